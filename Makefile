@@ -1,0 +1,89 @@
+# AI Data Labs. `make` alone prints what there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+export AIDATALABS_HOME ?= $(CURDIR)/.aidatalabs
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock
+
+##@ Run
+run: .venv/run.stamp ## everything: dependencies, the local mesh, demo data and one answered question, until Ctrl-C
+	@$(BIN)/aidatalabs up
+
+up: .venv/run.stamp ## the same mesh in the background; returns when every service is SERVING
+	@$(BIN)/aidatalabs up --detach
+
+down: .venv/run.stamp ## stop it
+	@$(BIN)/aidatalabs down
+
+##@ Check
+test: .venv/dev.stamp ## all tests
+	@$(BIN)/pytest
+
+check: lint types gen-fresh test ## format, lint, import rules, types, fresh gen/, then all tests
+
+lint: .venv/dev.stamp third-party ## ruff, buf, import rules
+	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/buf format --exit-code --diff proto
+	@$(BIN)/buf lint
+	@$(BIN)/lint-imports
+
+types: .venv/dev.stamp ## mypy --strict
+	@$(BIN)/mypy
+
+gen-fresh: .venv/dev.stamp ## fails when gen/ is not what proto/ makes
+	@$(BIN)/python proto/generate.py --check 2>/dev/null
+
+bench: .venv/dev.stamp ## benchmarks; ONLY=name ROWS=n choose
+	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(ROWS),--rows $(ROWS))
+
+soak: .venv/dev.stamp ## long fault and fuzz runs
+	@$(BIN)/pytest -m soak
+
+##@ Work on it
+setup: .venv/dev.stamp ## .venv with everything a developer needs
+
+gen: .venv/dev.stamp ## regenerate gen/ from proto/
+	@$(BIN)/python proto/generate.py 2>/dev/null
+
+format: .venv/dev.stamp ## format Python and proto files
+	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix . ; $(BIN)/buf format -w proto
+
+lock: .venv/dev.stamp ## renew requirements.lock from pyproject.toml
+	@$(BIN)/python -m pip install --quiet uv
+	@{ head -1 requirements.lock; $(BIN)/uv pip compile --quiet --no-header --no-annotate --no-emit-index-url \
+		--python-version 3.11 --extra dev pyproject.toml; } > requirements.lock.new && mv requirements.lock.new requirements.lock
+
+clean: ## remove .venv and caches; data in $AIDATALABS_HOME stays
+	rm -rf .venv .third_party .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+help: ## this list
+	@awk 'BEGIN {FS = ":.*## "} \
+		/^##@/ {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+third-party: .venv/dev.stamp
+	@test -d .third_party || $(BIN)/python proto/generate.py --check >/dev/null 2>&1
+
+.venv/pip.stamp:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+		{ echo "Python 3.11 is needed: apt-get install python3.11 python3.11-venv"; exit 1; }
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+# The build backend first, so that our own package is installed without a download of its own.
+.venv/run.stamp: .venv/pip.stamp pyproject.toml requirements.lock
+	@echo "installing dependencies into .venv …"
+	@$(PIP) hatchling editables
+	@$(PIP) --no-build-isolation --editable .
+	@touch $@
+
+.venv/dev.stamp: .venv/run.stamp
+	@echo "installing development tools into .venv …"
+	@$(PIP) --no-build-isolation --editable '.[dev]'
+	@touch $@
+
+.PHONY: run up down test check lint types gen-fresh bench soak setup gen format lock clean help third-party

@@ -1,0 +1,164 @@
+"""Makes everything in `gen/` out of the contract: `make gen`.
+
+    python proto/generate.py           writes gen/
+    python proto/generate.py --check   writes elsewhere and fails when gen/ differs
+
+Third-party sources are taken from installed packages into the ignored folder `.third_party/`.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import importlib.metadata
+import importlib.resources
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+from grpc_tools import protoc
+from protovalidate._gen.buf.validate import validate_pb
+
+sys.path.insert(0, str(Path(__file__).parent))
+from descriptor_source import source
+
+ROOT = Path(__file__).parent.parent
+THIRD_PARTY = ROOT / ".third_party"
+VALIDATE = "buf/validate/validate.proto"
+# Envoy shows an error's details as JSON only if it knows their types.
+ERROR_DETAILS = "google/rpc/error_details.proto"
+
+
+def collect_third_party() -> None:
+    """Fills `.third_party/` with the sources our contract imports."""
+    shutil.rmtree(THIRD_PARTY, ignore_errors=True)
+    packages = importlib.metadata.distribution("googleapis-common-protos")
+    for path in packages.files or ():
+        if path.suffix == ".proto" and str(path).startswith(("google/api/", "google/rpc/")):
+            target = THIRD_PARTY / str(path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(str(path.locate()), target)
+    descriptor = FileDescriptorProto.FromString(validate_pb.desc().proto.to_binary())
+    target = THIRD_PARTY / VALIDATE
+    target.parent.mkdir(parents=True)
+    target.write_text(source(descriptor))
+    _check_same(descriptor)
+
+
+def _check_same(expected: FileDescriptorProto) -> None:
+    """Fails when the printed source does not compile back into the descriptor it came from."""
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "validate.binpb"
+        _run_protoc([f"--descriptor_set_out={output}"], [VALIDATE])
+        compiled = FileDescriptorSet.FromString(output.read_bytes()).file[0]
+    for file in (compiled, expected):
+        _drop_options(file)
+    if compiled != expected:
+        raise SystemExit("the printed validate.proto differs from protovalidate's descriptor")
+
+
+def _drop_options(file: FileDescriptorProto) -> None:
+    file.ClearField("options")
+    file.ClearField("source_code_info")
+    file.ClearField("syntax")
+    pending = list(file.message_type)
+    fields = list(file.extension)
+    for enum in file.enum_type:
+        enum.ClearField("options")
+    while pending:
+        message = pending.pop()
+        pending += message.nested_type
+        message.ClearField("options")
+        fields += message.field
+        for extensions in message.extension_range:
+            extensions.ClearField("options")
+        for oneof in message.oneof_decl:
+            oneof.ClearField("options")
+        for enum in message.enum_type:
+            enum.ClearField("options")
+            for value in enum.value:
+                value.ClearField("options")
+    for field in fields:
+        field.ClearField("options")
+        field.ClearField("json_name")
+    for enum in file.enum_type:
+        for value in enum.value:
+            value.ClearField("options")
+
+
+def _run_protoc(outputs: list[str], files: list[str]) -> None:
+    builtin = str(importlib.resources.files("grpc_tools") / "_proto")
+    # grpc_tools runs inside this interpreter, so its plugins are looked up beside it.
+    plugins = Path(sys.executable).parent
+    arguments = ["protoc", f"-I{ROOT / 'proto'}", f"-I{THIRD_PARTY}", f"-I{builtin}"]
+    for name in ("mypy", "mypy_grpc"):
+        arguments.append(f"--plugin=protoc-gen-{name}={plugins / f'protoc-gen-{name}'}")
+    if protoc.main([*arguments, *outputs, *files]) != 0:
+        raise SystemExit("protoc failed")
+
+
+def generate(target: Path) -> None:
+    """Writes python/ and envoy/ below `target`, removing what was there."""
+    contract = sorted(str(path.relative_to(ROOT / "proto")) for path in (ROOT / "proto").rglob("*.proto"))
+    for folder in ("python", "envoy"):
+        shutil.rmtree(target / folder, ignore_errors=True)
+        (target / folder).mkdir(parents=True)
+    python = str(target / "python")
+    _run_protoc(
+        [
+            f"--python_out={python}",
+            f"--grpc_python_out={python}",
+            f"--mypy_out={python}",
+            f"--mypy_grpc_out={python}",
+        ],
+        contract,
+    )
+    _run_protoc([f"--python_out={python}", f"--mypy_out={python}"], [VALIDATE])
+    for stub in Path(python).rglob("*_pb2_grpc.py*"):
+        # A module without a service needs no stubs.
+        if not stub.name.startswith(tuple(f"{kind}_service" for kind in _service_names(contract))):
+            stub.unlink()
+    for package in [path for path in Path(python).rglob("*") if path.is_dir()]:
+        if package.name != "__pycache__":
+            (package / "__init__.py").write_text("")
+    (Path(python) / "aidatalabs" / "py.typed").write_text("")
+    descriptors = target / "envoy" / "descriptors.binpb"
+    _run_protoc([f"--descriptor_set_out={descriptors}", "--include_imports"], [*contract, ERROR_DETAILS])
+
+
+def _service_names(contract: list[str]) -> list[str]:
+    return [Path(path).stem.removesuffix("_service") for path in contract if path.endswith("_service.proto")]
+
+
+def check() -> None:
+    """Exits with 1 and the names of the files when `gen/` is not what the contract makes."""
+    with tempfile.TemporaryDirectory() as folder:
+        generate(Path(folder))
+        fresh = {p.relative_to(folder): p for p in Path(folder).rglob("*") if _counts(p)}
+        gen = ROOT / "gen"
+        kept = {
+            p.relative_to(gen): p for top in ("python", "envoy") for p in (gen / top).rglob("*") if _counts(p)
+        }
+        differing = sorted(
+            str(name)
+            for name in fresh.keys() | kept.keys()
+            if name not in fresh
+            or name not in kept
+            or not filecmp.cmp(fresh[name], kept[name], shallow=False)
+        )
+    if differing:
+        raise SystemExit("gen/ is not fresh; run `make gen` and commit:\n  " + "\n  ".join(differing))
+    print(f"gen/ is fresh ({len(fresh)} files)")  # noqa: T201 - a script's answer
+
+
+def _counts(path: Path) -> bool:
+    return path.is_file() and "__pycache__" not in path.parts
+
+
+if __name__ == "__main__":
+    collect_third_party()
+    if "--check" in sys.argv[1:]:
+        check()
+    else:
+        generate(ROOT / "gen")

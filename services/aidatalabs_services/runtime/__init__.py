@@ -1,0 +1,3 @@
+"""What every service stands on; it knows no service."""
+
+from __future__ import annotations

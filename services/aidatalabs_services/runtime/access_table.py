@@ -1,0 +1,160 @@
+"""The access table: one row for every RPC of the contract, read by the services, the edge and the tests.
+
+A method without a row stops every process at start. Deadlines are the longest a call may take; a client may ask
+for less. `peers` says who may call: `edge` for everything people reach, otherwise services by name.
+"""
+
+from __future__ import annotations
+
+from aidatalabs_services.runtime.access import Idempotency, MethodAccess, Scope
+from aidatalabs_services.runtime.caller import Role
+
+_MIB = 1024 * 1024
+_EDGE = ("edge",)
+_AGENT = ("edge", "agent")
+
+
+def _row(
+    method: str,
+    scope: Scope,
+    least_role: Role,
+    *,
+    platform_field: str = "",
+    idempotency: Idempotency = Idempotency.READ,
+    deadline_seconds: float = 10.0,
+    request_bytes: int = _MIB,
+    rate_class: str = "read",
+    audited: bool = False,
+    peers: tuple[str, ...] = _EDGE,
+) -> MethodAccess:
+    service, _, name = method.partition("/")
+    return MethodAccess(
+        method=f"/aidatalabs.{service}/{name}",
+        scope=scope,
+        least_role=least_role,
+        platform_field=platform_field,
+        idempotency=idempotency,
+        deadline_seconds=deadline_seconds,
+        request_bytes=request_bytes,
+        rate_class=rate_class,
+        audited=audited,
+        peers=peers,
+    )
+
+
+def _on_platform(method: str, least_role: Role, field: str = "platform", **more: object) -> MethodAccess:
+    return _row(method, Scope.PLATFORM, least_role, platform_field=field, **more)  # type: ignore[arg-type]
+
+
+_ONCE = Idempotency.REQUEST_ID
+_SAME = Idempotency.NATURAL
+
+TABLE: tuple[MethodAccess, ...] = (
+    # -- access and identity
+    _row(
+        "common.v1.AccessService/ResolveAccess",
+        Scope.SELF,
+        Role.NONE,
+        peers=("identity", "data", "agent", "monitoring"),
+    ),
+    _row("identity.v1.IdentityService/GetCurrentUser", Scope.SELF, Role.NONE, peers=("edge", "platform")),
+    _row("identity.v1.IdentityService/ListUsers", Scope.MESH, Role.ADMIN),
+    # -- platform
+    _row(
+        "platform.v1.PlatformService/CreatePlatform",
+        Scope.MESH,
+        Role.EDITOR,
+        idempotency=_ONCE,
+        deadline_seconds=30.0,
+        rate_class="write",
+        audited=True,
+    ),
+    _on_platform("platform.v1.PlatformService/GetPlatform", Role.VIEWER, "name"),
+    _row("platform.v1.PlatformService/ListPlatforms", Scope.SELF, Role.NONE),
+    _on_platform(
+        "platform.v1.PlatformService/UpdatePlatform",
+        Role.ADMIN,
+        "platform.name",
+        idempotency=_ONCE,
+        rate_class="write",
+        audited=True,
+    ),
+    _on_platform(
+        "platform.v1.PlatformService/DeletePlatform",
+        Role.ADMIN,
+        "name",
+        idempotency=_SAME,
+        deadline_seconds=30.0,
+        rate_class="write",
+        audited=True,
+    ),
+    _on_platform(
+        "platform.v1.PlatformService/SetMember",
+        Role.ADMIN,
+        idempotency=_SAME,
+        rate_class="write",
+        audited=True,
+    ),
+    _on_platform("platform.v1.PlatformService/ListMembers", Role.VIEWER),
+    # -- data
+    _on_platform(
+        "data.v1.DataService/ProvisionPlatform",
+        Role.ADMIN,
+        idempotency=_SAME,
+        deadline_seconds=25.0,
+        rate_class="write",
+        peers=("platform",),
+    ),
+    _on_platform(
+        "data.v1.DataService/CreateTable", Role.EDITOR, idempotency=_SAME, rate_class="write", audited=True
+    ),
+    _on_platform("data.v1.DataService/ListTables", Role.VIEWER),
+    _on_platform("data.v1.DataService/GetTable", Role.VIEWER),
+    _on_platform(
+        "data.v1.DataService/DropTable", Role.EDITOR, idempotency=_SAME, rate_class="write", audited=True
+    ),
+    _on_platform(
+        "data.v1.DataService/AddColumn", Role.EDITOR, idempotency=_SAME, rate_class="write", audited=True
+    ),
+    _on_platform(
+        "data.v1.DataService/Ingest",
+        Role.EDITOR,
+        idempotency=_ONCE,
+        deadline_seconds=30.0,
+        request_bytes=16 * _MIB,
+        rate_class="ingest",
+    ),
+    _on_platform(
+        "data.v1.DataService/Query", Role.VIEWER, deadline_seconds=60.0, rate_class="query", peers=_AGENT
+    ),
+    _on_platform("data.v1.DataService/StreamQuery", Role.VIEWER, deadline_seconds=60.0, rate_class="query"),
+    _on_platform("data.v1.DataService/Export", Role.VIEWER, deadline_seconds=60.0, rate_class="query"),
+    _on_platform("data.v1.DataService/ExplainQuery", Role.VIEWER, rate_class="query", peers=_AGENT),
+    _on_platform("data.v1.DataService/DescribeSchema", Role.VIEWER, deadline_seconds=30.0, peers=_AGENT),
+    # -- agent
+    _on_platform("agent.v1.AgentService/Query", Role.VIEWER, deadline_seconds=60.0, rate_class="agent"),
+    _on_platform(
+        "agent.v1.AgentService/StreamAnswer", Role.VIEWER, deadline_seconds=60.0, rate_class="agent"
+    ),
+    _on_platform(
+        "agent.v1.AgentService/Design",
+        Role.EDITOR,
+        idempotency=Idempotency.NONE,
+        deadline_seconds=60.0,
+        request_bytes=16 * _MIB,
+        rate_class="agent",
+    ),
+    _on_platform("agent.v1.AgentService/Optimize", Role.VIEWER, deadline_seconds=60.0, rate_class="agent"),
+    _on_platform("agent.v1.AgentService/Analyze", Role.VIEWER, deadline_seconds=60.0, rate_class="agent"),
+    _on_platform("agent.v1.AgentService/Support", Role.VIEWER, deadline_seconds=60.0, rate_class="agent"),
+    # -- monitoring: with a platform its members may look, without one mesh admins only
+    *(
+        _row(
+            f"monitoring.v1.MonitoringService/{name}",
+            Scope.PLATFORM_OR_MESH,
+            Role.VIEWER,
+            platform_field="platform",
+        )
+        for name in ("ListMetrics", "ListAlerts", "ListLogs")
+    ),
+)
