@@ -159,7 +159,7 @@ def _grpc_mapper(refusal: Refusal) -> dict[str, object]:
 
 
 def _rest_mapper(refusal: Refusal) -> dict[str, object]:
-    info = {
+    info: dict[str, object] = {
         "@type": "type.googleapis.com/google.rpc.ErrorInfo",
         "reason": refusal.reason,
         "domain": DOMAIN,
@@ -167,7 +167,7 @@ def _rest_mapper(refusal: Refusal) -> dict[str, object]:
     }
     details: list[dict[str, object]] = [info]
     if refusal.retry_seconds:
-        retry = {
+        retry: dict[str, object] = {
             "@type": "type.googleapis.com/google.rpc.RetryInfo",
             "retry_delay": f"{refusal.retry_seconds}s",
         }

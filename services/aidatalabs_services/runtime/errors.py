@@ -186,7 +186,7 @@ class PageTokenInvalid(ServiceError):
 
 
 def platform_not_found(platform: str) -> PlatformNotFound:
-    """The one answer for a missing platform and for one the caller is no member of, word for word the same."""
+    """The one answer for a missing platform and for one the caller is no member of, word for word."""
     return PlatformNotFound(
         f"There is no platform {platform!r} among those you can see. List yours with GET /api/v1/platforms.",
         metadata={"platform": platform},

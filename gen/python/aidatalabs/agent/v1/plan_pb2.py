@@ -24,13 +24,29 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x61idatalabs/agent/v1/plan.proto\x12\x13\x61idatalabs.agent.v1\"\x1a\n\tQueryPlan\x12\r\n\x05table\x18\x01 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x61idatalabs/agent/v1/plan.proto\x12\x13\x61idatalabs.agent.v1\"\xba\x03\n\tQueryPlan\x12\x0c\n\x04\x66orm\x18\x01 \x01(\t\x12\r\n\x05table\x18\x02 \x01(\t\x12(\n\x05joins\x18\x03 \x03(\x0b\x32\x19.aidatalabs.agent.v1.Join\x12.\n\x08measures\x18\x04 \x03(\x0b\x32\x1c.aidatalabs.agent.v1.Measure\x12\x32\n\ndimensions\x18\x05 \x03(\x0b\x32\x1e.aidatalabs.agent.v1.Dimension\x12,\n\x07\x66ilters\x18\x06 \x03(\x0b\x32\x1b.aidatalabs.agent.v1.Filter\x12,\n\x07windows\x18\x07 \x03(\x0b\x32\x1b.aidatalabs.agent.v1.Window\x12+\n\x06having\x18\x08 \x03(\x0b\x32\x1b.aidatalabs.agent.v1.Having\x12)\n\x05order\x18\t \x03(\x0b\x32\x1a.aidatalabs.agent.v1.Order\x12\r\n\x05limit\x18\n \x01(\x05\x12\x10\n\x08\x64istinct\x18\x0b \x01(\x08\x12\x0c\n\x04tied\x18\x0c \x01(\x08\x12\r\n\x05outer\x18\r \x01(\t\x12\x10\n\x08timezone\x18\x0e \x01(\t\"U\n\x06Source\x12\r\n\x05table\x18\x01 \x01(\t\x12\x0e\n\x06\x63olumn\x18\x02 \x01(\t\x12\x0c\n\x04type\x18\x03 \x01(\t\x12\x0c\n\x04path\x18\x04 \x01(\x08\x12\x10\n\x08\x63\x61lendar\x18\x05 \x03(\t\"k\n\x04Join\x12\r\n\x05table\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\t\x12\x0c\n\x04left\x18\x03 \x01(\t\x12\x13\n\x0bleft_column\x18\x04 \x01(\t\x12\x14\n\x0cright_column\x18\x05 \x01(\t\x12\x0c\n\x04kind\x18\x06 \x01(\t\"h\n\x06\x46ilter\x12+\n\x06source\x18\x01 \x01(\x0b\x32\x1b.aidatalabs.agent.v1.Source\x12\x10\n\x08operator\x18\x02 \x01(\t\x12\x0e\n\x06values\x18\x03 \x03(\t\x12\x0f\n\x07numeric\x18\x04 \x01(\x08\"\xa5\x01\n\x07Measure\x12\x10\n\x08\x66unction\x18\x01 \x01(\t\x12+\n\x06source\x18\x02 \x01(\x0b\x32\x1b.aidatalabs.agent.v1.Source\x12\r\n\x05\x61lias\x18\x03 \x01(\t\x12\r\n\x05title\x18\x04 \x01(\t\x12\x0c\n\x04unit\x18\x05 \x01(\t\x12/\n\nconditions\x18\x06 \x03(\x0b\x32\x1b.aidatalabs.agent.v1.Filter\"\x82\x01\n\tDimension\x12+\n\x06source\x18\x01 \x01(\x0b\x32\x1b.aidatalabs.agent.v1.Source\x12\r\n\x05\x61lias\x18\x02 \x01(\t\x12\r\n\x05title\x18\x03 \x01(\t\x12\r\n\x05grain\x18\x04 \x01(\t\x12\x0c\n\x04part\x18\x05 \x01(\t\x12\r\n\x05label\x18\x06 \x01(\x08\"r\n\x06Window\x12+\n\x06source\x18\x01 \x01(\x0b\x32\x1b.aidatalabs.agent.v1.Source\x12\r\n\x05start\x18\x02 \x01(\t\x12\x0b\n\x03\x65nd\x18\x03 \x01(\t\x12\x10\n\x08timezone\x18\x04 \x01(\t\x12\r\n\x05words\x18\x05 \x01(\t\";\n\x06Having\x12\x0f\n\x07measure\x18\x01 \x01(\t\x12\x10\n\x08operator\x18\x02 \x01(\t\x12\x0e\n\x06values\x18\x03 \x03(\t\"*\n\x05Order\x12\r\n\x05\x61lias\x18\x01 \x01(\t\x12\x12\n\ndescending\x18\x02 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'aidatalabs.agent.v1.plan_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_QUERYPLAN']._serialized_start=55
-  _globals['_QUERYPLAN']._serialized_end=81
+  _globals['_QUERYPLAN']._serialized_start=56
+  _globals['_QUERYPLAN']._serialized_end=498
+  _globals['_SOURCE']._serialized_start=500
+  _globals['_SOURCE']._serialized_end=585
+  _globals['_JOIN']._serialized_start=587
+  _globals['_JOIN']._serialized_end=694
+  _globals['_FILTER']._serialized_start=696
+  _globals['_FILTER']._serialized_end=800
+  _globals['_MEASURE']._serialized_start=803
+  _globals['_MEASURE']._serialized_end=968
+  _globals['_DIMENSION']._serialized_start=971
+  _globals['_DIMENSION']._serialized_end=1101
+  _globals['_WINDOW']._serialized_start=1103
+  _globals['_WINDOW']._serialized_end=1217
+  _globals['_HAVING']._serialized_start=1219
+  _globals['_HAVING']._serialized_end=1278
+  _globals['_ORDER']._serialized_start=1280
+  _globals['_ORDER']._serialized_end=1322
 # @@protoc_insertion_point(module_scope)

@@ -3,8 +3,10 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -18,22 +20,400 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class QueryPlan(_message.Message):
-    """What a question was read as: a typed query plan, before it becomes SQL."""
+    """What a question was read as: a typed query plan, before it becomes SQL. Flat on purpose, so that two readings
+    are the same exactly when their plans are.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    FORM_FIELD_NUMBER: _builtins.int
     TABLE_FIELD_NUMBER: _builtins.int
+    JOINS_FIELD_NUMBER: _builtins.int
+    MEASURES_FIELD_NUMBER: _builtins.int
+    DIMENSIONS_FIELD_NUMBER: _builtins.int
+    FILTERS_FIELD_NUMBER: _builtins.int
+    WINDOWS_FIELD_NUMBER: _builtins.int
+    HAVING_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    DISTINCT_FIELD_NUMBER: _builtins.int
+    TIED_FIELD_NUMBER: _builtins.int
+    OUTER_FIELD_NUMBER: _builtins.int
+    TIMEZONE_FIELD_NUMBER: _builtins.int
+    form: _builtins.str
+    """`scalar` (one row of measures), `table` (groups), `series` (groups by time) or `list` (rows as stored)."""
     table: _builtins.str
-    """Table the question is about."""
+    """Table whose rows are counted, measured or listed."""
+    limit: _builtins.int
+    """Rows asked for; 0 where none was."""
+    distinct: _builtins.bool
+    """True when equal rows count once."""
+    tied: _builtins.bool
+    """True when a single winner comes with how many share its place."""
+    outer: _builtins.str
+    """`avg` or `count` where the groups are folded into one number, else empty."""
+    timezone: _builtins.str
+    """Zone the question's times are read in."""
+    @_builtins.property
+    def joins(self) -> _containers.RepeatedCompositeFieldContainer[Global___Join]:
+        """Tables looked up for each row of it."""
+
+    @_builtins.property
+    def measures(self) -> _containers.RepeatedCompositeFieldContainer[Global___Measure]:
+        """Numbers computed."""
+
+    @_builtins.property
+    def dimensions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Dimension]:
+        """What is grouped by or listed."""
+
+    @_builtins.property
+    def filters(self) -> _containers.RepeatedCompositeFieldContainer[Global___Filter]:
+        """Conditions on rows, all of which hold."""
+
+    @_builtins.property
+    def windows(self) -> _containers.RepeatedCompositeFieldContainer[Global___Window]:
+        """Windows of time that rows lie in."""
+
+    @_builtins.property
+    def having(self) -> _containers.RepeatedCompositeFieldContainer[Global___Having]:
+        """Conditions on groups."""
+
+    @_builtins.property
+    def order(self) -> _containers.RepeatedCompositeFieldContainer[Global___Order]:
+        """Sort keys, the first one first."""
+
     def __init__(
         self,
         *,
+        form: _builtins.str = ...,
         table: _builtins.str = ...,
+        joins: _abc.Iterable[Global___Join] | None = ...,
+        measures: _abc.Iterable[Global___Measure] | None = ...,
+        dimensions: _abc.Iterable[Global___Dimension] | None = ...,
+        filters: _abc.Iterable[Global___Filter] | None = ...,
+        windows: _abc.Iterable[Global___Window] | None = ...,
+        having: _abc.Iterable[Global___Having] | None = ...,
+        order: _abc.Iterable[Global___Order] | None = ...,
+        limit: _builtins.int = ...,
+        distinct: _builtins.bool = ...,
+        tied: _builtins.bool = ...,
+        outer: _builtins.str = ...,
+        timezone: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["table", b"table"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimensions", b"dimensions", "distinct", b"distinct", "filters", b"filters", "form", b"form", "having", b"having", "joins", b"joins", "limit", b"limit", "measures", b"measures", "order", b"order", "outer", b"outer", "table", b"table", "tied", b"tied", "timezone", b"timezone", "windows", b"windows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___QueryPlan: _TypeAlias = QueryPlan  # noqa: Y015
+
+@_typing.final
+class Source(_message.Message):
+    """Where a value comes from: one column of one table of the query."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TABLE_FIELD_NUMBER: _builtins.int
+    COLUMN_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    CALENDAR_FIELD_NUMBER: _builtins.int
+    table: _builtins.str
+    """Alias of the table in this query."""
+    column: _builtins.str
+    """Name of the column; empty where `calendar` is set."""
+    type: _builtins.str
+    """ClickHouse type."""
+    path: _builtins.bool
+    """True for a path in a JSON column."""
+    @_builtins.property
+    def calendar(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """A date spread over number columns: the names of its year, month, day and hour columns, empty where missing."""
+
+    def __init__(
+        self,
+        *,
+        table: _builtins.str = ...,
+        column: _builtins.str = ...,
+        type: _builtins.str = ...,
+        path: _builtins.bool = ...,
+        calendar: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar", "column", b"column", "path", b"path", "table", b"table", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Source: _TypeAlias = Source  # noqa: Y015
+
+@_typing.final
+class Join(_message.Message):
+    """A many-to-one join."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TABLE_FIELD_NUMBER: _builtins.int
+    ALIAS_FIELD_NUMBER: _builtins.int
+    LEFT_FIELD_NUMBER: _builtins.int
+    LEFT_COLUMN_FIELD_NUMBER: _builtins.int
+    RIGHT_COLUMN_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    table: _builtins.str
+    """Table that is looked up."""
+    alias: _builtins.str
+    """Its alias in this query."""
+    left: _builtins.str
+    """Alias of the table that is looked up from."""
+    left_column: _builtins.str
+    """Column there."""
+    right_column: _builtins.str
+    """Column of the looked-up table."""
+    kind: _builtins.str
+    """`left` (rows without a match stay) or `inner`."""
+    def __init__(
+        self,
+        *,
+        table: _builtins.str = ...,
+        alias: _builtins.str = ...,
+        left: _builtins.str = ...,
+        left_column: _builtins.str = ...,
+        right_column: _builtins.str = ...,
+        kind: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "kind", b"kind", "left", b"left", "left_column", b"left_column", "right_column", b"right_column", "table", b"table"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Join: _TypeAlias = Join  # noqa: Y015
+
+@_typing.final
+class Filter(_message.Message):
+    """A condition on a value."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    OPERATOR_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    NUMERIC_FIELD_NUMBER: _builtins.int
+    operator: _builtins.str
+    """`eq`, `ne`, `in`, `not_in`, `lt`, `le`, `gt`, `ge`, `between`, `is_null`, `not_null`, `is_true`, `is_false` or
+    `like`.
+    """
+    numeric: _builtins.bool
+    """True when they are numbers."""
+    @_builtins.property
+    def source(self) -> Global___Source:
+        """The value."""
+
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Compared with, as written in the data."""
+
+    def __init__(
+        self,
+        *,
+        source: Global___Source | None = ...,
+        operator: _builtins.str = ...,
+        values: _abc.Iterable[_builtins.str] | None = ...,
+        numeric: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["numeric", b"numeric", "operator", b"operator", "source", b"source", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Filter: _TypeAlias = Filter  # noqa: Y015
+
+@_typing.final
+class Measure(_message.Message):
+    """A number computed over rows."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FUNCTION_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    ALIAS_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    CONDITIONS_FIELD_NUMBER: _builtins.int
+    function: _builtins.str
+    """`count`, `count_distinct`, `sum`, `avg`, `min`, `max`, `median`, `share` or `percent`."""
+    alias: _builtins.str
+    """Name of its column in the result."""
+    title: _builtins.str
+    """Its name for people."""
+    unit: _builtins.str
+    """Empty where it is not known."""
+    @_builtins.property
+    def source(self) -> Global___Source:
+        """What it is computed of; unset where rows are counted."""
+
+    @_builtins.property
+    def conditions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Filter]:
+        """Rows it is restricted to."""
+
+    def __init__(
+        self,
+        *,
+        function: _builtins.str = ...,
+        source: Global___Source | None = ...,
+        alias: _builtins.str = ...,
+        title: _builtins.str = ...,
+        unit: _builtins.str = ...,
+        conditions: _abc.Iterable[Global___Filter] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "conditions", b"conditions", "function", b"function", "source", b"source", "title", b"title", "unit", b"unit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Measure: _TypeAlias = Measure  # noqa: Y015
+
+@_typing.final
+class Dimension(_message.Message):
+    """A column of the answer that is grouped by or listed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    ALIAS_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    GRAIN_FIELD_NUMBER: _builtins.int
+    PART_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    alias: _builtins.str
+    """Name of its column in the result."""
+    title: _builtins.str
+    """Its name for people."""
+    grain: _builtins.str
+    """`hour`, `day`, `week`, `month`, `quarter` or `year` where a time is cut into steps."""
+    part: _builtins.str
+    """`hour`, `weekday` or `month` where the repeating part of a time is taken."""
+    label: _builtins.bool
+    """True for a readable name that comes with the key before it."""
+    @_builtins.property
+    def source(self) -> Global___Source:
+        """The value."""
+
+    def __init__(
+        self,
+        *,
+        source: Global___Source | None = ...,
+        alias: _builtins.str = ...,
+        title: _builtins.str = ...,
+        grain: _builtins.str = ...,
+        part: _builtins.str = ...,
+        label: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "grain", b"grain", "label", b"label", "part", b"part", "source", b"source", "title", b"title"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Dimension: _TypeAlias = Dimension  # noqa: Y015
+
+@_typing.final
+class Window(_message.Message):
+    """A half-open window of time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    TIMEZONE_FIELD_NUMBER: _builtins.int
+    WORDS_FIELD_NUMBER: _builtins.int
+    start: _builtins.str
+    """First moment, ISO 8601 in `timezone`; empty is open."""
+    end: _builtins.str
+    """First moment after it; empty is open."""
+    timezone: _builtins.str
+    """Zone of both."""
+    words: _builtins.str
+    """How the words of the question were read."""
+    @_builtins.property
+    def source(self) -> Global___Source:
+        """The time."""
+
+    def __init__(
+        self,
+        *,
+        source: Global___Source | None = ...,
+        start: _builtins.str = ...,
+        end: _builtins.str = ...,
+        timezone: _builtins.str = ...,
+        words: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "source", b"source", "start", b"start", "timezone", b"timezone", "words", b"words"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Window: _TypeAlias = Window  # noqa: Y015
+
+@_typing.final
+class Having(_message.Message):
+    """A condition on a measure of each group."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEASURE_FIELD_NUMBER: _builtins.int
+    OPERATOR_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    measure: _builtins.str
+    """Alias of the measure."""
+    operator: _builtins.str
+    """As in Filter."""
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Numbers as text."""
+
+    def __init__(
+        self,
+        *,
+        measure: _builtins.str = ...,
+        operator: _builtins.str = ...,
+        values: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["measure", b"measure", "operator", b"operator", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Having: _TypeAlias = Having  # noqa: Y015
+
+@_typing.final
+class Order(_message.Message):
+    """One sort key."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALIAS_FIELD_NUMBER: _builtins.int
+    DESCENDING_FIELD_NUMBER: _builtins.int
+    alias: _builtins.str
+    """Alias of a measure or dimension."""
+    descending: _builtins.bool
+    """Largest first."""
+    def __init__(
+        self,
+        *,
+        alias: _builtins.str = ...,
+        descending: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "descending", b"descending"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Order: _TypeAlias = Order  # noqa: Y015

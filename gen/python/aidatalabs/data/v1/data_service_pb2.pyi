@@ -537,16 +537,20 @@ class DescribeSchemaRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PLATFORM_FIELD_NUMBER: _builtins.int
+    KNOWN_DATA_VERSION_FIELD_NUMBER: _builtins.int
     platform: _builtins.str
     """`platforms/{id}`."""
+    known_data_version: _builtins.str
+    """`data_version` of the description that the caller has; while it is current the answer has no tables."""
     def __init__(
         self,
         *,
         platform: _builtins.str = ...,
+        known_data_version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["platform", b"platform"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["known_data_version", b"known_data_version", "platform", b"platform"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -564,10 +568,10 @@ class DescribeSchemaResponse(_message.Message):
     schema_version: _builtins.str
     """Changes whenever a table or column changes."""
     data_version: _builtins.str
-    """Changes whenever rows change."""
+    """Changes whenever rows, tables or columns change."""
     @_builtins.property
     def tables(self) -> _containers.RepeatedCompositeFieldContainer[_table_pb2.TableProfile]:
-        """In order of their names."""
+        """In order of their names; empty when known_data_version is current."""
 
     def __init__(
         self,

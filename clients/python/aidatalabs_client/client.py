@@ -1,0 +1,166 @@
+"""The asynchronous client: one channel to the edge, one method for each thing people do."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from types import TracebackType
+from typing import TypeVar
+
+import grpc
+from google.protobuf.struct_pb2 import Struct
+
+from aidatalabs.agent.v1 import agent_service_pb2 as agent_pb
+from aidatalabs.agent.v1 import agent_service_pb2_grpc as agent_pb_grpc
+from aidatalabs.data.v1 import data_service_pb2 as data_pb
+from aidatalabs.data.v1 import data_service_pb2_grpc as data_pb_grpc
+from aidatalabs.data.v1 import ingest_pb2, table_pb2
+from aidatalabs.identity.v1 import identity_service_pb2 as identity_pb
+from aidatalabs.identity.v1 import identity_service_pb2_grpc as identity_pb_grpc
+from aidatalabs.identity.v1 import user_pb2
+from aidatalabs.platform.v1 import platform_pb2
+from aidatalabs.platform.v1 import platform_service_pb2 as platform_pb
+from aidatalabs.platform.v1 import platform_service_pb2_grpc as platform_pb_grpc
+from aidatalabs_client.errors import ApiError
+
+_Answer = TypeVar("_Answer")
+_MESSAGE_BYTES = 64 * 1024 * 1024
+_ATTEMPTS = 5
+_PAUSE_SECONDS = 0.2
+
+
+class Client:
+    """Talks to one mesh with one token; use it as an async context manager.
+
+    `address` is `host:port` of the edge. Every method raises `ApiError`. Calls that may be repeated without
+    harm are repeated when a service is down or overloaded, after the time it names.
+    """
+
+    def __init__(self, address: str, token: str, *, timeout_seconds: float = 60.0) -> None:
+        options = [
+            ("grpc.max_receive_message_length", _MESSAGE_BYTES),
+            ("grpc.max_send_message_length", _MESSAGE_BYTES),
+        ]
+        self._channel = grpc.aio.insecure_channel(address, options=options)
+        self._metadata = (("authorization", f"Bearer {token}"),)
+        self._timeout_seconds = timeout_seconds
+        self._agent = agent_pb_grpc.AgentServiceStub(self._channel)
+        self._data = data_pb_grpc.DataServiceStub(self._channel)
+        self._identity = identity_pb_grpc.IdentityServiceStub(self._channel)
+        self._platform = platform_pb_grpc.PlatformServiceStub(self._channel)
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the channel; calls under way end with CANCELLED."""
+        await self._channel.close()
+
+    async def ask(self, platform: str, question: str, *, max_rows: int = 0) -> agent_pb.QueryResponse:
+        """Asks a question in plain words; the answer holds either its parts or a clarification."""
+        request = agent_pb.QueryRequest(platform=platform, question=question, max_rows=max_rows)
+        return await self._call(self._agent.Query, request)
+
+    async def query(self, platform: str, sql: str, *, max_rows: int = 0) -> data_pb.QueryResponse:
+        """Runs one SELECT and returns at most `max_rows` rows (0: the service's 1,000)."""
+        request = data_pb.QueryRequest(platform=platform, sql=sql, max_rows=max_rows)
+        return await self._call(self._data.Query, request)
+
+    async def ingest_rows(
+        self, platform: str, table: str, rows: Iterable[Struct], *, request_id: str = ""
+    ) -> ingest_pb2.Receipt:
+        """Stores rows, at most 10,000; repeating a call with its request id stores nothing twice."""
+        request = data_pb.IngestRequest(
+            platform=platform, table=table, request_id=request_id or str(uuid.uuid4()), rows=rows
+        )
+        return await self.ingest(request)
+
+    async def ingest(self, request: data_pb.IngestRequest) -> ingest_pb2.Receipt:
+        """Sends an ingest request as it is; it needs a request id to be repeated safely."""
+        answer = await self._call(self._data.Ingest, request, repeatable=bool(request.request_id))
+        return answer.receipt
+
+    async def create_table(self, platform: str, table: table_pb2.Table) -> table_pb2.Table:
+        """Creates a table, or returns it when the very same one exists."""
+        request = data_pb.CreateTableRequest(platform=platform, table=table)
+        return await self._call(self._data.CreateTable, request)
+
+    async def get_table(self, platform: str, table: str) -> table_pb2.Table:
+        """Returns one table with its columns and row count."""
+        return await self._call(self._data.GetTable, data_pb.GetTableRequest(platform=platform, table=table))
+
+    async def list_tables(self, platform: str) -> Sequence[table_pb2.Table]:
+        """Returns every table of the platform."""
+        tables: list[table_pb2.Table] = []
+        page_token = ""
+        while True:
+            request = data_pb.ListTablesRequest(platform=platform, page_size=1000, page_token=page_token)
+            page = await self._call(self._data.ListTables, request)
+            tables += page.tables
+            page_token = page.next_page_token
+            if not page_token:
+                return tables
+
+    async def drop_table(self, platform: str, table: str) -> None:
+        """Drops a table with all its rows."""
+        await self._call(self._data.DropTable, data_pb.DropTableRequest(platform=platform, table=table))
+
+    async def create_platform(
+        self, platform_id: str, display_name: str = "", *, request_id: str = ""
+    ) -> platform_pb2.Platform:
+        """Creates a platform; an empty id lets the service choose one."""
+        request = platform_pb.CreatePlatformRequest(
+            platform_id=platform_id,
+            platform=platform_pb2.Platform(display_name=display_name),
+            request_id=request_id or str(uuid.uuid4()),
+        )
+        return await self._call(self._platform.CreatePlatform, request)
+
+    async def get_platform(self, name: str) -> platform_pb2.Platform:
+        """Returns the platform `platforms/{id}`."""
+        return await self._call(self._platform.GetPlatform, platform_pb.GetPlatformRequest(name=name))
+
+    async def list_platforms(self) -> Sequence[platform_pb2.Platform]:
+        """Returns every platform the caller may see."""
+        platforms: list[platform_pb2.Platform] = []
+        page_token = ""
+        while True:
+            request = platform_pb.ListPlatformsRequest(page_size=1000, page_token=page_token)
+            page = await self._call(self._platform.ListPlatforms, request)
+            platforms += page.platforms
+            page_token = page.next_page_token
+            if not page_token:
+                return platforms
+
+    async def set_member(self, platform: str, member: platform_pb2.Member) -> platform_pb2.Member:
+        """Gives a user, or `allUsers`, a role on the platform."""
+        request = platform_pb.SetMemberRequest(platform=platform, member=member)
+        return await self._call(self._platform.SetMember, request)
+
+    async def current_user(self) -> user_pb2.User:
+        """Returns the user of the token."""
+        return await self._call(self._identity.GetCurrentUser, identity_pb.GetCurrentUserRequest())
+
+    async def _call(
+        self,
+        method: Callable[..., Awaitable[_Answer]],
+        request: object,
+        *,
+        repeatable: bool = True,
+    ) -> _Answer:
+        for attempt in range(_ATTEMPTS):
+            try:
+                return await method(request, metadata=self._metadata, timeout=self._timeout_seconds)
+            except grpc.aio.AioRpcError as failed:
+                error = ApiError.of(failed)
+            waits = error.code == "UNAVAILABLE" or error.retry_after_seconds is not None
+            if not repeatable or not waits or attempt == _ATTEMPTS - 1:
+                raise error
+            await asyncio.sleep(error.retry_after_seconds or _PAUSE_SECONDS * 2**attempt)
+        raise AssertionError("unreachable: the last attempt returns or raises")

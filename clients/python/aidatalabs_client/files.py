@@ -1,0 +1,215 @@
+"""Data files as tables: their columns with ClickHouse types, their rows as the messages ingest takes."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.json
+import pyarrow.parquet
+from google.protobuf.struct_pb2 import NULL_VALUE, Struct, Value
+
+# What people write for "no value"; an empty field is one too.
+_NULL_WORDS = ["", "NA", "N/A", "NULL", "null", "NaN", "nan", "None"]
+_EXACT_INTEGER = 2**53
+_SIMPLE_TYPES = {
+    "bool": "Bool",
+    "int8": "Int8",
+    "int16": "Int16",
+    "int32": "Int32",
+    "int64": "Int64",
+    "uint8": "UInt8",
+    "uint16": "UInt16",
+    "uint32": "UInt32",
+    "uint64": "UInt64",
+    "float": "Float32",
+    "double": "Float64",
+    "halffloat": "Float32",
+    "string": "String",
+    "large_string": "String",
+    "null": "String",
+    "date32[day]": "Date32",
+}
+
+
+class FileUnreadable(Exception):
+    """A file is not what its ending says, or holds a type that no table column can; the text says where."""
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A file in memory: column names that a table may have, in order, and all rows."""
+
+    table: pa.Table
+
+    @property
+    def row_count(self) -> int:
+        """Number of rows."""
+        return int(self.table.num_rows)
+
+    def columns(self) -> list[tuple[str, str]]:
+        """(name, ClickHouse type) of each column; Nullable only where a value is missing."""
+        return [(name, _clickhouse_type(name, self.table.column(name))) for name in self.table.column_names]
+
+    def batches(self, row_count: int = 10_000) -> Iterator[list[Struct]]:
+        """The rows in pieces of at most `row_count`, in order, as the messages ingest takes."""
+        for start in range(0, self.row_count, row_count):
+            yield rows_of(self.table.slice(start, row_count))
+
+
+def read_file(path: Path) -> DataFile:
+    """Reads a .csv, .csv.zip, .csv.gz, .jsonl, .ndjson or .parquet file. Raises FileUnreadable."""
+    try:
+        table = _read(path)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeDecodeError) as error:
+        raise FileUnreadable(f"{path.name}: {str(error).splitlines()[0]}") from error
+    names = [column_name(name) for name in table.column_names]
+    if len(set(names)) != len(names) or not names:
+        raise FileUnreadable(f"{path.name}: its columns need names of their own, got {', '.join(names)}")
+    return DataFile(table.rename_columns(names))
+
+
+def column_name(text: str) -> str:
+    """A name a column may have, made of any header: `Total (EUR)` becomes `total_eur`."""
+    name = re.sub(r"[^a-z0-9]+", "_", text.strip().lower()).strip("_") or "column"
+    return (f"_{name}" if name[0].isdigit() else name)[:63]
+
+
+def _read(path: Path) -> pa.Table:
+    endings = [suffix.lower() for suffix in path.suffixes]
+    if endings[-1:] == [".parquet"]:
+        return pa.parquet.read_table(path)
+    if endings[-1:] in ([".jsonl"], [".ndjson"]):
+        return pa.json.read_json(path)
+    if ".csv" in endings or endings[-1:] == [".tsv"]:
+        return _read_csv(path, "\t" if endings[-1:] == [".tsv"] else ",")
+    raise FileUnreadable(
+        f"{path.name}: its ending should be .csv, .csv.zip, .csv.gz, .tsv, .jsonl or .parquet"
+    )
+
+
+def _read_csv(path: Path, delimiter: str) -> pa.Table:
+    convert = pa.csv.ConvertOptions(null_values=_NULL_WORDS, strings_can_be_null=True)
+    parse = pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+    # One block as large as the file: types are then inferred from all of it, not from its first lines.
+    if path.suffix == ".zip":
+        content = _only_member(path)
+    else:
+        with pa.input_stream(str(path), compression="detect") as stream:
+            content = stream.read()
+    read = pa.csv.ReadOptions(block_size=max(len(content) + 1, 1024))
+    return pa.csv.read_csv(
+        pa.BufferReader(content), read_options=read, parse_options=parse, convert_options=convert
+    )
+
+
+def _only_member(path: Path) -> bytes:
+    import zipfile  # only zipped files need it
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [name for name in archive.namelist() if name.lower().endswith(".csv")]
+            if len(members) != 1:
+                raise FileUnreadable(f"{path.name}: it should hold one .csv file, it holds {len(members)}")
+            return archive.read(members[0])
+    except zipfile.BadZipFile as error:
+        raise FileUnreadable(f"{path.name}: it is not a zip archive") from error
+
+
+def _clickhouse_type(name: str, column: pa.ChunkedArray) -> str:
+    kind = str(column.type)
+    if kind.startswith("timestamp"):
+        base = "DateTime64(3)"
+    elif kind.startswith("decimal"):
+        base = f"Decimal({column.type.precision}, {column.type.scale})"
+    elif kind.startswith("dictionary"):
+        base = "String"
+    elif kind.startswith(("struct", "map")):
+        return "JSON"
+    elif kind in _SIMPLE_TYPES:
+        base = _SIMPLE_TYPES[kind]
+    else:
+        raise FileUnreadable(f"column {name}: values of type {kind} have no column type; flatten them first")
+    return f"Nullable({base})" if column.null_count else base
+
+
+def rows_of(table: pa.Table) -> list[Struct]:
+    """The rows of an Arrow table as messages: 64-bit integers beyond 2^53, decimals and times as strings."""
+    rows = [Struct() for _ in range(table.num_rows)]
+    for name in table.column_names:
+        column = table.column(name)
+        _SETTERS[_setter_kind(column)](rows, name, column)
+    return rows
+
+
+def _setter_kind(column: pa.ChunkedArray) -> str:
+    if pa.types.is_boolean(column.type):
+        return "bool"
+    if pa.types.is_floating(column.type):
+        return "number"
+    if pa.types.is_integer(column.type):
+        bounds = pc.min_max(column).as_py()
+        far = max(abs(bounds["min"] or 0), abs(bounds["max"] or 0)) > _EXACT_INTEGER
+        return "text" if far else "number"
+    if pa.types.is_nested(column.type):
+        return "nested"
+    return "text"
+
+
+def _set_numbers(rows: Sequence[Struct], name: str, column: pa.ChunkedArray) -> None:
+    for row, value in zip(rows, column.to_pylist(), strict=True):
+        if value is None or value != value:
+            row.fields[name].null_value = NULL_VALUE
+        else:
+            row.fields[name].number_value = value
+
+
+def _set_bools(rows: Sequence[Struct], name: str, column: pa.ChunkedArray) -> None:
+    for row, value in zip(rows, column.to_pylist(), strict=True):
+        if value is None:
+            row.fields[name].null_value = NULL_VALUE
+        else:
+            row.fields[name].bool_value = value
+
+
+def _set_texts(rows: Sequence[Struct], name: str, column: pa.ChunkedArray) -> None:
+    for row, value in zip(rows, column.to_pylist(), strict=True):
+        if value is None:
+            row.fields[name].null_value = NULL_VALUE
+        else:
+            row.fields[name].string_value = value if isinstance(value, str) else _text(value)
+
+
+def _set_nested(rows: Sequence[Struct], name: str, column: pa.ChunkedArray) -> None:
+    for row, value in zip(rows, column.to_pylist(), strict=True):
+        row.fields[name].CopyFrom(_nested(value))
+
+
+def _nested(value: object) -> Value:
+    from google.protobuf import json_format  # only nested columns need it
+
+    return json_format.Parse(json.dumps(value, default=_text), Value())
+
+
+def _text(value: object) -> str:
+    if isinstance(value, datetime.datetime):
+        zoned = value if value.tzinfo else value.replace(tzinfo=datetime.UTC)
+        return zoned.astimezone(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="replace")
+    return str(value)
+
+
+_SETTERS: dict[str, Callable[[Sequence[Struct], str, pa.ChunkedArray], None]] = {
+    "number": _set_numbers,
+    "bool": _set_bools,
+    "text": _set_texts,
+    "nested": _set_nested,
+}

@@ -1,0 +1,50 @@
+"""Builds the agent service: adapters, agents and servicer, wired; tests pass stand-ins as arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import grpc
+
+from aidatalabs.agent.v1 import agent_service_pb2_grpc as pb_grpc
+from aidatalabs_services.agent.adapters.data_client import READS, DataClient
+from aidatalabs_services.agent.orchestrator import Orchestrator
+from aidatalabs_services.agent.ports import PlatformData
+from aidatalabs_services.agent.query_agent import QueryAgent
+from aidatalabs_services.agent.servicer import AgentServicer
+from aidatalabs_services.agent.settings import AgentSettings
+from aidatalabs_services.runtime.channels import open_channel
+from aidatalabs_services.runtime.server import Service
+
+FULL_NAMES = ("aidatalabs.agent.v1.AgentService",)
+
+
+def utc_now() -> datetime:
+    """The clock that questions are read with."""
+    return datetime.now(UTC)
+
+
+def bootstrap(
+    settings: AgentSettings,
+    *,
+    data: PlatformData | None = None,
+    clock: Callable[[], datetime] = utc_now,
+) -> Service:
+    """The agent service, ready to be run; call it inside the loop that will run it."""
+    channel: grpc.aio.Channel | None = None
+    if data is None:
+        channel = open_channel(settings.data_address, idempotent=READS)
+        data = DataClient(channel)
+    servicer = AgentServicer(Orchestrator(QueryAgent(data, clock=clock)))
+
+    async def close() -> None:
+        if channel is not None:
+            await channel.close()
+
+    return Service(
+        name="agent",
+        register=lambda server: pb_grpc.add_AgentServiceServicer_to_server(servicer, server),
+        full_names=FULL_NAMES,
+        close=close,
+    )

@@ -1,0 +1,203 @@
+"""The result of a plan in one sentence: the number first, its unit, how time was read, ties."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .explain import OPERATOR_WORDS
+from .outcomes import Planned
+from .plan import Dimension, Filter, Measure, QueryPlan
+
+_WEEKDAYS = ("", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_MONTHS = (
+    "",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
+_LISTED = 3
+
+
+def number_text(value: object) -> str:
+    """A number for reading: thousands separators, at most two decimals where it is large, four where it
+    is small."""
+    if value is None:
+        return "no value"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str) and value.lstrip("-").isdigit():
+        return f"{int(value):,}"
+    number = _number(value)
+    if number is None:
+        return str(value)
+    if number != number or number in (float("inf"), float("-inf")):
+        return "no value"
+    if number == int(number) and abs(number) < 1e15:
+        return f"{int(number):,}"
+    places = 2 if abs(number) >= 0.1 else 4
+    return f"{number:,.{places}f}"
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, int | float):
+        return float(value)
+    if isinstance(value, str):
+        try:
+            return float(value) if value.strip() and value.strip()[0] in "-0123456789" else None
+        except ValueError:
+            return None
+    return None
+
+
+def sentence(
+    planned: Planned, columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[object]], truncated: bool
+) -> str:
+    """One sentence on a result; `columns` are (name, ClickHouse type), `truncated` says that rows were
+    cut off."""
+    plan = planned.plan
+    names = [name for name, _ in columns]
+    time = _time(plan)
+    if not rows:
+        return f"No rows match{time}."
+    if plan.form == "scalar":
+        return _scalar(plan, rows[0], time)
+    if plan.form == "list":
+        return _list(plan, names, rows, time, truncated)
+    return _groups(plan, names, rows, time, truncated)
+
+
+def _time(plan: QueryPlan) -> str:
+    notes = [_told(condition) for condition in plan.filters]
+    notes += [_told(condition) for measure in plan.measures for condition in measure.conditions]
+    notes += [window.words for window in plan.windows]
+    return f" ({'; '.join(notes)})" if notes else ""
+
+
+def _told(condition: Filter) -> str:
+    name = condition.source.column.split(".", 1)[-1]
+    values = (" and " if condition.operator == "between" else ", ").join(condition.values)
+    return f"{name} {OPERATOR_WORDS[condition.operator]} {values}".rstrip().removesuffix(".")
+
+
+def _with_unit(value: object, measure: Measure) -> str:
+    text = number_text(value)
+    if text == "no value" or not measure.unit:
+        return text
+    return f"{text} %" if measure.unit == "percent" else f"{text} {measure.unit}"
+
+
+def _scalar(plan: QueryPlan, row: Sequence[object], time: str) -> str:
+    if plan.outer == "count":
+        return f"{number_text(row[0])} groups fulfil the condition{time}."
+    if plan.outer == "avg":
+        per = next((d.grain or d.title for d in plan.dimensions), "group")
+        return (
+            f"The average {plan.measures[0].title} per {per} is {_with_unit(row[0], plan.measures[0])}{time}."
+        )
+    texts = []
+    for measure, value in zip(plan.measures, row, strict=False):
+        empty = value is None and measure.function not in ("count", "count_distinct")
+        told = "has no value: no rows match" if empty else f"is {_with_unit(value, measure)}"
+        texts.append(f"the {measure.title} {told}")
+    text = " and ".join(texts)
+    return f"{text[0].upper()}{text[1:]}{time}."
+
+
+def _shown(value: object, dimension: Dimension) -> str:
+    if value is None or value == "":
+        return "(none)"
+    if dimension.part in ("weekday", "month"):
+        number = _number(value)
+        names = _WEEKDAYS if dimension.part == "weekday" else _MONTHS
+        return names[int(number)] if number is not None and 0 < number < len(names) else str(value)
+    if dimension.part == "hour":
+        return f"{value} h"
+    if dimension.grain in ("month", "year"):
+        return str(value)[:7] if dimension.grain == "month" else str(value)[:4]
+    return str(value)
+
+
+def _keys(plan: QueryPlan, names: Sequence[str], row: Sequence[object]) -> str:
+    """The group a row stands for: labels first, keys behind them in brackets."""
+    texts: list[str] = []
+    labels: list[list[str]] = []
+    for dimension in plan.dimensions:
+        text = _shown(row[names.index(dimension.alias)], dimension)
+        if dimension.label and texts:
+            if text != "(none)":
+                labels[-1].append(text)
+        else:
+            texts.append(text)
+            labels.append([])
+    named = [f"{' '.join(label)} ({key})" if label else key for key, label in zip(texts, labels, strict=True)]
+    return ", ".join(named)
+
+
+def _groups(
+    plan: QueryPlan, names: Sequence[str], rows: Sequence[Sequence[object]], time: str, truncated: bool
+) -> str:
+    ordered = plan.order[0].alias if plan.order else ""
+    measure = next((m for m in plan.measures if m.alias == ordered), plan.measures[0])
+    place = names.index(measure.alias)
+    if plan.limit == 1 or len(rows) == 1:
+        value = _with_unit(rows[0][place], measure)
+        text = f"{_keys(plan, names, rows[0])} has {_extreme(plan, measure)}{measure.title}: {value}"
+        return f"{text}{_tied(names, rows[0])}{time}."
+    highest = max(rows, key=lambda row: _sortable(row[place]))
+    lead = rows[0] if ordered == measure.alias else highest
+    more = " (more were cut off)" if truncated else ""
+    extreme = "lowest" if ordered == measure.alias and not plan.order[0].descending else "highest"
+    text = f"{len(rows):,} groups{more}: {measure.title} is {extreme} for {_keys(plan, names, lead)}"
+    text += f" with {_with_unit(lead[place], measure)}"
+    if ordered == measure.alias:
+        others = [
+            f"{_keys(plan, names, row)} with {_with_unit(row[place], measure)}" for row in rows[1:_LISTED]
+        ]
+        text += ", then " + ", ".join(others)
+    return f"{text}{time}."
+
+
+def _extreme(plan: QueryPlan, measure: Measure) -> str:
+    if plan.limit != 1 or not plan.order or plan.order[0].alias != measure.alias:
+        return ""
+    return "the highest " if plan.order[0].descending else "the lowest "
+
+
+def _sortable(value: object) -> float:
+    number = _number(value)
+    return float("-inf") if number is None or number != number else number
+
+
+def _tied(names: Sequence[str], row: Sequence[object]) -> str:
+    if "tied_rows" not in names:
+        return ""
+    count = _number(row[names.index("tied_rows")])
+    if count is None or count <= 1:
+        return ""
+    return f"; {number_text(count - 1)} more share this value"
+
+
+def _list(
+    plan: QueryPlan, names: Sequence[str], rows: Sequence[Sequence[object]], time: str, truncated: bool
+) -> str:
+    if len(rows) == 1:
+        shown = [d for d in plan.dimensions if d.alias in names]
+        facts = ", ".join(f"{d.title} {_cell(rows[0][names.index(d.alias)], d)}" for d in shown)
+        return f"{facts[0].upper()}{facts[1:].removesuffix('.')}{_tied(names, rows[0])}{time}."
+    more = ", more were cut off" if truncated else ""
+    return f"{len(rows):,} rows{more}{time}."
+
+
+def _cell(value: object, dimension: Dimension) -> str:
+    if isinstance(value, int | float) and not isinstance(value, bool) and "year" not in dimension.title:
+        return number_text(value)
+    return _shown(value, dimension)

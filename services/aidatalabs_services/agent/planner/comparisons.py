@@ -1,0 +1,249 @@
+"""Comparisons with numbers: where the number is, what it is compared with, rows or groups."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .columntypes import column_type
+from .draft import Aggregate, Condition, Group, Ref, Unread
+from .lexicon import ADJECTIVES
+from .linking import Candidate, Item
+
+if TYPE_CHECKING:
+    from .reading_conditions import ReadingConditions
+
+_RANK_KINDS = frozenset(("superlative", "most", "first", "extreme", "frequent", "top", "vague"))
+_FLIPPED = {"gt": "le", "ge": "lt", "lt": "ge", "le": "gt", "eq": "ne", "between": ""}
+
+
+def plain(number: float) -> str:
+    """A number as SQL and people write it: without a fraction where there is none."""
+    return str(int(number)) if number == int(number) else repr(number)
+
+
+def _take_number(reader: ReadingConditions, item: Item) -> str:
+    following = reader.peek()
+    if following is None or following.kind != "number" or following.number is None:
+        raise Unread(item, "is followed by no number")
+    reader.at += 1
+    return plain(following.number)
+
+
+def _take_unit(reader: ReadingConditions) -> str:
+    following = reader.peek()
+    if following is not None and following.kind in ("unitword", "measured"):
+        reader.at += 1
+        return following.payload
+    if following is not None and following.kind == "unit" and following.payload in ("hour", "day", "year"):
+        reader.at += 1
+        return following.payload + "s"
+    return ""
+
+
+def read_comparison(reader: ReadingConditions, item: Item) -> None:
+    """`more than 60`, `between 3 and 5`, `at least 3 rooms`, `more than 100 orders`."""
+    before = reader.at - 2
+    operator = item.payload
+    values = [_take_number(reader, item)]
+    if operator == "between":
+        joiner = reader.peek()
+        if joiner is None or joiner.kind != "and" or joiner.text in (",", ";"):
+            raise Unread(item, "needs two numbers joined by and")
+        reader.at += 1
+        values.append(_take_number(reader, item))
+        if float(values[0]) > float(values[1]):
+            values.reverse()
+    elif operator == "eq" and _postfix(reader):
+        operator = _postfix_taken(reader)
+    if reader.negated is not None:
+        operator, reader.negated = _FLIPPED.get(operator, ""), None
+        if not operator:
+            raise Unread(item, "cannot be turned round here")
+    _apply(reader, item, before, operator, tuple(values))
+
+
+def _postfix(reader: ReadingConditions) -> bool:
+    following = reader.peek()
+    return following is not None and following.kind == "or_cmp"
+
+
+def _postfix_taken(reader: ReadingConditions) -> str:
+    following = reader.peek()
+    reader.at += 1
+    return following.payload if following is not None else "eq"
+
+
+def _apply(
+    reader: ReadingConditions, item: Item, before: int, operator: str, values: tuple[str, ...]
+) -> None:
+    unit = _take_unit(reader)
+    left = reader.last[1] if reader.last is not None and reader.last[0] == before else None
+    if left is not None and left.candidate.kind == "column" and _comparable(reader, left.candidate, item):
+        _compare_left(reader, item, left, operator, values, unit)
+        return
+    if left is not None and _counted_before(reader, left):
+        aggregate = reader.draft.aggregates.pop()
+        reader.draft.having.append((aggregate, operator, values, item))
+        return
+    following = reader.peek()
+    if following is not None and following.kind == "prep" and following.payload == "of":
+        reader.at += 1
+        following = reader.peek()
+    if following is not None and following.kind == "distinct":
+        reader.at += 1
+        following = reader.peek()
+    if following is not None and following.kind in ("name", "value"):
+        place, reader.at = reader.at, reader.at + 1
+        _compare_right(reader, item, reader.ref(place), operator, values, unit)
+        return
+    if unit:
+        reader.draft.conditions.append(Condition(None, operator, values, item, True, unit=unit))
+        return
+    raise Unread(item, "compares with nothing I know")
+
+
+def _comparable(reader: ReadingConditions, candidate: Candidate, item: Item) -> bool:
+    """True for columns a number can be held against; keys only with a sign such as >."""
+    role = reader.role(candidate)
+    if role in ("key", "time"):
+        return item.text in (">", "<", ">=", "<=", "=", "!=", "<>")
+    kind = column_type(reader.index.column(candidate.table, candidate.column).type)
+    return role not in ("label", "flag") and kind.numeric
+
+
+def _counted_before(reader: ReadingConditions, left: Ref) -> bool:
+    aggregates = reader.draft.aggregates
+    return bool(
+        aggregates
+        and aggregates[-1].function == "count"
+        and aggregates[-1].ref is left
+        and (reader.draft.target or reader.draft.groups)
+    )
+
+
+def _compare_left(
+    reader: ReadingConditions, item: Item, left: Ref, operator: str, values: tuple[str, ...], unit: str
+) -> None:
+    draft = reader.draft
+    aggregate = next((a for a in reversed(draft.aggregates) if a.ref is left), None)
+    if aggregate is not None and (draft.target is not None or draft.columns) and len(draft.aggregates) == 1:
+        draft.aggregates.remove(aggregate)
+        if draft.target is None:
+            first = draft.columns.pop(0)
+            draft.target = Group(first, first.item)
+        draft.having.append((aggregate, operator, values, item))
+        return
+    if draft.rank is not None and draft.rank.by is not None and draft.rank.by.ref is left:
+        raise Unread(item, "compares what is being ranked")
+    draft.bare = [kept for kept in draft.bare if kept is not left]
+    draft.columns = [kept for kept in draft.columns if kept is not left]
+    draft.conditions.append(Condition(left, operator, values, item, True, unit=unit))
+
+
+def _compare_right(
+    reader: ReadingConditions, item: Item, right: Ref, operator: str, values: tuple[str, ...], unit: str
+) -> None:
+    candidate = right.candidate
+    if candidate.kind == "column" and reader.role(candidate) == "measure":
+        reader.draft.conditions.append(Condition(right, operator, values, item, True, unit=unit))
+        return
+    if candidate.kind == "value":
+        reader.noun_filter(right)
+    distinct = candidate.kind == "column"
+    reader.draft.having.append((Aggregate("count", right, distinct, item), operator, values, item))
+
+
+def read_comparative(reader: ReadingConditions, item: Item) -> None:
+    """`longer than 3 hours`, `cheaper than 20`: the adjective chooses the column unless one stands before
+    it."""
+    before = reader.at - 2
+    following = reader.peek()
+    if following is None or following.text.casefold() != "than":
+        raise Unread(item, "compares with nothing I know")
+    reader.at += 1
+    value = _take_number(reader, item)
+    unit = _take_unit(reader)
+    natural = ADJECTIVES[item.payload][0]
+    operator = "gt" if natural == "desc" else "lt"
+    if reader.negated is not None:
+        operator, reader.negated = _FLIPPED[operator], None
+    left = reader.last[1] if reader.last is not None and reader.last[0] == before else None
+    if left is not None and left.candidate.kind == "column" and reader.measurable(left.candidate):
+        _compare_left(reader, item, left, operator, (value,), unit)
+        return
+    reader.draft.conditions.append(
+        Condition(None, operator, (value,), item, True, adjective=item.payload, unit=unit)
+    )
+
+
+def read_adjective(reader: ReadingConditions, item: Item) -> None:
+    """`delayed by more than 2 hours`: an adjective that a comparison follows."""
+    following = reader.peek()
+    if following is not None and following.kind == "by":
+        reader.at += 1
+        following = reader.peek()
+    if following is None or following.kind != "cmp" or ADJECTIVES[item.payload][0] != "desc":
+        raise Unread(item, "does not say how much")
+    before = reader.last is not None and reader.last[0] == reader.items.index(item) - 1
+    reader.at += 1
+    if before and reader.last is not None and reader.measurable(reader.last[1].candidate):
+        value = _take_number(reader, following)
+        _compare_left(reader, following, reader.last[1], following.payload, (value,), _take_unit(reader))
+        return
+    value = _take_number(reader, following)
+    reader.draft.conditions.append(
+        Condition(
+            None, following.payload, (value,), item, True, adjective=item.payload, unit=_take_unit(reader)
+        )
+    )
+
+
+def read_number(reader: ReadingConditions, item: Item) -> None:
+    """A bare number: a limit, a `N or more` comparison, or the key right behind its column's name."""
+    if item.number is None:
+        raise Unread(item, "is no number I can use")
+    following = reader.peek()
+    before = reader.at - 2
+    if following is not None and following.kind == "or_cmp":
+        reader.at += 1
+        _apply(reader, item, before, following.payload, (plain(item.number),))
+        return
+    if following is not None and following.kind in _RANK_KINDS and item.number >= 1:
+        reader.limit = int(item.number)
+        return
+    if reader.last is not None and reader.last[0] == before and not reader.functions:
+        candidate = _numbered(reader, reader.last[1].candidate)
+        if candidate is not None:
+            reader.withdraw(reader.last[1])
+            ref = Ref(candidate, reader.last[1].item, reader.last[1].direction)
+            operator = "ne" if reader.negated else "eq"
+            reader.negated = None
+            is_number = column_type(reader.index.column(candidate.table, candidate.column).type).numeric
+            reader.draft.conditions.append(Condition(ref, operator, (plain(item.number),), item, is_number))
+            return
+    earlier = reader.peek(-2)
+    having = earlier is not None and earlier.text.casefold() in ("with", "having", "have", "has")
+    if (
+        having
+        and following is not None
+        and following.kind == "name"
+        and reader.role(reader.chosen[reader.at]) == "measure"
+    ):
+        reader.at += 1
+        ref = reader.ref(reader.at - 1)
+        reader.draft.conditions.append(Condition(ref, "eq", (plain(item.number),), item, True))
+        return
+    ranked = any(later.kind in _RANK_KINDS for later in reader.items[reader.at :])
+    opens = not reader.draft.aggregates and not reader.draft.subjects and (reader.draft.listing or ranked)
+    if opens and following is not None and following.kind == "name" and item.number >= 1:
+        reader.limit = int(item.number)
+        return
+    raise Unread(item, "is a number with nothing to compare it with")
+
+
+def _numbered(reader: ReadingConditions, candidate: Candidate) -> Candidate | None:
+    """The key or whole-number column a number behind this name speaks of: `member 42`, `order 1545`."""
+    if candidate.kind == "column":
+        fits = reader.role(candidate) in ("key", "dimension", "calendar")
+        return candidate if fits else None
+    return None

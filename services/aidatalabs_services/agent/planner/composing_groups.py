@@ -1,0 +1,154 @@
+"""Groups and times of a plan: what is grouped by, with which readable names, over which time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from .binding import Binder, is_text
+from .catalogue import Table
+from .columntypes import column_type
+from .draft import Draft, Group, Ref, Unread
+from .index import CatalogueIndex
+from .linking import Candidate, Item
+from .naming import Names
+from .plan import Dimension, Filter, Having, Measure, Order, Source, Window
+from .timing import TimeBinder, grain_for, step_of
+from .words import split_name
+
+
+def noun(ref: Ref) -> str:
+    """The words a reference was named by, as a singular title."""
+    return " ".join(split_name(ref.item.text.split(".")[-1])) or ref.item.text
+
+
+@dataclass
+class Parts:
+    """What is being put together for one plan."""
+
+    measures: list[Measure] = field(default_factory=list)
+    dimensions: list[Dimension] = field(default_factory=list)
+    having: list[Having] = field(default_factory=list)
+    order: list[Order] = field(default_factory=list)
+    limit: int = 0
+    outer: str = ""
+    tied: bool = False
+
+
+class ComposingGroups:
+    """The state of composing one draft over one base table, and its groups."""
+
+    def __init__(self, index: CatalogueIndex, draft: Draft, base: str, now: datetime, timezone: str) -> None:
+        self.index = index
+        self.draft = draft
+        self.base = base
+        self.table: Table = index.tables[base]
+        self.timezone = timezone
+        self.binder = Binder(index, base)
+        self.times = TimeBinder(index, base, now, timezone)
+        self.names = Names(index, base)
+        self.parts = Parts()
+        self.known: list[Filter] = []
+        self.times_used: list[Source] = []
+        self.verbs = [item.payload for item in draft.verbs] + [item.text.casefold() for item in draft.verbs]
+
+    def _add_group(self, group: Group) -> None:
+        if group.ref is None:
+            self._add_time_group(group)
+            return
+        candidate = group.ref.candidate
+        if candidate.kind == "column" and self.index.role(candidate.table, candidate.column).kind == "time":
+            source = self.binder.source(group.ref)
+            self._dimension(Dimension(source, self.names.grain("day"), "day", grain="day"))
+            return
+        if candidate.kind == "table":
+            self._add_table_group(group.ref, candidate)
+            return
+        source = self.binder.source(group.ref, inner=not self._text(candidate))
+        alias = self.names.source(source, self.binder.joins())
+        self._dimension(Dimension(source, alias, noun(group.ref)))
+        self._add_labels_of(source, group.ref)
+
+    def _text(self, candidate: Candidate) -> bool:
+        column = self.index.column(candidate.table, candidate.column)
+        return is_text(Source("", column.name, column.type))
+
+    def _add_table_group(self, ref: Ref, candidate: Candidate) -> None:
+        key, path = self.binder.table_key(ref)
+        self._dimension(Dimension(key, self.names.key(key.column), noun(ref)))
+        for label in self.binder.label_sources(path, candidate.table):
+            if label != key and not (path and label.column == path[-1].to_column):
+                alias = self.names.label(candidate.table, label.column)
+                self._dimension(Dimension(label, alias, f"{noun(ref)} {label.column}", label=True))
+
+    def _add_labels_of(self, source: Source, ref: Ref) -> None:
+        """A key that another table explains is shown together with its readable name."""
+        table = next((join.table for join in self.binder.joins() if join.alias == source.table), self.base)
+        targets = [e for e in self.index.edges if (e.table, e.column) == (table, source.column)]
+        labelled = [e for e in targets if any(c.name != e.to_column for c in self.index.label(e.to_table))]
+        if len(labelled) != 1 or source.table != self.base:
+            return
+        edge = labelled[0]
+        for label in self.binder.label_sources((edge,), edge.to_table):
+            if label.column == edge.to_column:
+                continue
+            alias = self.names.label(edge.to_table, label.column)
+            self._dimension(Dimension(label, alias, f"{noun(ref)} {label.column}", label=True))
+
+    def _add_time_group(self, group: Group) -> None:
+        step = step_of(group.item.time) if group.item.time else group.grain
+        source = self.time(step, group.item)
+        if group.part:
+            alias = {"weekday": "weekday_number", "hour": "hour_of_day", "month": "month_of_year"}[group.part]
+            title = {"weekday": "weekday", "hour": "hour of the day", "month": "month"}[group.part]
+            self._dimension(Dimension(source, self.names.fresh(alias), title, part=group.part))
+            return
+        grain = grain_for(self.times.range(source)) if group.grain == "auto" else group.grain
+        self._dimension(Dimension(source, self.names.grain(grain), grain, grain=grain))
+
+    def _dimension(self, dimension: Dimension) -> None:
+        same = [(d.source, d.grain, d.part) for d in self.parts.dimensions]
+        if (dimension.source, dimension.grain, dimension.part) not in same:
+            self.parts.dimensions.append(dimension)
+
+    def _columns_with_groups(self) -> None:
+        """Columns named beside an aggregate must be grouped by already; nothing named may be ignored."""
+        for ref in self.draft.columns:
+            source = self.binder.source(ref, inner=False)
+            if all(dimension.source != source for dimension in self.parts.dimensions):
+                raise Unread(
+                    ref.item, "is named beside a number without saying what it is for (say 'by' before it)"
+                )
+
+    def time(self, step: str, item: Item) -> Source:
+        """The time of the base table for `step`: the column that was named, else the table's own."""
+        bound = [ref for _, ref, _ in self.draft.windows if ref is not None]
+        if bound:
+            return self.binder.source(bound[0])
+        named = [
+            r
+            for r in self.draft.columns
+            if self.index.role(r.candidate.table, r.candidate.column).kind == "time"
+        ]
+        if len(named) == 1:
+            self.draft.columns.remove(named[0])
+            return self.binder.source(named[0])
+        return self.times.source(step, item, self.verbs)
+
+    def moment(self, item: Item) -> Source:
+        """The column that tells first from last: the only point in time, else the table's time."""
+        points = [c for c in self.index.time_columns(self.base) if column_type(c.type).kind == "datetime"]
+        if len(points) == 1 and all(ref is None for _, ref, _ in self.draft.windows):
+            return self.times.column_source(points[0])
+        return self.time("day", item)
+
+    def windows(self, series: bool) -> tuple[Window, ...]:
+        """The draft's time windows on the base table; more than one is not understood yet."""
+        if len(self.draft.windows) > 1:
+            raise Unread(self.draft.windows[1][2], "is a second time window")
+        made = []
+        for mention, bound, item in self.draft.windows:
+            source = self.binder.source(bound) if bound else self.time(step_of(mention), item)
+            self.times_used.append(source)
+            made.append(self.times.window(mention, source, item, series))
+        return tuple(made)

@@ -1,0 +1,101 @@
+"""Conditions on rows bound to columns: by name, by unit, or by the adjective that was used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .columntypes import column_type
+from .draft import Ambiguous, Choice, Condition, Ref, Unread
+from .lexicon import CURRENCIES
+from .linking import Candidate
+from .measures import measures_for_adjective
+from .plan import Filter
+
+if TYPE_CHECKING:
+    from .composing import Composer
+
+
+class ConditionBinder:
+    """Binds the conditions of one draft to sources of one plan."""
+
+    def __init__(self, composer: Composer) -> None:
+        self._composer = composer
+
+    def bind_all(self) -> list[Filter]:
+        """All conditions as filters, the same one only once."""
+        filters: list[Filter] = []
+        for condition in self._composer.draft.conditions:
+            made = self._bind(condition)
+            if made not in filters:
+                filters.append(made)
+        by_source = [f.source for f in filters if f.operator == "eq"]
+        for position, source in enumerate(by_source):
+            if source in by_source[:position]:
+                raise Unread(
+                    self._composer.draft.conditions[-1].item, "contradicts another value of the same column"
+                )
+        return filters
+
+    def _bind(self, condition: Condition) -> Filter:
+        composer = self._composer
+        ref, operator = condition.ref, condition.operator
+        if ref is None:
+            ref, operator = self._found(condition)
+        if ref.candidate.kind == "table":
+            raise Unread(condition.item, f"compares {ref.candidate.table} with a number")
+        self._check_unit(condition, ref)
+        column = composer.index.column(ref.candidate.table, ref.candidate.column)
+        kind = column_type(column.type)
+        if condition.numeric and not kind.numeric:
+            raise Unread(condition.item, f"compares {column.name}, which holds no numbers")
+        source = composer.binder.source(ref)
+        return Filter(source, operator, condition.values, condition.numeric)
+
+    def _found(self, condition: Condition) -> tuple[Ref, str]:
+        """The column an adjective or a unit speaks of."""
+        if condition.adjective:
+            candidate, flipped = measures_for_adjective(self._composer, condition.adjective, condition.item)
+            if flipped:
+                raise Unread(condition.item, f"compares {candidate.column}, which is not an age in numbers")
+            return Ref(candidate, condition.item), condition.operator
+        base = self._composer.base
+        index = self._composer.index
+        fitting = [
+            column
+            for column in self._composer.table.columns
+            if index.role(base, column.name).kind == "measure"
+            and index.role(base, column.name).unit == condition.unit
+        ]
+        measured = [c for c in self._composer.table.columns if index.role(base, c.name).kind == "measure"]
+        if not fitting and len(measured) == 1 and not index.role(base, measured[0].name).unit:
+            fitting = measured
+        if len(fitting) != 1:
+            raise Unread(condition.item, f"gives {condition.unit} without saying of which column")
+        return Ref(Candidate("column", base, fitting[0].name), condition.item), condition.operator
+
+    def _check_unit(self, condition: Condition, ref: Ref) -> None:
+        """A number with a unit fits a column of that unit; where the column's is not known, ask."""
+        if not condition.unit:
+            return
+        known = self._composer.index.role(ref.candidate.table, ref.candidate.column).unit
+        if known == condition.unit:
+            return
+        money = (
+            condition.unit in ("US dollars", "euros", "pounds sterling")
+            and condition.unit.split()[-1][:-1] in CURRENCIES
+        )
+        if money and not known:
+            return
+        if known:
+            raise Unread(condition.item, f"is compared in {condition.unit}, but the data is in {known}")
+        words = " and ".join(condition.values)
+        item = condition.item
+        named = "" if condition.ref is not None else f"with `{ref.candidate.table}.{ref.candidate.column}` "
+        than = " than" if item.kind == "comparative" else ""
+        end = item.end + 2 * len(condition.values) + len(than[:1])
+        choice = Choice(f"{words} as stored", f"{named}{item.text}{than} {words}", item.start, end)
+        raise Ambiguous(
+            f"The data does not say whether {ref.candidate.column} is in {condition.unit}. "
+            "Compare it as stored?",
+            [choice],
+        )

@@ -1,0 +1,112 @@
+"""A plan in plain sentences: what was read from where, so that a wrong reading is seen at once."""
+
+from __future__ import annotations
+
+from .index import CatalogueIndex
+from .linking import Candidate, Linked
+from .plan import Dimension, Filter, QueryPlan
+from .words import compact
+
+OPERATOR_WORDS = {
+    "eq": "is",
+    "ne": "is not",
+    "in": "is one of",
+    "not_in": "is none of",
+    "lt": "is below",
+    "le": "is at most",
+    "gt": "is above",
+    "ge": "is at least",
+    "between": "is between",
+    "is_null": "is not known",
+    "not_null": "is known",
+    "is_true": "is true",
+    "is_false": "is false",
+}
+
+
+def explain(
+    plan: QueryPlan, index: CatalogueIndex, linked: Linked, chosen: dict[int, Candidate]
+) -> list[str]:
+    """Sentences on table, joins, measures, groups, conditions, time, order and on every word read freely."""
+    rows = index.tables[plan.table].row_count
+    lines = [f"Reads {plan.table} ({rows:,} rows)." if rows else f"Reads {plan.table}."]
+    for join in plan.joins:
+        kept = "kept" if join.kind == "left" else "left out"
+        lines.append(
+            f"Looks up {join.table} by {join.left}.{join.left_column}; rows without a match are {kept}."
+        )
+    lines.extend(_computed(plan))
+    lines.extend(f"Only rows where {_condition(f)}." for f in plan.filters)
+    lines.extend(f"Share of the rows where {_condition(f)}." for m in plan.measures for f in m.conditions)
+    lines.extend(
+        f"Time: {window.words}; read from {_time(plan, window.source.column, window.source.calendar)}."
+        for window in plan.windows
+    )
+    lines.extend(_ordered(plan))
+    for typed, read in linked.corrections:
+        lines.append(f"'{typed}' was read as '{read}'.")
+    lines.extend(_free(linked, chosen))
+    return lines
+
+
+def _computed(plan: QueryPlan) -> list[str]:
+    lines = []
+    if plan.measures:
+        lines.append("Computes " + ", ".join(measure.title for measure in plan.measures) + ".")
+    keys = [_dimension(d) for d in plan.dimensions if not d.label]
+    if keys:
+        lines.append(("Shows " if plan.form == "list" else "For each ") + ", ".join(keys) + ".")
+    for having in plan.having:
+        title = next(m.title for m in plan.measures if m.alias == having.measure)
+        lines.append(
+            f"Only groups whose {title} {OPERATOR_WORDS[having.operator]} {' and '.join(having.values)}."
+        )
+    if plan.outer == "avg":
+        lines.append("Averages this over the groups; groups without any row are not counted.")
+    if plan.outer == "count":
+        lines.append("Counts these groups.")
+    return lines
+
+
+def _dimension(dimension: Dimension) -> str:
+    if dimension.grain:
+        return f"{dimension.grain} of {_time(None, dimension.source.column, dimension.source.calendar)}"
+    return f"{dimension.title} ({dimension.source.column})" if dimension.source.column else dimension.title
+
+
+def _time(plan: QueryPlan | None, column: str, calendar: tuple[str, ...]) -> str:
+    return column or "the columns " + ", ".join(name for name in calendar[:3] if name)
+
+
+def _condition(condition: Filter) -> str:
+    values = (" and " if condition.operator == "between" else ", ").join(condition.values)
+    source = condition.source
+    return f"{source.table}.{source.column} {OPERATOR_WORDS[condition.operator]} {values}".rstrip()
+
+
+def _ordered(plan: QueryPlan) -> list[str]:
+    if not plan.limit or not plan.order:
+        return []
+    first = plan.order[0]
+    way = "highest" if first.descending else "lowest"
+    return [
+        f"Keeps the first {plan.limit} by {way} {first.alias}; equal rows are ordered by the other columns."
+    ]
+
+
+def _free(linked: Linked, chosen: dict[int, Candidate]) -> list[str]:
+    """Words that were read as something spelt differently."""
+    lines = []
+    for place, candidate in sorted(chosen.items()):
+        item = linked.items[place]
+        target = candidate.column if candidate.kind != "table" else candidate.table
+        if candidate.kind == "value":
+            if compact(item.text) != compact(candidate.values[0]):
+                lines.append(f"'{item.text}' was read as {target} '{candidate.values[0]}'.")
+        elif candidate.cost >= 0.05:
+            lines.append(
+                f"'{item.text}' was read as {candidate.table}.{target}."
+                if candidate.kind == "column"
+                else f"'{item.text}' was read as {target}."
+            )
+    return lines

@@ -1,0 +1,384 @@
+"""The words of a question linked to operators, times, names and values: one list of items, left to right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from .index import CatalogueIndex, ValueMatch
+from .lexicon import (
+    ADJECTIVES,
+    COMPARATIVES,
+    FILLERS,
+    LIGHT_VERBS,
+    OPERATORS,
+    SIZE_WORDS,
+    SUPERLATIVES,
+    UNIT_WORDS,
+    VERB_NOUNS,
+)
+from .windows import TimeMention, TimeReader
+from .words import Token, compact, edit_distance_one, tokenize, value_words
+
+_LONGEST_OPERATOR = max(len(phrase) for phrase in OPERATORS)
+_LONGEST_VALUE = 7
+_SOFT_OPERATORS = frozenset(("list", "order", "breakdown", "first", "missing", "when", "versus", "prep"))
+_DONE = frozenset(
+    (
+        "made",
+        "run",
+        "held",
+        "given",
+        "taken",
+        "driven",
+        "written",
+        "won",
+        "built",
+        "led",
+        "seen",
+        "sold",
+        "bought",
+        "flown",
+        "lent",
+        "paid",
+    )
+)
+_HARD_COST = 0.06
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One meaning of a span: a table, a column, or a value of a column; lower cost is better.
+
+    `values` holds one stored value, or several when only some of their words were said (`partial`).
+    """
+
+    kind: str
+    table: str
+    column: str = ""
+    values: tuple[str, ...] = ()
+    cost: float = 0.0
+    partial: bool = False
+
+
+@dataclass(frozen=True)
+class Item:
+    """One linked span over the tokens [start, end).
+
+    Kinds: the operator kinds of the lexicon, name, value, number, literal, time kinds (window, grain,
+    part, unit), superlative, comparative, verb, unitword, unknown. `payload` is the operator's meaning.
+    """
+
+    kind: str
+    payload: str
+    start: int
+    end: int
+    text: str
+    candidates: tuple[Candidate, ...] = ()
+    number: float | None = None
+    time: TimeMention | None = None
+
+
+@dataclass
+class Linked:
+    """A linked question: its tokens, its items, and the corrected spellings as (typed, read as)."""
+
+    question: str
+    tokens: list[Token]
+    items: list[Item]
+    corrections: list[tuple[str, str]] = field(default_factory=list)
+
+
+class Linker:
+    """Links one question against one catalogue on one clock."""
+
+    def __init__(self, index: CatalogueIndex, now: datetime) -> None:
+        self._index = index
+        self._now = now
+        self._tokens: list[Token] = []
+
+    def link(self, question: str) -> Linked:
+        """Items for the whole question; misspelt words are corrected when exactly one known word is near."""
+        tokens = tokenize(question)
+        linked = self._link(question, tokens)
+        corrections: list[tuple[str, str]] = []
+        for item in linked.items:
+            better = self._corrected(item)
+            if better:
+                token = tokens[item.start]
+                tokens[item.start] = replace(token, word=better, lemma=better)
+                corrections.append((token.raw, better))
+        if corrections:
+            linked = self._link(question, tokens)
+            linked.corrections = corrections
+        return linked
+
+    def _corrected(self, item: Item) -> str:
+        token = self._tokens[item.start]
+        if (
+            item.kind != "unknown"
+            or len(token.word) < 5
+            or not token.word.isalpha()
+            or item.end > item.start + 1
+        ):
+            return ""
+        near = {
+            word for word in self._index.vocabulary if len(word) >= 4 and edit_distance_one(token.lemma, word)
+        }
+        return next(iter(near)) if len(near) == 1 else ""
+
+    def _link(self, question: str, tokens: list[Token]) -> Linked:
+        self._tokens = tokens
+        spans = self._times() + self._operators() + self._names() + self._values() + self._singles()
+        chosen = [_spelled_exactly(item) for item in _best_cover(_merged(spans), len(tokens))]
+        items = [item for item in chosen if item.kind != "filler"]
+        return Linked(question, tokens, items)
+
+    def _item(self, kind: str, payload: str, start: int, end: int, **more: object) -> Item:
+        text = " ".join(token.raw for token in self._tokens[start:end])
+        return Item(kind, payload, start, end, text, **more)  # type: ignore[arg-type]
+
+    def _times(self) -> list[Item]:
+        mentions = TimeReader(self._tokens, self._now).read()
+        return [self._item(m.kind, m.unit or m.mode, m.start, m.end, time=m) for m in mentions]
+
+    def _operators(self) -> list[Item]:
+        words = [token.word for token in self._tokens]
+        found = []
+        for start in range(len(words)):
+            for end in range(min(len(words), start + _LONGEST_OPERATOR), start, -1):
+                operator = OPERATORS.get(tuple(words[start:end]))
+                if operator and self._tokens[start].kind != "quoted":
+                    agent = words[start:end] == ["by"] and start > 0 and _participle(words[start - 1])
+                    found.append(self._item(operator[0], "agent" if agent else operator[1], start, end))
+        return found
+
+    def _names(self) -> list[Item]:
+        found: list[Item] = []
+        start = 0
+        while start < len(self._tokens):
+            token = self._tokens[start]
+            if token.kind == "ident":
+                found.extend(self._exact(token, start))
+            if token.kind != "word":
+                start += 1
+                continue
+            end = start
+            while end < len(self._tokens) and self._tokens[end].kind == "word":
+                end += 1
+            lemmas = [self._tokens[place].lemma for place in range(start, end)]
+            for offset in range(end - start):
+                for match in self._index.names.matches(lemmas, offset):
+                    kind = "column" if match.column else "table"
+                    candidate = Candidate(kind, match.table, match.column, (), match.cost)
+                    begin = start + offset
+                    found.append(self._item("name", "", begin, begin + match.length, candidates=(candidate,)))
+            found.extend(self._underscored(start, end))
+            start = end
+        return found
+
+    def _underscored(self, start: int, end: int) -> list[Item]:
+        """Words written exactly like a column, such as dep_delay, are that column and nothing else."""
+        found = []
+        for place in range(start, end):
+            if "_" in self._tokens[place].raw:
+                found.extend(self._exact(self._tokens[place], place))
+        return found
+
+    def _exact(self, token: Token, place: int) -> list[Item]:
+        names = [name for name in self._index.columns if name[1] == token.raw or ".".join(name) == token.raw]
+        found = [Candidate("column", table, column, (), -0.1) for table, column in names]
+        if not found and token.raw in self._index.tables:
+            found = [Candidate("table", token.raw, cost=-0.1)]
+        return [self._item("name", "exact", place, place + 1, candidates=tuple(found))] if found else []
+
+    def _values(self) -> list[Item]:
+        found: list[Item] = []
+        words = [value_words(token.raw) for token in self._tokens]
+        for start in range(len(self._tokens)):
+            for end in range(min(len(self._tokens), start + _LONGEST_VALUE), start, -1):
+                span = self._tokens[start:end]
+                if any(token.kind in ("punctuation", "operator", "ident") for token in span):
+                    continue
+                if not words[start] or (end > start + 1 and any(token.kind == "quoted" for token in span)):
+                    continue
+                spoken = [word for place in range(start, end) for word in words[place]]
+                candidates = self._whole_values(spoken, span)
+                if not candidates and all(token.kind != "number" for token in span):
+                    candidates = self._partial_values(spoken, span)
+                if candidates:
+                    found.append(self._item("value", "", start, end, candidates=tuple(candidates)))
+        return found
+
+    def _whole_values(self, spoken: list[str], span: Sequence[Token]) -> list[Candidate]:
+        matches = self._index.values(spoken)
+        closed = all(t.word in FILLERS or (t.word,) in OPERATORS for t in span) and span[0].kind != "quoted"
+        if closed or len("".join(spoken)) <= 2:
+            raw = " ".join(token.raw for token in span)
+            shouted = len(self._tokens) > 3 and all(t.raw.isupper() for t in self._tokens if t.raw.isalpha())
+            plain = raw.isalpha() and raw.islower()
+            matches = [match for match in matches if match.value == raw and not plain and not shouted]
+        if len(span) == 1 and span[0].kind == "number":
+            return []
+        return _by_column(matches, 0.0)
+
+    def _partial_values(self, spoken: list[str], span: Sequence[Token]) -> list[Candidate]:
+        if any(not self._telling(token) for token in (span[0], span[-1])):
+            return []
+        found = _by_column(self._index.partial_values(spoken), 0.3)
+        return [c if len(c.values) == 1 else replace(c, cost=0.45) for c in found]
+
+    def _telling(self, token: Token) -> bool:
+        """Words that may stand for a longer value: no closed-class word, four letters or capitals."""
+        if token.kind == "quoted":
+            return True
+        if (
+            token.word in FILLERS
+            or token.word in LIGHT_VERBS
+            or (token.word,) in OPERATORS
+            or token.word in VERB_NOUNS
+        ):
+            return False
+        if token.word in ADJECTIVES or token.word in SUPERLATIVES or token.word in COMPARATIVES:
+            return False
+        return len(token.word) >= 4 or token.raw.isupper() or token.raw[0].isupper()
+
+    def _singles(self) -> list[Item]:
+        """Every token by itself, as the last resort: numbers, adjectives, fillers, unknown words."""
+        found = []
+        for place, token in enumerate(self._tokens):
+            kind, payload = self._single(token)
+            if token.lemma in UNIT_WORDS and place and self._tokens[place - 1].kind == "number":
+                kind, payload = "measured", UNIT_WORDS[token.lemma]
+            found.append(self._item(kind, payload, place, place + 1, number=token.number))
+            if token.kind == "word" and token.word not in FILLERS and self._size_or_superlative(token.word):
+                found.append(self._item("superlative", token.word, place, place + 1))
+        return found
+
+    def _size_or_superlative(self, word: str) -> bool:
+        return word in SUPERLATIVES or word in SIZE_WORDS
+
+    def _single(self, token: Token) -> tuple[str, str]:
+        if token.kind == "number":
+            return "number", ""
+        if token.kind == "quoted":
+            return "literal", "quoted"
+        if token.word in COMPARATIVES:
+            return "comparative", COMPARATIVES[token.word]
+        if token.word in ADJECTIVES:
+            return "adjective", token.word
+        if token.word in FILLERS or token.kind == "punctuation":
+            return "filler", ""
+        if token.word in LIGHT_VERBS:
+            return "filler", "verb"
+        if token.word in VERB_NOUNS:
+            return "verb", VERB_NOUNS[token.word]
+        if token.lemma in UNIT_WORDS:
+            return "unitword", UNIT_WORDS[token.lemma]
+        if any(char.isdigit() for char in token.raw):
+            return "literal", ""
+        return "unknown", ""
+
+
+def _participle(word: str) -> bool:
+    """True for verb forms that `by` follows to name who did it: placed, made, borrowed."""
+    return (word.endswith("ed") and len(word) > 4) or word in _DONE
+
+
+def _by_column(matches: Sequence[ValueMatch], cost: float) -> list[Candidate]:
+    grouped: dict[tuple[str, str], list[ValueMatch]] = {}
+    for match in matches:
+        grouped.setdefault((match.table, match.column), []).append(match)
+    return [
+        Candidate(
+            "value", table, column, tuple(dict.fromkeys(m.value for m in found)), cost, found[0].partial
+        )
+        for (table, column), found in grouped.items()
+    ]
+
+
+def _merged(spans: list[Item]) -> list[Item]:
+    """Names and values over the same tokens become one item with all candidates."""
+    merged: dict[tuple[int, int], Item] = {}
+    others: list[Item] = []
+    for span in spans:
+        if span.kind not in ("name", "value"):
+            others.append(span)
+            continue
+        key = (span.start, span.end)
+        held = merged.get(key)
+        if held is None:
+            merged[key] = span
+            continue
+        kind = "name" if "name" in (held.kind, span.kind) else "value"
+        merged[key] = replace(held, kind=kind, candidates=held.candidates + span.candidates)
+    return others + [replace(item, candidates=_distinct(item.candidates)) for item in merged.values()]
+
+
+def _distinct(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+    best: dict[tuple[str, str, str, tuple[str, ...]], Candidate] = {}
+    for candidate in candidates:
+        key = (candidate.kind, candidate.table, candidate.column, candidate.values)
+        if key not in best or candidate.cost < best[key].cost:
+            best[key] = candidate
+    return tuple(sorted(best.values(), key=lambda c: (c.cost, c.kind, c.table, c.column, c.values)))
+
+
+def _spelled_exactly(item: Item) -> Item:
+    """Of two columns of one table with the same stem, the one written exactly so is the likelier."""
+    exact = {
+        c.table for c in item.candidates if c.kind == "column" and compact(c.column) == compact(item.text)
+    }
+    return replace(
+        item,
+        candidates=_distinct(
+            tuple(
+                replace(c, cost=c.cost + 0.12)
+                if c.kind == "column" and c.table in exact and compact(c.column) != compact(item.text)
+                else c
+                for c in item.candidates
+            )
+        ),
+    )
+
+
+def _rank(item: Item) -> tuple[int, int, float, int]:
+    """Sort key of competing spans: longer first; over the same length the surer kind first."""
+    length = item.end - item.start
+    if item.kind in ("name", "value"):
+        cost = item.candidates[0].cost
+        order = 1 if cost <= _HARD_COST else 5 if cost < 0.3 else 7
+        if item.kind == "value" and item.candidates[0].partial:
+            order = 6 if cost <= 0.3 else 7
+        return -length, order, cost, item.start
+    if item.kind in ("window", "grain", "part"):
+        return -length, 0, 0.0, item.start
+    if item.kind == "unit":
+        return -length, 0, 0.0, item.start
+    order = {
+        "filler": 4,
+        "unknown": 9,
+        "literal": 8,
+        "unitword": 6,
+        "verb": 6,
+        "superlative": 0,
+        "measured": -1,
+    }.get(item.kind, 2)
+    if item.kind in _SOFT_OPERATORS and item.kind != "prep":
+        order = 3
+    if item.kind in ("count", "fn", "cmp", "neg", "by", "and", "or", "which", "prep", "share", "most", "top"):
+        order = 0
+    if item.kind == "filler" and item.payload == "verb":
+        order = 6
+    return -length, order, 0.0, item.start
+
+
+def _best_cover(spans: list[Item], size: int) -> list[Item]:
+    taken = [False] * size
+    chosen = []
+    for span in sorted(spans, key=_rank):
+        if not any(taken[span.start : span.end]):
+            taken[span.start : span.end] = [True] * (span.end - span.start)
+            chosen.append(span)
+    return sorted(chosen, key=lambda item: item.start)

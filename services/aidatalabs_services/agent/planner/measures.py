@@ -1,0 +1,187 @@
+"""Aggregates bound to columns: functions that fit their column, titles, units, shares."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .columntypes import column_type
+from .draft import Aggregate, Ambiguous, Choice, Ref, Unread
+from .lexicon import ADJECTIVES
+from .linking import Candidate, Item
+from .names import word_cost
+from .plan import Filter, Measure
+from .words import split_name
+
+if TYPE_CHECKING:
+    from .composing import Composer
+
+_WORDS = {"avg": "average", "sum": "total", "min": "minimum", "max": "maximum", "median": "median"}
+
+
+def measures_for_adjective(
+    composer: Composer, adjective: str, item: Item, tables: tuple[str, ...] = ()
+) -> tuple[Candidate, bool]:
+    """The one measure that an adjective speaks of, and whether its order is reversed (oldest by birth
+    date).
+
+    Raises Ambiguous when several columns fit and Unread when none does.
+    """
+    _, straight, reverse = ADJECTIVES[adjective]
+    base = composer.base
+    found: list[tuple[Candidate, bool]] = []
+    for column in composer.table.columns:
+        kind = column_type(column.type)
+        parts = split_name(column.name)
+        if composer.index.role(base, column.name).kind not in ("measure", "time", "dimension", "other"):
+            continue
+        for words, flipped in ((straight, False), (reverse, True)):
+            fits = any(word_cost(word, part) in (0.0, 0.08, 0.1) for word in words for part in parts)
+            if fits and (kind.numeric or (kind.temporal and flipped)):
+                found.append((Candidate("column", base, column.name), flipped))
+                break
+    if not found:
+        raise Unread(item, f"speaks of a measure that {base} does not have")
+    if len(found) > 1:
+        choices = [
+            Choice(
+                f"by {candidate.column}",
+                _spelled(item, adjective, f"`{base}.{candidate.column}`", flipped),
+                item.start,
+                item.end,
+            )
+            for candidate, flipped in found
+        ]
+        raise Ambiguous(f"'{item.text}' by what?", choices)
+    return found[0]
+
+
+def _spelled(item: Item, adjective: str, column: str, flipped: bool) -> str:
+    """The adjective with its column named, in the words of its own kind of sentence."""
+    if item.kind == "comparative":
+        return f"with {column} {item.text}"
+    if item.kind == "adjective" and item.payload == adjective:
+        return f"with {column} {item.text}"
+    return f"{'lowest' if flipped else _extreme(adjective)} {column}"
+
+
+def _extreme(adjective: str) -> str:
+    return "highest" if ADJECTIVES[adjective][0] == "desc" else "lowest"
+
+
+class MeasureMaker:
+    """Makes the measures of one plan."""
+
+    def __init__(self, composer: Composer) -> None:
+        self._composer = composer
+
+    def make(self, aggregate: Aggregate) -> Measure:
+        """The measure of an aggregate; raises Unread where the function does not fit the column."""
+        if aggregate.function == "count":
+            return self._count(aggregate)
+        ref = aggregate.ref
+        if ref is None or ref.candidate.kind != "column":
+            raise Unread(aggregate.item, "has nothing to be computed of")
+        candidate = ref.candidate
+        if candidate.table != self._composer.base:
+            raise Unread(
+                ref.item,
+                f"belongs to {candidate.table}; computing it over {self._composer.base} "
+                "would count its rows several times",
+            )
+        self._check(aggregate.function, ref, aggregate.item)
+        source = self._composer.binder.source(ref)
+        role = self._composer.index.role(candidate.table, candidate.column)
+        words = _WORDS[aggregate.function]
+        alias = self._composer.names.fresh(f"{words}_{candidate.column.split('.', 1)[-1]}")
+        title = f"{words} {self._title(ref)}"
+        return Measure(aggregate.function, source, alias, title, role.unit)
+
+    def _title(self, ref: Ref) -> str:
+        text = ref.item.text.casefold().split(".")[-1]
+        column = ref.candidate.column.split(".", 1)[-1]
+        return " ".join(split_name(column)) if len(text.split()) < len(split_name(column)) else text
+
+    def _check(self, function: str, ref: Ref, item: Item | None) -> None:
+        candidate = ref.candidate
+        kind = column_type(self._composer.index.column(candidate.table, candidate.column).type)
+        role = self._composer.index.role(candidate.table, candidate.column).kind
+        if role == "clock" and function in ("avg", "sum", "median"):
+            raise Unread(ref.item, "holds clock readings such as 1530, which cannot be added up or averaged")
+        if function in ("min", "max") and (kind.numeric or kind.temporal):
+            return
+        if not kind.numeric or role in ("key", "label", "calendar"):
+            raise Unread(ref.item, f"holds no numbers to take the {_WORDS[function]} of")
+
+    def _count(self, aggregate: Aggregate) -> Measure:
+        composer, ref = self._composer, aggregate.ref
+        rows = " ".join(split_name(composer.base))
+        if ref is None or ref.candidate.kind == "value":
+            return Measure(
+                "count",
+                None,
+                composer.names.fresh(f"number of {_plural(rows)}"),
+                f"number of {_plural(rows)}",
+            )
+        candidate = ref.candidate
+        if candidate.kind == "table" and candidate.table == composer.base:
+            title = f"number of {_plural(rows)}"
+            return Measure("count", None, composer.names.fresh(title), title)
+        if candidate.kind == "table":
+            source, _ = composer.binder.table_key(ref)
+        else:
+            source = composer.binder.source(ref)
+        spoken = ref.item.text.casefold().split(".")[-1]
+        title = f"number of different {_plural(spoken)}"
+        return Measure("count_distinct", source, composer.names.fresh(title), title)
+
+    def shared(self, filters: list[Filter]) -> list[Filter]:
+        """Turn the only measure into a share: of all groups, or of all rows when conditions pick a part."""
+        composer = self._composer
+        draft, parts = composer.draft, composer.parts
+        if len(parts.measures) != 1 or parts.measures[0].function not in ("count", "sum") or parts.outer:
+            raise Unread(draft.share, "needs one number to take a share of")
+        measure = parts.measures[0]
+        if parts.dimensions and filters:
+            raise Unread(
+                draft.share,
+                "with both a condition and groups can be a part of each group or of the whole: "
+                "ask for one of them",
+            )
+        title = f"share of {measure.title}"
+        alias = composer.names.fresh("share_percent")
+        renamed = [(order, alias) for order in parts.order if order.alias == measure.alias]
+        if parts.dimensions:
+            share = Measure("share", measure.source, alias, title, "percent")
+            parts.measures.append(share)
+            return filters
+        if measure.function == "sum" or not filters or renamed:
+            raise Unread(draft.share, "needs groups or a condition to take a share of")
+        whole = self._whole(filters)
+        picked = tuple(condition for condition in filters if condition not in whole)
+        parts.measures[0] = Measure("percent", None, alias, title, "percent", picked)
+        return whole
+
+    def _whole(self, filters: list[Filter]) -> list[Filter]:
+        """The conditions on what the share is of: `page views` in `share of page views on desktop`, none in
+        `share of orders cancelled`. Other combinations can be read in two ways and are not answered."""
+        draft = self._composer.draft
+        if len(filters) == 1:
+            return []
+        first, share = draft.conditions[0], draft.share
+        spoken = first.ref is not None and any(noun is first.ref for noun in draft.nouns)
+        counted = any(ref.item.start == first.item.end for ref in draft.subjects)
+        behind = share is not None and 0 <= first.item.start - share.end <= 1
+        if len(filters) == 2 and spoken and behind and not counted and first.operator == "eq":
+            return filters[:1]
+        raise Unread(share, "with several conditions does not say which of them the whole has to fulfil")
+
+
+def _plural(noun: str) -> str:
+    if noun.endswith("s") and not noun.endswith("ss"):
+        return noun
+    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        return noun[:-1] + "ies"
+    return noun + ("es" if noun.endswith(("s", "x", "ch", "sh")) else "s")
+
+
+plural = _plural

@@ -1,0 +1,185 @@
+"""Linking words of a question to names of tables and columns, by parts, stems, synonyms and abbreviations."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from .lexicon import ABBREVIATIONS, ORDINARY_WORDS, SYNONYMS
+from .words import compact
+
+_SUFFIXES = ("ed", "d", "ing", "er", "r", "ly", "al", "ment", "ation", "ion", "s", "es")
+_VOWELS = frozenset("aeiou")
+
+
+@dataclass(frozen=True)
+class NameEntry:
+    """One way to call a table or column: its words, whose it is, and what this way costs (0 is its own
+    name).
+
+    `whole` ways count only with all their words.
+    """
+
+    parts: tuple[str, ...]
+    table: str
+    column: str
+    cost: float
+    whole: bool = False
+
+
+@dataclass(frozen=True)
+class NameMatch:
+    """A span of `length` words that names a table (`column` empty) or column, at a cost; lower is better."""
+
+    length: int
+    table: str
+    column: str
+    cost: float
+
+
+def word_cost(word: str, part: str) -> float | None:
+    """What it costs to read the question's `word` as the name's `part`; None when they do not match."""
+    if word == part:
+        return 0.0
+    if any(word in group and part in group for group in SYNONYMS):
+        return 0.12
+    if _same_stem(word, part):
+        return 0.08
+    if _abbreviates(part, word):
+        return 0.08 if word.startswith(part) else 0.2
+    if ABBREVIATIONS.get(word) == part or (_abbreviates(word, part) and part.startswith(word)):
+        return 0.1
+    return None
+
+
+def _same_stem(left: str, right: str) -> bool:
+    shorter, longer = sorted((left, right), key=len)
+    if len(shorter) < 4:
+        return False
+    if longer.startswith(shorter) and longer[len(shorter) :] in _SUFFIXES:
+        return True
+    return (
+        shorter.endswith("e")
+        and longer.startswith(shorter[:-1])
+        and longer[len(shorter) - 1 :] in ("ing", "ation")
+    )
+
+
+def _abbreviates(short: str, long: str) -> bool:
+    """True when `short` is a plain abbreviation of `long`: its beginning, or its consonants in order."""
+    if (
+        not 3 <= len(short) <= 6
+        or len(long) - len(short) < 3
+        or short[0] != long[0]
+        or short in ORDINARY_WORDS
+    ):
+        return False
+    if not short.isalpha() or not long.isalpha():
+        return False
+    if long.startswith(short):
+        return short[-1] not in _VOWELS
+    if any(char in _VOWELS for char in short[1:]):
+        return False
+    letters = iter(long)
+    return all(char in letters for char in short)
+
+
+class NameIndex:
+    """All names of a catalogue, ready to be matched against the words of a question."""
+
+    def __init__(self, entries: list[NameEntry]) -> None:
+        self._by_part: dict[str, list[tuple[NameEntry, int]]] = defaultdict(list)
+        self._by_compact: dict[str, list[NameEntry]] = defaultdict(list)
+        for entry in entries:
+            for position, part in enumerate(entry.parts):
+                self._by_part[part].append((entry, position))
+            self._by_compact[compact("".join(entry.parts))].append(entry)
+        self._known: dict[str, tuple[tuple[str, float], ...]] = {}
+
+    @property
+    def words(self) -> list[str]:
+        """Every word that some name is made of, sorted."""
+        return sorted(self._by_part)
+
+    def _parts_of(self, word: str) -> tuple[tuple[str, float], ...]:
+        if word not in self._known:
+            if len(self._known) > 20_000:
+                self._known.clear()
+            costs = ((part, word_cost(word, part)) for part in sorted(self._by_part))
+            self._known[word] = tuple((part, cost) for part, cost in costs if cost is not None)
+        return self._known[word]
+
+    def matches(self, words: list[str], start: int) -> list[NameMatch]:
+        """All names that the words from `start` on may mean; the cheapest per (length, table, column)."""
+        best: dict[tuple[int, str, str], float] = {}
+
+        def offer(length: int, entry: NameEntry, cost: float) -> None:
+            key = (length, entry.table, entry.column)
+            best[key] = min(best.get(key, 9.0), round(cost, 4))
+
+        for part, cost in self._parts_of(words[start]):
+            for entry, position in self._by_part[part]:
+                length, total = self._extend(words, start, entry, position, cost)
+                covered = length / len(entry.parts)
+                whole = length == len(entry.parts)
+                if entry.whole and not whole:
+                    continue
+                offer(length, entry, entry.cost + total + (0.0 if whole else 0.25 + 0.1 * (1 - covered)))
+                self._reversed(words, start, entry, position, cost, offer)
+        for length in (1, 2, 3):
+            if start + length <= len(words):
+                self._joined("".join(words[start : start + length]), words[start], length, offer)
+        return [
+            NameMatch(length, table, column, cost) for (length, table, column), cost in sorted(best.items())
+        ]
+
+    def _extend(
+        self, words: list[str], start: int, entry: NameEntry, position: int, cost: float
+    ) -> tuple[int, float]:
+        length, total = 1, cost
+        while position + length < len(entry.parts) and start + length < len(words):
+            further = word_cost(words[start + length], entry.parts[position + length])
+            if further is None:
+                break
+            total += further
+            length += 1
+        return length, total
+
+    def _reversed(self, words, start, entry, position, cost, offer) -> None:  # type: ignore[no-untyped-def]
+        """`type of pet` names pet_type: last part, of, the parts before it."""
+        parts = entry.parts
+        if (
+            len(parts) < 2
+            or position != len(parts) - 1
+            or start + 1 >= len(words)
+            or words[start + 1] != "of"
+        ):
+            return
+        begin = start + 2
+        if begin < len(words) and words[begin] in ("the", "a", "an", "each"):
+            if words[begin] == "each":
+                return
+            begin += 1
+        total = cost
+        for offset, part in enumerate(parts[:-1]):
+            further = word_cost(words[begin + offset], part) if begin + offset < len(words) else None
+            if further is None:
+                return
+            total += further
+        offer(begin + len(parts) - 1 - start, entry, entry.cost + total + 0.05)
+
+    def _joined(self, joined: str, first: str, length: int, offer) -> None:  # type: ignore[no-untyped-def]
+        """`part number` names partnum, `first name` fname: run together, cut short, or by its initial."""
+        folded = compact(joined)
+        for entry in self._by_compact.get(folded, ()):
+            offer(length, entry, entry.cost + 0.01)
+        if length < 2:
+            return
+        for entry in self._by_compact.get(compact(first[:1] + joined[len(first) :]), ()):
+            if length == 2 and len(entry.parts) == 1:
+                offer(length, entry, entry.cost + 0.1)
+        for cut in range(len(first) + 1, len(folded)):
+            if cut >= 4 and len(folded) - cut >= 2:
+                for entry in self._by_compact.get(folded[:cut], ()):
+                    if len(entry.parts) == 1:
+                        offer(length, entry, entry.cost + 0.1)

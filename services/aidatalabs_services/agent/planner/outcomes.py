@@ -1,0 +1,48 @@
+"""What planning a question ends in: a plan, a question back, or a refusal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .plan import QueryPlan
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A question understood: its plan, its SQL, how it was read in plain sentences, and how surely (0 to
+    1)."""
+
+    plan: QueryPlan
+    sql: str
+    explanation: tuple[str, ...]
+    confidence: float
+
+
+@dataclass(frozen=True)
+class ClarificationChoice:
+    """One reading: a label, the question put so that only this reading is left, and that question's SQL."""
+
+    label: str
+    question: str
+    sql: str
+
+
+@dataclass(frozen=True)
+class Clarification:
+    """The question has several readings; `choices` holds one to four, each of which can be asked again."""
+
+    question: str
+    choices: tuple[ClarificationChoice, ...]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """No answer: `kind` is not_answerable or not_read_only; `suggestions` are names or questions that
+    would help."""
+
+    kind: str
+    message: str
+    suggestions: tuple[str, ...] = ()
+
+
+Outcome = Planned | Clarification | Refusal

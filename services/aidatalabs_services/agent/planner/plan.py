@@ -1,0 +1,148 @@
+"""The typed query plan: what a question was understood to ask, before it is SQL.
+
+Flat and serialisable on purpose: every field is text, a number, a flag, or a tuple of the records below,
+so that the plan travels inside a proof and two plans are equal exactly when their `to_dict()` are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a value comes from: one column of one table of the query.
+
+    `table` is the table's alias in this query. A JSON path has `path` set. A date that is spread over
+    whole number columns has no `column` but `calendar`: the names of its year, month, day and hour
+    columns, empty where the table has none.
+    """
+
+    table: str
+    column: str = ""
+    type: str = ""
+    path: bool = False
+    calendar: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Join:
+    """A many-to-one join: `alias` stands for `table`, found by `left`.`left_column` =
+    `alias`.`right_column`.
+
+    `kind` is left (rows without a match stay) or inner.
+    """
+
+    table: str
+    alias: str
+    left: str
+    left_column: str
+    right_column: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A condition on a value: eq, ne, in, not_in, lt, le, gt, ge, between, is_null, not_null, is_true,
+    is_false.
+
+    `values` are texts as written in the data; `numeric` says to write them as numbers.
+    """
+
+    source: Source
+    operator: str
+    values: tuple[str, ...] = ()
+    numeric: bool = False
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number computed over rows: count, count_distinct, sum, avg, min, max, median, share or percent.
+
+    `share` is the group's part of all rows in percent (of the total of `source` if it has one); `percent`
+    the part of the rows that fulfil `conditions`. `unit` is empty where it is not known.
+    """
+
+    function: str
+    source: Source | None
+    alias: str
+    title: str
+    unit: str = ""
+    conditions: tuple[Filter, ...] = ()
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """A column of the answer that is grouped by or listed.
+
+    `grain` (hour, day, week, month, quarter, year) cuts a time into steps, `part` (hour, weekday, month)
+    takes a repeating part of it. `label` marks a readable name that comes with the key before it.
+    """
+
+    source: Source
+    alias: str
+    title: str
+    grain: str = ""
+    part: str = ""
+    label: bool = False
+
+
+@dataclass(frozen=True)
+class Window:
+    """A half-open time window [start, end) in local time of `timezone`; an empty bound is open.
+
+    Bounds are ISO texts: `2013-07-01` for days, `2013-07-01T14:00:00` for moments. `words` tells how it
+    was read.
+    """
+
+    source: Source
+    start: str
+    end: str
+    timezone: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Having:
+    """A condition on a measure of each group: operator as in Filter, values are numbers as text."""
+
+    measure: str
+    operator: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Order:
+    """One sort key: the alias of a measure or dimension."""
+
+    alias: str
+    descending: bool
+
+
+@dataclass(frozen=True)
+class QueryPlan:
+    """One question, fully understood.
+
+    `form` is scalar (one row of measures), table (groups), series (groups by time) or list (rows as
+    stored). `limit` 0 means none asked for. `tied` adds, for a single winner, how many share its place.
+    `outer` folds the groups into one number: avg of the measure over groups, or count of the groups.
+    """
+
+    form: str
+    table: str
+    joins: tuple[Join, ...] = ()
+    measures: tuple[Measure, ...] = ()
+    dimensions: tuple[Dimension, ...] = ()
+    filters: tuple[Filter, ...] = ()
+    windows: tuple[Window, ...] = ()
+    having: tuple[Having, ...] = ()
+    order: tuple[Order, ...] = ()
+    limit: int = 0
+    distinct: bool = False
+    tied: bool = False
+    outer: str = ""
+    timezone: str = "UTC"
+
+    def to_dict(self) -> dict[str, object]:
+        """The plan as plain dictionaries, lists, texts and numbers, keys in a fixed order."""
+        return asdict(self)

@@ -1,0 +1,347 @@
+"""The planner: question and catalogue in, plan with SQL out, or a question back, or a refusal. Never a
+guess."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from . import guards
+from .assignments import assignments
+from .catalogue import Catalogue
+from .composing import Composer
+from .draft import Ambiguous, Choice, Draft, Unread
+from .explain import explain
+from .index import CatalogueIndex
+from .linking import Candidate, Item, Linked, Linker
+from .measures import plural
+from .outcomes import Clarification, ClarificationChoice, Outcome, Planned, Refusal
+from .plan import QueryPlan
+from .reading import Reader
+from .sql import emit
+from .words import split_name
+
+__all__ = ["Clarification", "ClarificationChoice", "Outcome", "Planned", "Planner", "Refusal", "plan"]
+
+_MARGIN = 0.09
+_JOIN_COST = 0.06
+_FAR = 0.25
+_LONGEST_QUESTION = 1_000
+_MOST_CHOICES = 4
+
+
+@dataclass
+class _Reading:
+    plan: QueryPlan
+    cost: float
+    chosen: dict[int, Candidate]
+
+
+@dataclass
+class _Readings:
+    """What all assignments of one question led to."""
+
+    good: list[_Reading] = field(default_factory=list)
+    asked: list[tuple[float, Ambiguous]] = field(default_factory=list)
+    failed: list[tuple[float, Unread]] = field(default_factory=list)
+
+
+class Planner:
+    """Plans questions over one catalogue; building it indexes the catalogue once."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._index = CatalogueIndex(catalogue)
+
+    def plan(self, question: str, *, now: datetime, timezone: str = "UTC") -> Outcome:
+        """Plan a question; `now` is the clock (UTC where it has no zone), `timezone` the zone days are
+        meant in."""
+        return self._plan(question, _local(now, timezone), timezone, depth=2)
+
+    def _plan(self, question: str, now: datetime, timezone: str, depth: int) -> Outcome:
+        refused = self._refused_early(question)
+        if refused is not None:
+            return refused
+        linked = Linker(self._index, now).link(question)
+        refused = self._refused(question, linked)
+        if refused is not None:
+            return refused
+        readings = self._read(linked, now, timezone)
+        return self._decide(linked, readings, now, timezone, depth)
+
+    def _refused_early(self, question: str) -> Refusal | None:
+        if guards.empty(question):
+            return Refusal(
+                "not_answerable",
+                "There are no words to read. Ask a question about the data.",
+                self._examples(),
+            )
+        if len(question) > _LONGEST_QUESTION:
+            return Refusal(
+                "not_answerable",
+                f"The question is longer than {_LONGEST_QUESTION} characters. Ask it shorter.",
+            )
+        return None
+
+    def _refused(self, question: str, linked: Linked) -> Refusal | None:
+        written = guards.write_asked(question, linked)
+        if written:
+            return Refusal("not_read_only", f"'{written}' asks to change data; questions can only read it.")
+        instructed = guards.instruction_given(question)
+        if instructed:
+            return Refusal(
+                "not_answerable",
+                f"'{instructed}' is an instruction, not a question about the data.",
+                self._examples(),
+            )
+        word, what = guards.beyond_data(linked, question)
+        if word:
+            return Refusal(
+                "not_answerable", f"'{word}' asks for {what}; the data only says what was recorded."
+            )
+        return None
+
+    # Readings.
+
+    def _read(self, linked: Linked, now: datetime, timezone: str) -> _Readings:
+        readings = _Readings()
+        for cost, chosen in assignments(linked.items):
+            try:
+                draft = Reader(self._index, linked.items, chosen).read()
+                reading = self._composed(draft, chosen, cost, linked, now, timezone)
+            except Unread as unread:
+                readings.failed.append((cost, unread))
+                continue
+            except Ambiguous as ambiguous:
+                tables = {candidate.table for candidate in chosen.values()}
+                readings.asked.append((cost + _JOIN_COST * len(tables) - 0.02, ambiguous))
+                continue
+            readings.good.append(reading)
+        return readings
+
+    def _composed(
+        self,
+        draft: Draft,
+        chosen: dict[int, Candidate],
+        cost: float,
+        linked: Linked,
+        now: datetime,
+        timezone: str,
+    ) -> _Reading:
+        """The draft over the base table that fits best; the error of the likeliest base if none does."""
+        bases = self._bases(draft, chosen, linked)
+        first: Unread | Ambiguous | None = None
+        for base in bases:
+            copied = Reader(self._index, linked.items, chosen).read() if base != bases[0] else draft
+            computed = draft.aggregates or (draft.rank is not None and draft.rank.by is not None)
+            strange = 0.0 if computed else self._strange(base, chosen)
+            try:
+                plan = Composer(self._index, copied, base, now, timezone).compose()
+            except (Unread, Ambiguous) as error:
+                first = first or error
+                continue
+            return _Reading(plan, cost + _JOIN_COST * _needed_joins(plan) + strange, chosen)
+        why = "names tables with no key between them" if chosen else "does not say which table it is about"
+        raise first or Unread(None, why)
+
+    def _bases(self, draft: Draft, chosen: dict[int, Candidate], linked: Linked) -> list[str]:
+        """Tables the question may be about, likeliest first: what is counted or computed, then what was
+        named."""
+        tables: list[str] = []
+        aggregates = [*draft.aggregates, *(a for a, *_ in draft.having)]
+        if draft.rank is not None and draft.rank.by is not None:
+            aggregates.append(draft.rank.by)
+        firm = [
+            a.ref.candidate.table
+            for a in aggregates
+            if a.ref is not None and self._firm(a.function, a.distinct)
+        ]
+        having = [a.ref.candidate.table for a, *_ in draft.having if a.ref is not None]
+        if firm:
+            tables = list(dict.fromkeys(having[:1] or firm))
+            return tables[:1] if len(set(having or firm)) == 1 else []
+        named = [chosen[place].table for place in sorted(chosen)]
+        subjects = [ref.candidate.table for ref in draft.subjects]
+        tables = list(dict.fromkeys([*subjects, *named]))
+        if not tables and len(self._index.tables) == 1:
+            return list(self._index.tables)
+        acted = [
+            table.name
+            for table in self._index.catalogue.tables
+            if any(item.payload in split_name(table.name) for item in draft.verbs)
+        ]
+        candidates = dict.fromkeys([*tables, *acted])
+        return [t for t in candidates if all(self._reaches(t, other) for other in tables)]
+
+    @staticmethod
+    def _strange(base: str, chosen: dict[int, Candidate]) -> float:
+        """The cost of reading from a table that was not named although others were."""
+        named = {candidate.table for candidate in chosen.values() if candidate.kind == "table"}
+        return 0.08 if named and base not in named else 0.0
+
+    @staticmethod
+    def _firm(function: str, distinct: bool) -> bool:
+        return not (function == "count" and distinct)
+
+    def _reaches(self, base: str, table: str) -> bool:
+        return base == table or bool(self._index.paths(base, table))
+
+    # Decision.
+
+    def _decide(
+        self, linked: Linked, readings: _Readings, now: datetime, timezone: str, depth: int
+    ) -> Outcome:
+        good = sorted(readings.good, key=lambda r: (r.cost, emit(r.plan)))
+        asked = sorted(readings.asked, key=lambda pair: pair[0])
+        failed = min((cost for cost, _ in readings.failed), default=9.0)
+        askable = bool(asked) and asked[0][0] <= (good[0].cost + _MARGIN if good else failed + _FAR)
+        if askable:
+            return self._ask(linked, asked[0][1], now, timezone, depth)
+        if not good:
+            return self._refusal(linked, readings, now, timezone, depth)
+        best = good[0]
+        chosen_sql = emit(best.plan)
+        rivals = [r for r in good[1:] if r.cost <= best.cost + _MARGIN and emit(r.plan) != chosen_sql]
+        if rivals and depth:
+            return self._ask(linked, self._difference(linked, best, rivals), now, timezone, depth)
+        if rivals:
+            return Refusal("not_answerable", "The question has several readings.")
+        explanation = explain(best.plan, self._index, linked, best.chosen)
+        return Planned(best.plan, emit(best.plan), tuple(explanation), round(max(0.5, 1 - best.cost / 2), 3))
+
+    def _difference(self, linked: Linked, best: _Reading, rivals: list[_Reading]) -> Ambiguous:
+        """The first item that equally good readings take differently, with one choice for each of its
+        meanings."""
+        for place in sorted(best.chosen):
+            meanings = [best.chosen[place]]
+            for rival in rivals:
+                if rival.chosen[place] not in meanings:
+                    meanings.append(rival.chosen[place])
+            if len(meanings) == 1:
+                continue
+            item = linked.items[place]
+            choices = [Choice(*_exactly(meaning, item), item.start, item.end) for meaning in meanings]
+            return Ambiguous(f"'{item.text}' can mean several things here. Which one?", choices)
+        return Ambiguous("The question can be read in several ways. Which one is meant?", [])
+
+    def _ask(self, linked: Linked, ambiguous: Ambiguous, now: datetime, timezone: str, depth: int) -> Outcome:
+        """A clarification whose choices were each planned again; without one left, a refusal."""
+        if not depth:
+            return Refusal("not_answerable", ambiguous.question)
+        made: list[ClarificationChoice] = []
+        for choice in ambiguous.choices:
+            text = _replaced(linked, choice)
+            outcome = self._plan(text, now, timezone, depth=depth - 1)
+            if isinstance(outcome, Clarification) and len(outcome.choices) == 1:
+                only = outcome.choices[0]
+                found = ClarificationChoice(f"{choice.label}, {only.label}", only.question, only.sql)
+            elif isinstance(outcome, Planned):
+                found = ClarificationChoice(choice.label, text, outcome.sql)
+            else:
+                continue
+            if all(held.sql != found.sql for held in made):
+                made.append(found)
+        if not made:
+            return Refusal(
+                "not_answerable",
+                f"{ambiguous.question} Name the column you mean.",
+                tuple(choice.label for choice in ambiguous.choices[:_MOST_CHOICES]),
+            )
+        return Clarification(ambiguous.question, tuple(made[:_MOST_CHOICES]))
+
+    def _count_or_list(self, linked: Linked, now: datetime, timezone: str) -> Clarification | None:
+        """Rows named without saying what to do with them: offer to count or to list them."""
+        if any(
+            item.kind in ("fn", "count", "list", "how_much", "which", "by", "share") for item in linked.items
+        ):
+            return None
+        offered = Ambiguous(
+            "Should these rows be counted or listed?",
+            [
+                Choice("count them", f"number of {linked.tokens[0].raw}", 0, 1),
+                Choice("list them", f"list {linked.tokens[0].raw}", 0, 1),
+            ],
+        )
+        outcome = self._ask(linked, offered, now, timezone, depth=2)
+        return outcome if isinstance(outcome, Clarification) else None
+
+    def _refusal(
+        self, linked: Linked, readings: _Readings, now: datetime, timezone: str, depth: int
+    ) -> Refusal | Clarification:
+        """Name the word that could not be used, say why, and offer what is near."""
+        unknown = next((item for item in linked.items if item.kind in ("unknown", "literal")), None)
+        if unknown is not None and unknown.kind == "unknown":
+            return Refusal(
+                "not_answerable",
+                f"'{unknown.text}' is not a table, column or value known here.",
+                self._near(unknown.text),
+            )
+        if not readings.failed:
+            return Refusal(
+                "not_answerable", "The question names nothing that the data has.", self._examples()
+            )
+        counted = self._count_or_list(linked, now, timezone) if depth == 2 else None
+        if counted is not None:
+            return counted
+        unread = min(readings.failed, key=lambda pair: pair[0])[1]
+        subject = f"'{unread.item.text}'" if unread.item is not None else "The question"
+        return Refusal(
+            "not_answerable", f"{subject} {unread.why}.", self._near(unread.item.text if unread.item else "")
+        )
+
+    def _near(self, text: str) -> tuple[str, ...]:
+        names = sorted({name for _, name in self._index.columns} | set(self._index.tables))
+        spoken = {" ".join(split_name(name)): name for name in names}
+        near = difflib.get_close_matches(text.casefold(), sorted(spoken), n=3, cutoff=0.6)
+        return tuple(spoken[match] for match in near) or self._examples()
+
+    def _examples(self) -> tuple[str, ...]:
+        tables = sorted(self._index.catalogue.tables, key=lambda table: (-table.row_count, table.name))
+        return tuple(
+            f"How many {plural(' '.join(split_name(table.name)))} are there?" for table in tables[:3]
+        )
+
+
+def _exactly(candidate: Candidate, item: Item) -> tuple[str, str]:
+    """A label for a meaning, and words that can mean nothing else."""
+    if candidate.kind == "table":
+        return f"the table {candidate.table}", f"`{candidate.table}`"
+    if candidate.kind == "column":
+        return f"{candidate.column} of {candidate.table}", f"`{candidate.table}.{candidate.column}`"
+    value = candidate.values[0] if candidate.values else item.text
+    return f"{candidate.column} is {value}", f'`{candidate.table}.{candidate.column}` "{value}"'
+
+
+def _needed_joins(plan: QueryPlan) -> int:
+    """The joined tables that decide the answer; those that only add a readable name are free."""
+    sources = [d.source for d in plan.dimensions if not d.label] + [f.source for f in plan.filters]
+    sources += [m.source for m in plan.measures if m.source is not None]
+    sources += [f.source for m in plan.measures for f in m.conditions]
+    return len({source.table for source in sources} - {plan.table})
+
+
+def _replaced(linked: Linked, choice: Choice) -> str:
+    """The question with the choice's words in place of its span of tokens."""
+    tokens = linked.tokens
+    last = min(choice.end, len(tokens)) - 1
+    return linked.question[: tokens[choice.start].start] + choice.text + linked.question[tokens[last].end :]
+
+
+def _local(now: datetime, timezone: str) -> datetime:
+    aware = now if now.tzinfo is not None else now.replace(tzinfo=UTC)
+    return aware.astimezone(ZoneInfo(timezone)).replace(tzinfo=None)
+
+
+_planners: dict[int, tuple[Catalogue, Planner]] = {}
+_MOST_PLANNERS = 16
+
+
+def plan(question: str, catalogue: Catalogue, *, now: datetime, timezone: str = "UTC") -> Outcome:
+    """Plan a question over a catalogue; the index of the last few catalogues is kept in memory."""
+    held = _planners.get(id(catalogue))
+    if held is None or held[0] is not catalogue:
+        while len(_planners) >= _MOST_PLANNERS:
+            del _planners[next(iter(_planners))]
+        held = _planners[id(catalogue)] = (catalogue, Planner(catalogue))
+    return held[1].plan(question, now=now, timezone=timezone)

@@ -1,0 +1,283 @@
+"""Linked items read from left to right into a draft; every item is used or the reading fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .columntypes import column_type
+from .draft import Aggregate, Condition, Draft, Group, Ref, Unread
+from .linking import Candidate, Item
+from .reading_operators import ReadingOperators
+
+_BESIDE_NEGATION = frozenset(("neg", "missing", "prep", "name", "cmp", "where", "distinct"))
+
+
+class Reader(ReadingOperators):
+    """Reads one assignment of meanings; names are placed by what is open when they come."""
+
+    def read(self) -> Draft:
+        """The draft of all items; raises Unread naming the first item that has no place."""
+        while self.at < len(self.items):
+            item = self.items[self.at]
+            handler: Callable[[Item], None] | None = getattr(self, f"_on_{item.kind}", None)
+            if handler is None:
+                raise Unread(item, "is not known here")
+            self.at += 1
+            handler(item)
+            if self.negated is not None and item.kind not in _BESIDE_NEGATION:
+                raise Unread(self.negated, "is followed by something that cannot be left out here")
+        self._close()
+        return self.draft
+
+    def _close(self) -> None:
+        draft = self.draft
+        if self.counting is not None:
+            draft.aggregates.append(Aggregate("count", None, item=self.counting))
+        if self.negated is not None:
+            raise Unread(self.negated, "is followed by nothing that could be left out")
+        if self.ranking is not None and draft.rank is None:
+            draft.rank = self.ranking
+        draft.loose_functions = self.functions
+        if self.limit and draft.rank is None:
+            if not draft.listing:
+                raise Unread(self.items[0], "limits something that is not ordered")
+            draft.limit = self.limit
+
+    def _on_value(self, item: Item) -> None:
+        self._on_name(item)
+
+    def _on_name(self, item: Item) -> None:
+        place = self.at - 1
+        ref = self.ref(place)
+        candidate = ref.candidate
+        following = self.peek()
+        if candidate.kind == "value":
+            if self.grouping:
+                self.grouping = False
+            self._value(ref)
+            following = self.peek()
+            if self.counting is not None and not self._describes(item, following):
+                self.draft.aggregates.append(Aggregate("count", ref, item=self.counting))
+                self.counting = None
+            return
+        if self._repeats_value(place, candidate):
+            return
+        self.last = (place, ref)
+        following = self._equals(following)
+        if self.negated is not None and self._absence(ref):
+            return
+        if self._introduces(ref, following):
+            return
+        self._place(ref, item)
+        if candidate.kind == "column":
+            self.direction = ""
+
+    def _repeats_value(self, place: int, candidate: Candidate) -> bool:
+        """`north region`, `paid status`: the column's name right behind one of its values adds nothing."""
+        before = self.chosen.get(place - 1)
+        return (
+            before is not None
+            and before.kind == "value"
+            and self.items[place - 1].end == self.items[place].start
+            and (before.table, before.column) == (candidate.table, candidate.column)
+            and self.counting is None
+        )
+
+    def _equals(self, following: Item | None) -> Item | None:
+        """Step over the sign in `status = 'open'`; the value behind it is read as if it stood there."""
+        value = self.peek(1)
+        meant = self.chosen.get(self.at + 1)
+        if following is None or value is None:
+            return following
+        if following.kind == "neg" and meant is not None and meant.kind == "value":
+            self.negated = following  # `status is not paid`
+            self.at += 1
+            return value
+        if following.kind != "cmp" or following.payload not in ("eq", "ne"):
+            return following
+        if value.kind == "literal" or (meant is not None and meant.kind == "value"):
+            if following.payload == "ne":
+                self.negated = following
+            if self.last is not None:
+                self.last = (self.at, self.last[1])
+            self.at += 1
+            return value
+        return following
+
+    def _describes(self, item: Item, following: Item | None) -> bool:
+        """True when the name right behind a value is what is counted: `retail customers`, `crime books`."""
+        return following is not None and following.kind == "name" and following.start == item.end
+
+    def _absence(self, ref: Ref) -> bool:
+        """`without a tail number`: the column is empty; `not cancelled`: the flag is off."""
+        candidate = ref.candidate
+        if candidate.kind != "column":
+            raise Unread(self.negated, "before a table asks for missing rows, which I cannot look for yet")
+        column = self.index.column(candidate.table, candidate.column)
+        following = self.peek()
+        if following is not None and following.kind in ("value", "literal", "cmp"):
+            return False
+        if self.role(candidate) == "flag":
+            operator = "is_false"
+        elif column_type(column.type).nullable or column.path_of is not None:
+            operator = "is_null"
+        else:
+            raise Unread(self.negated, f"does not fit {candidate.column}, which is never empty")
+        self.draft.conditions.append(Condition(ref, operator, (), ref.item))
+        self.negated = None
+        return True
+
+    def _introduces(self, ref: Ref, following: Item | None) -> bool:
+        """A name that only introduces the next item: `status open`, `station Harbour`, `destination stop`."""
+        candidate = ref.candidate
+        if following is None or following.kind not in ("value", "name"):
+            return False
+        after = self.chosen[self.at]
+        leads = {
+            edge.to_table
+            for edge in self.index.edges
+            if (edge.table, edge.column) == (candidate.table, candidate.column)
+        }
+        if after.kind == "value" and not self.grouping and self.counting is None:
+            if (candidate.table, candidate.column) == (after.table, after.column):
+                return True
+            if after.table in leads:
+                self.via = candidate.column
+                return True
+            return (
+                candidate.kind == "table" and candidate.table == after.table and bool(self._qualifies(after))
+            )
+        if after.kind == "table" and after.table in leads:
+            self.at += 1
+        return False
+
+    def _qualifies(self, value: Candidate) -> bool:
+        """`customer Moss` names the customer; `orders cancelled` counts orders of that status."""
+        return self.role(value) in ("label", "key")
+
+    def _place(self, ref: Ref, item: Item) -> None:
+        candidate, draft = ref.candidate, self.draft
+        measurable = self.measurable(candidate)
+        following = self.peek()
+        if (
+            following is not None
+            and following.kind == "unit"
+            and following.start == item.end
+            and self._ranking()
+        ):
+            if candidate.kind != "table":
+                raise Unread(item, "stands before a unit of time")
+            draft.subjects.append(ref)  # `busiest order day` ranks days
+        elif self.counting is not None and not self.grouping:
+            self._counted(ref)
+        elif (
+            self.functions
+            and (measurable or self.role(candidate) in ("time", "calendar"))
+            and not self.grouping
+        ):
+            self._computed(ref)
+        elif self.grouping:
+            self._grouped(ref, item)
+        elif self.asking is not None and not measurable and draft.target is None:
+            draft.target, self.asking = Group(ref, item), None
+        elif self._ranked(ref, item, measurable):
+            return
+        elif candidate.kind == "table":
+            draft.subjects.append(ref)
+            self.functions = (
+                [f for f in self.functions if f[0] != "sum"] if not draft.aggregates else self.functions
+            )
+            if len(self.functions) == 0 and self.last_functions == [] and self._sum_of_rows(item):
+                draft.aggregates.append(Aggregate("count", ref, item=item))
+        elif measurable:
+            draft.bare.append(ref)
+        elif self.role(candidate) == "flag" and (following is None or following.kind not in ("and",)):
+            draft.conditions.append(Condition(ref, "is_true", (), item))
+        else:
+            draft.columns.append(ref)
+
+    def _ranking(self) -> bool:
+        return (self.ranking is not None or self.asking is not None) and not self.grouping
+
+    def _sum_of_rows(self, item: Item) -> bool:
+        """`total orders` counts them."""
+        place = self.at - 2
+        return place >= 0 and self.items[place].kind == "fn" and self.items[place].payload == "sum"
+
+    def _ranked(self, ref: Ref, item: Item, measurable: bool) -> bool:
+        rank = self.ranking
+        if rank is None or measurable or rank.item.kind == "order" or self.draft.target is not None:
+            return False
+        if rank.item.end > item.start or self.draft.groups or self.draft.aggregates:
+            return False
+        if self.draft.subjects and rank.item.start > self.draft.subjects[0].item.start:
+            return False
+        self.draft.target = Group(ref, item)
+        return True
+
+    def _counted(self, ref: Ref) -> None:
+        candidate, item = ref.candidate, self.counting
+        if self.role(candidate) == "flag" and not self.distinct:
+            self.draft.conditions.append(Condition(ref, "is_true", (), ref.item))
+            following = self.peek()
+            if following is None or following.kind != "name":
+                self.counting = None
+                self._add(Aggregate("count", Ref(Candidate("table", candidate.table), ref.item), item=item))
+            return
+        distinct = self.distinct or candidate.kind == "column"
+        aggregate = Aggregate("count", ref, distinct, item)
+        if self.role(candidate) in ("time", "clock", "other") and not self.distinct:
+            raise Unread(ref.item, "is not something to count")
+        if self.role(candidate) == "measure" and not self.distinct:
+            if not self.index.role(candidate.table, candidate.column).additive:
+                raise Unread(ref.item, "is a measured number, not something to count")
+            aggregate = Aggregate("sum", ref, item=item)
+        self.counting, self.distinct = None, False
+        self._add(aggregate)
+
+    def _add(self, aggregate: Aggregate) -> None:
+        rank = self.ranking
+        pending = rank is not None and rank.by is None and not rank.by_count and not rank.by_time
+        if (
+            pending
+            and rank is not None
+            and aggregate.item is not None
+            and aggregate.item.start >= rank.item.end
+        ):
+            rank.by, rank.adjective, rank.vague = aggregate, "", rank.vague
+            return
+        self.draft.aggregates.append(aggregate)
+
+    def _computed(self, ref: Ref) -> None:
+        for function, item in self.functions:
+            self._add(Aggregate(function, ref, item=item))
+        self.last_functions, functions = self.functions, self.functions
+        self.functions = []
+        joiner, other = self.peek(), self.peek(1)
+        listed = joiner is not None and joiner.kind == "and" and other is not None and other.kind == "name"
+        if listed and self.measurable(self.chosen[self.at + 1]):
+            self.functions = list(functions)
+
+    def _grouped(self, ref: Ref, item: Item) -> None:
+        rank = self.ranking
+        if self.counting is not None:
+            self._counted(ref)
+            self.grouping = False
+            return
+        open_rank = rank is not None and rank.by is None and not rank.by_count and not rank.by_time
+        following = self.peek()
+        timed = self.role(ref.candidate) == "time" and following is not None
+        if timed and following is not None and following.kind in ("unit", "grain", "part"):
+            self.draft.columns.append(ref)  # `per due month`: the column tells which time, the unit the step
+            return
+        if open_rank and rank is not None and rank.item.start < item.start and not self.functions:
+            ordering = self.measurable(ref.candidate) or rank.item.kind == "order"
+            if ordering:
+                rank.by, rank.raw, rank.adjective = Aggregate("", ref, item=item), True, ""
+                self.grouping = False
+                return
+        if self.functions and self.measurable(ref.candidate):
+            self.grouping = False
+            self._computed(ref)
+            return
+        self.draft.groups.append(Group(ref, item))

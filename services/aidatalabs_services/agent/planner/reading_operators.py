@@ -1,0 +1,246 @@
+"""Operators read: counts, functions, groups, orders and limits, and the small words between them."""
+
+from __future__ import annotations
+
+from .comparisons import read_adjective
+from .draft import Aggregate, Ambiguous, Choice, Group, Rank, Unread
+from .lexicon import ADJECTIVES, SIZE_WORDS, SUPERLATIVES
+from .linking import Item
+from .reading_conditions import ReadingConditions
+
+_GROUPABLE_ITEMS = frozenset(("name", "unit", "grain", "part"))
+
+
+class ReadingOperators(ReadingConditions):
+    """Handlers of operators; each takes the item it stands on, the state being one item further."""
+
+    def _on_count(self, item: Item) -> None:
+        following = self.peek()
+        if (
+            self.ranking is None
+            and following is not None
+            and following.kind == "cmp"
+            and self.draft.target is None
+        ):
+            raise Unread(item, "has nothing to count")
+        self.counting = item
+        self.grouping = False
+
+    def _on_distinct(self, item: Item) -> None:
+        self.distinct = True
+        if self.counting is None:
+            self.draft.distinct = True
+
+    def _on_fn(self, item: Item) -> None:
+        following = self.peek()
+        if following is not None and following.kind == "count":
+            if item.payload not in ("avg", "sum"):
+                raise Unread(item, "of a number of rows is not something I can compute yet")
+            if item.payload == "avg":
+                self.draft.fold = "avg"
+            return
+        if (
+            item.payload == "avg"
+            and following is not None
+            and following.kind == "fn"
+            and following.payload == "sum"
+        ):
+            self.draft.fold = "avg"  # `average total amount per day`
+            return
+        if item.text.casefold() == "on average" and self.draft.aggregates and self.draft.groups:
+            if self.draft.aggregates[-1].function != "count":
+                raise Unread(item, "does not say what to average")
+            self.draft.fold = "avg"  # `how many orders per day on average`
+            return
+        before = self.peek(-2)
+        if self.functions and (before is None or before.kind != "and"):
+            raise Unread(item, "of another function is not something I can compute here")
+        self.functions.append((item.payload, item))
+        self.grouping = False
+        self.asking = None
+
+    def _on_how_much(self, item: Item) -> None:
+        self.functions.append(("sum", item))
+
+    def _on_share(self, item: Item) -> None:
+        self.draft.share = item
+        self.asking = None
+
+    def _on_by(self, item: Item) -> None:
+        following = self.peek()
+        if following is None:
+            raise Unread(item, "is followed by nothing to group by")
+        if item.payload == "agent" and not self._groups_by(following):
+            return
+        if following.kind in ("fn", "count", "distinct") and self.ranking is None:
+            self._rows_by_number(item)
+        self.grouping = True
+
+    def _groups_by(self, following: Item) -> bool:
+        """`shipped by month` groups, `placed by Ada` names who did it; `placed by customers` is asked."""
+        if following.kind in ("unit", "grain", "part"):
+            return True
+        meant, after = self.chosen.get(self.at), self.chosen.get(self.at + 1)
+        if meant is None or meant.kind == "value" or (after is not None and after.kind == "value"):
+            return False
+        place = following.start - 1
+        raise Ambiguous(
+            f"Is the answer wanted for each of the {following.text}, or for all of them together?",
+            [
+                Choice(f"for each of the {following.text}", "per", place, place + 1),
+                Choice("all together", "of", place, place + 1),
+            ],
+        )
+
+    def _rows_by_number(self, item: Item) -> None:
+        """`regions by average price`: what stands before is grouped by."""
+        draft = self.draft
+        if self.last is None or self.last[0] != self.at - 2 or draft.aggregates:
+            raise Unread(item, "is followed by a number instead of something to group by")
+        ref = self.last[1]
+        self.withdraw(ref)
+        draft.subjects = [kept for kept in draft.subjects if kept is not ref]
+        if draft.target is not None and draft.target.ref is ref:
+            draft.target = None
+        draft.groups.append(Group(ref, ref.item))
+
+    def _on_breakdown(self, item: Item) -> None:
+        self.draft.listing = False
+
+    def _on_which(self, item: Item) -> None:
+        self.asking = item
+
+    def _on_when(self, item: Item) -> None:
+        self.draft.when = True
+
+    def _on_list(self, item: Item) -> None:
+        self.draft.listing = True
+
+    def _rank(self, item: Item, descending: bool, **more: object) -> Rank:
+        if self.draft.rank is not None and self.draft.rank is not self.ranking:
+            raise Unread(item, "asks for a second order")
+        earlier = self.ranking
+        if earlier is not None:
+            if earlier.by is not None or earlier.by_count or earlier.by_time or earlier.adjective:
+                raise Unread(item, "asks for a second order")
+            more.setdefault("limit", earlier.limit)
+        limit = int(str(more.pop("limit", 0))) or self.limit
+        self.limit = 0
+        self.ranking = Rank(descending, item, limit, **more)  # type: ignore[arg-type]
+        self.draft.rank = self.ranking
+        self.grouping = False
+        return self.ranking
+
+    def _on_top(self, item: Item) -> None:
+        following = self.peek()
+        limit = 10
+        if (
+            following is not None
+            and following.kind == "number"
+            and following.number
+            and following.number >= 1
+        ):
+            limit = int(following.number)
+            self.at += 1
+        self._rank(item, item.payload == "desc", limit=limit)
+
+    def _on_vague(self, item: Item) -> None:
+        self._rank(item, item.payload == "desc", vague=True)
+
+    def _on_frequent(self, item: Item) -> None:
+        self._rank(item, item.payload == "desc", by_count=True)
+
+    def _on_most(self, item: Item) -> None:
+        following = self.peek()
+        if following is not None and following.kind == "adjective":
+            self.at += 1
+            natural = ADJECTIVES[following.payload][0] == "desc"
+            self._rank(item, natural == (item.payload == "desc"), adjective=following.payload)
+            return
+        rank = self._rank(item, item.payload == "desc", by_count=True)
+        if following is None:
+            return
+        if following.kind in ("name", "value"):
+            place, self.at = self.at, self.at + 1
+            ref = self.ref(place)
+            self.noun_filter(ref)
+            column = ref.candidate.kind == "column"
+            if column and self.role(ref.candidate) == "measure":
+                rank.by, rank.raw, rank.by_count = Aggregate("sum", ref, item=item), True, False
+            else:
+                rank.by = Aggregate("count", ref, distinct=column, item=item)
+
+    def _on_extreme(self, item: Item) -> None:
+        self._extreme(item, item.payload == "desc", "high" if item.payload == "desc" else "low")
+
+    def _on_adjective(self, item: Item) -> None:
+        read_adjective(self, item)
+
+    def _on_superlative(self, item: Item) -> None:
+        word = item.payload
+        if word in SIZE_WORDS:
+            adjective = "big" if SIZE_WORDS[word] == "desc" else "small"
+            self._extreme(item, SIZE_WORDS[word] == "desc", adjective)
+            return
+        adjective = SUPERLATIVES[word]
+        self._extreme(item, ADJECTIVES[adjective][0] == "desc", adjective)
+
+    def _extreme(self, item: Item, descending: bool, adjective: str) -> None:
+        """highest, longest …: of a measure that follows, of an aggregate that follows or of what it names."""
+        rank = self._rank(item, descending, adjective=adjective)
+        following = self.peek()
+        if following is None or following.kind in ("fn", "count"):
+            return
+        if following.kind == "name" and self.measurable(self.chosen[self.at]):
+            ref = self.ref(self.at)
+            self.at += 1
+            rank.by, rank.raw, rank.adjective = (
+                Aggregate("max" if descending else "min", ref, item=item),
+                True,
+                "",
+            )
+
+    def _on_first(self, item: Item) -> None:
+        following = self.peek()
+        if following is not None and following.kind == "number" and following.number:
+            self.limit = int(following.number)
+            self.at += 1
+        self._rank(item, item.payload == "desc", by_time=True)
+
+    def _on_order(self, item: Item) -> None:
+        if item.payload == "by":
+            if self.draft.rank is None:
+                self._rank(item, descending=False)
+                self.draft.listing = self.draft.listing or not self.draft.aggregates
+            self.grouping = self.peek() is not None and self.peek().kind == "name"  # type: ignore[union-attr]
+            return
+        if item.payload in ("new", "old"):
+            self._rank(item, item.payload == "new", by_time=True)
+            return
+        if self.draft.rank is None:
+            self._rank(item, item.payload == "desc")
+        else:
+            self.draft.rank.descending = item.payload == "desc"
+        self.grouping = False
+
+    def _on_prep(self, item: Item) -> None:
+        if item.payload in ("from", "to", "into"):
+            self.direction = "from" if item.payload == "from" else "to"
+        if item.payload not in ("of",):
+            self.grouping = False
+
+    def _on_where(self, item: Item) -> None:
+        if item.start == 0 and item.text.casefold() == "where":
+            raise Unread(item, "asks for a place: name the column that tells it")
+        self.grouping = False
+
+    def _on_and(self, item: Item) -> None:
+        following = self.peek()
+        if self.grouping and (following is None or following.kind not in _GROUPABLE_ITEMS):
+            self.grouping = False
+
+    def _on_verb(self, item: Item) -> None:
+        self.draft.verbs.append(item)
+
+    def _on_unitword(self, item: Item) -> None:
+        self.draft.units.append(item)

@@ -1,0 +1,145 @@
+"""Plans that answer with rows as they are stored: lists, the longest, the latest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .columntypes import column_type
+from .draft import Rank, Unread
+from .measures import measures_for_adjective
+from .plan import Dimension, Order, QueryPlan, Source
+
+if TYPE_CHECKING:
+    from .composing import Composer
+
+_MOST_COLUMNS = 8
+_SHOWN_FIRST = ("key", "label", "dimension", "time", "calendar", "flag", "measure", "clock", "other")
+
+
+def compose_rows(composer: Composer) -> QueryPlan:
+    """The plan of a list: chosen columns (or the telling ones), conditions, order, limit."""
+    draft, rank = composer.draft, composer.draft.rank
+    if draft.loose_functions:
+        raise Unread(draft.loose_functions[0][1], "is followed by nothing that it could be computed of")
+    ordered = _ordered_by(composer) if rank is not None else None
+    named = _named(composer)
+    filters = composer.conditions.bind_all()
+    windows = composer.windows(False)
+    dimensions = list(named)
+    if ordered is not None and all(d.source != ordered[0] for d in dimensions):
+        alias = composer.names.source(ordered[0], composer.binder.joins()) if ordered[0].column else ""
+        if ordered[0].calendar:
+            dimensions.append(
+                Dimension(ordered[0], composer.names.grain("day"), "day", grain=_finest(ordered[0]))
+            )
+        else:
+            dimensions.append(Dimension(ordered[0], alias, ordered[0].column))
+    if not named:
+        dimensions = _telling(composer, dimensions)
+    order = [Order(_alias_of(dimensions, ordered[0]), ordered[1])] if ordered is not None else []
+    order += [Order(d.alias, False) for d in dimensions if all(o.alias != d.alias for o in order)]
+    limit = _limit(composer)
+    distinct = bool(draft.distinct or (named and ordered is None))
+    return QueryPlan(
+        form="list",
+        table=composer.base,
+        joins=composer.binder.joins(),
+        dimensions=tuple(dimensions),
+        filters=tuple(filters),
+        windows=windows,
+        order=tuple(order),
+        limit=limit,
+        distinct=distinct,
+        tied=limit == 1 and ordered is not None,
+        timezone=composer.timezone,
+    )
+
+
+def _finest(source: Source) -> str:
+    """The finest step the calendar columns tell."""
+    return "hour" if source.calendar[3] else "day"
+
+
+def _limit(composer: Composer) -> int:
+    rank = composer.draft.rank
+    if rank is None:
+        return composer.draft.limit
+    if rank.limit:
+        return rank.limit
+    return 0 if rank.item.kind == "order" else 1
+
+
+def _alias_of(dimensions: list[Dimension], source: Source) -> str:
+    return next(dimension.alias for dimension in dimensions if dimension.source == source)
+
+
+def _named(composer: Composer) -> list[Dimension]:
+    """The columns that were named, the target's label first."""
+    draft = composer.draft
+    refs = list(draft.columns) + list(draft.bare)
+    target = draft.target.ref if draft.target else None
+    if target is not None and target.candidate.kind == "column":
+        refs.insert(0, target)
+    made = []
+    for ref in sorted(refs, key=lambda ref: ref.item.start):
+        source = composer.binder.source(ref, inner=False)
+        alias = composer.names.source(source, composer.binder.joins())
+        made.append(Dimension(source, alias, ref.item.text.casefold()))
+    return made
+
+
+def _ordered_by(composer: Composer) -> tuple[Source, bool]:
+    """What the rows are ordered by, and whether downwards."""
+    draft, rank = composer.draft, composer.draft.rank
+    assert rank is not None  # noqa: S101 - only called with a rank
+    if rank.by is not None and rank.by.ref is not None:
+        if rank.by.ref.candidate.kind != "column":
+            raise Unread(rank.by.ref.item, "is no column to order by")
+        if rank.by.ref.candidate.table != composer.base:
+            raise Unread(rank.by.ref.item, f"does not belong to {composer.base}")
+        return composer.binder.source(rank.by.ref), rank.descending
+    if rank.by_time:
+        aged = _by_age(composer, rank)
+        return aged or (composer.moment(rank.item), rank.descending)
+    if rank.adjective:
+        candidate, flipped = measures_for_adjective(composer, rank.adjective, rank.item)
+        column = composer.index.column(candidate.table, candidate.column)
+        source = composer.binder.column(composer.base, composer.base, column.name)
+        return source, rank.descending != flipped
+    if len(draft.columns + draft.bare) == 1:
+        ref = (draft.columns + draft.bare)[0]
+        return composer.binder.source(ref), rank.descending
+    raise Unread(rank.item, "does not say what to order by")
+
+
+def _by_age(composer: Composer, rank: Rank) -> tuple[Source, bool] | None:
+    """`oldest` is about an age or a birth date where there is one, else about time."""
+    if rank.item.text.casefold() not in ("oldest", "newest"):
+        return None
+    try:
+        candidate, flipped = measures_for_adjective(composer, "old", rank.item)
+    except Unread:
+        return None
+    source = composer.binder.column(composer.base, composer.base, candidate.column)
+    oldest = rank.item.text.casefold() == "oldest"
+    return source, oldest != flipped
+
+
+def _telling(composer: Composer, needed: list[Dimension]) -> list[Dimension]:
+    """The columns that tell a reader most about a row: names, keys and dimensions before numbers."""
+    columns = [c for c in composer.table.columns if column_type(c.type).kind not in ("json", "other")]
+    if composer.index.time_columns(composer.base):
+        columns = [c for c in columns if composer.index.role(composer.base, c.name).kind != "calendar"]
+    held = {dimension.source.column for dimension in needed}
+    index = {kind: position for position, kind in enumerate(_SHOWN_FIRST)}
+    ranked = sorted(
+        (column for column in columns if column.name not in held and column.path_of is None),
+        key=lambda c: index[composer.index.role(composer.base, c.name).kind],
+    )
+    shown = []
+    for column in ranked[: _MOST_COLUMNS - len(needed)]:
+        alias = composer.names.column(composer.base, column.name)
+        shown.append(
+            Dimension(composer.binder.column(composer.base, composer.base, column.name), alias, column.name)
+        )
+    return shown + needed

@@ -1,0 +1,330 @@
+"""A query plan written as one ClickHouse SELECT: unqualified tables, plain functions, literals only."""
+
+from __future__ import annotations
+
+import re
+
+from .columntypes import column_type
+from .plan import Dimension, Filter, Having, Measure, QueryPlan, Source, Window
+
+_PLAIN = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+_RESERVED = frozenset(
+    [
+        "select",
+        "from",
+        "where",
+        "group",
+        "by",
+        "having",
+        "order",
+        "limit",
+        "offset",
+        "with",
+        "as",
+        "and",
+        "or",
+        "not",
+        "in",
+        "is",
+        "null",
+        "like",
+        "between",
+        "case",
+        "when",
+        "then",
+        "else",
+        "end",
+        "distinct",
+        "all",
+        "any",
+        "join",
+        "left",
+        "right",
+        "inner",
+        "outer",
+        "full",
+        "cross",
+        "on",
+        "using",
+        "union",
+        "intersect",
+        "except",
+        "array",
+        "tuple",
+        "interval",
+        "prewhere",
+        "sample",
+        "final",
+        "settings",
+        "format",
+        "into",
+        "values",
+        "insert",
+        "table",
+        "database",
+        "true",
+        "false",
+        "asc",
+        "desc",
+        "over",
+        "partition",
+        "window",
+        "qualify",
+        "div",
+        "mod",
+        "cast",
+        "extract",
+        "date",
+        "timestamp",
+        "default",
+        "key",
+        "index",
+        "view",
+        "grant",
+        "show",
+        "set",
+        "global",
+        "anti",
+        "semi",
+        "asof",
+        "fill",
+        "to",
+        "ilike",
+    ]
+)
+_COMPARE = {"eq": "=", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
+_AGGREGATES = {
+    "count_distinct": "uniqExact({})",
+    "sum": "sumOrNull({})",
+    "avg": "avgOrNull({})",
+    "min": "minOrNull({})",
+    "max": "maxOrNull({})",
+    "median": "quantileExactInclusiveOrNull(0.5)({})",
+}
+
+
+def identifier(name: str) -> str:
+    """A name as SQL, quoted where it has to be."""
+    if _PLAIN.match(name) and name.casefold() not in _RESERVED:
+        return name
+    return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
+
+
+def literal(text: str) -> str:
+    """Text as a string literal of ClickHouse."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    for char, code in (("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"), ("\0", "\\0")):
+        escaped = escaped.replace(char, code)
+    return f"'{escaped}'"
+
+
+def emit(plan: QueryPlan) -> str:
+    """The SELECT of a plan; the same plan always gives the same text."""
+    return _Emitter(plan).query()
+
+
+class _Emitter:
+    """Writes one plan."""
+
+    def __init__(self, plan: QueryPlan) -> None:
+        self._plan = plan
+        self._qualified = bool(plan.joins)
+
+    def query(self) -> str:
+        inner = self._select()
+        plan = self._plan
+        if plan.outer == "avg":
+            measure = identifier(plan.measures[0].alias)
+            folded = identifier(f"average_{plan.measures[0].alias}")
+            return " ".join(("SELECT", f"avgOrNull({measure}) AS {folded}", "FROM", f"({inner})"))
+        if plan.outer == "count":
+            return " ".join(("SELECT", "count() AS number_of_groups", "FROM", f"({inner})"))
+        return inner
+
+    def _select(self) -> str:
+        plan = self._plan
+        columns = [f"{self.dimension(d)} AS {identifier(d.alias)}" for d in plan.dimensions]
+        columns = [self._unalias(column) for column in columns]
+        columns += [f"{self.measure(m)} AS {identifier(m.alias)}" for m in plan.measures]
+        if plan.tied and not plan.distinct:
+            columns.append(f"count() OVER (PARTITION BY {self._first_ordered()}) AS tied_rows")
+        parts = [f"SELECT {'DISTINCT ' if plan.distinct else ''}{', '.join(columns)}", f"FROM {self._from()}"]
+        conditions = [self.condition(f) for f in plan.filters]
+        conditions += [clause for window in plan.windows for clause in self.window(window)]
+        if conditions:
+            parts.append("WHERE " + " AND ".join(conditions))
+        if plan.dimensions and plan.form != "list":
+            parts.append("GROUP BY " + ", ".join(identifier(d.alias) for d in plan.dimensions))
+        if plan.having:
+            parts.append("HAVING " + " AND ".join(self.having(h) for h in plan.having))
+        if plan.order and not plan.outer:
+            keys = [f"{identifier(o.alias)}{' DESC' if o.descending else ''}" for o in plan.order]
+            parts.append("ORDER BY " + ", ".join(keys))
+        if plan.limit and not plan.outer:
+            parts.append(f"LIMIT {plan.limit}")
+        return " ".join(parts)
+
+    @staticmethod
+    def _unalias(column: str) -> str:
+        left, _, right = column.partition(" AS ")
+        return left if left == right else column
+
+    def _first_ordered(self) -> str:
+        alias = self._plan.order[0].alias
+        for measure in self._plan.measures:
+            if measure.alias == alias:
+                return self.measure(measure)
+        return next(self.dimension(d) for d in self._plan.dimensions if d.alias == alias)
+
+    def _from(self) -> str:
+        text = identifier(self._plan.table)
+        for join in self._plan.joins:
+            kind = "LEFT" if join.kind == "left" else "INNER"
+            alias = "" if join.alias == join.table else f" AS {identifier(join.alias)}"
+            left = f"{identifier(join.left)}.{identifier(join.left_column)}"
+            right = f"{identifier(join.alias)}.{identifier(join.right_column)}"
+            text += f" {kind} JOIN {identifier(join.table)}{alias} ON {left} = {right}"
+        return text
+
+    def _column(self, table: str, name: str) -> str:
+        return f"{identifier(table)}.{identifier(name)}" if self._qualified else identifier(name)
+
+    def source(self, source: Source) -> str:
+        """A source as an expression; JSON paths are typed, calendar columns become a date."""
+        if source.calendar:
+            return self._calendar(source, 3)
+        if not source.path:
+            return self._column(source.table, source.column)
+        path = ".".join(identifier(part) for part in source.column.split("."))
+        path = f"{identifier(source.table)}.{path}" if self._qualified else path
+        kind = column_type(source.type)
+        if kind.numeric:
+            return f"{path}::Nullable(Float64)"
+        if kind.kind == "bool":
+            return f"{path}.:Bool"
+        return f"{path}.:String" if kind.kind == "text" else f"{path}::Nullable(DateTime64(3))"
+
+    def _calendar(self, source: Source, depth: int) -> str:
+        """makeDate32 of the year, month and day columns down to `depth` of them, the rest being the first."""
+        parts = [
+            self._column(source.table, name) if name and position < depth else "1"
+            for position, name in enumerate(source.calendar[:3])
+        ]
+        return f"makeDate32({', '.join(parts)})"
+
+    def _zone(self, source: Source) -> str:
+        return column_type(source.type).zone or self._plan.timezone
+
+    def dimension(self, dimension: Dimension) -> str:
+        """A dimension as an expression."""
+        source = dimension.source
+        if dimension.part:
+            return self._part(source, dimension.part)
+        if dimension.grain:
+            return self._grain(source, dimension.grain)
+        return self.source(source)
+
+    def _part(self, source: Source, part: str) -> str:
+        if source.calendar and part in ("hour", "month"):
+            return self._column(source.table, source.calendar[3 if part == "hour" else 1])
+        text = self.source(source)
+        timed = column_type(source.type).kind == "datetime"
+        zone = f", {literal(self._zone(source))}" if timed else ""
+        if part == "weekday":
+            return f"toDayOfWeek({text}, 0{zone})"
+        return f"{'toHour' if part == 'hour' else 'toMonth'}({text}{zone})"
+
+    def _grain(self, source: Source, grain: str) -> str:
+        if source.calendar and grain == "hour":
+            names = ", ".join(self._column(source.table, name) for name in source.calendar)
+            return f"makeDateTime({names}, 0, 0, {literal(self._plan.timezone)})"
+        if source.calendar and grain in ("day", "month", "year"):
+            return self._calendar(source, {"year": 1, "month": 2, "day": 3}[grain])
+        text = self.source(source)
+        if source.calendar or "Date32" in source.type:
+            return self._wide_grain(text, grain)
+        dated = column_type(source.type).kind == "date"
+        zone = "" if dated else f", {literal(self._zone(source))}"
+        if grain == "day":
+            return f"toDate({text}{zone})" if zone else text
+        if grain == "week":
+            return f"toStartOfWeek({text}, 1{zone})"
+        return f"toStartOf{grain.capitalize()}({text}{zone})"
+
+    @staticmethod
+    def _wide_grain(text: str, grain: str) -> str:
+        """Steps of dates that may lie before 1970, where toStartOf… would overflow."""
+        if grain == "day":
+            return text
+        if grain == "week":
+            return f"addDays({text}, 1 - toDayOfWeek({text}))"
+        month = {"month": f"toMonth({text})", "quarter": f"3 * toQuarter({text}) - 2", "year": "1"}[grain]
+        return f"makeDate32(toYear({text}), {month}, 1)"
+
+    def measure(self, measure: Measure) -> str:
+        """A measure as an expression."""
+        if measure.function == "count":
+            return "count()"
+        if measure.function == "percent":
+            conditions = " AND ".join(self.condition(f) for f in measure.conditions)
+            return f"100 * countIf({conditions}) / nullIf(count(), 0)"
+        if measure.function == "share":
+            part = f"sum({self.source(measure.source)})" if measure.source else "count()"
+            return f"100 * {part} / nullIf(sum({part}) OVER (), 0)"
+        if measure.source is None:
+            raise ValueError(f"{measure.function} needs a source")
+        return _AGGREGATES[measure.function].format(self.source(measure.source))
+
+    def condition(self, condition: Filter) -> str:
+        """A filter as a condition; leaving out a value keeps the rows where nothing is known."""
+        text = self.source(condition.source)
+        operator = condition.operator
+        values = [value if condition.numeric else literal(value) for value in condition.values]
+        if operator in ("is_null", "not_null"):
+            return f"{'isNull' if operator == 'is_null' else 'isNotNull'}({text})"
+        if operator in ("is_true", "is_false"):
+            return f"{text} = {1 if operator == 'is_true' else 0}"
+        if operator == "between":
+            return f"{text} >= {values[0]} AND {text} <= {values[1]}"
+        if operator in ("in", "not_in"):
+            clause = f"{text} {'NOT IN' if operator == 'not_in' else 'IN'} ({', '.join(values)})"
+        else:
+            clause = f"{text} {_COMPARE[operator]} {values[0]}"
+        unknown = column_type(condition.source.type).nullable or condition.source.path
+        return f"({clause} OR isNull({text}))" if operator in ("ne", "not_in") and unknown else clause
+
+    def having(self, having: Having) -> str:
+        """A condition on a measure of each group."""
+        alias = identifier(having.measure)
+        if having.operator == "between":
+            return f"{alias} >= {having.values[0]} AND {alias} <= {having.values[1]}"
+        return f"{alias} {_COMPARE[having.operator]} {having.values[0]}"
+
+    def window(self, window: Window) -> list[str]:
+        """The bounds of a half-open window as conditions."""
+        source = window.source
+        kind = column_type(source.type)
+        clock = "T" in window.start or "T" in window.end
+        years_only = source.calendar and not source.calendar[1]
+        if years_only and {window.start[4:], window.end[4:]} <= {"", "-01-01"}:
+            year = self._column(source.table, source.calendar[0])
+            years = [(">=", window.start[:4]), ("<", window.end[:4])]
+            return [f"{year} {sign} {bound}" for sign, bound in years if bound]
+        text = self._grain(source, "hour") if source.calendar and clock else self.source(source)
+        bounds = [(">=", window.start), ("<", window.end)]
+        return [
+            f"{text} {sign} {self._bound(bound, source, kind.precision, clock)}"
+            for sign, bound in bounds
+            if bound
+        ]
+
+    def _bound(self, bound: str, source: Source, precision: int, clock: bool) -> str:
+        if source.calendar and not clock:
+            return f"toDate32({literal(bound[:10])})"
+        if column_type(source.type).kind == "date":
+            return f"{'toDate32' if 'Date32' in source.type else 'toDate'}({literal(bound[:10])})"
+        moment = bound.replace("T", " ") if "T" in bound else f"{bound} 00:00:00"
+        zone = literal(self._zone(source))
+        if precision or source.path:
+            return f"toDateTime64({literal(moment)}, {precision or 3}, {zone})"
+        return f"toDateTime({literal(moment)}, {zone})"

@@ -1,0 +1,209 @@
+"""A question cut into tokens, and words brought to the form they are compared in."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+_TOKEN = re.compile(
+    r"""
+    (?P<ident>`[^`]+`(?:\.`[^`]+`)?)
+  | (?P<quoted>"[^"]+"|“[^”]+”|\u2018[^\u2019]+\u2019|``\s*.+?\s*''|(?<!\w)'[^']*'(?!\w))
+  | (?P<date>\d{4}-\d{2}-\d{2}(?!\d))
+  | (?P<yearmonth>(?:19|20)\d{2}-\d{2}(?![\d-]))
+  | (?P<number>(?<![\w.])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?P<suffix>k|m|st|nd|rd|th)?(?!\w))
+  | (?P<qualified>[^\W\d_]\w*\.[^\W\d_]\w*)
+  | (?P<word>\w+(?:['\u2019]\w+)?)
+  | (?P<operator>>=|<=|!=|<>|[<>=%\#])
+  | (?P<punctuation>[,;])
+    """,
+    re.X | re.I,
+)
+_SCALE = {"k": 1_000, "m": 1_000_000}
+_UNITS = {
+    word: number
+    for number, word in enumerate(
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+            "twenty",
+        ]
+    )
+} | {
+    "thirty": 30,
+    "forty": 40,
+    "fifty": 50,
+    "sixty": 60,
+    "seventy": 70,
+    "eighty": 80,
+    "ninety": 90,
+    "dozen": 12,
+}
+_POWERS = {"hundred": 100, "thousand": 1_000, "million": 1_000_000, "billion": 1_000_000_000}
+_IRREGULAR = {
+    "people": "person", "children": "child", "men": "man", "women": "woman", "mice": "mouse", "feet": "foot",
+    "teeth": "tooth", "data": "data", "series": "series", "species": "species", "news": "news",
+    "lives": "life",
+    "wives": "wife", "knives": "knife", "leaves": "leaf", "shelves": "shelf", "movies": "movie",
+    "cookies": "cookie",
+    "ids": "id", "indices": "index", "matrices": "matrix", "analyses": "analysis", "criteria": "criterion",
+    "media": "media",
+    "statuses": "status", "status": "status", "buses": "bus", "gas": "gas", "lens": "lens",
+    "always": "always",
+    "las": "las", "los": "los", "texas": "texas", "times": "time", "heroes": "hero", "potatoes": "potato",
+}  # fmt: skip
+
+_NEGATED = frozenset(
+    ("isn't", "aren't", "wasn't", "weren't", "don't", "doesn't", "didn't", "haven't", "hasn't", "hadn't")
+)
+
+
+@dataclass(frozen=True)
+class Token:
+    """One word, number or quotation of the question.
+
+    `raw` is the text as typed (without quotes), `word` folded to lower case, `lemma` its singular;
+    `start` and `end` are character positions. `kind` is word, number, quoted, ident, date, yearmonth,
+    operator or punctuation. `number` is set for numbers.
+    """
+
+    raw: str
+    word: str
+    lemma: str
+    kind: str
+    start: int
+    end: int
+    number: float | None = None
+
+
+def lemma(word: str) -> str:
+    """The singular of an English noun by rule; other words come back unchanged or consistently cut."""
+    if word in _IRREGULAR:
+        return _IRREGULAR[word]
+    if len(word) <= 3 or not word.endswith("s") or word.endswith(("ss", "us", "is")):
+        return word
+    if word.endswith("ies"):
+        return word[:-3] + "y" if len(word) > 4 else word[:-1]
+    if word.endswith(("sses", "xes", "ches", "shes", "zes")):
+        return word[:-2]
+    return word[:-1]
+
+
+def compact(text: str) -> str:
+    """Letters and digits only, folded: `Air-Lines Inc.` and `airlines inc` compare equal."""
+    return "".join(char for char in text.casefold() if char.isalnum())
+
+
+def split_name(name: str) -> tuple[str, ...]:
+    """The words of an identifier: `depDelay`, `dep_delay` and `dep delay` are (dep, delay), lemmatised."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
+    return tuple(lemma(part.casefold()) for part in re.split(r"[^\w]+|_+", spaced) if part)
+
+
+def value_words(text: str) -> tuple[str, ...]:
+    """The words of a stored value or of a quotation, lemmatised, for matching."""
+    return tuple(
+        lemma(part.casefold())
+        for part in re.split(r"[\W_]+", text.replace("'", "").replace("\u2019", ""))
+        if part
+    )
+
+
+def _token(match: re.Match[str]) -> Token:
+    kind = match.lastgroup or "word"
+    if kind == "suffix":
+        kind = "number"
+    if match.group("number") is not None:
+        kind = "number"
+    raw = match.group()
+    number: float | None = None
+    if kind == "number":
+        suffix = (match.group("suffix") or "").casefold()
+        digits = raw[: len(raw) - len(suffix)].replace(",", "")
+        number = float(digits) * _SCALE.get(suffix, 1)
+    if kind == "ident":
+        raw = raw.replace("`", "")
+    if kind == "quoted":
+        raw = raw.strip("\"'“”\u2018\u2019`").strip()
+    if kind == "qualified":
+        kind = "ident"
+    word = raw.casefold().replace("\u2019", "'")
+    if kind == "word":
+        word = re.sub(r"'(s|re|ve|ll|d|m)$", "", word)
+        word = "not" if word in _NEGATED else word.rstrip("'")
+    return Token(raw, word, lemma(word), kind, match.start(), match.end(), number)
+
+
+def _number_words(tokens: list[Token]) -> list[Token]:
+    """Spelled numbers become number tokens: `a hundred thousand`, `twenty five`, `two`."""
+    out: list[Token] = []
+    index = 0
+    while index < len(tokens):
+        end, value = index, 0.0
+        current = 0.0
+        while end < len(tokens):
+            token = tokens[end]
+            if token.kind == "word" and token.word in _UNITS:
+                current += _UNITS[token.word]
+            elif token.word in _POWERS and (end > index or tokens[end - 1].word == "a"):
+                current = (current or 1) * _POWERS[token.word]
+                if _POWERS[token.word] >= 1_000:
+                    value, current = value + current, 0.0
+            elif token.kind == "number" and end == index and _next_is_power(tokens, end):
+                current = token.number or 0.0
+            else:
+                break
+            end += 1
+        if end == index:
+            out.append(tokens[index])
+            index += 1
+            continue
+        if out and out[-1].word == "a" and tokens[index].word in _POWERS:
+            out.pop()
+        first, last = tokens[index], tokens[end - 1]
+        raw = " ".join(token.raw for token in tokens[index:end])
+        out.append(replace(first, raw=raw, kind="number", end=last.end, number=value + current))
+        index = end
+    return out
+
+
+def _next_is_power(tokens: list[Token], index: int) -> bool:
+    return index + 1 < len(tokens) and tokens[index + 1].word in _POWERS
+
+
+def tokenize(question: str) -> list[Token]:
+    """The tokens of a question in order; characters that carry no meaning here are dropped."""
+    return _number_words([_token(match) for match in _TOKEN.finditer(question)])
+
+
+def edit_distance_one(left: str, right: str) -> bool:
+    """True when one insertion, removal, change or swap of neighbours turns `left` into `right`."""
+    if left == right or abs(len(left) - len(right)) > 1:
+        return False
+    if len(left) == len(right):
+        different = [index for index in range(len(left)) if left[index] != right[index]]
+        if len(different) == 1:
+            return True
+        first, last = different[0], different[-1]
+        swapped = len(different) == 2 and last == first + 1
+        return swapped and left[first] == right[last] and left[last] == right[first]
+    shorter, longer = sorted((left, right), key=len)
+    return any(longer[:index] + longer[index + 1 :] == shorter for index in range(len(longer)))

@@ -1,0 +1,63 @@
+"""What the agents need from outside: the platform's schema, the SQL door's opinion and rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from aidatalabs_services.agent.planner.catalogue import Table
+
+Cell = object
+"""A value as JSON has it: None, bool, int, float, str, list or dict."""
+
+
+@dataclass(frozen=True)
+class SchemaSnapshot:
+    """The tables of a platform with the profile of their columns.
+
+    `data_version` changes with rows, tables and columns, `schema_version` with tables and columns alone.
+    """
+
+    tables: tuple[Table, ...]
+    schema_version: str
+    data_version: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What the SQL door makes of a query: the text that will run, its hash and what it reads."""
+
+    sql: str
+    sql_sha256: str
+    tables: tuple[str, ...]
+    columns: tuple[tuple[str, str], ...]
+    ordered: bool
+    schema_version: str
+    data_version: str
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A result: `columns` are (name, ClickHouse type), `rows` hold values as JSON has them."""
+
+    columns: tuple[tuple[str, str], ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    truncated: bool
+    read_rows: int
+    read_bytes: int
+
+
+class PlatformData(Protocol):
+    """One platform's data, reached with the authority of the caller of this call.
+
+    Every method raises ServiceError, the data service's own refusals unchanged.
+    """
+
+    async def describe(self, platform: str, known_data_version: str) -> SchemaSnapshot | None:
+        """The schema; None while `known_data_version` is current."""
+
+    async def explain(self, platform: str, sql: str) -> Explanation:
+        """The SQL door's reading of a query, without running it."""
+
+    async def query(self, platform: str, sql: str, max_rows: int) -> Rows:
+        """Runs a query through the SQL door; at most `max_rows` rows (0: the data service's default)."""

@@ -1,0 +1,94 @@
+"""The query agent: a question becomes a plan, SQL, rows, a sentence, a chart and a proof.
+
+It never touches an engine: every query passes the data service's SQL door with the caller's own authority.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from aidatalabs_services.agent.catalogues import Catalogues
+from aidatalabs_services.agent.errors import QuestionNotAnswerable, QuestionNotReadOnly
+from aidatalabs_services.agent.planner import answers, chart
+from aidatalabs_services.agent.planner.planner import Clarification, Planned, Refusal, plan
+from aidatalabs_services.agent.ports import PlatformData, Rows
+from aidatalabs_services.agent.proofs import Proof, result_sha256
+from aidatalabs_services.runtime.errors import FieldViolation, InvalidRequest
+
+PRODUCED_BY = "planner"
+
+
+@dataclass(frozen=True)
+class Question:
+    """What somebody asks about a platform; `max_rows` 0 leaves the number of rows to the data service."""
+
+    platform: str
+    platform_uid: str
+    text: str
+    max_rows: int = 0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer with all to check it; `chart` is a Vega-Lite spec, None where a picture adds nothing."""
+
+    sentence: str
+    explanation: tuple[str, ...]
+    rows: Rows
+    chart: dict[str, object] | None
+    proof: Proof
+
+
+class QueryAgent:
+    """Answers questions, asks back where one has several readings, refuses where the data cannot answer."""
+
+    kind = "query"
+
+    def __init__(self, data: PlatformData, *, clock: Callable[[], datetime]) -> None:
+        self._data = data
+        self._clock = clock
+        self._catalogues = Catalogues(data)
+
+    async def work(self, question: Question) -> Answer | Clarification:
+        """Answers one question. Raises QuestionNotAnswerable, QuestionNotReadOnly and the data's refusals."""
+        if not question.text.strip():
+            blank = FieldViolation("question", "is blank; ask something about the platform's data")
+            raise InvalidRequest("The question is blank.", violations=[blank])
+        catalogue = await self._catalogues.of(question.platform, question.platform_uid)
+        # Reading a question is arithmetic; a thread keeps it off the loop that serves the others.
+        outcome = await asyncio.to_thread(plan, question.text, catalogue, now=self._clock())
+        if isinstance(outcome, Refusal):
+            raise _refused(outcome)
+        if isinstance(outcome, Clarification):
+            return outcome
+        return await self._run(question, outcome, catalogue.version)
+
+    async def _run(self, question: Question, planned: Planned, catalogue_version: str) -> Answer:
+        explanation = await self._data.explain(question.platform, planned.sql)
+        rows = await self._data.query(question.platform, planned.sql, question.max_rows)
+        columns, values = list(rows.columns), [list(row) for row in rows.rows]
+        return Answer(
+            sentence=answers.sentence(planned, columns, values, rows.truncated),
+            explanation=tuple(planned.explanation),
+            rows=rows,
+            chart=chart.chart(planned, columns, values),
+            proof=Proof(
+                explanation=explanation,
+                plan=planned.plan,
+                catalogue_version=catalogue_version,
+                read_rows=rows.read_rows,
+                read_bytes=rows.read_bytes,
+                result_sha256=result_sha256(rows, ordered=explanation.ordered),
+                produced_by=PRODUCED_BY,
+                produced_time=self._clock(),
+            ),
+        )
+
+
+def _refused(refusal: Refusal) -> QuestionNotAnswerable | QuestionNotReadOnly:
+    message = " ".join([refusal.message, *refusal.suggestions])
+    kind = QuestionNotReadOnly if refusal.kind == "not_read_only" else QuestionNotAnswerable
+    return kind(message)

@@ -1,0 +1,131 @@
+"""Commands about data: ask, query, ingest."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from aidatalabs.data.v1 import table_pb2
+from aidatalabs_client import Client, DataFile, read_file
+from aidatalabs_client.files import column_name
+from aidatalabs_services.cli.connection import ConnectionSettings, connect
+from aidatalabs_services.cli.failures import CommandFailed, run
+from aidatalabs_services.cli.screen import Output, console, print_answer, print_json, print_result
+
+Platform = Annotated[str, typer.Option("--platform", help="platforms/{id}; default $AIDATALABS_PLATFORM.")]
+Form = Annotated[Output, typer.Option("--output", help="table or json.")]
+_SHOWN_REJECTED = 10
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds these commands to the program."""
+    for command in (ask, query, ingest):
+        app.command()(command)
+
+
+def platform_or_default(name: str) -> str:
+    """`platforms/{id}` of what was given: a name, a bare id, or nothing."""
+    name = name or ConnectionSettings().platform
+    return name if name.startswith("platforms/") else f"platforms/{name}"
+
+
+def ask(question: str, platform: Platform = "", output: Form = Output.TABLE) -> None:
+    """Ask a question in plain words.
+
+    Example: aidatalabs ask "top 10 destinations by number of flights"
+    """
+
+    async def work() -> None:
+        async with await connect() as client:
+            answer = await client.ask(platform_or_default(platform), question)
+        if output is Output.JSON:
+            print_json(answer)
+        else:
+            print_answer(answer)
+
+    run(work())
+
+
+def query(
+    sql: str,
+    platform: Platform = "",
+    max_rows: Annotated[int, typer.Option(help="At most this many rows, up to 10,000.")] = 0,
+    output: Form = Output.TABLE,
+) -> None:
+    """Run one SELECT.
+
+    Example: aidatalabs query "SELECT carrier, count() FROM flights GROUP BY carrier"
+    """
+
+    async def work() -> None:
+        async with await connect() as client:
+            answer = await client.query(platform_or_default(platform), sql, max_rows=max_rows)
+        if output is Output.JSON:
+            print_json(answer)
+            return
+        print_result(answer.result, shown_rows=max_rows or 50)
+        cost = answer.statistics
+        console.print(f"[dim]read {cost.read_rows:,} rows in {cost.elapsed_seconds:.3f} s[/]")
+
+    run(work())
+
+
+def ingest(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help=".csv(.zip|.gz) .jsonl .parquet")],
+    table: Annotated[str, typer.Option(help="Name of the table; default: the file's.")] = "",
+    create: Annotated[
+        bool, typer.Option("--create", help="Create the table from the file's columns.")
+    ] = False,
+    platform: Platform = "",
+) -> None:
+    """Store the rows of a file. Running it again with the same file stores nothing twice.
+
+    Example: aidatalabs ingest orders.csv --create
+    """
+    run(_ingest(file, table or column_name(file.name.split(".")[0]), create, platform_or_default(platform)))
+
+
+async def _ingest(path: Path, table: str, create: bool, platform: str) -> None:
+    content = read_file(path)
+    async with await connect() as client:
+        if create:
+            columns = [table_pb2.Column(name=name, type=kind) for name, kind in content.columns()]
+            await client.create_table(platform, table_pb2.Table(name=table, columns=columns))
+        key = await _content_key(path)
+        accepted, rejected = await send_rows(client, platform, table, content, key)
+    console.print(f"[bold]{accepted:,}[/] rows stored in {table} of {platform}")
+    if rejected:
+        for line in rejected[:_SHOWN_REJECTED]:
+            console.print(f"  {line}".replace("[", "\\["))
+        raise CommandFailed(f"{len(rejected):,} rows were rejected.", "Mend them and ingest them again.")
+
+
+async def _content_key(path: Path) -> str:
+    """A key for this file's content: the same file sent again is recognised batch by batch."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:32]  # noqa: ASYNC240 - one local file, read before
+
+
+async def send_rows(
+    client: Client, platform: str, table: str, content: DataFile, key: str
+) -> tuple[int, list[str]]:
+    """Sends all rows with a progress bar; `key` makes each batch's request id.
+
+    Returns the accepted rows and a line for each rejected one.
+    """
+    accepted, rejected, sent = 0, list[str](), 0
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(table, total=content.row_count)
+        for number, rows in enumerate(content.batches()):
+            receipt = await client.ingest_rows(platform, table, rows, request_id=f"{key}-{number}")
+            accepted += receipt.accepted_count
+            rejected += [
+                f"row {sent + row.index + 1}: {row.message} ({row.reason})" for row in receipt.rejected
+            ]
+            sent += len(rows)
+            progress.advance(task, len(rows))
+    return accepted, rejected

@@ -1,0 +1,65 @@
+"""How a command fails: one sentence, the next step, and an exit code that tells the kind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, NoReturn, TypeVar
+
+import typer
+from rich.console import Console
+
+from aidatalabs_client import ApiError, FileUnreadable
+from aidatalabs_services.mesh.errors import MeshError
+from aidatalabs_services.runtime.errors import ServiceError
+
+_Result = TypeVar("_Result")
+_GENERAL_EXIT = 1
+
+
+class CommandFailed(Exception):
+    """A command cannot do what it was asked: `message` says why, `hint` what to do next."""
+
+    def __init__(self, message: str, hint: str = "", exit_code: int = _GENERAL_EXIT) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.exit_code = exit_code
+
+
+def run(work: Coroutine[Any, Any, _Result]) -> _Result:
+    """Runs a command's work; what it raises becomes words and an exit code: the gRPC code's number, or 1."""
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    except ApiError as error:
+        _fail_with_api_error(error)
+    except ServiceError as error:
+        _fail(error.message, "", error.code.value)
+    except (CommandFailed, MeshError) as error:
+        _fail(error.message, error.hint, getattr(error, "exit_code", _GENERAL_EXIT))
+    except (FileUnreadable, OSError) as error:
+        _fail(str(error), "", _GENERAL_EXIT)
+
+
+def _fail_with_api_error(error: ApiError) -> NoReturn:
+    facts = [f"{name}={value}" for name, value in error.metadata.items()]
+    facts += [f"{field} {what}" for field, what in error.violations]
+    lines = [f"  {fact}" for fact in facts]
+    name = error.reason or error.code
+    lines.append(f"  {name}" + (f" · request {error.request_id}" if error.request_id else ""))
+    _fail(error.message, "\n".join(lines), error.exit_code)
+
+
+def _fail(message: str, hint: str, exit_code: int) -> NoReturn:
+    console = Console(stderr=True, highlight=False)
+    console.print(f"[bold red]error[/] {_plain(message)}")
+    if hint:
+        console.print(f"[dim]{_plain(hint)}[/]")
+    raise typer.Exit(exit_code)
+
+
+def _plain(text: str) -> str:
+    """Text as it is, also where it looks like markup."""
+    return text.replace("[", "\\[")

@@ -1,0 +1,323 @@
+"""The warehouse over ClickHouse's HTTP interface: the same client for an embedded engine and for a cluster.
+
+One client per server is kept, because its handshake costs more than a query. Every statement carries its
+settings with it (limits, read-only, UTC): nothing is left behind in a session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import clickhouse_connect
+from clickhouse_connect.driver.asyncclient import AsyncClient
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from aidatalabs_services.data.adapters.clickhouse_errors import ddl_errors, insert_errors, query_errors
+from aidatalabs_services.data.adapters.servers import Server, Servers
+from aidatalabs_services.data.errors import InsertRefused
+from aidatalabs_services.data.ports import QueryLimits, QueryOutcome, TableSize
+from aidatalabs_services.data.schema import ColumnSchema, Schema, TableSchema
+from aidatalabs_services.data.table_ddl import quoted, ttl_of_engine
+from aidatalabs_services.runtime.caller import current_call
+
+_GIB = 1024**3
+# Without a call (the sink, a start-up step) a statement may take this long.
+_BACKGROUND_SECONDS = 120.0
+_CONNECTIONS = 64
+# Our own reading of system tables: small, but never unbounded.
+_OWN = QueryLimits(20.0, 1_000_000, 64 * 1024**2, 64 * 1024**2, 100_000_000, 16 * _GIB)
+
+_SESSION = {"session_timezone": "UTC"}
+# The engine writes values as our JSON wants them: exact numbers, RFC 3339 times, decimals and nan as text.
+_JSON = {
+    "output_format_json_quote_64bit_integers": 0,
+    "output_format_json_quote_denormals": 1,
+    "output_format_json_quote_decimals": 1,
+    "output_format_json_validate_utf8": 1,
+    "output_format_json_named_tuples_as_objects": 1,
+    "output_format_json_escape_forward_slashes": 0,
+    "date_time_output_format": "iso",
+}
+_INSERT = {
+    **_SESSION,
+    "async_insert": 0,
+    "insert_deduplicate": 1,
+    "deduplicate_blocks_in_dependent_materialized_views": 1,
+    "input_format_null_as_default": 0,
+    "input_format_skip_unknown_fields": 0,
+    "date_time_input_format": "best_effort",
+    # A journalled block must be storable however many partitions it touches.
+    "max_partitions_per_insert_block": 0,
+}
+_CANNOT_INSERT_NULL = 349
+
+_TABLES = """
+SELECT name, engine_full, sorting_key, partition_key, comment, toString(uuid)
+FROM system.tables
+WHERE database = currentDatabase() AND engine LIKE '%MergeTree' AND NOT startsWith(name, '_')
+    AND NOT startsWith(name, '.')
+"""
+_COLUMNS = """
+SELECT table, name, type, comment
+FROM system.columns
+WHERE database = currentDatabase() AND default_kind != 'ALIAS'
+ORDER BY table, position
+"""
+_SIZES = "SELECT name, total_rows, total_bytes FROM system.tables WHERE database = currentDatabase()"
+# Block numbers, row counts and mutations change with the rows; a merge keeps the highest and the sums.
+# Of a part that was never mutated `data_version` is its lowest block, which a merge does change.
+_FINGERPRINTS = """
+SELECT table, toString(groupBitXor(cityHash64(partition_id, block, row_count, version)))
+FROM (
+    SELECT table, partition_id,
+        max(max_block_number) AS block, sum(rows) AS row_count,
+        max(if(data_version > max_block_number, data_version, 0)) AS version
+    FROM system.parts
+    WHERE database = currentDatabase() AND active
+    GROUP BY table, partition_id
+)
+GROUP BY table
+"""
+
+
+class ClickHouseWarehouse:
+    """See `ports.Warehouse`; `servers` says where each platform's ClickHouse is."""
+
+    def __init__(self, servers: Servers) -> None:
+        self._servers = servers
+        self._clients: dict[tuple[Server, str], AsyncClient] = {}
+        self._by_platform: dict[str, tuple[Server, str]] = {}
+        self._opening = asyncio.Lock()
+
+    def database_of(self, uid: str) -> str:
+        """See Warehouse."""
+        return self._servers.database_of(uid)
+
+    async def create_database(self, uid: str) -> None:
+        """See Warehouse."""
+        database = self.database_of(uid)
+        async with self._servers.lease(uid) as server:
+            with ddl_errors(""):
+                async with asyncio.timeout(_seconds_left()):
+                    client = await self._open(server, "default")
+                    await client.command(f"CREATE DATABASE IF NOT EXISTS {quoted(database)}")
+
+    async def drop_database(self, uid: str) -> None:
+        """See Warehouse."""
+        key = self._by_platform.pop(uid, None)
+        if key is not None and key not in self._by_platform.values():
+            await self._discard(key)
+        if await self._servers.remove(uid):
+            return
+        async with self._servers.lease(uid) as server:
+            with ddl_errors(""):
+                async with asyncio.timeout(_seconds_left()):
+                    client = await self._open(server, "default")
+                    await client.command(f"DROP DATABASE IF EXISTS {quoted(self.database_of(uid))} SYNC")
+
+    async def execute(self, uid: str, sql: str, *, table: str) -> None:
+        """See Warehouse."""
+        with ddl_errors(table):
+            async with asyncio.timeout(_seconds_left()), self._client(uid) as client:
+                await client.command(sql, settings=dict(_SESSION))
+
+    async def query(self, uid: str, sql: str, *, limits: QueryLimits, query_id: str) -> QueryOutcome:
+        """See Warehouse."""
+        settings = {**_read_settings(limits), "query_id": query_id}
+        with query_errors(limits):
+            # The engine stops the query itself; this is for an engine that does not answer at all.
+            async with asyncio.timeout(limits.max_seconds + 1.0), self._client(uid) as client:
+                answer = await client.raw_query(sql, settings=settings, fmt="JSONCompact")
+        return _outcome(answer, limits.max_rows)
+
+    async def insert_columns(
+        self,
+        uid: str,
+        table: str,
+        columns: Sequence[str],
+        types: Sequence[str],
+        data: Sequence[Sequence[Any]],
+        *,
+        token: str,
+    ) -> int:
+        """See Warehouse."""
+        for declared, values in zip(types, data, strict=True):
+            # The Native format cannot carry NULL for such a column: the driver would write a default.
+            if "Nullable(" not in declared and not declared.startswith("JSON") and None in values:
+                raise InsertRefused(_CANNOT_INSERT_NULL)
+        rows = len(data[0]) if data else 0
+        if not rows:
+            return 0
+        with insert_errors():
+            async with asyncio.timeout(_seconds_left()), self._client(uid) as client:
+                try:
+                    await client.insert(
+                        quoted(table),
+                        data,
+                        column_names=list(columns),
+                        column_type_names=list(types),
+                        column_oriented=True,
+                        settings={**_INSERT, "insert_deduplication_token": token},
+                    )
+                except (TypeError, ValueError, AttributeError, ArithmeticError, LookupError) as error:
+                    raise InsertRefused(0) from error  # a value that its column's type cannot hold
+        return rows
+
+    async def insert_block(
+        self, uid: str, table: str, columns: Sequence[str], payload: bytes, *, format_name: str, token: str
+    ) -> None:
+        """See Warehouse."""
+        with insert_errors():
+            async with asyncio.timeout(_seconds_left()), self._client(uid) as client:
+                await client.raw_insert(
+                    quoted(table),
+                    list(columns),
+                    payload,
+                    settings={**_INSERT, "insert_deduplication_token": token},
+                    fmt=format_name,
+                )
+
+    async def schema(self, uid: str) -> Schema:
+        """See Warehouse."""
+        tables, columns = await asyncio.gather(self._rows(uid, _TABLES), self._rows(uid, _COLUMNS))
+        by_table: dict[str, list[ColumnSchema]] = {}
+        for table, name, kind, comment in columns:
+            by_table.setdefault(table, []).append(ColumnSchema(name, kind, comment))
+        return {
+            name: TableSchema(
+                name,
+                tuple(by_table[name]),
+                tuple(part.strip(" `()") for part in sorting.split(",") if part.strip()),
+                partition.replace("`", ""),
+                ttl_of_engine(engine_full),
+                comment,
+                identity,
+            )
+            for name, engine_full, sorting, partition, comment, identity in tables
+            if name in by_table  # made by somebody else between the two statements: seen the next time
+        }
+
+    async def sizes(self, uid: str) -> Mapping[str, TableSize]:
+        """See Warehouse."""
+        rows = await self._rows(uid, _SIZES)
+        return {name: TableSize(int(count or 0), int(size or 0)) for name, count, size in rows}
+
+    async def fingerprints(self, uid: str) -> Mapping[str, str]:
+        """See Warehouse."""
+        return {name: text for name, text in await self._rows(uid, _FINGERPRINTS)}  # noqa: C416 - typed pairs
+
+    async def estimate_rows(self, uid: str, sql: str, *, limits: QueryLimits, query_id: str) -> int:
+        """See Warehouse."""
+        outcome = await self.query(uid, f"EXPLAIN ESTIMATE {sql}", limits=limits, query_id=query_id)
+        return sum(int(row[3]) for row in outcome.rows)
+
+    async def close(self) -> None:
+        """See Warehouse."""
+        for key in list(self._clients):
+            await self._discard(key)
+        await self._servers.close()
+
+    async def _rows(self, uid: str, sql: str) -> Sequence[Sequence[Any]]:
+        """Rows of a statement of our own over the engine's system tables."""
+        seconds = min(_OWN.max_seconds, _seconds_left())
+        with query_errors(_OWN):
+            async with asyncio.timeout(seconds), self._client(uid) as client:
+                answer = await client.raw_query(sql, settings=_read_settings(_OWN), fmt="JSONCompact")
+        rows: Sequence[Sequence[Any]] = json.loads(answer)["data"]
+        return rows
+
+    @asynccontextmanager
+    async def _client(self, uid: str) -> AsyncIterator[AsyncClient]:
+        """The platform's client; its server keeps running while the block runs."""
+        async with self._servers.lease(uid) as server:
+            key = (server, self.database_of(uid))
+            before = self._by_platform.get(uid)
+            if before != key:
+                self._by_platform[uid] = key
+                if before is not None and before not in self._by_platform.values():
+                    await self._discard(before)  # the engine was started anew, elsewhere
+            yield await self._open(*key)
+
+    async def _open(self, server: Server, database: str) -> AsyncClient:
+        client = self._clients.get((server, database))
+        if client is not None:
+            return client
+        async with self._opening:
+            client = self._clients.get((server, database))
+            if client is None:
+                client = await _connect(server, database)
+                self._clients[server, database] = client
+        return client
+
+    async def _discard(self, key: tuple[Server, str]) -> None:
+        client = self._clients.pop(key, None)
+        if client is not None:
+            try:
+                await client.close()
+            except (ClickHouseError, OSError):
+                return  # its server is gone, and so are its connections
+
+
+async def _connect(server: Server, database: str) -> AsyncClient:
+    return await clickhouse_connect.get_async_client(
+        host=server.host,
+        port=server.port,
+        username=server.user,
+        password=server.password,
+        database=database,
+        secure=server.secure,
+        compress=False,
+        autogenerate_session_id=False,
+        autogenerate_query_id=False,
+        query_limit=0,
+        query_retries=1,
+        connector_limit=_CONNECTIONS,
+        connector_limit_per_host=_CONNECTIONS,
+        send_receive_timeout=300,
+    )
+
+
+def _seconds_left() -> float:
+    """What is left of the current call; outside a call a fixed time."""
+    try:
+        return current_call().seconds_left()
+    except LookupError:
+        return _BACKGROUND_SECONDS
+
+
+def _read_settings(limits: QueryLimits) -> dict[str, Any]:
+    """Limits that the engine enforces; `limit` lets one row more than wanted through, so that we know."""
+    return {
+        **_SESSION,
+        **_JSON,
+        "readonly": 1,
+        "max_execution_time": max(0.01, round(limits.max_seconds, 3)),
+        "timeout_overflow_mode": "throw",
+        "limit": limits.max_rows + 1,
+        "max_result_bytes": limits.max_result_bytes,
+        "result_overflow_mode": "throw",
+        "max_memory_usage": limits.max_memory_bytes,
+        "max_rows_to_read": limits.max_rows_to_read,
+        "max_bytes_to_read": limits.max_bytes_to_read,
+        "read_overflow_mode": "throw",
+        "max_temporary_data_on_disk_size_for_query": 4 * _GIB,
+        "cancel_http_readonly_queries_on_client_close": 1,
+    }
+
+
+def _outcome(answer: bytes, max_rows: int) -> QueryOutcome:
+    """Reads the engine's JSONCompact document."""
+    document = json.loads(answer)
+    rows, spent = document["data"], document["statistics"]
+    return QueryOutcome(
+        columns=[(column["name"], column["type"]) for column in document["meta"]],
+        rows=rows[:max_rows],
+        elapsed_seconds=float(spent["elapsed"]),
+        read_rows=int(spent["rows_read"]),
+        read_bytes=int(spent["bytes_read"]),
+        truncated=len(rows) > max_rows,
+    )

@@ -1,0 +1,147 @@
+"""Ingest requests as batches: read straight from the messages, column by column, without a copy per row."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from google.protobuf import struct_pb2
+
+from aidatalabs.data.v1 import data_service_pb2 as pb
+from aidatalabs.data.v1 import ingest_pb2
+from aidatalabs_services.data.ingest_batches import ColumnInput, Columns, EventBatch, EventInput, RowBatch
+from aidatalabs_services.data.receipts import Receipt
+from aidatalabs_services.runtime.errors import FieldViolation, InvalidRequest
+
+_NANOSECONDS = 1_000_000_000
+_LENGTH_BYTES = 4
+
+
+def batch_of(request: pb.IngestRequest) -> EventBatch | RowBatch:
+    """What the request brings. Raises InvalidRequest where it brings both events and rows."""
+    if request.events and request.rows:
+        both = FieldViolation("rows", "must be empty where events are sent; send two calls")
+        raise InvalidRequest("The call brings both events and rows.", violations=[both])
+    return MessageRows(request.rows) if request.rows else MessageEvents(request.events)
+
+
+def receipt_message(receipt: Receipt) -> ingest_pb2.Receipt:
+    """A receipt as the contract has it."""
+    return ingest_pb2.Receipt(
+        name=receipt.name,
+        state=ingest_pb2.Receipt.State.Value(receipt.state.value),
+        accepted_count=receipt.accepted_count,
+        duplicate_count=receipt.duplicate_count,
+        rejected=[
+            ingest_pb2.RejectedRow(index=row.index, reason=row.reason, message=row.message)
+            for row in receipt.rejected
+        ],
+    )
+
+
+class MessageEvents:
+    """Events as messages."""
+
+    def __init__(self, events: Sequence[ingest_pb2.Event]) -> None:
+        self._events = events
+
+    @property
+    def count(self) -> int:
+        """How many events."""
+        return len(self._events)
+
+    def digest(self) -> bytes:
+        """SHA-256 over the messages with sorted keys, each behind its length."""
+        return _digest(b"events", self._events)
+
+    def events(self) -> Sequence[EventInput]:
+        """The events one by one."""
+        return [
+            EventInput(
+                timestamp=_nanoseconds(event) if event.HasField("timestamp") else None,
+                event_type=event.event_type,
+                user_id=event.user_id,
+                properties=_mapping(event.properties) if event.HasField("properties") else None,
+                value=event.value,
+            )
+            for event in self._events
+        ]
+
+
+class MessageRows:
+    """Rows as messages."""
+
+    def __init__(self, rows: Sequence[struct_pb2.Struct]) -> None:
+        self._rows = rows
+
+    @property
+    def count(self) -> int:
+        """How many rows."""
+        return len(self._rows)
+
+    def digest(self) -> bytes:
+        """SHA-256 over the messages with sorted keys, each behind its length."""
+        return _digest(b"rows", self._rows)
+
+    def mappings(self) -> Sequence[Mapping[str, object]]:
+        """The rows one by one."""
+        return [_mapping(row) for row in self._rows]
+
+    def columns(self, names: Sequence[str]) -> Columns:
+        """The rows as columns of these names."""
+        fields = [row.fields for row in self._rows]
+        wanted = set(names)
+        named: set[str] = set()
+        unknown: dict[int, str] = {}
+        for index, field in enumerate(fields):
+            keys = set(field)
+            if keys <= wanted:
+                named |= keys
+            else:
+                named |= keys & wanted
+                unknown[index] = min(keys - wanted)
+        return Columns({name: _column(name, fields) for name in names if name in named}, unknown)
+
+
+def _column(name: str, fields: Sequence[Mapping[str, struct_pb2.Value]]) -> ColumnInput:
+    cells = [field[name] if name in field else None for field in fields]
+    kinds = [cell.WhichOneof("kind") if cell is not None else "" for cell in cells]
+    missing = np.fromiter((kind == "" for kind in kinds), np.bool_, len(kinds))
+    nulls = np.fromiter((kind == "null_value" or kind is None for kind in kinds), np.bool_, len(kinds))
+    if set(kinds) <= {"number_value", "null_value", "", None}:
+        numbers = (cell.number_value if cell is not None else 0.0 for cell in cells)
+        return ColumnInput(np.fromiter(numbers, np.float64, len(kinds)), nulls, missing)
+    values = [
+        _value(cell, kind) if cell is not None else None for cell, kind in zip(cells, kinds, strict=True)
+    ]
+    return ColumnInput(values, nulls, missing)
+
+
+def _value(cell: struct_pb2.Value, kind: str | None) -> object:
+    if kind == "string_value":
+        return cell.string_value
+    if kind == "number_value":
+        return cell.number_value
+    if kind == "bool_value":
+        return cell.bool_value
+    if kind == "list_value":
+        return [_value(item, item.WhichOneof("kind")) for item in cell.list_value.values]
+    return _mapping(cell.struct_value) if kind == "struct_value" else None
+
+
+def _mapping(struct: struct_pb2.Struct) -> dict[str, object]:
+    return {name: _value(cell, cell.WhichOneof("kind")) for name, cell in struct.fields.items()}
+
+
+def _nanoseconds(event: ingest_pb2.Event) -> int:
+    return int(event.timestamp.seconds * _NANOSECONDS + event.timestamp.nanos)
+
+
+def _digest(kind: bytes, messages: Sequence[ingest_pb2.Event] | Sequence[struct_pb2.Struct]) -> bytes:
+    digest = hashlib.sha256(kind)
+    for message in messages:
+        content = message.SerializeToString(deterministic=True)
+        digest.update(len(content).to_bytes(_LENGTH_BYTES, "big"))
+        digest.update(content)
+    return digest.digest()

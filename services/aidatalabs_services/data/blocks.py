@@ -1,0 +1,73 @@
+"""The rows of one group as the blocks that the engine is given: one per partition, always the same bytes.
+
+The engine takes at most 100 partitions in one insert, and one insert over several partitions is not one
+atomic step; so a group is cut by partition before it is written to the journal, and a replay sends the very
+bytes that were journalled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from aidatalabs_services.data.column_types import parse_type
+from aidatalabs_services.data.schema import TableSchema
+from aidatalabs_services.data.value_rules import ticks_per_second
+
+FORMAT_NAME = "ArrowStream"
+_SECONDS_PER_DAY = 86_400
+
+
+def blocks_of(batches: Sequence[pa.RecordBatch], table: TableSchema) -> list[bytes]:
+    """The rows of `batches`, in order, as one ArrowStream per partition, partitions ascending.
+
+    Partitions are those of UTC; where a column counts in another zone a block may touch two of them.
+    """
+    rows = pa.Table.from_batches(batches).combine_chunks() if len(batches) > 1 else pa.table(batches[0])
+    if rows.num_rows == 0:
+        return []
+    keys = _partitions(rows, table)
+    if keys is None or keys.min() == keys.max():
+        return [_encoded(rows)]
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    sorted_rows = rows.take(pa.array(order)).combine_chunks()
+    ends = np.r_[starts[1:], len(ordered)]
+    return [
+        _encoded(sorted_rows.slice(start, end - start))
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True)
+    ]
+
+
+def _encoded(rows: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as writer:
+        writer.write_table(rows)
+    return bytes(sink.getvalue())
+
+
+def _partitions(rows: pa.Table, table: TableSchema) -> NDArray[np.int64] | None:
+    """The partition of every row as a number, or None where the table has one partition only."""
+    if not table.partition_by:
+        return None
+    function, _, column = table.partition_by.rstrip(")").partition("(")
+    days = _days(rows.column(column), table.types[column])
+    if function == "toDate":
+        return days
+    if function == "toMonday":
+        return (days + 3) // 7  # 1970-01-01 was a Thursday
+    unit = {"toYYYYMM": "M", "toYear": "Y"}[function]
+    return days.astype("datetime64[D]").astype(f"datetime64[{unit}]").astype(np.int64)
+
+
+def _days(column: pa.ChunkedArray, type_text: str) -> NDArray[np.int64]:
+    """Days since 1970 UTC of a column of days or moments."""
+    kind = parse_type(type_text)
+    if kind.name in ("Date", "Date32"):
+        return column.cast(pa.int32()).to_numpy().astype(np.int64)
+    ticks = column.cast(pa.int64()).to_numpy()
+    return np.floor_divide(ticks, _SECONDS_PER_DAY * ticks_per_second(kind))

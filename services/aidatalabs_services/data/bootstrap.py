@@ -1,0 +1,129 @@
+"""Builds the data service: warehouse, domain, servicer."""
+
+from __future__ import annotations
+
+import grpc
+
+from aidatalabs.data.v1 import data_service_pb2 as pb
+from aidatalabs.data.v1 import data_service_pb2_grpc as pb_grpc
+from aidatalabs_services.data.adapters.clickhouse import ClickHouseWarehouse
+from aidatalabs_services.data.adapters.ingest_messages import batch_of, receipt_message
+from aidatalabs_services.data.adapters.servers import ClusterServers, EmbeddedServers, Server, Servers
+from aidatalabs_services.data.catalog import Catalogue
+from aidatalabs_services.data.engine.limits import EngineLimits
+from aidatalabs_services.data.engine.pool import EnginePool
+from aidatalabs_services.data.ingest import IngestLimits, Ingestor
+from aidatalabs_services.data.journal import JournalLimits
+from aidatalabs_services.data.ports import QueryLimits, Warehouse
+from aidatalabs_services.data.queries import Queries
+from aidatalabs_services.data.schema import SchemaCache
+from aidatalabs_services.data.servicer import DataServicer, IngestCall
+from aidatalabs_services.data.settings import DataSettings
+from aidatalabs_services.data.tables import Tables
+from aidatalabs_services.runtime.roles import RoleDirectory
+from aidatalabs_services.runtime.server import Service
+from aidatalabs_services.runtime.tokens import TokenVerifier
+
+FULL_NAME = pb.DESCRIPTOR.services_by_name["DataService"].full_name
+
+
+def bootstrap(
+    settings: DataSettings,
+    *,
+    warehouse: Warehouse | None = None,
+    roles: RoleDirectory | None = None,
+    verifier: TokenVerifier | None = None,
+) -> Service:
+    """The service, ready to `run`. Tests pass a warehouse, roles or a verifier of their own."""
+    store = warehouse or ClickHouseWarehouse(_servers(settings))
+    limits = query_limits(settings)
+    schemas = SchemaCache(store.schema, ttl_seconds=settings.schema_cache_seconds)
+    ingestor = Ingestor(
+        store,
+        schemas.get,
+        settings.directory / "journal",
+        limits=IngestLimits(store_seconds=settings.ingest_store_seconds),
+        journal_limits=JournalLimits(
+            journal_bytes=settings.journal_bytes, free_bytes=settings.journal_free_bytes
+        ),
+    )
+    servicer = DataServicer(
+        Tables(store, schemas, fsync=settings.fsync_engine),
+        Queries(store, schemas, limits),
+        Catalogue(
+            store,
+            schemas,
+            limits,
+            sample_rows=settings.profile_sample_rows,
+            seconds=settings.profile_seconds,
+        ),
+        _ingest_call(ingestor),
+        answer_bytes=settings.query_result_bytes,
+    )
+
+    def register(server: grpc.aio.Server) -> None:
+        pb_grpc.add_DataServiceServicer_to_server(servicer, server)
+
+    async def close() -> None:
+        await ingestor.close()
+        await store.close()
+
+    return Service(
+        name="data",
+        register=register,
+        full_names=(FULL_NAME,),
+        start=ingestor.start,
+        close=close,
+        roles=roles,
+        verifier=verifier,
+    )
+
+
+def _ingest_call(ingestor: Ingestor) -> IngestCall:
+    """Ingest as the servicer calls it."""
+
+    async def call(uid: str, request: pb.IngestRequest) -> pb.IngestResponse:
+        batch = batch_of(request)
+        receipt = await ingestor.ingest(uid, request.platform, request.table, request.request_id, batch)
+        return pb.IngestResponse(receipt=receipt_message(receipt))
+
+    return call
+
+
+def query_limits(settings: DataSettings) -> QueryLimits:
+    """The limits of every query, from the settings."""
+    return QueryLimits(
+        max_seconds=settings.query_seconds,
+        max_rows=settings.query_rows,
+        max_result_bytes=settings.query_result_bytes,
+        max_memory_bytes=settings.query_memory_bytes,
+        max_rows_to_read=settings.query_read_rows,
+        max_bytes_to_read=settings.query_read_bytes,
+    )
+
+
+def _servers(settings: DataSettings) -> Servers:
+    if settings.clickhouse_host:
+        server = Server(
+            settings.clickhouse_host,
+            settings.clickhouse_port,
+            settings.clickhouse_password.get_secret_value(),
+            settings.clickhouse_user,
+            settings.clickhouse_tls,
+        )
+        return ClusterServers(server, database_prefix=settings.clickhouse_database_prefix)
+    return EmbeddedServers(engine_pool(settings))
+
+
+def engine_pool(settings: DataSettings) -> EnginePool:
+    """The embedded engines, bounded as the settings say."""
+    limits = EngineLimits(
+        max_query_memory_bytes=settings.query_memory_bytes,
+        max_server_memory_bytes=settings.engine_memory_bytes,
+    )
+    return EnginePool(
+        settings.directory / "engines",
+        limits,
+        max_engines=settings.engine_count,
+        idle_seconds=settings.engine_idle_seconds,
+    )

@@ -1,0 +1,209 @@
+"""The engines of one data service: one process and one directory per platform, started when needed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import shutil
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aidatalabs_services.data.engine.limits import EngineLimits
+from aidatalabs_services.data.engine.process import EngineAddress, EngineNotStarted, EngineProcess
+from aidatalabs_services.runtime.errors import Overloaded, ServiceUnavailable
+
+_LOG = logging.getLogger(__name__)
+_UID = re.compile(r"[0-9a-f-]{36}\Z")
+_FIRST_PAUSE_SECONDS = 0.25
+_LONGEST_PAUSE_SECONDS = 15.0
+_PATIENCE_SECONDS = 2.0
+_STEADY_SECONDS = 30.0
+
+
+@dataclass(eq=False)
+class _Slot:
+    """One platform's place: its process if it runs, who uses it, how often it failed in a row."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    process: EngineProcess | None = None
+    starting: bool = False
+    leases: int = 0
+    used: float = field(default_factory=time.monotonic)
+    failures: int = 0
+    not_before: float = 0.0
+
+    def is_running(self) -> bool:
+        return self.process is not None and not self.process.exited.is_set()
+
+
+class EnginePool:
+    """Hands out addresses of engines. Use `lease` around each query; ask again for each, ports change.
+
+    At most `max_engines` run at once: a new one takes the place of the one idle longest, or is refused with
+    Overloaded. An engine nobody used for `idle_seconds` is stopped; its next use starts it (about 0.7 s).
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        limits: EngineLimits | None = None,
+        *,
+        max_engines: int = 8,
+        idle_seconds: float = 600.0,
+    ) -> None:
+        self._root = root
+        self._limits = limits or EngineLimits()
+        self._max_engines = max_engines
+        self._idle_seconds = idle_seconds
+        self._slots: dict[str, _Slot] = {}
+        self._count = asyncio.Lock()
+        self._closed = False
+        self._reaper: asyncio.Task[None] | None = None
+
+    async def address(self, platform_uid: str) -> EngineAddress:
+        """The platform's engine, started if need be; callers at the same time share one start.
+
+        Raises ValueError for a uid that is none, ServiceUnavailable while an engine that keeps failing rests,
+        Overloaded when every place is in use.
+        """
+        slot = self._slot(platform_uid)
+        slot.used = time.monotonic()
+        async with slot.lock:
+            if not slot.is_running():
+                await self._start(platform_uid, slot)
+            if slot.process is None:
+                raise ServiceUnavailable("The engine is stopping; try again.", retry_after_seconds=1.0)
+            return slot.process.address
+
+    @asynccontextmanager
+    async def lease(self, platform_uid: str) -> AsyncIterator[EngineAddress]:
+        """The same, held: the engine is not stopped for idleness or for another one while the block runs."""
+        slot = self._slot(platform_uid)
+        slot.leases += 1
+        try:
+            yield await self.address(platform_uid)
+        finally:
+            slot.leases -= 1
+            slot.used = time.monotonic()
+
+    async def drop(self, platform_uid: str) -> None:
+        """Stops the platform's engine and removes its directory with all rows; safe to repeat."""
+        slot = self._slot(platform_uid)
+        async with slot.lock:
+            await self._stop(slot)
+            await asyncio.to_thread(shutil.rmtree, self._root / platform_uid, ignore_errors=True)
+            if (self._root / platform_uid).exists():
+                raise ServiceUnavailable(
+                    "The data could not be removed yet; try again.", retry_after_seconds=5.0
+                )
+            slot.failures, slot.not_before = 0, 0.0
+
+    async def close(self) -> None:
+        """Stops every engine; the pool hands out nothing afterwards."""
+        self._closed = True
+        if self._reaper is not None:
+            self._reaper.cancel()
+            await asyncio.gather(self._reaper, return_exceptions=True)
+        await asyncio.gather(*(self._stop_locked(slot) for slot in self._slots.values()))
+
+    def running(self) -> dict[str, EngineProcess]:
+        """The engines that run now, by platform uid."""
+        return {uid: slot.process for uid, slot in self._slots.items() if slot.process and slot.is_running()}
+
+    def _slot(self, platform_uid: str) -> _Slot:
+        if not _UID.match(platform_uid):
+            raise ValueError("a platform uid is 36 characters of 0-9, a-f and -")
+        if self._closed:
+            raise ServiceUnavailable("The data service is stopping.", retry_after_seconds=1.0)
+        return self._slots.setdefault(platform_uid, _Slot())
+
+    async def _start(self, platform_uid: str, slot: _Slot) -> None:
+        """Starts the engine of a slot whose lock is held; after failures in a row it rests first."""
+        if slot.process is not None:
+            self._note_end(slot, slot.process)
+        pause = slot.not_before - time.monotonic()
+        if pause > _PATIENCE_SECONDS:
+            raise ServiceUnavailable(
+                "The engine of this platform keeps failing; it is started again after a pause.",
+                retry_after_seconds=round(pause, 1),
+            )
+        await asyncio.sleep(max(0.0, pause))
+        async with self._count:
+            await self._make_room(slot)
+            slot.starting = True
+        try:
+            slot.process = await EngineProcess.start(self._root / platform_uid, self._limits)
+        except EngineNotStarted as error:
+            _LOG.warning("engine of platform %s: %s", platform_uid, error)
+            self._note_failure(slot)
+            raise ServiceUnavailable(
+                "The engine of this platform did not start; try again.",
+                retry_after_seconds=max(1.0, round(slot.not_before - time.monotonic(), 1)),
+            ) from error
+        finally:
+            slot.starting = False
+        if self._reaper is None and not self._closed:
+            self._reaper = asyncio.create_task(self._reap())
+
+    def _note_end(self, slot: _Slot, process: EngineProcess) -> None:
+        """An engine ended that nobody stopped: long-lived ones may start at once, others rest."""
+        slot.process = None
+        if time.monotonic() - process.started > _STEADY_SECONDS:
+            slot.failures = 0
+        self._note_failure(slot)
+        _LOG.warning("an engine ended by itself (failure %s in a row)", slot.failures)
+
+    @staticmethod
+    def _note_failure(slot: _Slot) -> None:
+        slot.failures += 1
+        pause = min(_FIRST_PAUSE_SECONDS * 2 ** (slot.failures - 1), _LONGEST_PAUSE_SECONDS)
+        slot.not_before = time.monotonic() + (pause if slot.failures > 1 else 0.0)
+
+    async def _make_room(self, slot: _Slot) -> None:
+        """Stops the engine that is idle longest while all places are taken."""
+        others = [other for other in self._slots.values() if other is not slot]
+        if sum(other.starting or other.is_running() for other in others) < self._max_engines:
+            return
+        for other in sorted(filter(_Slot.is_running, others), key=lambda other: other.used):
+            if not other.lock.locked() and await self._is_idle(other):
+                async with other.lock:
+                    if not other.leases:
+                        await self._stop(other)
+                        return
+        raise Overloaded("Every engine on this machine is in use; try again.", retry_after_seconds=5.0)
+
+    async def _reap(self) -> None:
+        """Stops engines nobody used for a while."""
+        while not self._closed:
+            await asyncio.sleep(min(self._idle_seconds / 2, 30.0))
+            for slot in list(self._slots.values()):
+                unused = time.monotonic() - slot.used
+                if slot.is_running() and unused > self._idle_seconds and await self._is_idle(slot):
+                    async with slot.lock:
+                        if not slot.leases and time.monotonic() - slot.used > self._idle_seconds:
+                            await self._stop(slot)
+
+    @staticmethod
+    async def _is_idle(slot: _Slot) -> bool:
+        """Whether nobody leases the engine and no query of an unleased address runs in it."""
+        if slot.leases or slot.process is None:
+            return False
+        try:
+            return await slot.process.running_queries() == 0
+        except OSError:
+            return False
+
+    async def _stop_locked(self, slot: _Slot) -> None:
+        async with slot.lock:
+            await self._stop(slot)
+
+    @staticmethod
+    async def _stop(slot: _Slot) -> None:
+        """Stops the engine of a slot whose lock is held; a wanted end is no failure."""
+        process, slot.process = slot.process, None
+        if process is not None:
+            await process.stop()

@@ -1,0 +1,161 @@
+"""Why the data service refuses: one class per reason.
+
+Every text is our own; what a parser or the engine said never reaches the caller. `metadata` holds short facts
+(line and position counted from 1, the name of a function, table, column or construct).
+"""
+
+from __future__ import annotations
+
+from aidatalabs_services.runtime.errors import ServiceError, StatusCode
+
+
+class QueryNotReadOnly(ServiceError):
+    """The text is a statement other than SELECT, or carries one after a semicolon."""
+
+    code = StatusCode.INVALID_ARGUMENT
+    reason = "QUERY_NOT_READ_ONLY"
+
+
+class QuerySyntaxInvalid(ServiceError):
+    """The text cannot be read as ClickHouse SQL; metadata `line` and `position` say where, when known."""
+
+    code = StatusCode.INVALID_ARGUMENT
+    reason = "QUERY_SYNTAX_INVALID"
+
+
+class QueryTooLarge(ServiceError):
+    """Too many bytes or parts, or nested too deeply; metadata `limit` names which, `most` the figure."""
+
+    code = StatusCode.INVALID_ARGUMENT
+    reason = "QUERY_TOO_LARGE"
+
+
+class QueryConstructNotAllowed(ServiceError):
+    """Valid SQL of a kind the platform does not run; metadata `construct` names it."""
+
+    code = StatusCode.INVALID_ARGUMENT
+    reason = "QUERY_CONSTRUCT_NOT_ALLOWED"
+
+
+class FunctionNotAllowed(ServiceError):
+    """A function that is not on the list of functions a query may call; metadata `function` names it."""
+
+    code = StatusCode.INVALID_ARGUMENT
+    reason = "FUNCTION_NOT_ALLOWED"
+
+
+class TableNotKnown(ServiceError):
+    """No table of this platform has that name; another database's table and a missing one look the same."""
+
+    code = StatusCode.INVALID_ARGUMENT
+    reason = "TABLE_NOT_KNOWN"
+
+
+class ColumnNotKnown(ServiceError):
+    """No table, alias or parameter of the query has a column of that name; metadata `column`, `nearest`."""
+
+    code = StatusCode.INVALID_ARGUMENT
+    reason = "COLUMN_NOT_KNOWN"
+
+
+class QueryFailed(ServiceError):
+    """The engine could not run the query; metadata `engine_code` is ClickHouse's error number."""
+
+    code = StatusCode.INVALID_ARGUMENT
+    reason = "QUERY_FAILED"
+
+
+class QueryTimeout(ServiceError):
+    """The query ran longer than it may and was stopped in the engine; metadata `limit_seconds`."""
+
+    code = StatusCode.DEADLINE_EXCEEDED
+    reason = "QUERY_TIMEOUT"
+
+
+class QueryMemoryExceeded(ServiceError):
+    """The query needed more memory than it may use; metadata `limit_bytes`."""
+
+    code = StatusCode.RESOURCE_EXHAUSTED
+    reason = "QUERY_MEMORY_EXCEEDED"
+
+
+class QueryReadsTooMuch(ServiceError):
+    """The query would read more rows or bytes than it may; metadata `limit_rows`."""
+
+    code = StatusCode.RESOURCE_EXHAUSTED
+    reason = "QUERY_READS_TOO_MUCH"
+
+
+class ResultTooLarge(ServiceError):
+    """The result is larger than an answer may be; metadata `limit_bytes`."""
+
+    code = StatusCode.RESOURCE_EXHAUSTED
+    reason = "RESULT_TOO_LARGE"
+
+
+def result_too_large(limit_bytes: int) -> ResultTooLarge:
+    """The one refusal of a result that is larger than an answer may be, whoever notices it."""
+    return ResultTooLarge(
+        "The result is larger than an answer may be. Ask for fewer rows or columns, or export it.",
+        metadata={"limit_bytes": str(limit_bytes)},
+    )
+
+
+class TableNotFound(ServiceError):
+    """The platform has no table of this name; metadata `table`."""
+
+    code = StatusCode.NOT_FOUND
+    reason = "TABLE_NOT_FOUND"
+
+
+class TableAlreadyExists(ServiceError):
+    """A table of this name exists with another description; metadata `table`."""
+
+    code = StatusCode.ALREADY_EXISTS
+    reason = "TABLE_ALREADY_EXISTS"
+
+
+class TableInvalid(ServiceError):
+    """The table's description breaks a rule; `violations` name the fields, metadata `table`."""
+
+    code = StatusCode.INVALID_ARGUMENT
+    reason = "TABLE_INVALID"
+
+
+class TypeNotAllowed(ServiceError):
+    """A column's type is not on the allow-list; metadata `type`."""
+
+    code = StatusCode.INVALID_ARGUMENT
+    reason = "TYPE_NOT_ALLOWED"
+
+
+class TableProtected(ServiceError):
+    """A standard table of the platform cannot be changed or dropped; metadata `table`."""
+
+    code = StatusCode.FAILED_PRECONDITION
+    reason = "TABLE_PROTECTED"
+
+
+class IngestTooLarge(ServiceError):
+    """The call brings more rows than one call may; metadata `limit_rows`."""
+
+    code = StatusCode.INVALID_ARGUMENT
+    reason = "INGEST_TOO_LARGE"
+
+
+class JournalFull(ServiceError):
+    """The journal has no room until the engine has caught up; RetryInfo says when to try again."""
+
+    code = StatusCode.RESOURCE_EXHAUSTED
+    reason = "JOURNAL_FULL"
+
+
+class InsertRefused(Exception):
+    """The engine will never take this block, however often it is repeated. Never leaves the service.
+
+    `engine_code` is ClickHouse's error number.
+    """
+
+    def __init__(self, engine_code: int) -> None:
+        super().__init__(f"the engine refused the block with code {engine_code}")
+        self.engine_code = engine_code

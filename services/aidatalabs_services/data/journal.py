@@ -1,0 +1,226 @@
+"""The ingest journal of one platform: groups of calls that survive a kill from the moment `append` returns.
+
+Whatever waits is written together and shares one fsync: the longer the disk takes, the larger the next write.
+All file work happens in a thread; the event loop never waits for the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import logging
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from aidatalabs_services.data.errors import JournalFull
+from aidatalabs_services.data.journal_files import (
+    JournalBroken,
+    JournalFiles,
+    NoRoom,
+    PendingGroup,
+    Recovered,
+    Segment,
+)
+from aidatalabs_services.data.journal_records import (
+    GroupRecord,
+    StoredRecord,
+    group_frame,
+    group_spans,
+    stored_frame,
+)
+from aidatalabs_services.runtime.errors import ServiceUnavailable
+
+_LOG = logging.getLogger(__name__)
+_T = TypeVar("_T")
+_MARK_PAUSE_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class JournalLimits:
+    """How large a journal may become.
+
+    `segment_bytes` ends one file and begins the next, `journal_bytes` is the most all files of one platform
+    take before calls are refused, `free_bytes` the room the disk must keep, `write_bytes` the most that is
+    written at once, `receipt_seconds` how long a call is recognised when it is repeated. Receipts take at most
+    a quarter of `journal_bytes`: beyond, the oldest go early.
+    """
+
+    segment_bytes: int = 32 * 1024 * 1024
+    journal_bytes: int = 1024 * 1024 * 1024
+    free_bytes: int = 256 * 1024 * 1024
+    write_bytes: int = 32 * 1024 * 1024
+    receipt_seconds: float = 24 * 3600.0
+
+
+@dataclass
+class _Entry:
+    """One frame on its way: a group with the future that waits for it, or a confirmation that nobody waits for."""
+
+    frame: bytes = field(repr=False)
+    written: asyncio.Future[tuple[Segment, int]] | None = None
+
+
+class Journal:
+    """An open journal; `recover` first, then `append` and `mark` from one event loop."""
+
+    def __init__(self, directory: Path, limits: JournalLimits, executor: Executor) -> None:
+        self._limits = limits
+        self._executor = executor
+        self._files = JournalFiles(
+            directory,
+            # Only finished segments make room again, so there must be several of them.
+            segment_bytes=min(limits.segment_bytes, limits.journal_bytes // 8),
+            free_bytes=limits.free_bytes,
+            receipt_bytes=limits.journal_bytes // 4,
+            receipt_seconds=limits.receipt_seconds,
+        )
+        self._queue: deque[_Entry] = deque()
+        self._queued_bytes = 0
+        self._work = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._writer: asyncio.Task[None] | None = None
+        self._sequence = 0
+        self.directory = directory
+        self.sync_count = 0
+
+    async def recover(self) -> Recovered:
+        """Reads what is there and begins to take new groups."""
+        found = await self._in_thread(self._files.recover)
+        self._sequence = max((group.record.sequence for group in found.groups), default=0)
+        # Of its own: the caller's deadline must not end up in a task that outlives the call.
+        self._writer = asyncio.create_task(self._write_forever(), context=contextvars.Context())
+        self._work.set()
+        return found
+
+    def next_sequence(self) -> int:
+        """A number greater than that of every group so far."""
+        self._sequence += 1
+        return self._sequence
+
+    async def append(self, record: GroupRecord) -> PendingGroup:
+        """Journals a group; when this returns it survives a kill of any process.
+
+        Raises JournalFull before anything is kept where the journal or its disk has no room, and
+        ServiceUnavailable where the disk fails.
+        """
+        frame = group_frame(record)
+        if self._files.size + self._queued_bytes + len(frame) > self._limits.journal_bytes:
+            raise _full()
+        written: asyncio.Future[tuple[Segment, int]] = asyncio.get_running_loop().create_future()
+        self._enqueue(_Entry(frame, written))
+        segment, offset = await written
+        group = PendingGroup(record, segment, group_spans(record, len(frame), offset))
+        segment.live -= group.complete  # only receipts, nothing to store
+        return group
+
+    def mark(self, group: PendingGroup, block: int, *, kept: bool = True) -> None:
+        """Notes that the engine confirmed a block (or, not `kept`, that it never will); written soon, without fsync.
+
+        A mark lost with the machine's power only means that the block is sent again, with the same token.
+        """
+        group.stored.add(block)
+        if not kept:
+            self._files.note_refused(group)
+        self._enqueue(_Entry(stored_frame(StoredRecord(group.record.sequence, block, kept))))
+        if group.complete:
+            group.segment.live -= 1
+
+    async def read_block(self, group: PendingGroup, index: int) -> bytes:
+        """One block as it was journalled."""
+        return await self._in_thread(lambda: group.read_block(index))
+
+    async def flush(self) -> None:
+        """Waits until everything handed in so far is written."""
+        await self._idle.wait()
+
+    async def close(self) -> None:
+        """Writes what waits and closes the files."""
+        if self._writer is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), timeout=10.0)
+            self._writer.cancel()
+            await asyncio.gather(self._writer, return_exceptions=True)
+        await self._in_thread(self._files.close)
+
+    def _enqueue(self, entry: _Entry) -> None:
+        self._queue.append(entry)
+        self._queued_bytes += len(entry.frame)
+        self._idle.clear()
+        self._work.set()
+
+    async def _in_thread(self, work: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+    async def _write_forever(self) -> None:
+        while True:
+            await self._work.wait()
+            while self._queue:
+                await self._write_some()
+            # A segment that the last marks completed is turned into receipts while nothing waits.
+            await self._finish()
+            if not self._queue:
+                self._work.clear()
+                self._idle.set()
+
+    async def _write_some(self) -> None:
+        entries, size = [], 0
+        while self._queue and (not entries or size + len(self._queue[0].frame) <= self._limits.write_bytes):
+            entries.append(self._queue.popleft())
+            size += len(entries[-1].frame)
+        sync = any(entry.written is not None for entry in entries)
+        frames = [entry.frame for entry in entries]
+        try:
+            places = await self._in_thread(lambda: self._files.write(frames, sync=sync))
+        except (NoRoom, JournalBroken) as error:
+            self._queued_bytes -= size
+            await self._refuse(entries, error)
+            return
+        self._queued_bytes -= size
+        self.sync_count += sync
+        for entry, (segment, offset) in zip(entries, places, strict=True):
+            if entry.written is not None:
+                segment.live += 1
+                if not entry.written.done():
+                    entry.written.set_result((segment, offset))
+
+    async def _refuse(self, entries: list[_Entry], error: NoRoom | JournalBroken) -> None:
+        """Tells the calls; keeps the marks, which must be written before any later group is."""
+        _LOG.error(
+            "the ingest journal could not be written: %s", "no room" if isinstance(error, NoRoom) else error
+        )
+        marks = [entry for entry in entries if entry.written is None]
+        for entry in entries:
+            if entry.written is not None and not entry.written.done():
+                entry.written.set_exception(_full() if isinstance(error, NoRoom) else _broken())
+        for mark in reversed(marks):
+            self._queue.appendleft(mark)
+            self._queued_bytes += len(mark.frame)
+        if marks and len(marks) == len(entries):
+            await asyncio.sleep(_MARK_PAUSE_SECONDS)
+
+    async def _finish(self) -> None:
+        try:
+            await self._in_thread(self._files.finish)
+        except OSError:
+            _LOG.exception("finished segments of the ingest journal could not be cleared away")
+
+
+def _full() -> JournalFull:
+    return JournalFull(
+        "The journal has no room until the engine has caught up. Send the same call again later.",
+        retry_after_seconds=5.0,
+    )
+
+
+def _broken() -> ServiceUnavailable:
+    return ServiceUnavailable(
+        "The journal's disk does not take writes. Send the same call again later.",
+        metadata={"service": "data"},
+        retry_after_seconds=10.0,
+    )

@@ -1,0 +1,330 @@
+"""The files of one platform's ingest journal: numbered segments, and receipts of segments that are done with.
+
+    NNNNNNNNNNNNNNNN.journal    groups and confirmations, in the order they were written
+    NNNNNNNNNNNNNNNN.receipts   the calls of a finished segment without their rows, kept for repeated calls
+
+Nothing here is asynchronous or locked: `Journal` runs the writing calls one at a time in a thread. Segments are
+finished oldest first, because a segment also holds confirmations of older ones.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from aidatalabs_services.data.journal_records import (
+    GroupRecord,
+    ReadGroup,
+    Span,
+    group_frame,
+    holds_intact_frame,
+    read_frames,
+)
+
+_LOG = logging.getLogger(__name__)
+_HEADER = b"ADLJ-SEGMENT-1\n\0"
+_SEGMENT_SUFFIX = ".journal"
+_RECEIPTS_SUFFIX = ".receipts"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+
+class NoRoom(Exception):
+    """The disk has too little room left for more groups."""
+
+
+class JournalBroken(Exception):
+    """The disk failed in a way that leaves the end of the segment unknown; only opening anew helps."""
+
+
+@dataclass
+class Segment:
+    """One file of groups; `live` counts the groups in it whose blocks are not all confirmed."""
+
+    path: Path
+    size: int = 0
+    live: int = 0
+
+
+@dataclass
+class PendingGroup:
+    """A group that the engine has not confirmed whole: where its blocks lie and which are confirmed."""
+
+    record: GroupRecord
+    segment: Segment
+    spans: tuple[Span, ...]
+    stored: set[int] = field(default_factory=set)
+    refused: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing of it is left to do."""
+        return len(self.stored) == len(self.spans)
+
+    def read_block(self, index: int) -> bytes:
+        """One block, byte for byte as it was journalled."""
+        offset, length = self.spans[index]
+        with self.segment.path.open("rb") as file:
+            block = os.pread(file.fileno(), length, offset)
+        if len(block) != length:
+            raise JournalBroken(f"a journalled block of {self.segment.path.name} cannot be read back")
+        return block
+
+
+@dataclass
+class Recovered:
+    """What a journal held when it was opened: every group not too old, and those not yet confirmed, in order."""
+
+    groups: list[PendingGroup] = field(default_factory=list)
+
+    @property
+    def pending(self) -> list[PendingGroup]:
+        """Groups with blocks left to insert."""
+        return [group for group in self.groups if not group.complete]
+
+
+class JournalFiles:
+    """One directory of segments, open for appending."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        segment_bytes: int,
+        free_bytes: int,
+        receipt_bytes: int,
+        receipt_seconds: float,
+    ) -> None:
+        self._directory = directory
+        self._segment_bytes = segment_bytes
+        self._free_bytes = free_bytes
+        self._receipt_bytes = receipt_bytes
+        self._receipt_seconds = receipt_seconds
+        self._sealed: list[Segment] = []
+        self._receipts: dict[Path, tuple[float, int]] = {}
+        self._active: Segment | None = None
+        self._descriptor = -1
+        self._next_number = 1
+        self._broken = False
+        self._refused: set[int] = set()
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        # Copies: a thread may be finishing segments at this moment.
+        segments = [*self._sealed, *([self._active] if self._active else [])]
+        return sum(segment.size for segment in segments) + sum(
+            size for _, size in list(self._receipts.values())
+        )
+
+    def recover(self) -> Recovered:
+        """Reads everything that is there, cuts a torn tail off, and forgets receipts that are too old."""
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for rest in self._directory.glob("*.tmp"):
+            rest.unlink()
+        found = Recovered()
+        oldest = time.time() - self._receipt_seconds
+        for path in sorted(self._directory.glob(f"*{_RECEIPTS_SUFFIX}")):
+            self._recover_receipts(path, oldest, found)
+        groups: dict[int, PendingGroup] = {}
+        for path in sorted(self._directory.glob(f"*{_SEGMENT_SUFFIX}")):
+            self._recover_segment(path, groups)
+        for group in groups.values():
+            group.segment.live += not group.complete
+            if group.refused:
+                self._refused.add(group.record.sequence)
+        found.groups.extend(groups[sequence] for sequence in sorted(groups))
+        return found
+
+    def _recover_receipts(self, path: Path, oldest: float, found: Recovered) -> None:
+        data = path.read_bytes()
+        records = [record for _, record in read_frames(data, len(_HEADER)) if isinstance(record, ReadGroup)]
+        newest = max((read.record.created_seconds for read in records), default=0.0)
+        self._note_number(path)
+        if newest < oldest:
+            path.unlink()
+            return
+        self._receipts[path] = (newest, len(data))
+        segment = Segment(path, len(data))
+        found.groups.extend(
+            PendingGroup(read.record, segment, (), refused=read.record.refused) for read in records
+        )
+
+    def _recover_segment(self, path: Path, groups: dict[int, PendingGroup]) -> None:
+        data = path.read_bytes()
+        segment = Segment(path)
+        self._note_number(path)
+        end = len(_HEADER) if data.startswith(_HEADER) else 0
+        if end:
+            for behind, record in read_frames(data, end):
+                end = behind
+                if isinstance(record, ReadGroup):
+                    groups[record.record.sequence] = PendingGroup(record.record, segment, record.spans)
+                elif record.sequence in groups:
+                    groups[record.sequence].stored.add(record.block)
+                    groups[record.sequence].refused |= not record.kept
+        if end < len(data):
+            _cut(path, data, end)
+        segment.size = end
+        self._sealed.append(segment)
+
+    def _note_number(self, path: Path) -> None:
+        self._next_number = max(self._next_number, int(path.stem) + 1)
+
+    def write(self, frames: Sequence[bytes], *, sync: bool) -> list[tuple[Segment, int]]:
+        """Appends the frames in order, all into one segment; returns the segment and offset of each.
+
+        `sync` returns only when the bytes are on the disk. Raises NoRoom or JournalBroken; then none of the
+        frames is in the journal.
+        """
+        if self._broken:
+            raise JournalBroken("the journal was left in an unknown state")
+        if sync and self.free_bytes() < self._free_bytes:
+            raise NoRoom
+        active = self._segment_for(sum(map(len, frames)))
+        start, places, offset = active.size, [], active.size
+        for frame in frames:
+            places.append((active, offset))
+            offset += len(frame)
+        try:
+            _write_all(self._descriptor, b"".join(frames), start)
+            if sync:
+                os.fdatasync(self._descriptor)
+        except OSError as error:
+            self._take_back(start)
+            if error.errno in _NO_ROOM:
+                raise NoRoom from error
+            raise JournalBroken("the journal's disk does not take writes") from error
+        active.size = offset
+        return places
+
+    def free_bytes(self) -> int:
+        """Room left on the journal's disk."""
+        status = os.statvfs(self._directory)
+        return status.f_bavail * status.f_frsize
+
+    def _take_back(self, size: int) -> None:
+        """Cuts off what a failed write may have left: it was never acknowledged and must not come back."""
+        try:
+            os.ftruncate(self._descriptor, size)
+            os.fdatasync(self._descriptor)
+        except OSError:
+            self._broken = True
+
+    def _segment_for(self, length: int) -> Segment:
+        active = self._active
+        if active is not None and active.size + length > self._segment_bytes and active.size > len(_HEADER):
+            self.seal()
+            active = None
+        return active or self._new_segment()
+
+    def _new_segment(self) -> Segment:
+        path = self._directory / f"{self._next_number:016d}{_SEGMENT_SUFFIX}"
+        self._next_number += 1
+        descriptor = -1
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            _write_all(descriptor, _HEADER, 0)
+            os.fsync(descriptor)
+            _sync_directory(self._directory)
+        except OSError as error:
+            if descriptor >= 0:
+                os.close(descriptor)
+                path.unlink(missing_ok=True)
+            if error.errno in _NO_ROOM:
+                raise NoRoom from error
+            raise JournalBroken("a segment of the journal cannot be made") from error
+        self._descriptor, self._active = descriptor, Segment(path, len(_HEADER))
+        return self._active
+
+    def note_refused(self, group: PendingGroup) -> None:
+        """Remembers that a block of the group will never be in the table."""
+        group.refused = True
+        self._refused.add(group.record.sequence)
+
+    def seal(self) -> None:
+        """Ends the active segment; the next write begins a new one."""
+        if self._active is None:
+            return
+        os.close(self._descriptor)
+        self._sealed.append(self._active)
+        self._active, self._descriptor = None, -1
+
+    def finish(self) -> None:
+        """Replaces the oldest segments that have nothing left to store by their receipts; drops old receipts."""
+        while self._sealed and self._sealed[0].live == 0:
+            segment = self._sealed[0]
+            self._keep_receipts(segment)
+            segment.path.unlink()
+            self._sealed.pop(0)
+        oldest = time.time() - self._receipt_seconds
+        room = self._receipt_bytes
+        for path, (newest, size) in sorted(self._receipts.items(), reverse=True):
+            room -= size
+            if newest < oldest or room < 0:
+                path.unlink()
+                del self._receipts[path]
+
+    def _keep_receipts(self, segment: Segment) -> None:
+        oldest = time.time() - self._receipt_seconds
+        frames, newest = [_HEADER], 0.0
+        for _, read in read_frames(segment.path.read_bytes(), len(_HEADER)):
+            if not isinstance(read, ReadGroup) or read.record.created_seconds < oldest:
+                continue
+            named = tuple(request for request in read.record.requests if request.request_id)
+            if named:
+                refused = read.record.sequence in self._refused
+                frames.append(group_frame(replace(read.record, requests=named, columns=(), refused=refused)))
+                newest = max(newest, read.record.created_seconds)
+        if len(frames) == 1:
+            return
+        path = segment.path.with_suffix(_RECEIPTS_SUFFIX)
+        data = b"".join(frames)
+        durable_file(path, data)
+        self._receipts[path] = (newest, len(data))
+
+    def close(self) -> None:
+        """Closes the active segment."""
+        self.seal()
+
+
+def durable_file(path: Path, data: bytes) -> None:
+    """Writes a whole file so that after a crash it is there complete or not at all."""
+    part = path.with_suffix(path.suffix + ".tmp")
+    with part.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    part.rename(path)
+    _sync_directory(path.parent)
+
+
+def _cut(path: Path, data: bytes, end: int) -> None:
+    """Cuts a segment behind its last intact record; what was damaged rather than torn is put aside."""
+    if holds_intact_frame(data, end + 1):
+        _LOG.error("journal segment %s is damaged at byte %d; the rest is kept beside it", path.name, end)
+        durable_file(path.with_suffix(".damaged"), data[end:])
+    else:
+        _LOG.warning("journal segment %s had a torn tail of %d bytes", path.name, len(data) - end)
+    os.truncate(path, end)
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _write_all(descriptor: int, data: bytes, offset: int) -> None:
+    rest = memoryview(data)
+    while rest:
+        written = os.pwrite(descriptor, rest, offset)
+        rest, offset = rest[written:], offset + written
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

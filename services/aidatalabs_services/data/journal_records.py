@@ -1,0 +1,189 @@
+"""Records of the ingest journal as bytes: a frame with length and checksum around a JSON head and raw blocks.
+
+    frame   = magic "ADLJ" · kind u8 · 3 zero bytes · payload length u32 · CRC-32 of kind, length and payload u32
+    payload = head length u32 · head (JSON) · blocks one after another
+
+All numbers are little-endian. A frame that does not check ends what can be read: everything before it is
+intact, everything from it on was never acknowledged (a torn tail) or is damage of the disk.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aidatalabs_services.data.verdicts import RejectedRow
+
+MAGIC = b"ADLJ"
+_FRAME = struct.Struct("<4sB3xII")
+_CHECKED = struct.Struct("<BI")
+_LENGTH = struct.Struct("<I")
+_GROUP = 1
+_STORED = 2
+
+# Where a block lies in its file: offset and length in bytes.
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class RequestRecord:
+    """One call of a group: its id (empty: no deduplication), digest of its content and what it was told.
+
+    `name` is the receipt's resource name.
+    """
+
+    request_id: str
+    digest: bytes
+    name: str
+    accepted_count: int
+    rejected: tuple[RejectedRow, ...] = ()
+
+
+@dataclass(frozen=True)
+class GroupRecord:
+    """Calls that were journalled together, and their rows as blocks ready for the engine.
+
+    `sequence` counts the groups of one journal, `created_seconds` is Unix time, `identity` the engine's id of
+    the table, `token` names the group towards the engine; block i is inserted with token `{token}-{i}`.
+    `refused` is set where a block of it can never be stored.
+    """
+
+    sequence: int
+    created_seconds: float
+    table: str
+    identity: str
+    token: str
+    columns: tuple[str, ...]
+    requests: tuple[RequestRecord, ...]
+    blocks: tuple[bytes, ...] = field(default=(), repr=False)
+    refused: bool = False
+
+
+@dataclass(frozen=True)
+class StoredRecord:
+    """The engine confirmed one block of a group; `kept` is False where the block can never be stored."""
+
+    sequence: int
+    block: int
+    kept: bool = True
+
+
+@dataclass(frozen=True)
+class ReadGroup:
+    """A group read back without its blocks: `spans` says where they lie in the file."""
+
+    record: GroupRecord
+    spans: tuple[Span, ...]
+
+
+def group_frame(record: GroupRecord) -> bytes:
+    """The bytes of a group."""
+    head = {
+        "sequence": record.sequence,
+        "created_seconds": record.created_seconds,
+        "table": record.table,
+        "identity": record.identity,
+        "token": record.token,
+        "columns": record.columns,
+        "requests": [
+            [
+                request.request_id,
+                request.digest.hex(),
+                request.name,
+                request.accepted_count,
+                [[row.index, row.reason, row.message] for row in request.rejected],
+            ]
+            for request in record.requests
+        ],
+        "blocks": [len(block) for block in record.blocks],
+        "refused": record.refused,
+    }
+    return _frame(_GROUP, head, record.blocks)
+
+
+def group_spans(record: GroupRecord, frame_length: int, offset: int) -> tuple[Span, ...]:
+    """Where the blocks of a group lie whose frame of `frame_length` bytes was written at `offset`."""
+    end = offset + frame_length
+    start = end - sum(len(block) for block in record.blocks)
+    return _spans(start, [len(block) for block in record.blocks])
+
+
+def stored_frame(record: StoredRecord) -> bytes:
+    """The bytes of a confirmation."""
+    return _frame(_STORED, {"sequence": record.sequence, "block": record.block, "kept": record.kept}, ())
+
+
+def read_frames(data: bytes, start: int) -> Iterator[tuple[int, ReadGroup | StoredRecord]]:
+    """Every intact record from `start` on with the offset behind it; ends before the first that does not check."""
+    position = start
+    while (end := _checked_end(data, position)) is not None:
+        payload = position + _FRAME.size
+        head_end = payload + _LENGTH.size + _LENGTH.unpack_from(data, payload)[0]
+        head = json.loads(data[payload + _LENGTH.size : head_end])
+        yield end, (_group(head, head_end) if data[position + 4] == _GROUP else StoredRecord(**head))
+        position = end
+
+
+def holds_intact_frame(data: bytes, start: int) -> bool:
+    """Whether any whole record lies at or behind `start`: then what precedes it is damage, not a torn tail."""
+    position = data.find(MAGIC, start)
+    while position >= 0:
+        if _checked_end(data, position) is not None:
+            return True
+        position = data.find(MAGIC, position + 1)
+    return False
+
+
+def _frame(kind: int, head: dict[str, Any], blocks: Sequence[bytes]) -> bytes:
+    text = json.dumps(head, separators=(",", ":"), ensure_ascii=True).encode()
+    payload = b"".join([_LENGTH.pack(len(text)), text, *blocks])
+    return _FRAME.pack(MAGIC, kind, len(payload), _checksum(kind, payload)) + payload
+
+
+def _checksum(kind: int, payload: bytes | memoryview) -> int:
+    return zlib.crc32(payload, zlib.crc32(_CHECKED.pack(kind, len(payload))))
+
+
+def _checked_end(data: bytes, position: int) -> int | None:
+    """The offset behind the frame at `position`, or None where no intact frame stands there."""
+    start = position + _FRAME.size
+    if len(data) < start:
+        return None
+    magic, kind, length, checksum = _FRAME.unpack_from(data, position)
+    if magic != MAGIC or kind not in (_GROUP, _STORED) or data[position + 5 : position + 8] != b"\0\0\0":
+        return None
+    if len(data) < start + length or checksum != _checksum(kind, memoryview(data)[start : start + length]):
+        return None
+    return int(start + length)
+
+
+def _group(head: dict[str, Any], blocks_start: int) -> ReadGroup:
+    requests = tuple(
+        RequestRecord(
+            request_id, bytes.fromhex(digest), name, accepted, tuple(RejectedRow(*row) for row in rejected)
+        )
+        for request_id, digest, name, accepted, rejected in head["requests"]
+    )
+    record = GroupRecord(
+        head["sequence"],
+        head["created_seconds"],
+        head["table"],
+        head["identity"],
+        head["token"],
+        tuple(head["columns"]),
+        requests,
+        refused=head["refused"],
+    )
+    return ReadGroup(record, _spans(blocks_start, head["blocks"]))
+
+
+def _spans(start: int, lengths: Sequence[int]) -> tuple[Span, ...]:
+    spans = []
+    for length in lengths:
+        spans.append((start, length))
+        start += length
+    return tuple(spans)

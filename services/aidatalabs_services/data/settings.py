@@ -1,0 +1,73 @@
+"""What the data service can be told from outside: `AIDATALABS_DATA_<NAME_UNIT>`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from aidatalabs_services.runtime.settings import ServerSettings
+
+_MIB = 1024 * 1024
+_GIB = 1024 * _MIB
+
+
+class DataSettings(ServerSettings):
+    """The settings of the data service; without `clickhouse_host` it runs embedded engines in `directory`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="AIDATALABS_DATA_", frozen=True, extra="ignore", env_ignore_empty=True
+    )
+
+    directory: Path = Field(description="Folder of this service's state: engines and the ingest journal.")
+
+    clickhouse_host: str = Field(
+        default="", description="Host of a ClickHouse cluster; empty runs embedded engines."
+    )
+    clickhouse_port: int = Field(default=8443, ge=1, le=65535, description="Its HTTP port.")
+    clickhouse_user: str = Field(default="aidatalabs", description="User that owns the platforms' databases.")
+    clickhouse_password: SecretStr = Field(default=SecretStr(""), description="That user's password.")
+    clickhouse_tls: bool = Field(default=True, description="Whether the cluster is reached over TLS.")
+    clickhouse_database_prefix: str = Field(
+        default="platform_", pattern=r"^[a-z_][a-z0-9_]{0,30}$", description="Databases are `<prefix><uid>`."
+    )
+
+    engine_idle_seconds: float = Field(
+        default=600.0, gt=0, description="An embedded engine that nobody used for this long is stopped."
+    )
+    engine_count: int = Field(default=8, ge=1, description="Embedded engines that run at the same time.")
+    engine_memory_bytes: int = Field(
+        default=2 * _GIB, ge=256 * _MIB, description="Memory one embedded engine may track; plan with double."
+    )
+    fsync_engine: bool = Field(
+        default=False,
+        description="Whether tables made from now on survive power loss, not only a killed process.",
+    )
+
+    query_seconds: float = Field(default=10.0, gt=0, le=60, description="A query is stopped after this long.")
+    query_rows: int = Field(default=10_000, ge=1, le=10_000, description="Most rows of an answer in JSON.")
+    query_result_bytes: int = Field(default=16 * _MIB, ge=_MIB, description="Most bytes of a result.")
+    query_memory_bytes: int = Field(default=_GIB, ge=64 * _MIB, description="Memory one query may use.")
+    query_read_rows: int = Field(default=2_000_000_000, ge=1, description="Rows one query may read.")
+    query_read_bytes: int = Field(
+        default=100 * _GIB, ge=1, description="Bytes one query may read, uncompressed."
+    )
+
+    ingest_store_seconds: float = Field(
+        default=2.0, ge=0, description="An ingest call waits this long for its rows to be in the table."
+    )
+    journal_bytes: int = Field(
+        default=_GIB, ge=16 * _MIB, description="Most bytes of one platform's ingest journal."
+    )
+    journal_free_bytes: int = Field(
+        default=256 * _MIB, ge=0, description="Room the disk keeps; with less, ingest is refused."
+    )
+
+    schema_cache_seconds: float = Field(
+        default=5.0, ge=0, description="How long another replica's new table may stay unseen."
+    )
+    profile_sample_rows: int = Field(
+        default=5_000_000, ge=1000, description="Rows of a table that its column profiles are measured on."
+    )
+    profile_seconds: float = Field(default=20.0, gt=0, description="Time one table's profile may take.")

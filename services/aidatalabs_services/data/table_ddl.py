@@ -1,0 +1,174 @@
+"""From a table's description to CREATE TABLE: every rule is checked, every word is written by us."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from aidatalabs_services.data.column_types import ColumnType, parse_type, quote_text
+from aidatalabs_services.data.errors import TableInvalid, TypeNotAllowed
+from aidatalabs_services.data.schema import TableSchema
+from aidatalabs_services.runtime.errors import FieldViolation
+
+_TABLE_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_COLUMN_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,62}")
+_PARTITION = re.compile(
+    r"\s*(toYYYYMM|toMonday|toDate|toYear)\s*\(\s*(`?)([a-zA-Z_][a-zA-Z0-9_]*)\2\s*\)\s*", re.ASCII
+)
+_TTL = re.compile(
+    r"\s*(`?)([a-zA-Z_][a-zA-Z0-9_]*)\1\s*\+\s*INTERVAL\s+([0-9]{1,6})\s+(DAY|WEEK|MONTH|YEAR)S?\s*",
+    re.IGNORECASE | re.ASCII,
+)
+_ENGINE_TTL = re.compile(r"`?([a-zA-Z_][a-zA-Z0-9_]*)`? \+ toInterval(Day|Week|Month|Year)\(([0-9]+)\)")
+_MAX_COLUMNS = 1000
+_MAX_COMMENT = 1000
+_MAX_DAYS = 36_500
+_DAYS = {"DAY": 1, "WEEK": 7, "MONTH": 31, "YEAR": 366}
+# Engine bookkeeping columns: a user's column of that name would hide them or break deletes.
+_RESERVED_COLUMNS = frozenset(
+    {"_row_exists", "_part", "_part_uuid", "_partition_id", "_partition_value", "_sample_factor"}
+)
+
+
+def checked(table: TableSchema) -> TableSchema:
+    """The same table with types, partitions and time to live in canonical form.
+
+    Raises TableInvalid naming every field that breaks a rule, or TypeNotAllowed for a column's type.
+    """
+    wrong = list(_name_violations(table))
+    types: dict[str, ColumnType] = {}
+    for column in table.columns:
+        types[column.name] = _type_of(column.name, column.type)
+    wrong += _order_violations(table, types)
+    partition_by, ttl = table.partition_by.strip(), table.ttl.strip()
+    if partition_by:
+        found = _PARTITION.fullmatch(partition_by)
+        if found is None or found[3] not in types or not types[found[3]].is_time:
+            wrong.append(
+                FieldViolation(
+                    "table.partition_by",
+                    "must be toYYYYMM(c), toMonday(c), toDate(c) or toYear(c), c a column of days or times",
+                )
+            )
+        else:
+            partition_by = f"{found[1]}({found[3]})"
+    if ttl:
+        kept = _ttl(ttl)
+        if kept is None or kept[0] not in types or not types[kept[0]].is_time:
+            wrong.append(
+                FieldViolation(
+                    "table.ttl",
+                    "must be c + INTERVAL n DAY, WEEK, MONTH or YEAR (at most 100 years) over such a column",
+                )
+            )
+        else:
+            ttl = f"{kept[0]} + INTERVAL {kept[1]} {kept[2]}"
+    if wrong:
+        raise invalid(table.name, wrong)
+    columns = tuple(
+        type(column)(column.name, str(types[column.name]), column.comment) for column in table.columns
+    )
+    return TableSchema(table.name, columns, table.order_by, partition_by, ttl, table.comment)
+
+
+def invalid(name: str, violations: list[FieldViolation]) -> TableInvalid:
+    """The refusal that names each field of a table's description that breaks a rule."""
+    first = violations[0]
+    return TableInvalid(
+        f"The table cannot be made: {first.field} {first.description}.",
+        metadata={"table": name[:64]},
+        violations=violations,
+    )
+
+
+def _type_of(name: str, text: str) -> ColumnType:
+    try:
+        return parse_type(text)
+    except TypeNotAllowed as error:
+        raise TypeNotAllowed(error.message, metadata={**error.metadata, "column": name[:64]}) from None
+
+
+def _name_violations(table: TableSchema) -> Iterator[FieldViolation]:
+    if not _TABLE_NAME.fullmatch(table.name):
+        yield FieldViolation("table.name", "must match [a-z_][a-z0-9_]*, at most 63 characters")
+    elif table.name.startswith("_"):
+        yield FieldViolation("table.name", "must not start with _: such names are reserved")
+    if not 1 <= len(table.columns) <= _MAX_COLUMNS:
+        yield FieldViolation("table.columns", f"must be 1 to {_MAX_COLUMNS:,}")
+    if len(table.comment) > _MAX_COMMENT or "\0" in table.comment:
+        yield FieldViolation("table.comment", "must be at most 1,000 characters, none of them NUL")
+    seen: set[str] = set()
+    for index, column in enumerate(table.columns):
+        field = f"table.columns[{index}]"
+        if not _COLUMN_NAME.fullmatch(column.name):
+            yield FieldViolation(f"{field}.name", "must match [a-zA-Z_][a-zA-Z0-9_]*, at most 63 characters")
+        elif column.name in _RESERVED_COLUMNS:
+            yield FieldViolation(f"{field}.name", "is reserved; choose another name")
+        elif column.name in seen:
+            yield FieldViolation(f"{field}.name", "is there twice")
+        if len(column.comment) > _MAX_COMMENT or "\0" in column.comment:
+            yield FieldViolation(f"{field}.comment", "must be at most 1,000 characters, none of them NUL")
+        seen.add(column.name)
+
+
+def _order_violations(table: TableSchema, types: dict[str, ColumnType]) -> Iterator[FieldViolation]:
+    for index, name in enumerate(table.order_by):
+        field = f"table.order_by[{index}]"
+        if name not in types:
+            yield FieldViolation(field, "must be a column of the table")
+        elif not types[name].sortable:
+            yield FieldViolation(field, "must be a column with a plain type that is never NULL")
+        elif name in table.order_by[:index]:
+            yield FieldViolation(field, "is there twice")
+
+
+def _ttl(text: str) -> tuple[str, int, str] | None:
+    """Column, number and unit of a time to live, or None where it is not one."""
+    found = _TTL.fullmatch(text)
+    if found is None:
+        return None
+    count, unit = int(found[3]), found[4].upper()
+    return (found[2], count, unit) if 1 <= count * _DAYS[unit] <= _MAX_DAYS else None
+
+
+def ttl_of_engine(engine_full: str) -> str:
+    """The time to live as the contract writes it, out of the engine's own description of a table."""
+    _, _, rest = engine_full.partition(" TTL ")
+    found = _ENGINE_TTL.match(rest)
+    return f"{found[1]} + INTERVAL {int(found[3])} {found[2].upper()}" if found else ""
+
+
+def quoted(name: str) -> str:
+    """An identifier in backticks; only names that passed `checked` or came from the engine get here."""
+    return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
+
+
+def create_table(
+    table: TableSchema, *, fsync: bool, engine: str = "MergeTree", deduplication_window: int = 1000
+) -> str:
+    """CREATE TABLE of a checked table.
+
+    `fsync` makes an insert survive power loss; `deduplication_window` is how many of the last blocks the
+    engine recognises by their token.
+    """
+    columns = ", ".join(
+        f"{quoted(column.name)} {column.type}"
+        + (f" COMMENT {quote_text(column.comment)}" if column.comment else "")
+        for column in table.columns
+    )
+    parts = [f"CREATE TABLE {quoted(table.name)} ({columns})", f"ENGINE = {engine}"]
+    if table.partition_by:
+        function, _, column = table.partition_by.rstrip(")").partition("(")
+        parts.append(f"PARTITION BY {function}({quoted(column)})")
+    order = ", ".join(quoted(name) for name in table.order_by)
+    parts.append(f"ORDER BY ({order})" if order else "ORDER BY tuple()")
+    kept = _ttl(table.ttl) if table.ttl else None
+    if kept:
+        parts.append(f"TTL {quoted(kept[0])} + INTERVAL {kept[1]} {kept[2]}")
+    settings = [f"non_replicated_deduplication_window = {deduplication_window}"]
+    if fsync:
+        settings += ["fsync_after_insert = 1", "fsync_part_directory = 1"]
+    parts.append("SETTINGS " + ", ".join(settings))
+    if table.comment:
+        parts.append(f"COMMENT {quote_text(table.comment)}")
+    return " ".join(parts)

@@ -1,0 +1,3 @@
+"""Users, mesh roles, signing keys and tokens."""
+
+from __future__ import annotations

@@ -1,0 +1,31 @@
+"""Who the users are, for the API: oneself, and for mesh admins everybody."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from aidatalabs_services.identity.ports import UserStore
+from aidatalabs_services.identity.users import User, user_id
+from aidatalabs_services.runtime.errors import TokenInvalid
+
+
+class UserDirectory:
+    """Finds and lists users."""
+
+    def __init__(self, store: UserStore) -> None:
+        self._store = store
+
+    async def current(self, name: str) -> User:
+        """The user `users/{id}` of a verified token. Raises TokenInvalid where that user is gone."""
+        found = user_id(name)
+        user = await self._store.get(found) if found is not None else None
+        if user is None:
+            raise TokenInvalid(
+                "The user of this token is gone. Sign in again, or run `aidatalabs token` for a new one."
+            )
+        return user
+
+    async def page(self, after: tuple[datetime, UUID] | None, size: int) -> list[User]:
+        """At most `size` users created after that moment and id, oldest first."""
+        return await self._store.page(after, size)

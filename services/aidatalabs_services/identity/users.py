@@ -1,0 +1,57 @@
+"""Users and their mesh roles."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from aidatalabs_services.identity.errors import EmailInvalid
+from aidatalabs_services.runtime.caller import Role
+
+_PREFIX = "users/"
+_LONGEST_EMAIL = 254  # RFC 5321: 256 octets for the path with its two angle brackets
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_EMAIL = re.compile(rf"[a-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{_LABEL}(?:\.{_LABEL})*", re.ASCII)
+
+
+@dataclass(frozen=True)
+class User:
+    """Somebody who can sign in; `email` is lower case and unique, `subscription_tier` free text or empty."""
+
+    id: UUID
+    email: str
+    mesh_role: Role
+    subscription_tier: str
+    create_time: datetime
+
+    @property
+    def name(self) -> str:
+        """The resource name `users/{id}`, the `sub` of the user's tokens."""
+        return f"{_PREFIX}{self.id}"
+
+
+def user_id(name: str) -> UUID | None:
+    """The id in `users/{id}`; None where the text is no user's name in its one canonical spelling."""
+    text = name.removeprefix(_PREFIX)
+    try:
+        found = UUID(text)
+    except ValueError:
+        return None
+    return found if name == f"{_PREFIX}{found}" else None
+
+
+def normal_email(text: str) -> str:
+    """The address in lower case without blanks around it, the one form that is stored and compared.
+
+    Plain ASCII only: look-alike letters could pass for somebody else (the Kelvin sign in lower case is a k).
+    Raises EmailInvalid.
+    """
+    email = text.strip().lower()
+    if len(email) > _LONGEST_EMAIL or not text.isascii() or not _EMAIL.fullmatch(email):
+        raise EmailInvalid(
+            "This is no e-mail address. It has the form name@domain, in plain ASCII, "
+            f"and is at most {_LONGEST_EMAIL} characters long."
+        )
+    return email

@@ -1,0 +1,108 @@
+"""Whether a process does its work: asked over the wire, the way its callers reach it.
+
+A check is plain data, so that the mesh's record can carry it to `aidatalabs status` in another process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import aiohttp
+import asyncpg
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+_ASK_SECONDS = 2.0
+_PAUSE_SECONDS = 0.05
+
+
+class Health(StrEnum):
+    """What a check found."""
+
+    SERVING = "SERVING"
+    NOT_SERVING = "NOT_SERVING"
+    """It answers, and says that it is not ready or is draining."""
+    UNREACHABLE = "UNREACHABLE"
+    """Nobody answers."""
+
+
+@dataclass(frozen=True)
+class ReadyCheck:
+    """How to ask one process: `kind` is `grpc`, `postgres` or `edge`.
+
+    `address` is a gRPC target, a PostgreSQL URL, or the edge's base URL; `admin_socket` is the edge's.
+    """
+
+    kind: str
+    address: str
+    admin_socket: str = ""
+
+    async def ask(self) -> Health:
+        """Ask once; never raises for a process that is down or slow (2 s)."""
+        asking = {"grpc": _ask_grpc, "postgres": _ask_postgres, "edge": _ask_edge}[self.kind]
+        try:
+            return await asyncio.wait_for(asking(self), _ASK_SECONDS)
+        except (OSError, TimeoutError, aiohttp.ClientError, asyncpg.PostgresError, grpc.aio.AioRpcError):
+            return Health.UNREACHABLE
+
+    async def wait(self) -> None:
+        """Return when the process is SERVING; the caller bounds the time."""
+        while True:
+            # Asking a socket that is not there yet costs a connection's back-off, looking for it does not.
+            if self._may_answer() and await self.ask() is Health.SERVING:
+                return
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    def _may_answer(self) -> bool:
+        path = self.admin_socket or (self.address.removeprefix("unix:") if self.kind == "grpc" else "")
+        return not path.startswith("/") or Path(path).exists()
+
+
+def grpc_serving(address: str) -> ReadyCheck:
+    """`grpc.health.v1` answers SERVING for the whole server at this target."""
+    return ReadyCheck("grpc", address)
+
+
+def postgres_answering(url: str) -> ReadyCheck:
+    """PostgreSQL answers a query at this URL."""
+    return ReadyCheck("postgres", url)
+
+
+def edge_ready(base_url: str, admin_socket: Path) -> ReadyCheck:
+    """Envoy calls itself ready at its admin socket, and `/healthz` answers 200 through its port."""
+    return ReadyCheck("edge", base_url, str(admin_socket))
+
+
+async def _ask_grpc(check: ReadyCheck) -> Health:
+    options = [("grpc.min_reconnect_backoff_ms", 50), ("grpc.initial_reconnect_backoff_ms", 50)]
+    async with grpc.aio.insecure_channel(check.address, options=options) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=_ASK_SECONDS)
+    serving = answer.status == health_pb2.HealthCheckResponse.SERVING
+    return Health.SERVING if serving else Health.NOT_SERVING
+
+
+async def _ask_postgres(check: ReadyCheck) -> Health:
+    connection = await asyncpg.connect(check.address, timeout=_ASK_SECONDS)
+    try:
+        await connection.fetchval("SELECT 1")
+    finally:
+        with contextlib.suppress(OSError, asyncpg.PostgresError):
+            await connection.close(timeout=1.0)
+    return Health.SERVING
+
+
+async def _ask_edge(check: ReadyCheck) -> Health:
+    connector = aiohttp.UnixConnector(check.admin_socket)
+    async with (
+        aiohttp.ClientSession(connector=connector) as admin,
+        admin.get("http://envoy/ready") as answer,
+    ):
+        if answer.status != 200:
+            return Health.NOT_SERVING
+    async with aiohttp.ClientSession() as client, client.get(f"{check.address}/healthz") as answer:
+        return Health.SERVING if answer.status == 200 else Health.NOT_SERVING

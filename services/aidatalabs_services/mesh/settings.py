@@ -1,0 +1,42 @@
+"""The settings of the local mesh, read from the environment once at start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from aidatalabs_services.mesh.errors import TlsNotSupported
+
+
+class MeshSettings(BaseSettings):
+    """Where the mesh keeps its state, where it listens and how long it waits."""
+
+    model_config = SettingsConfigDict(env_prefix="AIDATALABS_", frozen=True, extra="ignore")
+
+    home: Path = Field(default=Path(".aidatalabs"))
+    """All state; a relative path counts from the working folder."""
+
+    port: int = Field(default=8080, ge=1, le=65535)
+    """The edge's one port, bound to loopback."""
+
+    tls_port: int | None = Field(default=None, ge=1, le=65535)
+    """Unset: no TLS at the edge. Setting it is refused until the edge serves TLS."""
+
+    mesh_start_timeout_seconds: float = Field(default=60.0, gt=0)
+    """How long one process may take until it is ready."""
+
+    mesh_stop_timeout_seconds: float = Field(default=8.0, gt=0)
+    """How long one process may take to stop before it is killed."""
+
+    mesh_log_bytes: int = Field(default=4 * 1024 * 1024, gt=0)
+    """A log longer than this is put aside (`<name>.log.1`) when its process starts."""
+
+    mesh_log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
+    """Log level of every service that has no `AIDATALABS_<SERVICE>_LOG_LEVEL` of its own."""
+
+    def refuse_what_is_not_built(self) -> None:
+        """Raise `TlsNotSupported` when TLS is asked for."""
+        if self.tls_port is not None:
+            raise TlsNotSupported

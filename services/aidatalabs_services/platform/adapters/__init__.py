@@ -1,0 +1,3 @@
+"""What the platform service needs from outside, one library each."""
+
+from __future__ import annotations

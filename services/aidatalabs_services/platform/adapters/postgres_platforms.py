@@ -1,0 +1,86 @@
+"""Platforms, members, request ids and the audit log in PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+from aidatalabs_services.platform.adapters.postgres_changes import PostgresChanges
+from aidatalabs_services.platform.adapters.postgres_rows import COLUMNS, platform_of
+from aidatalabs_services.platform.members import ALL_USERS, Member
+from aidatalabs_services.platform.platforms import Platform
+from aidatalabs_services.platform.ports import Membership
+from aidatalabs_services.runtime.caller import Role
+from aidatalabs_services.runtime.postgres import Database
+
+
+class PostgresPlatformStore:
+    """PlatformStore in this service's own schema."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[PostgresChanges]:
+        """Commits at the end of the block, undoes all of it on an exception."""
+        async with self._database.transaction() as connection:
+            yield PostgresChanges(connection)
+
+    async def fail_attempt(self, uid: UUID, attempt: UUID) -> None:
+        """Ends this attempt badly, unless another took over meanwhile."""
+        async with self._database.connection() as run:
+            await run.execute(
+                "UPDATE platforms SET status = 'failed', attempt = NULL, attempt_until = NULL "
+                "WHERE id = $1 AND attempt = $2 AND status = 'provisioning'",
+                uid,
+                attempt,
+            )
+
+    async def get(self, uid: UUID) -> Platform | None:
+        """One platform."""
+        async with self._database.connection() as run:
+            row = await run.fetchrow(f"SELECT {COLUMNS} FROM platforms WHERE id = $1", uid)  # noqa: S608
+        return platform_of(row) if row is not None else None
+
+    async def page(self, user: str | None, after_id: str, size: int) -> list[Platform]:
+        """At most `size` platforms with ids after `after_id`, by id."""
+        async with self._database.connection() as run:
+            rows = await run.fetch(
+                f"SELECT {COLUMNS} FROM platforms p "  # noqa: S608
+                "WHERE platform_id > $1 AND ($2::text IS NULL OR EXISTS ("
+                "SELECT FROM platform_members m WHERE m.platform_id = p.id AND m.member IN ($2, $3))) "
+                "ORDER BY platform_id LIMIT $4",
+                after_id,
+                user,
+                ALL_USERS,
+                size,
+            )
+        return [platform_of(row) for row in rows]
+
+    async def membership(self, platform_id: str, user: str) -> Membership | None:
+        """The user's role: the higher of the user's own and that of all users."""
+        async with self._database.connection() as run:
+            row = await run.fetchrow(
+                "SELECT p.id, array_agg(m.role) FILTER (WHERE m.role IS NOT NULL) AS roles FROM platforms p "
+                "LEFT JOIN platform_members m ON m.platform_id = p.id AND m.member IN ($2, $3) "
+                "WHERE p.platform_id = $1 GROUP BY p.id",
+                platform_id,
+                user,
+                ALL_USERS,
+            )
+        if row is None:
+            return None
+        return Membership(
+            row["id"], max((Role[role.upper()] for role in row["roles"] or ()), default=Role.NONE)
+        )
+
+    async def members(self, uid: UUID) -> list[Member]:
+        """Everybody with a role: the owner first, then in order of their names."""
+        async with self._database.connection() as run:
+            rows = await run.fetch(
+                "SELECT m.member, m.role FROM platform_members m JOIN platforms p ON p.id = m.platform_id "
+                "WHERE p.id = $1 ORDER BY m.member <> 'users/' || p.user_id::text, m.member",
+                uid,
+            )
+        return [Member(row["member"], Role[row["role"].upper()]) for row in rows]

@@ -1,0 +1,77 @@
+"""Wires the platform service: platforms in PostgreSQL, mesh roles from identity, databases made by data."""
+
+from __future__ import annotations
+
+import grpc
+
+from aidatalabs.common.v1 import access_service_pb2_grpc as access_pb_grpc
+from aidatalabs.platform.v1 import platform_service_pb2_grpc as pb_grpc
+from aidatalabs_services.platform.access import AccessBook
+from aidatalabs_services.platform.adapters.data_client import DataPlatformDatabases
+from aidatalabs_services.platform.adapters.identity_client import IdentityMeshRoles
+from aidatalabs_services.platform.adapters.own_roles import OwnRoles
+from aidatalabs_services.platform.adapters.postgres_platforms import PostgresPlatformStore
+from aidatalabs_services.platform.creation import PlatformCreation
+from aidatalabs_services.platform.ports import MeshRoles, PlatformDatabases, PlatformStore
+from aidatalabs_services.platform.servicer import AccessServicer, PlatformServicer
+from aidatalabs_services.platform.settings import PlatformSettings
+from aidatalabs_services.platform.workspaces import Workspaces
+from aidatalabs_services.runtime.channels import open_channel
+from aidatalabs_services.runtime.migrations import migrate
+from aidatalabs_services.runtime.postgres import Database, open_database
+from aidatalabs_services.runtime.server import Service
+
+SCHEMA = "platform"
+MIGRATIONS = "aidatalabs_services.platform.migrations"
+
+# Both may be repeated while the peer starts: one only reads, the other makes only what is missing.
+_GET_CURRENT_USER = "/aidatalabs.identity.v1.IdentityService/GetCurrentUser"
+_PROVISION_PLATFORM = "/aidatalabs.data.v1.DataService/ProvisionPlatform"
+
+
+async def bootstrap(
+    settings: PlatformSettings,
+    *,
+    store: PlatformStore | None = None,
+    mesh_roles: MeshRoles | None = None,
+    databases: PlatformDatabases | None = None,
+) -> Service:
+    """The platform service, PlatformService and AccessService in one.
+
+    Without a `store` it keeps platforms in PostgreSQL and brings the schema up to date. Call it inside the
+    loop that will serve: its channels to the peers belong to that loop.
+    """
+    database: Database | None = None
+    if store is None:
+        database = await open_database(
+            settings.postgres_url, SCHEMA, most_connections=settings.postgres_connections
+        )
+        store = PostgresPlatformStore(database)
+    identity = open_channel(settings.identity_address, idempotent=[_GET_CURRENT_USER])
+    data = open_channel(settings.data_address, idempotent=[_PROVISION_PLATFORM])
+    access = AccessBook(store, mesh_roles or IdentityMeshRoles(identity))
+    creation = PlatformCreation(store, databases or DataPlatformDatabases(data))
+    workspaces = Workspaces(store, access)
+
+    async def start() -> None:
+        if database is not None:
+            await migrate(settings.postgres_url, SCHEMA, MIGRATIONS)
+
+    async def close() -> None:
+        await identity.close()
+        await data.close()
+        if database is not None:
+            await database.close()
+
+    def register(server: grpc.aio.Server) -> None:
+        pb_grpc.add_PlatformServiceServicer_to_server(PlatformServicer(creation, workspaces), server)
+        access_pb_grpc.add_AccessServiceServicer_to_server(AccessServicer(access), server)
+
+    return Service(
+        name="platform",
+        register=register,
+        full_names=("aidatalabs.platform.v1.PlatformService", "aidatalabs.common.v1.AccessService"),
+        start=start,
+        close=close,
+        roles=OwnRoles(access),
+    )

@@ -1,0 +1,145 @@
+"""Creating a platform exactly once: a row here, a database at the data service, never half for good.
+
+The row is written first, in PROVISIONING and with a time limit for the attempt; then the database is made;
+then the row becomes ACTIVE and the answer is noted with the request id. Whatever breaks in between, the same
+call sent again takes it up: making the database is idempotent, and an attempt whose time is over is nobody's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from uuid import UUID
+
+from aidatalabs_services.platform.errors import already_exists
+from aidatalabs_services.platform.platforms import Draft, Platform, State, new_platform_id, platform_name
+from aidatalabs_services.platform.ports import (
+    Attempted,
+    PlatformChanges,
+    PlatformDatabases,
+    PlatformStore,
+    RequestKey,
+)
+from aidatalabs_services.runtime.caller import current_call
+from aidatalabs_services.runtime.errors import IdempotencyMismatch, ServiceError, platform_not_found
+
+_METHOD = "CreatePlatform"
+_LOOK_AGAIN_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """This call's own attempt at making the database."""
+
+    platform: Platform
+    id: UUID
+
+
+class _RunsElsewhere(Exception):
+    """The same call is being served at this moment, here or in another process; its answer will be ours."""
+
+
+class PlatformCreation:
+    """Creates platforms for callers whom the gate has let through."""
+
+    def __init__(self, store: PlatformStore, databases: PlatformDatabases) -> None:
+        self._store = store
+        self._databases = databases
+
+    async def create(self, owner: str, draft: Draft, request_id: str) -> Platform:
+        """The new platform, ACTIVE, owned by `users/{id}`; for a repeated call the first answer.
+
+        Raises InvalidRequest (config), PlatformAlreadyExists, IdempotencyMismatch, and the data service's
+        refusals, after which the platform is FAILED until the same call is sent again.
+        """
+        draft.check()
+        key = RequestKey(owner, _METHOD, request_id, draft.fingerprint()) if request_id else None
+        while True:
+            try:
+                async with self._store.transaction() as changes:
+                    begun = await self._begin(changes, owner, draft, key)
+                break
+            except _RunsElsewhere:
+                await asyncio.sleep(_LOOK_AGAIN_SECONDS)  # the call's deadline ends this wait
+        if isinstance(begun, Platform):
+            return begun
+        await self._make_database(begun)
+        return await self._finish(begun, key)
+
+    async def _begin(
+        self, changes: PlatformChanges, owner: str, draft: Draft, key: RequestKey | None
+    ) -> Platform | _Attempt:
+        """The answer where there is one, else an attempt for this call to carry out."""
+        earlier = await changes.remember(key) if key else None
+        if earlier is not None and key is not None:
+            if earlier.fingerprint != key.fingerprint:
+                raise IdempotencyMismatch(
+                    "This request_id was used before with other content. Send a new request_id.",
+                    metadata={"request_id": key.request_id},
+                )
+            if earlier.answer is not None:
+                return earlier.answer
+            begun = await changes.by_uid(earlier.platform_uid) if earlier.platform_uid else None
+            if begun is not None:
+                return await self._take_up_again(changes, begun, key)
+        return await self._insert_or_take_up(changes, owner, draft, key)
+
+    async def _take_up_again(
+        self, changes: PlatformChanges, begun: Attempted, key: RequestKey
+    ) -> Platform | _Attempt:
+        """For a repeated call whose first run left no answer."""
+        if begun.running:
+            raise _RunsElsewhere
+        if begun.platform.state in (State.PROVISIONING, State.FAILED):
+            return await self._attempt(changes, begun.platform)
+        await changes.answer(key, begun.platform)
+        return begun.platform
+
+    async def _insert_or_take_up(
+        self, changes: PlatformChanges, owner: str, draft: Draft, key: RequestKey | None
+    ) -> _Attempt:
+        wanted = Draft(draft.id or new_platform_id(), draft.display_name, draft.config)
+        platform = await changes.insert(wanted, owner)
+        if platform is None:
+            platform = await self._unfinished(changes, owner, wanted)
+        else:
+            details = {"platform": platform.name, "display_name": platform.display_name}
+            await changes.record(platform.uid, owner, _METHOD, details)
+        if key:
+            await changes.link(key, platform.uid)
+        return await self._attempt(changes, platform)
+
+    async def _unfinished(self, changes: PlatformChanges, owner: str, wanted: Draft) -> Platform:
+        """The platform that holds the id, if it is the same one, of the same owner, never finished."""
+        taken = await changes.by_id(wanted.id)
+        if (
+            taken is None
+            or taken.running
+            or taken.platform.owner != owner
+            or taken.platform.state not in (State.PROVISIONING, State.FAILED)
+            or not wanted.describes(taken.platform)
+        ):
+            raise already_exists(platform_name(wanted.id))
+        return taken.platform
+
+    async def _attempt(self, changes: PlatformChanges, platform: Platform) -> _Attempt:
+        seconds = current_call().seconds_left()
+        return _Attempt(platform, await changes.begin_attempt(platform.uid, seconds))
+
+    async def _make_database(self, attempt: _Attempt) -> None:
+        try:
+            await self._databases.provision(attempt.platform.name)
+        except ServiceError:
+            await self._store.fail_attempt(attempt.platform.uid, attempt.id)
+            raise
+
+    async def _finish(self, attempt: _Attempt, key: RequestKey | None) -> Platform:
+        async with self._store.transaction() as changes:
+            if key:  # locked before the platform, as in `_begin`: two orders would be a deadlock
+                await changes.remember(key)
+            platform = await changes.activate(attempt.platform.uid)
+            if platform is None:
+                raise platform_not_found(attempt.platform.name)
+            if key:
+                await changes.answer(key, platform)
+            return platform

@@ -1,0 +1,13 @@
+"""What happens around every call, outermost first.
+
+    request id → errors → deadline → caller → access row → admission → decoding → field rules → gate → handler
+
+`calls.CallInterceptor` runs these steps in this order for all four kinds of calls; the other modules are one
+step each.
+"""
+
+from __future__ import annotations
+
+from aidatalabs_services.runtime.interceptors.calls import CallInterceptor
+
+__all__ = ["CallInterceptor"]

@@ -1,0 +1,78 @@
+"""The field rules of the contract, checked on the decoded request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, cast
+
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from protovalidate import Validator, Violation
+
+from aidatalabs_services.runtime.errors import FieldViolation, InvalidRequest
+
+# The tag of extension 1159 (buf.validate) in serialised field, message and oneof options.
+_RULES_TAG = b"\xba\x48"
+
+
+class RequestRules:
+    """Checks messages against their `buf.validate` rules; types without any cost one lookup."""
+
+    def __init__(self) -> None:
+        self._validator = Validator()
+        self._has_rules: dict[str, bool] = {}
+
+    def prepare(self, types: Iterable[Descriptor]) -> None:
+        """Compiles the rules of these types, so that a rule that does not compile stops the start."""
+        for descriptor in types:
+            if self._applies(descriptor):
+                self._validator.collect_violations(GetMessageClass(descriptor)(), fail_fast=True)
+
+    def check(self, message: Message) -> None:
+        """Raises InvalidRequest with one violation per broken rule."""
+        if not self._applies(cast("Descriptor", message.DESCRIPTOR)):
+            return
+        found = self._validator.collect_violations(message)
+        if found:
+            violations = [
+                FieldViolation(_path(item), item.proto.message or "breaks a rule") for item in found
+            ]
+            first = violations[0]
+            raise InvalidRequest(
+                f"The request breaks the contract: {first.field or 'the message'}: {first.description}.",
+                violations=violations,
+            )
+
+    def _applies(self, descriptor: Descriptor) -> bool:
+        known = self._has_rules.get(descriptor.full_name)
+        if known is None:
+            known = self._has_rules[descriptor.full_name] = _has_rules(descriptor, set())
+        return known
+
+
+def _has_rules(descriptor: Descriptor, seen: set[str]) -> bool:
+    """True if the type or one inside it carries a rule."""
+    if descriptor.full_name in seen:
+        return False
+    seen.add(descriptor.full_name)
+    carriers = [descriptor, *descriptor.fields, *descriptor.oneofs]
+    if any(_RULES_TAG in carrier.GetOptions().SerializeToString() for carrier in carriers):
+        return True
+    return any(_has_rules(field.message_type, seen) for field in descriptor.fields if field.message_type)
+
+
+def _path(violation: Violation) -> str:
+    """The field's path as people write it: `events[3].properties["page"]`."""
+    text = ""
+    for element in violation.proto.field.elements if violation.proto.field else ():
+        text += f".{element.field_name}" if text else element.field_name
+        text += _subscript(element.subscript)
+    return text
+
+
+def _subscript(subscript: Any) -> str:
+    if subscript is None:
+        return ""
+    value = subscript.value
+    return f'["{value}"]' if isinstance(value, str) else f"[{value}]"

@@ -1,0 +1,76 @@
+"""Settings that every service shares, and the way settings are read: typed, frozen, all errors told at once.
+
+A service derives its class and names its prefix:
+
+    class DataSettings(ServerSettings):
+        model_config = SettingsConfigDict(env_prefix="AIDATALABS_DATA_")
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeVar
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_ADDRESS = r"^(unix:/.+|[^\s:/]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5})$"
+_MIB = 1024 * 1024
+
+SettingsType = TypeVar("SettingsType", bound=BaseSettings)
+
+
+class SettingsInvalid(Exception):
+    """The environment does not make valid settings; the text lists every variable and what is wrong."""
+
+
+class ServerSettings(BaseSettings):
+    """What a gRPC server of ours needs to know. Derive from it and set `env_prefix`."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    listen_address: str = Field(
+        pattern=_ADDRESS,
+        description="Where gRPC listens: `unix:/path.sock` (mode 0600) or `host:port` (0: any free port).",
+    )
+    jwks_url: str = Field(
+        pattern=r"^(unix:/|https?://).+",
+        description="Where the identity service's public keys are: `unix:/path.sock` or `http://host:port`.",
+    )
+    platform_address: str = Field(
+        default="",
+        pattern=_ADDRESS[:-1] + "|$",
+        description="gRPC address of the platform service, asked for roles; empty where roles are kept here.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least serious log lines that are written."
+    )
+    running_calls: int = Field(default=64, ge=1, description="Calls that run at the same time.")
+    queued_calls: int = Field(
+        default=256, ge=0, description="Calls that wait for a place; beyond, callers are told to come back."
+    )
+    receive_bytes: int = Field(
+        default=16 * _MIB, ge=4096, description="Bytes of one incoming message; a method may take less."
+    )
+    drain_wait_seconds: float = Field(
+        default=0.25,
+        ge=0,
+        description="Seconds between NOT_SERVING and the last accepted call, for balancers.",
+    )
+    drain_limit_seconds: float = Field(
+        default=20.0, gt=0, description="Seconds running calls get to finish after a stop signal."
+    )
+
+
+def load_settings(kind: type[SettingsType]) -> SettingsType:
+    """Reads `kind` from the environment. Raises SettingsInvalid with every problem, never with a value."""
+    try:
+        return kind()
+    except ValidationError as error:
+        prefix = str(kind.model_config.get("env_prefix", ""))
+        lines = []
+        for problem in error.errors(include_input=False, include_url=False):
+            name = "_".join(str(part) for part in problem["loc"])
+            field = kind.model_fields.get(str(problem["loc"][0])) if problem["loc"] else None
+            about = f" ({field.description})" if field and field.description else ""
+            lines.append(f"  {prefix}{name}".upper() + f": {problem['msg']}{about}")
+        raise SettingsInvalid("These settings are missing or wrong:\n" + "\n".join(lines)) from None

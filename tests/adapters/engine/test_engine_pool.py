@@ -1,0 +1,126 @@
+"""The pool: one engine a platform, started once, restarted, rested, evicted, dropped."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import clickhouse_connect
+import pytest
+
+from aidatalabs_services.data.engine.pool import EnginePool
+from aidatalabs_services.data.engine.process import EngineAddress
+from aidatalabs_services.runtime.errors import Overloaded, ServiceUnavailable
+
+Pools = Callable[..., EnginePool]
+ONE, TWO, THREE = (str(uuid.UUID(int=number)) for number in (1, 2, 3))
+
+
+@pytest.fixture
+async def pools(tmp_path: Path) -> AsyncIterator[Pools]:
+    made: list[EnginePool] = []
+
+    def make(**options: Any) -> EnginePool:
+        made.append(EnginePool(tmp_path / "engines", **options))
+        return made[-1]
+
+    yield make
+    for pool in made:
+        await pool.close()
+
+
+async def _command(address: EngineAddress, sql: str) -> object:
+    client = await clickhouse_connect.get_async_client(
+        host=address.host, port=address.port, password=address.password, database="analytics", compress=False,
+        autogenerate_session_id=False,
+    )  # fmt: skip
+    try:
+        return await client.command(sql)
+    finally:
+        await client.close()
+
+
+async def test_callers_at_once_share_one_start_and_platforms_have_their_own(
+    pools: Pools, tmp_path: Path
+) -> None:
+    pool = pools()
+    addresses = await asyncio.gather(*(pool.address(ONE) for _ in range(5)), pool.address(TWO))
+    assert len(set(addresses[:5])) == 1
+    assert addresses[5].port != addresses[0].port
+    assert addresses[5].password != addresses[0].password
+    await _command(addresses[0], "CREATE TABLE mine (a UInt8) ENGINE=MergeTree ORDER BY a")
+    assert await _command(addresses[5], "EXISTS TABLE mine") == 0
+    assert sorted(path.name for path in (tmp_path / "engines").iterdir()) == [ONE, TWO]
+
+
+@pytest.mark.parametrize("uid", ["", "../../etc", "demo", ONE + "\n", ONE.replace("0", "/"), ONE[:-1]])
+async def test_uid_that_is_none_is_refused(pools: Pools, uid: str) -> None:
+    with pytest.raises(ValueError, match="36 characters"):
+        await pools().address(uid)
+
+
+async def test_crashed_engine_is_started_again_with_its_rows_and_one_that_keeps_crashing_rests(
+    pools: Pools,
+) -> None:
+    pool = pools()
+    first = await pool.address(ONE)
+    await _command(first, "CREATE TABLE kept (a UInt8) ENGINE=MergeTree ORDER BY a")
+    for _ in range(4):
+        pool.running()[ONE].kill()
+        await pool.running()[ONE].exited.wait()
+        again = await pool.address(ONE)
+    assert again.password != first.password
+    assert await _command(again, "EXISTS TABLE kept") == 1
+    pool.running()[ONE].kill()
+    await pool.running()[ONE].exited.wait()
+    with pytest.raises(ServiceUnavailable) as resting:
+        await pool.address(ONE)
+    assert resting.value.retry_after_seconds
+
+
+async def test_place_is_made_by_the_one_idle_longest_and_refused_when_all_are_leased(pools: Pools) -> None:
+    pool = pools(max_engines=1)
+    await pool.address(ONE)
+    async with pool.lease(TWO) as address:
+        assert set(pool.running()) == {TWO}
+        with pytest.raises(Overloaded):
+            await pool.address(ONE)
+        assert await _command(address, "SELECT 7") == 7
+
+
+async def test_idle_engine_is_stopped_but_not_one_that_is_leased_or_runs_a_query(pools: Pools) -> None:
+    pool = pools(idle_seconds=0.4)
+    busy = await pool.address(TWO)
+    query = asyncio.create_task(_command(busy, "SELECT sleep(2)"))
+    async with pool.lease(ONE):
+        await asyncio.sleep(1.2)
+        assert set(pool.running()) == {ONE, TWO}
+    assert await query == 0
+    for _ in range(40):
+        await asyncio.sleep(0.1)
+        if not pool.running():
+            break
+    assert not pool.running()
+    assert await _command(await pool.address(ONE), "SELECT 7") == 7
+
+
+async def test_dropped_platform_leaves_nothing(pools: Pools, tmp_path: Path) -> None:
+    pool = pools()
+    await _command(await pool.address(ONE), "CREATE TABLE mine (a UInt8) ENGINE=MergeTree ORDER BY a")
+    await pool.drop(ONE)
+    await pool.drop(ONE)
+    assert not (tmp_path / "engines" / ONE).exists()
+    assert await _command(await pool.address(ONE), "EXISTS TABLE mine") == 0
+
+
+async def test_closed_pool_stops_its_engines_and_gives_no_more(pools: Pools) -> None:
+    pool = pools()
+    await pool.address(ONE)
+    process = pool.running()[ONE]
+    await pool.close()
+    assert process.exited.is_set()
+    with pytest.raises(ServiceUnavailable):
+        await pool.address(THREE)

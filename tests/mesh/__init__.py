@@ -1,0 +1,3 @@
+"""The local mesh, with real processes."""
+
+from __future__ import annotations

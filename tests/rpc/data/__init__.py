@@ -1,0 +1,3 @@
+"""The data service over real gRPC on a real engine."""
+
+from __future__ import annotations
