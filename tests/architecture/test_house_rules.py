@@ -22,6 +22,7 @@ OUTSIDE_THE_DOMAIN = {
     "local",
     "__init__",
 }
+# pyarrow and numpy are no drivers: columns are what ingest thinks in, and neither does any I/O here.
 TRANSPORT_AND_DRIVERS = {
     "grpc",
     "google",
@@ -30,7 +31,6 @@ TRANSPORT_AND_DRIVERS = {
     "clickhouse_connect",
     "chdb",
     "aiohttp",
-    "pyarrow",
     "pydantic_settings",
 }
 FILE_LINES = 400

@@ -19,7 +19,7 @@ from aidatalabs_services.runtime.access_table import TABLE
 from aidatalabs_services.runtime.contract import load_contract
 from aidatalabs_services.runtime.errors import ServiceError
 
-from ..architecture.test_house_rules import ROOT
+from tests.architecture.test_house_rules import ROOT
 
 CATALOGUE = {name.removeprefix("ERROR_REASON_") for name in ErrorReason.keys()} - {"UNSPECIFIED"}  # noqa: SIM118
 SOURCE = (ROOT / "proto" / "aidatalabs" / "common" / "v1" / "error_reason.proto").read_text()

@@ -68,6 +68,7 @@ def _days(column: pa.ChunkedArray, type_text: str) -> NDArray[np.int64]:
     """Days since 1970 UTC of a column of days or moments."""
     kind = parse_type(type_text)
     if kind.name in ("Date", "Date32"):
-        return column.cast(pa.int32()).to_numpy().astype(np.int64)
-    ticks = column.cast(pa.int64()).to_numpy()
+        days: NDArray[np.int64] = column.cast(pa.int32()).to_numpy().astype(np.int64)
+        return days
+    ticks: NDArray[np.int64] = column.cast(pa.int64()).to_numpy()
     return np.floor_divide(ticks, _SECONDS_PER_DAY * ticks_per_second(kind))

@@ -2,25 +2,28 @@
 
     call ─► verdicts ─► claim of its request id ─► group ─► journal (fsync: acknowledged) ─► sink ─► engine
 
-Calls that come while a group is being written make up the next one, so many small calls share one fsync and one
-insert. A call waits a short while for its rows to be stored and otherwise answers JOURNALLED.
+Calls that come while a group is being written make up the next one, so many small calls share one fsync and
+one insert. A call waits a short while for its rows to be stored and otherwise answers JOURNALLED.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
+import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from aidatalabs_services.data.blocks import blocks_of
 from aidatalabs_services.data.errors import IngestTooLarge, TableNotFound, TableProtected
 from aidatalabs_services.data.ingest_batches import EventBatch, RowBatch
 from aidatalabs_services.data.journal import Journal, JournalLimits
+from aidatalabs_services.data.journal_files import JournalLock
 from aidatalabs_services.data.journal_records import GroupRecord, RequestRecord
 from aidatalabs_services.data.ports import Warehouse
 from aidatalabs_services.data.receipts import Claim, Key, Progress, Receipt, ReceiptIndex, Taken
@@ -32,15 +35,19 @@ from aidatalabs_services.runtime.caller import optional_call
 from aidatalabs_services.runtime.errors import FieldViolation, InvalidRequest, Overloaded
 
 _ANSWER_MARGIN_SECONDS = 0.5
+# Work on fewer rows is done at once: handing it to a thread would take longer.
+_INLINE_ROWS = 64
+_UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
 class IngestLimits:
     """How much one call, one group and all waiting calls may be, and how long a call waits for its rows.
 
-    `call_rows` is the most of one call, `group_rows` of one group, `waiting_rows` of calls that are not journalled
-    yet; `store_seconds` is the longest wait before JOURNALLED; `gather_seconds` lets small calls gather while the
-    engine is busy with earlier groups; `receipt_count` bounds the receipts kept in memory.
+    `call_rows` is the most of one call, `group_rows` of one group, `waiting_rows` of calls that are not
+    journalled yet; `store_seconds` is the longest wait before JOURNALLED; `gather_seconds` lets small calls
+    gather while the engine is busy with earlier groups; `receipt_count` bounds the receipts kept in memory.
     """
 
     call_rows: int = 10_000
@@ -48,7 +55,7 @@ class IngestLimits:
     waiting_rows: int = 200_000
     store_seconds: float = 2.0
     gather_seconds: float = 0.01
-    receipt_count: int = 1_000_000
+    receipt_count: int = 250_000
 
 
 @dataclass
@@ -89,7 +96,7 @@ class Intake:
         self._waiting_rows = 0
 
     async def recover(self) -> None:
-        """Reads the journal: receipts are known again, unconfirmed groups go to the engine before new ones."""
+        """Reads the journal: receipts are known again, unconfirmed groups go on before new ones."""
         found = await self._journal.recover()
         pending = {id(group) for group in found.pending}
         for group in found.groups:
@@ -146,7 +153,7 @@ class Intake:
             del self._writers[table], self._queues[table]
 
     def _next_group(self, table: str) -> list[_Waiting]:
-        """The longest run of waiting calls that fit one group: the same table as it was, not too many rows."""
+        """The longest run of waiting calls that fit one group: the same table as it was, few enough rows."""
         queue = self._queues[table]
         count, rows = 0, 0
         while count < len(queue) and queue[count].table == queue[0].table:
@@ -160,7 +167,8 @@ class Intake:
     async def _journal_group(self, group: list[_Waiting]) -> None:
         table = group[0].table
         batches = [waiting.verdict.accepted for waiting in group if waiting.row_count]
-        blocks = await asyncio.to_thread(blocks_of, batches, table) if batches else []
+        rows = sum(batch.num_rows for batch in batches)
+        blocks = await _off_loop(rows, lambda: blocks_of(batches, table)) if batches else []
         record = GroupRecord(
             sequence=self._journal.next_sequence(),
             created_seconds=time.time(),
@@ -213,10 +221,14 @@ class Ingestor:
         self._sink_limits = sink_limits or SinkLimits()
         self._executor: Executor = ThreadPoolExecutor(4, thread_name_prefix="journal")
         self._intakes: dict[str, asyncio.Task[Intake]] = {}
+        self._lock: JournalLock | None = None
 
     async def start(self) -> None:
-        """Opens every journal that is there, so that what was acknowledged before goes on into the engine."""
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Opens every journal that is there, so that what was acknowledged before goes on into the engine.
+
+        Raises JournalInUse where another process has the directory.
+        """
+        self._lock = await asyncio.to_thread(JournalLock, self._directory)
         found = sorted(path.name for path in self._directory.iterdir() if path.is_dir())
         await asyncio.gather(*(self._intake(uid) for uid in found))
 
@@ -225,6 +237,8 @@ class Ingestor:
         opened = await asyncio.gather(*self._intakes.values(), return_exceptions=True)
         await asyncio.gather(*(intake.close() for intake in opened if isinstance(intake, Intake)))
         self._executor.shutdown(wait=False)
+        if self._lock is not None:
+            self._lock.release()
 
     async def ingest(
         self, uid: str, platform: str, table: str, request_id: str, batch: EventBatch | RowBatch
@@ -237,14 +251,14 @@ class Ingestor:
         self._check_size(batch)
         described = await self._table(uid, table or EVENTS.name, batch)
         intake = await self._intake(uid)
-        digest = await asyncio.to_thread(batch.digest)
+        digest = await _off_loop(batch.count, batch.digest) if request_id else b""
         key = (described.name, request_id)
         claim = await intake.claim(key, digest)
         if isinstance(claim, Taken):
             await claim.progress.wait(self._store_seconds())
             return claim.receipt(repeated=True)
         try:
-            verdict = await asyncio.to_thread(_judge, batch, described)
+            verdict = await _off_loop(batch.count, lambda: _judge(batch, described))
         except BaseException:
             intake.release(key, claim)
             raise
@@ -255,6 +269,9 @@ class Ingestor:
             verdict.accepted.num_rows,
             verdict.rejected,
         )
+        if claim is None and not request.accepted_count:
+            # Nothing to keep, and nobody can ask for it again.
+            return Taken(request, time.time(), Progress(stored=True)).receipt(repeated=False)
         taken = await intake.take(_Waiting(described, request, verdict, key, claim))
         await taken.progress.wait(self._store_seconds())
         return taken.receipt(repeated=False)
@@ -305,6 +322,8 @@ class Ingestor:
             raise
 
     async def _open(self, uid: str) -> Intake:
+        if not _UID.match(uid):
+            raise ValueError("not the uid of a platform")
         journal = Journal(self._directory / uid, self._journal_limits, self._executor)
         intake = Intake(
             uid,
@@ -317,6 +336,11 @@ class Ingestor:
         )
         await intake.recover()
         return intake
+
+
+async def _off_loop(count: int, work: Callable[[], _T]) -> _T:
+    """Runs work on `count` rows in a thread, unless they are few."""
+    return work() if count <= _INLINE_ROWS else await asyncio.to_thread(work)
 
 
 def _judge(batch: EventBatch | RowBatch, table: TableSchema) -> Verdict:

@@ -31,9 +31,11 @@ class EventInput:
 
 @dataclass(frozen=True)
 class ColumnInput:
-    """One column of a batch: `values` by row, as JSON values or, where all are numbers, as one array of doubles.
+    """One column of a batch: `values` by row, as JSON values or, where all are numbers, as one array of
+    doubles.
 
-    `nulls` marks rows that say null, `missing` rows that do not name the column; there `values` means nothing.
+    `nulls` marks rows that say null, `missing` rows that do not name the column; there `values` means
+    nothing.
     """
 
     values: Sequence[object] | NDArray[np.float64]

@@ -46,8 +46,8 @@ class JournalLimits:
 
     `segment_bytes` ends one file and begins the next, `journal_bytes` is the most all files of one platform
     take before calls are refused, `free_bytes` the room the disk must keep, `write_bytes` the most that is
-    written at once, `receipt_seconds` how long a call is recognised when it is repeated. Receipts take at most
-    a quarter of `journal_bytes`: beyond, the oldest go early.
+    written at once, `receipt_seconds` how long a call is recognised when it is repeated. Receipts take at
+    most a quarter of `journal_bytes`: beyond, the oldest go early.
     """
 
     segment_bytes: int = 32 * 1024 * 1024
@@ -59,7 +59,9 @@ class JournalLimits:
 
 @dataclass
 class _Entry:
-    """One frame on its way: a group with the future that waits for it, or a confirmation that nobody waits for."""
+    """One frame on its way: a group with the future that waits for it, or a confirmation that nobody waits
+    for.
+    """
 
     frame: bytes = field(repr=False)
     written: asyncio.Future[tuple[Segment, int]] | None = None
@@ -120,7 +122,8 @@ class Journal:
         return group
 
     def mark(self, group: PendingGroup, block: int, *, kept: bool = True) -> None:
-        """Notes that the engine confirmed a block (or, not `kept`, that it never will); written soon, without fsync.
+        """Notes that the engine confirmed a block (or, not `kept`, that it never will); written soon, without
+        fsync.
 
         A mark lost with the machine's power only means that the block is sent again, with the same token.
         """
@@ -169,7 +172,8 @@ class Journal:
                 self._idle.set()
 
     async def _write_some(self) -> None:
-        entries, size = [], 0
+        entries: list[_Entry] = []
+        size = 0
         while self._queue and (not entries or size + len(self._queue[0].frame) <= self._limits.write_bytes):
             entries.append(self._queue.popleft())
             size += len(entries[-1].frame)

@@ -3,13 +3,14 @@
     NNNNNNNNNNNNNNNN.journal    groups and confirmations, in the order they were written
     NNNNNNNNNNNNNNNN.receipts   the calls of a finished segment without their rows, kept for repeated calls
 
-Nothing here is asynchronous or locked: `Journal` runs the writing calls one at a time in a thread. Segments are
-finished oldest first, because a segment also holds confirmations of older ones.
+Nothing here is asynchronous or locked: `Journal` runs the writing calls one at a time in a thread. Segments
+are finished oldest first, because a segment also holds confirmations of older ones.
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import logging
 import os
 import time
@@ -39,6 +40,27 @@ class NoRoom(Exception):
 
 class JournalBroken(Exception):
     """The disk failed in a way that leaves the end of the segment unknown; only opening anew helps."""
+
+
+class JournalInUse(Exception):
+    """Another process works with the directory of the journals."""
+
+
+class JournalLock:
+    """Holds the directory of all journals for this process; the kernel lets go when the process ends."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._descriptor)
+            raise JournalInUse(str(directory)) from None
+
+    def release(self) -> None:
+        """Lets another process in."""
+        os.close(self._descriptor)
 
 
 @dataclass
@@ -77,7 +99,7 @@ class PendingGroup:
 
 @dataclass
 class Recovered:
-    """What a journal held when it was opened: every group not too old, and those not yet confirmed, in order."""
+    """What a journal held when it was opened: groups not too old, and those not confirmed, in order."""
 
     groups: list[PendingGroup] = field(default_factory=list)
 
@@ -255,7 +277,7 @@ class JournalFiles:
         self._active, self._descriptor = None, -1
 
     def finish(self) -> None:
-        """Replaces the oldest segments that have nothing left to store by their receipts; drops old receipts."""
+        """Turns the oldest segments with nothing left to store into receipts; drops old receipts."""
         while self._sealed and self._sealed[0].live == 0:
             segment = self._sealed[0]
             self._keep_receipts(segment)

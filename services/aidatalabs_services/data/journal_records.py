@@ -1,10 +1,11 @@
 """Records of the ingest journal as bytes: a frame with length and checksum around a JSON head and raw blocks.
 
-    frame   = magic "ADLJ" · kind u8 · 3 zero bytes · payload length u32 · CRC-32 of kind, length and payload u32
+    frame   = magic "ADLJ" · kind u8 · 3 zero bytes · payload length u32 · checksum u32 · payload
     payload = head length u32 · head (JSON) · blocks one after another
 
-All numbers are little-endian. A frame that does not check ends what can be read: everything before it is
-intact, everything from it on was never acknowledged (a torn tail) or is damage of the disk.
+The checksum is the CRC-32 of kind, length and payload; all numbers are little-endian. A frame that does not
+check ends what can be read: everything before it is intact, everything from it on was never acknowledged (a
+torn tail) or is damage of the disk.
 """
 
 from __future__ import annotations
@@ -118,7 +119,9 @@ def stored_frame(record: StoredRecord) -> bytes:
 
 
 def read_frames(data: bytes, start: int) -> Iterator[tuple[int, ReadGroup | StoredRecord]]:
-    """Every intact record from `start` on with the offset behind it; ends before the first that does not check."""
+    """Every intact record from `start` on with the offset behind it; ends before the first that does not
+    check.
+    """
     position = start
     while (end := _checked_end(data, position)) is not None:
         payload = position + _FRAME.size
@@ -129,7 +132,7 @@ def read_frames(data: bytes, start: int) -> Iterator[tuple[int, ReadGroup | Stor
 
 
 def holds_intact_frame(data: bytes, start: int) -> bool:
-    """Whether any whole record lies at or behind `start`: then what precedes it is damage, not a torn tail."""
+    """Whether any whole record lies at or behind `start`: then what precedes it is damage, not torn."""
     position = data.find(MAGIC, start)
     while position >= 0:
         if _checked_end(data, position) is not None:

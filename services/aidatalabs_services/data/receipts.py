@@ -27,7 +27,9 @@ class ReceiptState(Enum):
 
 @dataclass(frozen=True)
 class Receipt:
-    """What became of one call. `duplicate_count` is all of the accepted rows where the call is a repeated one."""
+    """What became of one call. `duplicate_count` is all of the accepted rows where the call is a repeated
+    one.
+    """
 
     name: str
     state: ReceiptState
@@ -89,8 +91,8 @@ class Claim:
 
 
 class ReceiptIndex:
-    """The calls of one platform that are remembered: at most `limit` receipts and rejected rows together, each for
-    `seconds`; beyond, the oldest are forgotten first.
+    """The calls of one platform that are remembered: at most `limit` receipts and rejected rows together,
+    each for `seconds`; beyond, the oldest are forgotten first.
     """
 
     def __init__(self, *, limit: int, seconds: float) -> None:
@@ -167,5 +169,5 @@ def _compare(known: bytes, given: bytes, key: Key) -> None:
     if known != given:
         raise IdempotencyMismatch(
             "This request_id was used before with other rows. Send a new request_id for new rows.",
-            metadata={"request_id": key[1], "table": key[0]},
+            metadata={"repeated_request_id": key[1], "table": key[0]},
         )

@@ -1,4 +1,5 @@
-"""From the journal into the engine: every group, in order, with its own tokens, until the engine confirmed it.
+"""From the journal into the engine: every group, in order, with its own tokens, until the engine confirmed
+it.
 
 Each table has its own queue and one insert at a time, so that after a kill at most one block of a table is in
 doubt, and that one the engine recognises by its token. Different tables go side by side.
@@ -30,8 +31,8 @@ _FIRST_PAUSE_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class SinkLimits:
-    """`parallel_inserts` at one moment over all tables of a platform, `insert_seconds` for one insert until its
-    outcome counts as not known, `pause_seconds` the longest wait between two tries.
+    """`parallel_inserts` at one moment over all tables of a platform, `insert_seconds` for one insert until
+    its outcome counts as not known, `pause_seconds` the longest wait between two tries.
     """
 
     parallel_inserts: int = 4
@@ -113,7 +114,7 @@ class Sink:
                     group.record.table,
                     type(error).__name__,
                 )
-            except Exception:  # noqa: BLE001 - acknowledged rows are never given up for an error nobody foresaw
+            except Exception:  # noqa: BLE001 - acknowledged rows are never given up
                 _LOG.exception(
                     "table %s: insert failed in an unforeseen way, will repeat", group.record.table
                 )

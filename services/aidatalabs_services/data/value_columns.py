@@ -49,15 +49,16 @@ class Converted:
 def convert(kind: ColumnType, column: ColumnInput) -> Converted:
     """The values of one column as the engine takes them; null and missing rows become NULL without a word."""
     empty = column.empty
-    fast = _from_numbers if isinstance(column.values, np.ndarray) else _FAST.get(_family(kind))
+    values: Any = column.values
+    fast = _from_numbers if isinstance(values, np.ndarray) else _FAST.get(_family(kind))
     if fast is not None:
         try:
-            array = fast(kind.base, column.values, empty)
+            array = fast(kind.base, values, empty)
         except (pa.ArrowException, UnicodeEncodeError, OverflowError):
             array = None  # some value is not of the plain form; the rules say which
         if array is not None:
             return Converted(array, {})
-    return _one_by_one(kind.base, column.values, empty)
+    return _one_by_one(kind.base, values, empty)
 
 
 def _family(kind: ColumnType) -> str:

@@ -1,9 +1,9 @@
 """One JSON value as one ClickHouse value: strict, never a silent default, never a lost digit.
 
-`arrow_type` says how a column travels to the engine and `rule_of` gives the function that turns one JSON value
-into what that Arrow column takes, or raises ValueRefused. Whole numbers come as numbers (up to ±2^53, where a
-double is still exact) or as strings; moments as RFC 3339 or `YYYY-MM-DD hh:mm:ss`, UTC where no offset is
-named, cut off at the column's precision.
+`arrow_type` says how a column travels to the engine and `rule_of` gives the function that turns one JSON
+value into what that Arrow column takes, or raises ValueRefused. Whole numbers come as numbers (up to ±2^53,
+where a double is still exact) or as strings; moments as RFC 3339 or `YYYY-MM-DD hh:mm:ss`, UTC where no
+offset is named, cut off at the column's precision.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def integer_range(kind: ColumnType) -> tuple[int, int]:
 def ticks_per_second(kind: ColumnType) -> int:
     """How finely Arrow counts a moment of this type: 1, 10^3, 10^6 or 10^9 a second."""
     digits = int(kind.parameters[0]) if kind.name == "DateTime64" else 0
-    return 10 ** (3 * math.ceil(digits / 3))
+    return int(10 ** (3 * math.ceil(digits / 3)))
 
 
 def is_integer(kind: ColumnType) -> bool:
@@ -335,7 +335,7 @@ def moment_range(kind: ColumnType) -> tuple[int, int]:
 def cut_off(nanoseconds: int, kind: ColumnType) -> int:
     """Nanoseconds after the second without the digits that the type does not keep."""
     digits = int(kind.parameters[0]) if kind.name == "DateTime64" else 0
-    step = 10 ** (9 - digits)
+    step = int(10 ** (9 - digits))
     return nanoseconds - nanoseconds % step
 
 

@@ -1,7 +1,7 @@
 """Which rows of a call are taken, and why the others are not: one bad row never fails its neighbours.
 
-A verdict holds the rows taken as Arrow columns in the order of the table, ready for the journal and the engine,
-and the first reason of every other row.
+A verdict holds the rows taken as Arrow columns in the order of the table, ready for the journal and the
+engine, and the first reason of every other row.
 """
 
 from __future__ import annotations

@@ -30,7 +30,8 @@ def refuse_busy_port(port: int) -> None:
 def _holder(port: int) -> str | None:
     with contextlib.suppress(psutil.Error, OSError):
         for connection in psutil.net_connections("tcp"):
-            listens = connection.status == psutil.CONN_LISTEN and connection.laddr
-            if listens and connection.laddr[1] == port and connection.pid:
+            address: tuple[str, int] | tuple[()] = connection.laddr
+            listens = connection.status == psutil.CONN_LISTEN
+            if listens and address and address[1] == port and connection.pid:
                 return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
     return None

@@ -75,7 +75,7 @@ class PlatformCreation:
             if earlier.fingerprint != key.fingerprint:
                 raise IdempotencyMismatch(
                     "This request_id was used before with other content. Send a new request_id.",
-                    metadata={"request_id": key.request_id},
+                    metadata={"repeated_request_id": key.request_id},
                 )
             if earlier.answer is not None:
                 return earlier.answer

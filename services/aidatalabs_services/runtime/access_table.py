@@ -1,7 +1,7 @@
 """The access table: one row for every RPC of the contract, read by the services, the edge and the tests.
 
-A method without a row stops every process at start. Deadlines are the longest a call may take; a client may ask
-for less. `peers` says who may call: `edge` for everything people reach, otherwise services by name.
+A method without a row stops every process at start. Deadlines are the longest a call may take; a client may
+ask for less. `peers` says who may call: `edge` for everything people reach, otherwise services by name.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ async def test_the_same_request_id_with_other_content_is_refused(
     call = world.create(ann, platform_id, display_name=name, config=config(a=number), request_id="r1")
     found = await refusal(call)
     assert (found.code, found.reason) == ("ALREADY_EXISTS", "IDEMPOTENCY_MISMATCH")
-    assert found.metadata["request_id"] == "r1"
+    assert found.metadata["repeated_request_id"] == "r1"
     assert (await world.sql("SELECT count(*) FROM platforms"))[0][0] == 1
 
 

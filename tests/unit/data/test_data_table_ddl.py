@@ -77,9 +77,7 @@ def test_no_text_reaches_the_statement_as_it_is(text: str) -> None:
         assert re.search(rf"MergeTree{partition} ORDER BY tuple\(\){kept} SETTINGS", found)
 
 
-@given(
-    st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=50)
-)
+@given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=50))
 def test_a_comment_never_ends_its_literal(text: str) -> None:
     statement = create_table(checked(table(comment=text)), fsync=False)
     assert statement.endswith(f" COMMENT {quote_text(text)}")

@@ -19,6 +19,10 @@ Row = dict[str, Any]
         ("number of cancelled orders", lambda o: o["status"] == "cancelled"),
         ("how many orders were not cancelled", lambda o: o["status"] != "cancelled"),
         ("how many orders were cancelled or shipped", lambda o: o["status"] in ("cancelled", "shipped")),
+        (
+            "how many orders were not cancelled or shipped",
+            lambda o: o["status"] not in ("cancelled", "shipped"),
+        ),
         ("how many orders excluding paid and open", lambda o: o["status"] not in ("paid", "open")),
         ("how many orders with status = 'paid'", lambda o: o["status"] == "paid"),
         ("how many orders with quantity at least 6", lambda o: o["quantity"] >= 6),

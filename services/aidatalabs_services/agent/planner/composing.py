@@ -41,9 +41,8 @@ class Composer(ComposingRanks):
         limits it."""
         draft = self.draft
         target = draft.target
-        if draft.having and target is None and not draft.groups and not draft.aggregates and draft.columns:
-            first = draft.columns.pop(0)
-            draft.target = Group(first, first.item)
+        if draft.having and target is None and not draft.groups and not draft.aggregates:
+            self._settle_limited()
             return
         ranked = draft.rank is not None and draft.rank.item.kind != "order"
         if target is None or ranked or draft.having:
@@ -57,6 +56,18 @@ class Composer(ComposingRanks):
         else:
             draft.columns.insert(0, target.ref)
             draft.listing = draft.listing or not draft.aggregates
+
+    def _settle_limited(self) -> None:
+        """`members with more than 5 loans` are groups: what was named first is grouped by."""
+        draft = self.draft
+        counted = {a.ref.candidate.table for a, *_ in draft.having if a.ref is not None}
+        named = [ref for ref in draft.subjects if ref.candidate.table not in counted] + draft.columns
+        if not named:
+            return
+        first = min(named, key=lambda ref: ref.item.start)
+        draft.subjects = [ref for ref in draft.subjects if ref is not first]
+        draft.columns = [ref for ref in draft.columns if ref is not first]
+        draft.target = Group(first, first.item)
 
     def _is_rows(self) -> bool:
         draft, rank = self.draft, self.draft.rank

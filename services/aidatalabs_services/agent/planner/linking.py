@@ -179,7 +179,7 @@ class Linker:
         return found
 
     def _underscored(self, start: int, end: int) -> list[Item]:
-        """Words written exactly like a column, such as dep_delay, are that column and nothing else."""
+        """Words written exactly like a column, such as unit_price, are that column and nothing else."""
         found = []
         for place in range(start, end):
             if "_" in self._tokens[place].raw:

@@ -160,19 +160,30 @@ class Planner:
         having = [a.ref.candidate.table for a, *_ in draft.having if a.ref is not None]
         if firm:
             tables = list(dict.fromkeys(having[:1] or firm))
-            return tables[:1] if len(set(having or firm)) == 1 else []
+            if len(set(having or firm)) != 1:
+                return []
+            counted = not having and all(a.function == "count" for a in aggregates)
+            return [*tables, *self._reaching(draft, chosen, tables)] if counted else tables
+        if not chosen and len(self._index.tables) == 1:
+            return list(self._index.tables)
+        return self._reaching(draft, chosen, [])
+
+    def _reaching(self, draft: Draft, chosen: dict[int, Candidate], besides: list[str]) -> list[str]:
+        """The tables that were named, or acted out by a verb, from which every named table can be reached."""
         named = [chosen[place].table for place in sorted(chosen)]
         subjects = [ref.candidate.table for ref in draft.subjects]
         tables = list(dict.fromkeys([*subjects, *named]))
-        if not tables and len(self._index.tables) == 1:
-            return list(self._index.tables)
         acted = [
             table.name
             for table in self._index.catalogue.tables
             if any(item.payload in split_name(table.name) for item in draft.verbs)
         ]
         candidates = dict.fromkeys([*tables, *acted])
-        return [t for t in candidates if all(self._reaches(t, other) for other in tables)]
+        return [
+            table
+            for table in candidates
+            if table not in besides and all(self._reaches(table, other) for other in tables)
+        ]
 
     @staticmethod
     def _strange(base: str, chosen: dict[int, Candidate]) -> float:

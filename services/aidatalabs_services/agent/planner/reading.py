@@ -89,7 +89,10 @@ class Reader(ReadingOperators):
         meant = self.chosen.get(self.at + 1)
         if following is None or value is None:
             return following
-        if following.kind == "neg" and meant is not None and meant.kind == "value":
+        own = self.last[1].candidate if self.last is not None else None
+        if following.kind == "neg" and meant is not None and own is not None and meant.kind == "value":
+            if (meant.table, meant.column) != (own.table, own.column):
+                return following
             self.negated = following  # `status is not paid`
             self.at += 1
             return value

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from .catalogue import Column, Table
 from .columntypes import column_type
 from .lexicon import ADDITIVE_WORDS, UNIT_WORDS
+from .names import word_cost
 from .words import lemma, split_name
 
 _KEY_WORDS = frozenset(
@@ -44,7 +45,6 @@ _POSITIONS = frozenset(("lat", "lon", "lng", "latitude", "longitude", "tz"))
 _CALENDAR_RANGES = {"year": (1900, 2299), "month": (1, 12), "day": (1, 31), "hour": (0, 24)}
 _BOOKKEEPING = frozenset(
     (
-        "crtd",
         "created",
         "inserted",
         "loaded",
@@ -212,4 +212,5 @@ def label_columns(table: Table) -> tuple[Column, ...]:
 
 def bookkeeping(column: Column) -> bool:
     """True for times that tell when a row was written, not when its event happened."""
-    return any(part in _BOOKKEEPING for part in split_name(column.name))
+    parts = split_name(column.name)
+    return any(word_cost(word, part) is not None for word in sorted(_BOOKKEEPING) for part in parts)

@@ -113,7 +113,7 @@ def compact(text: str) -> str:
 
 
 def split_name(name: str) -> tuple[str, ...]:
-    """The words of an identifier: `depDelay`, `dep_delay` and `dep delay` are (dep, delay), lemmatised."""
+    """The words of an identifier: `unitPrice`, `unit_price` and `unit price` are unit and price."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
     return tuple(lemma(part.casefold()) for part in re.split(r"[^\w]+|_+", spaced) if part)
 

@@ -92,7 +92,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_IDEMPOTENCY_MISMATCH: _ErrorReason.ValueType  # 14
     """The request_id was used before with other content.
     Code ALREADY_EXISTS. Example:
-        {"reason": "IDEMPOTENCY_MISMATCH", "domain": "aidatalabs", "metadata": {"request_id": "5c1f8a5e"}}
+        {"reason": "IDEMPOTENCY_MISMATCH", "domain": "aidatalabs", "metadata": {"repeated_request_id": "5c1f8a5e"}}
     """
     ERROR_REASON_PAGE_TOKEN_INVALID: _ErrorReason.ValueType  # 15
     """The page token is not one of this list, or belongs to other parameters; start at the first page.
@@ -129,11 +129,6 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Code ALREADY_EXISTS. Example:
         {"reason": "PLATFORM_ALREADY_EXISTS", "domain": "aidatalabs", "metadata": {"platform": "platforms/demo"}}
     """
-    ERROR_REASON_PLATFORM_NOT_READY: _ErrorReason.ValueType  # 32
-    """The platform is being made or deleted; RetryInfo says when to try again.
-    Code FAILED_PRECONDITION. Example:
-        {"reason": "PLATFORM_NOT_READY", "domain": "aidatalabs", "metadata": {"state": "PROVISIONING"}}
-    """
     ERROR_REASON_ETAG_MISMATCH: _ErrorReason.ValueType  # 33
     """The platform was changed by somebody else since it was read; read it again.
     Code ABORTED. Example:
@@ -152,15 +147,15 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_QUERY_TOO_LARGE: _ErrorReason.ValueType  # 52
     """The text is too long, has too many parts or is nested too deep.
     Code INVALID_ARGUMENT. Example:
-        {"reason": "QUERY_TOO_LARGE", "domain": "aidatalabs", "metadata": {"limit": "16384"}}
+        {"reason": "QUERY_TOO_LARGE", "domain": "aidatalabs", "metadata": {"limit": "bytes", "most": "16384"}}
     """
     ERROR_REASON_QUERY_CONSTRUCT_NOT_ALLOWED: _ErrorReason.ValueType  # 53
     """The query uses something the SQL door does not let through.
     Code INVALID_ARGUMENT. Example:
-        {"reason": "QUERY_CONSTRUCT_NOT_ALLOWED", "domain": "aidatalabs", "metadata": {"construct": "table function"}}
+        {"reason": "QUERY_CONSTRUCT_NOT_ALLOWED", "domain": "aidatalabs", "metadata": {"construct": "SETTINGS"}}
     """
     ERROR_REASON_FUNCTION_NOT_ALLOWED: _ErrorReason.ValueType  # 54
-    """The query calls a function that is not on the allow-list.
+    """The query calls a function or table function that is not on the allow-list.
     Code INVALID_ARGUMENT. Example:
         {"reason": "FUNCTION_NOT_ALLOWED", "domain": "aidatalabs", "metadata": {"function": "file"}}
     """
@@ -248,6 +243,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Every reason we may refuse with. It stands in `google.rpc.ErrorInfo.reason` without the prefix, with domain
     `aidatalabs` and the request id in `metadata`; the gRPC code and a literal example stand beside each.
+
+    `metadata` of every error also has `request_id`, the id of the call, to be given when reporting it.
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
@@ -320,7 +317,7 @@ Code INTERNAL. Example:
 ERROR_REASON_IDEMPOTENCY_MISMATCH: ErrorReason.ValueType  # 14
 """The request_id was used before with other content.
 Code ALREADY_EXISTS. Example:
-    {"reason": "IDEMPOTENCY_MISMATCH", "domain": "aidatalabs", "metadata": {"request_id": "5c1f8a5e"}}
+    {"reason": "IDEMPOTENCY_MISMATCH", "domain": "aidatalabs", "metadata": {"repeated_request_id": "5c1f8a5e"}}
 """
 ERROR_REASON_PAGE_TOKEN_INVALID: ErrorReason.ValueType  # 15
 """The page token is not one of this list, or belongs to other parameters; start at the first page.
@@ -357,11 +354,6 @@ ERROR_REASON_PLATFORM_ALREADY_EXISTS: ErrorReason.ValueType  # 31
 Code ALREADY_EXISTS. Example:
     {"reason": "PLATFORM_ALREADY_EXISTS", "domain": "aidatalabs", "metadata": {"platform": "platforms/demo"}}
 """
-ERROR_REASON_PLATFORM_NOT_READY: ErrorReason.ValueType  # 32
-"""The platform is being made or deleted; RetryInfo says when to try again.
-Code FAILED_PRECONDITION. Example:
-    {"reason": "PLATFORM_NOT_READY", "domain": "aidatalabs", "metadata": {"state": "PROVISIONING"}}
-"""
 ERROR_REASON_ETAG_MISMATCH: ErrorReason.ValueType  # 33
 """The platform was changed by somebody else since it was read; read it again.
 Code ABORTED. Example:
@@ -380,15 +372,15 @@ Code INVALID_ARGUMENT. Example:
 ERROR_REASON_QUERY_TOO_LARGE: ErrorReason.ValueType  # 52
 """The text is too long, has too many parts or is nested too deep.
 Code INVALID_ARGUMENT. Example:
-    {"reason": "QUERY_TOO_LARGE", "domain": "aidatalabs", "metadata": {"limit": "16384"}}
+    {"reason": "QUERY_TOO_LARGE", "domain": "aidatalabs", "metadata": {"limit": "bytes", "most": "16384"}}
 """
 ERROR_REASON_QUERY_CONSTRUCT_NOT_ALLOWED: ErrorReason.ValueType  # 53
 """The query uses something the SQL door does not let through.
 Code INVALID_ARGUMENT. Example:
-    {"reason": "QUERY_CONSTRUCT_NOT_ALLOWED", "domain": "aidatalabs", "metadata": {"construct": "table function"}}
+    {"reason": "QUERY_CONSTRUCT_NOT_ALLOWED", "domain": "aidatalabs", "metadata": {"construct": "SETTINGS"}}
 """
 ERROR_REASON_FUNCTION_NOT_ALLOWED: ErrorReason.ValueType  # 54
-"""The query calls a function that is not on the allow-list.
+"""The query calls a function or table function that is not on the allow-list.
 Code INVALID_ARGUMENT. Example:
     {"reason": "FUNCTION_NOT_ALLOWED", "domain": "aidatalabs", "metadata": {"function": "file"}}
 """

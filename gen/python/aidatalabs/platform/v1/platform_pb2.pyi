@@ -35,7 +35,7 @@ class Platform(_message.Message):
         STATE_UNSPECIFIED: Platform._State.ValueType  # 0
         """Never sent."""
         PROVISIONING: Platform._State.ValueType  # 1
-        """Its database is being made; calls that need it answer PLATFORM_NOT_READY."""
+        """Its database is being made; its tables are there once it is ACTIVE."""
         ACTIVE: Platform._State.ValueType  # 2
         """Ready for data and questions."""
         FAILED: Platform._State.ValueType  # 3
@@ -49,7 +49,7 @@ class Platform(_message.Message):
     STATE_UNSPECIFIED: Platform.State.ValueType  # 0
     """Never sent."""
     PROVISIONING: Platform.State.ValueType  # 1
-    """Its database is being made; calls that need it answer PLATFORM_NOT_READY."""
+    """Its database is being made; its tables are there once it is ACTIVE."""
     ACTIVE: Platform.State.ValueType  # 2
     """Ready for data and questions."""
     FAILED: Platform.State.ValueType  # 3
