@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from types import TracebackType
@@ -28,16 +30,20 @@ _Answer = TypeVar("_Answer")
 _MESSAGE_BYTES = 64 * 1024 * 1024
 _ATTEMPTS = 5
 _PAUSE_SECONDS = 0.2
+_LONGEST_PAUSE_SECONDS = 2.0
 
 
 class Client:
     """Talks to one mesh with one token; use it as an async context manager.
 
     `address` is `host:port` of the edge. Every method raises `ApiError`. Calls that may be repeated without
-    harm are repeated when a service is down or overloaded, after the time it names.
+    harm are repeated when a service is down or overloaded, after the time it names: five times at least, and
+    for `patience_seconds` where the mesh answers that a service is about to be back.
     """
 
-    def __init__(self, address: str, token: str, *, timeout_seconds: float = 60.0) -> None:
+    def __init__(
+        self, address: str, token: str, *, timeout_seconds: float = 60.0, patience_seconds: float = 20.0
+    ) -> None:
         options = [
             ("grpc.max_receive_message_length", _MESSAGE_BYTES),
             ("grpc.max_send_message_length", _MESSAGE_BYTES),
@@ -45,6 +51,7 @@ class Client:
         self._channel = grpc.aio.insecure_channel(address, options=options)
         self._metadata = (("authorization", f"Bearer {token}"),)
         self._timeout_seconds = timeout_seconds
+        self._patience_seconds = patience_seconds
         self._agent = agent_pb_grpc.AgentServiceStub(self._channel)
         self._data = data_pb_grpc.DataServiceStub(self._channel)
         self._identity = identity_pb_grpc.IdentityServiceStub(self._channel)
@@ -154,13 +161,17 @@ class Client:
         *,
         repeatable: bool = True,
     ) -> _Answer:
-        for attempt in range(_ATTEMPTS):
+        begun = time.monotonic()
+        for attempt in itertools.count(1):
             try:
                 return await method(request, metadata=self._metadata, timeout=self._timeout_seconds)
             except grpc.aio.AioRpcError as failed:
                 error = ApiError.of(failed)
             waits = error.code == "UNAVAILABLE" or error.retry_after_seconds is not None
-            if not repeatable or not waits or attempt == _ATTEMPTS - 1:
+            # Without a reason nobody of the mesh answered, and nothing says that it will.
+            patient = bool(error.reason) and time.monotonic() - begun < self._patience_seconds
+            if not repeatable or not waits or (attempt >= _ATTEMPTS and not patient):
                 raise error
-            await asyncio.sleep(error.retry_after_seconds or _PAUSE_SECONDS * 2**attempt)
+            pause = min(_PAUSE_SECONDS * 2.0 ** min(attempt - 1, 8), _LONGEST_PAUSE_SECONDS)
+            await asyncio.sleep(error.retry_after_seconds or pause)
         raise AssertionError("unreachable: the last attempt returns or raises")

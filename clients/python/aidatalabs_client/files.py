@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,12 @@ from google.protobuf.struct_pb2 import NULL_VALUE, Struct, Value
 # What people write for "no value"; an empty field is one too.
 _NULL_WORDS = ["", "NA", "N/A", "NULL", "null", "NaN", "nan", "None"]
 _EXACT_INTEGER = 2**53
+_BATCH_BYTES = 4 * 1024 * 1024
+_LARGEST_BYTES = 2**31 - 2
+# Digits that a number would not give back: `007`, and more than 64 bits hold.
+_CODE = r"^[-+]?0[0-9]+$"
+_CODE_OR_LONG = r"^[-+]?(0[0-9]+|[0-9]{19,})$"
+_MAYBE_DIGITS_AS_TEXT = re.compile(rb'(?:^|[\s,;"])[-+]?(?:0[0-9]|[0-9]{19})')
 _SIMPLE_TYPES = {
     "bool": "Bool",
     "int8": "Int8",
@@ -36,6 +43,7 @@ _SIMPLE_TYPES = {
     "large_string": "String",
     "null": "String",
     "date32[day]": "Date32",
+    "date64[ms]": "Date32",
 }
 
 
@@ -58,10 +66,24 @@ class DataFile:
         """(name, ClickHouse type) of each column; Nullable only where a value is missing."""
         return [(name, _clickhouse_type(name, self.table.column(name))) for name in self.table.column_names]
 
-    def batches(self, row_count: int = 10_000) -> Iterator[list[Struct]]:
-        """The rows in pieces of at most `row_count`, in order, as the messages ingest takes."""
+    def batches(self, row_count: int = 10_000, most_bytes: int = _BATCH_BYTES) -> Iterator[list[Struct]]:
+        """The rows in order, as the messages ingest takes, in the same pieces each time.
+
+        A piece has at most `row_count` rows and about `most_bytes` bytes, one row where it is larger itself.
+        """
         for start in range(0, self.row_count, row_count):
-            yield rows_of(self.table.slice(start, row_count))
+            yield from _pieces(rows_of(self.table.slice(start, row_count)), most_bytes)
+
+
+def _pieces(rows: list[Struct], most_bytes: int) -> Iterator[list[Struct]]:
+    start, size = 0, 0
+    for end, row in enumerate(rows):
+        row_bytes = row.ByteSize()
+        if end > start and size + row_bytes > most_bytes:
+            yield rows[start:end]
+            start, size = end, 0
+        size += row_bytes
+    yield rows[start:]
 
 
 def read_file(path: Path) -> DataFile:
@@ -70,24 +92,40 @@ def read_file(path: Path) -> DataFile:
         table = _read(path)
     except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeDecodeError) as error:
         raise FileUnreadable(f"{path.name}: {str(error).splitlines()[0]}") from error
-    names = [column_name(name) for name in table.column_names]
+    except OSError as error:
+        if error.errno:
+            raise
+        raise FileUnreadable(f"{path.name}: it is damaged, its content cannot be unpacked") from error
+    names = [
+        column_name(name, otherwise=f"column_{number}") for number, name in enumerate(table.column_names, 1)
+    ]
     if len(set(names)) != len(names) or not names:
         raise FileUnreadable(f"{path.name}: its columns need names of their own, got {', '.join(names)}")
     return DataFile(table.rename_columns(names))
 
 
-def column_name(text: str) -> str:
-    """A name a column may have, made of any header: `Total (EUR)` becomes `total_eur`."""
-    name = re.sub(r"[^a-z0-9]+", "_", text.strip().lower()).strip("_") or "column"
+def column_name(text: str, otherwise: str = "column") -> str:
+    """A name a column may have, made of any header: `Total (€)` becomes `total`, `Größe` becomes `grosse`.
+
+    `otherwise` is for a header without a letter or digit of the Latin alphabet.
+    """
+    plain = "".join(
+        sign for sign in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(sign)
+    )
+    name = re.sub(r"[^a-z0-9]+", "_", plain).strip("_") or otherwise
     return (f"_{name}" if name[0].isdigit() else name)[:63]
 
 
 def _read(path: Path) -> pa.Table:
+    if path.stat().st_size > _LARGEST_BYTES:
+        raise FileUnreadable(f"{path.name}: it is larger than 2 GiB; split it into several files")
     endings = [suffix.lower() for suffix in path.suffixes]
     if endings[-1:] == [".parquet"]:
-        return pa.parquet.read_table(path)
+        with path.open("rb") as file:  # a file, not a path: errors would tell the whole path
+            return pa.parquet.read_table(file)
     if endings[-1:] in ([".jsonl"], [".ndjson"]):
-        return pa.json.read_json(path)
+        options = pa.json.ReadOptions(block_size=max(path.stat().st_size + 1, 1024))
+        return pa.json.read_json(path, read_options=options)
     if ".csv" in endings or endings[-1:] == [".tsv"]:
         return _read_csv(path, "\t" if endings[-1:] == [".tsv"] else ",")
     raise FileUnreadable(
@@ -96,7 +134,6 @@ def _read(path: Path) -> pa.Table:
 
 
 def _read_csv(path: Path, delimiter: str) -> pa.Table:
-    convert = pa.csv.ConvertOptions(null_values=_NULL_WORDS, strings_can_be_null=True)
     parse = pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
     # One block as large as the file: types are then inferred from all of it, not from its first lines.
     if path.suffix == ".zip":
@@ -104,10 +141,38 @@ def _read_csv(path: Path, delimiter: str) -> pa.Table:
     else:
         with pa.input_stream(str(path), compression="detect") as stream:
             content = stream.read()
+    if len(content) > _LARGEST_BYTES:
+        raise FileUnreadable(f"{path.name}: it holds more than 2 GiB; split it into several files")
     read = pa.csv.ReadOptions(block_size=max(len(content) + 1, 1024))
-    return pa.csv.read_csv(
-        pa.BufferReader(content), read_options=read, parse_options=parse, convert_options=convert
-    )
+
+    def parsed(types: dict[str, pa.DataType] | None = None) -> pa.Table:
+        convert = pa.csv.ConvertOptions(null_values=_NULL_WORDS, strings_can_be_null=True, column_types=types)
+        return pa.csv.read_csv(
+            pa.BufferReader(content), read_options=read, parse_options=parse, convert_options=convert
+        )
+
+    table = parsed()
+    if _MAYBE_DIGITS_AS_TEXT.search(content):
+        table = _with_digits_as_text(table, parsed)
+    return table
+
+
+def _with_digits_as_text(table: pa.Table, parsed: Callable[[dict[str, pa.DataType]], pa.Table]) -> pa.Table:
+    """The table with codes such as `007` and 20-digit numbers as they are written, not as numbers."""
+    numbers = {
+        field.name: pa.string()
+        for field in table.schema
+        if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
+    }
+    written = parsed(numbers)
+    for place, name in enumerate(table.column_names):
+        # Only where the name is unique: others are refused anyway.
+        if name in numbers and table.column_names.count(name) == 1:
+            texts = written.column(place)
+            pattern = _CODE if pa.types.is_integer(table.schema.field(place).type) else _CODE_OR_LONG
+            if pc.any(pc.match_substring_regex(texts, pattern)).as_py():
+                table = table.set_column(place, name, texts)
+    return table
 
 
 def _only_member(path: Path) -> bytes:
@@ -121,6 +186,8 @@ def _only_member(path: Path) -> bytes:
             return archive.read(members[0])
     except zipfile.BadZipFile as error:
         raise FileUnreadable(f"{path.name}: it is not a zip archive") from error
+    except (RuntimeError, NotImplementedError) as error:
+        raise FileUnreadable(f"{path.name}: it is encrypted or packed in an unknown way") from error
 
 
 def _clickhouse_type(name: str, column: pa.ChunkedArray) -> str:
@@ -129,15 +196,24 @@ def _clickhouse_type(name: str, column: pa.ChunkedArray) -> str:
         base = "DateTime64(3)"
     elif kind.startswith("decimal"):
         base = f"Decimal({column.type.precision}, {column.type.scale})"
-    elif kind.startswith("dictionary"):
+    elif kind.startswith(("dictionary", "time32", "time64")):
         base = "String"
     elif kind.startswith(("struct", "map")):
         return "JSON"
     elif kind in _SIMPLE_TYPES:
         base = _SIMPLE_TYPES[kind]
+    elif kind == "binary":
+        raise FileUnreadable(f"column {name}: its text is not UTF-8; save the file as UTF-8")
     else:
         raise FileUnreadable(f"column {name}: values of type {kind} have no column type; flatten them first")
-    return f"Nullable({base})" if column.null_count else base
+    return f"Nullable({base})" if _misses_values(column) else base
+
+
+def _misses_values(column: pa.ChunkedArray) -> bool:
+    """Whether a row has no value here; NaN is none either, as its message says null."""
+    if column.null_count:
+        return True
+    return pa.types.is_floating(column.type) and bool(pc.any(pc.is_nan(column)).as_py())
 
 
 def rows_of(table: pa.Table) -> list[Struct]:
@@ -180,6 +256,8 @@ def _set_bools(rows: Sequence[Struct], name: str, column: pa.ChunkedArray) -> No
 
 
 def _set_texts(rows: Sequence[Struct], name: str, column: pa.ChunkedArray) -> None:
+    if pa.types.is_timestamp(column.type):
+        column = pc.cast(column, pa.timestamp("ms", column.type.tz), safe=False)  # digits beyond are cut off
     for row, value in zip(rows, column.to_pylist(), strict=True):
         if value is None:
             row.fields[name].null_value = NULL_VALUE

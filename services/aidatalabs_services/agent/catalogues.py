@@ -24,18 +24,17 @@ class Catalogues:
 
     async def of(self, platform: str, platform_uid: str) -> Catalogue:
         """The current catalogue of a platform."""
-        known_version, catalogue = self._kept.get(platform_uid, ("", None))
-        snapshot = await self._data.describe(platform, known_version)
-        if snapshot is None and catalogue is None:
-            # Forgotten while we asked: ask for the whole.
-            snapshot = await self._data.describe(platform, "")
+        data_version, catalogue = self._kept.get(platform_uid, ("", None))
+        snapshot = await self._data.describe(platform, data_version)
         if snapshot is not None:
-            versions = f"{snapshot.schema_version} {snapshot.data_version}"
+            data_version = snapshot.data_version
+            versions = f"{snapshot.schema_version} {data_version}"
             version = hashlib.sha256(versions.encode()).hexdigest()[:16]
             catalogue = Catalogue(tables=snapshot.tables, version=version)
-            self._kept[platform_uid] = (snapshot.data_version, catalogue)
         if catalogue is None:
             raise RuntimeError("the data service sent no schema although none was known")
+        # Put back, not only moved: other platforms may have pushed it out while we asked.
+        self._kept[platform_uid] = (data_version, catalogue)
         self._kept.move_to_end(platform_uid)
         while len(self._kept) > _KEPT_PLATFORMS:
             self._kept.popitem(last=False)

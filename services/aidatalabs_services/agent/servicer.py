@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import NoReturn
+from typing import Any, NoReturn, cast
 
 import grpc
 from google.protobuf import json_format, struct_pb2
@@ -108,7 +108,7 @@ def _answer(answer: Answer) -> pb.QueryResponse:
         proof=_proof(answer.proof),
     )
     if answer.chart is not None:
-        response.chart.update(answer.chart)
+        response.chart.update(cast(dict[str, Any], answer.chart))
     return response
 
 
@@ -118,7 +118,7 @@ def _result(rows: Rows) -> query_pb2.Result:
         result.columns.add(name=name, type=kind)
     for row in rows.rows:
         cells = struct_pb2.ListValue()
-        cells.extend(row)
+        cells.extend(cast(tuple[Any, ...], row))
         result.rows.append(cells)
     return result
 

@@ -6,9 +6,14 @@ aidatalabs ask "flights per month"
 
 from __future__ import annotations
 
+import logging
+
+import structlog
 import typer
+from pydantic import ValidationError
 
 from aidatalabs_services.cli import data_commands, mesh_commands, platform_commands, table_commands
+from aidatalabs_services.cli.failures import fail_with_settings
 
 app = typer.Typer(
     name="aidatalabs",
@@ -25,4 +30,14 @@ app.add_typer(platform_commands.app, name="platforms")
 
 def main() -> None:
     """The entry point of the console script."""
-    app()
+    _keep_logs_off_the_terminal()
+    try:
+        app()
+    except ValidationError as error:
+        fail_with_settings(error)
+
+
+def _keep_logs_off_the_terminal() -> None:
+    """Only a command's own words are printed; parts it shares with the services log to nowhere here."""
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory(), cache_logger_on_first_use=False)
+    logging.getLogger().addHandler(logging.NullHandler())

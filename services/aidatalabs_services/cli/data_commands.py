@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,7 @@ from aidatalabs_client import Client, DataFile, read_file
 from aidatalabs_client.files import column_name
 from aidatalabs_services.cli.connection import ConnectionSettings, connect
 from aidatalabs_services.cli.failures import CommandFailed, run
-from aidatalabs_services.cli.screen import Output, console, print_answer, print_json, print_result
+from aidatalabs_services.cli.screen import Output, as_it_is, console, print_answer, print_json, print_result
 
 Platform = Annotated[str, typer.Option("--platform", help="platforms/{id}; default $AIDATALABS_PLATFORM.")]
 Form = Annotated[Output, typer.Option("--output", help="table or json.")]
@@ -86,7 +87,17 @@ def ingest(
 
     Example: aidatalabs ingest orders.csv --create
     """
-    run(_ingest(file, table or column_name(file.name.split(".")[0]), create, platform_or_default(platform)))
+
+    async def work() -> None:
+        await _ingest(file, table or _table_name(file), create, platform_or_default(platform))
+
+    run(work())
+
+
+def _table_name(file: Path) -> str:
+    """The table's name where none was given; one that starts with `_` is reserved."""
+    name = column_name(file.name.split(".")[0])
+    return f"table{name}" if name.startswith("_") else name
 
 
 async def _ingest(path: Path, table: str, create: bool, platform: str) -> None:
@@ -95,37 +106,59 @@ async def _ingest(path: Path, table: str, create: bool, platform: str) -> None:
         if create:
             columns = [table_pb2.Column(name=name, type=kind) for name, kind in content.columns()]
             await client.create_table(platform, table_pb2.Table(name=table, columns=columns))
-        key = await _content_key(path)
-        accepted, rejected = await send_rows(client, platform, table, content, key)
-    console.print(f"[bold]{accepted:,}[/] rows stored in {table} of {platform}")
-    if rejected:
-        for line in rejected[:_SHOWN_REJECTED]:
-            console.print(f"  {line}".replace("[", "\\["))
-        raise CommandFailed(f"{len(rejected):,} rows were rejected.", "Mend them and ingest them again.")
+        sent = await send_rows(client, platform, table, content, _content_key(path))
+        if sent.repeated_count:
+            await _refuse_rows_of_a_dropped_table(client, platform, table, sent)
+    known = f", {sent.repeated_count:,} had been stored before" if sent.repeated_count else ""
+    stored_count = sent.accepted_count - sent.repeated_count
+    console.print(f"[bold]{stored_count:,}[/] rows stored in {as_it_is(table)} of {platform}{known}")
+    if sent.rejected:
+        for line in sent.rejected[:_SHOWN_REJECTED]:
+            console.print(f"  {as_it_is(line)}")
+        raise CommandFailed(f"{len(sent.rejected):,} rows were rejected.", "Mend them and ingest them again.")
 
 
-async def _content_key(path: Path) -> str:
+async def _refuse_rows_of_a_dropped_table(client: Client, platform: str, table: str, sent: Sent) -> None:
+    """Fails where the service knows these rows from a table that is gone, instead of calling them stored."""
+    row_count = (await client.get_table(platform, table)).row_count
+    if row_count < sent.accepted_count:
+        raise CommandFailed(
+            f"{table} has {row_count:,} rows of the {sent.accepted_count:,} in the file: "
+            "the service remembers this file from a table of this name that was dropped.",
+            "Ingest it into a table of another name, or again a day later.",
+        )
+
+
+def _content_key(path: Path) -> str:
     """A key for this file's content: the same file sent again is recognised batch by batch."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:32]  # noqa: ASYNC240 - one local file, read before
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:32]
 
 
-async def send_rows(
-    client: Client, platform: str, table: str, content: DataFile, key: str
-) -> tuple[int, list[str]]:
-    """Sends all rows with a progress bar; `key` makes each batch's request id.
-
-    Returns the accepted rows and a line for each rejected one.
+@dataclass
+class Sent:
+    """What became of the rows sent: those accepted, among them those that had come before, a line for each
+    rejected one.
     """
-    accepted, rejected, sent = 0, list[str](), 0
+
+    accepted_count: int = 0
+    repeated_count: int = 0
+    rejected: list[str] = field(default_factory=list)
+
+
+async def send_rows(client: Client, platform: str, table: str, content: DataFile, key: str) -> Sent:
+    """Sends all rows with a progress bar where there is a terminal; `key` makes each batch's request id."""
+    sent, first = Sent(), 1
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task(table, total=content.row_count)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(as_it_is(table), total=content.row_count)
         for number, rows in enumerate(content.batches()):
             receipt = await client.ingest_rows(platform, table, rows, request_id=f"{key}-{number}")
-            accepted += receipt.accepted_count
-            rejected += [
-                f"row {sent + row.index + 1}: {row.message} ({row.reason})" for row in receipt.rejected
+            sent.accepted_count += receipt.accepted_count
+            sent.repeated_count += receipt.duplicate_count
+            sent.rejected += [
+                f"row {first + row.index}: {row.message} ({row.reason})" for row in receipt.rejected
             ]
-            sent += len(rows)
+            first += len(rows)
             progress.advance(task, len(rows))
-    return accepted, rejected
+    return sent

@@ -45,10 +45,13 @@ async def _load(client: Client, name: str, stored: int) -> None:
         console.print(f"[dim]{name} is not whole; loading it again[/]")
         await client.drop_table(PLATFORM, name)
     await client.create_table(PLATFORM, described)
-    accepted, rejected = await send_rows(client, PLATFORM, name, content, f"demo-{uuid.uuid4()}")
-    if accepted != content.row_count:
-        first = rejected[0] if rejected else ""
-        raise CommandFailed(f"Only {accepted:,} of {content.row_count:,} rows of {name} were stored. {first}")
+    sent = await send_rows(client, PLATFORM, name, content, f"demo-{uuid.uuid4()}")
+    if sent.accepted_count != content.row_count:
+        first = sent.rejected[0] if sent.rejected else ""
+        told = f"Only {sent.accepted_count:,} of {content.row_count:,} rows of {name} were stored. {first}"
+        raise CommandFailed(told.rstrip())
+    if not console.is_terminal:
+        console.print(f"{name}: {sent.accepted_count:,} rows")
 
 
 def _file(name: str) -> Path:

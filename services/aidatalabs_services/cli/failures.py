@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Coroutine
 from typing import Any, NoReturn, TypeVar
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
+from rich.markup import escape
 
 from aidatalabs_client import ApiError, FileUnreadable
+from aidatalabs_services.identity.errors import IdentityFault
 from aidatalabs_services.mesh.errors import MeshError
 from aidatalabs_services.runtime.errors import ServiceError
+from aidatalabs_services.runtime.migrations import MigrationRefused
 
 _Result = TypeVar("_Result")
 _GENERAL_EXIT = 1
+_USAGE_EXIT = 2
 
 
 class CommandFailed(Exception):
@@ -39,8 +45,20 @@ def run(work: Coroutine[Any, Any, _Result]) -> _Result:
         _fail(error.message, "", error.code.value)
     except (CommandFailed, MeshError) as error:
         _fail(error.message, error.hint, getattr(error, "exit_code", _GENERAL_EXIT))
-    except (FileUnreadable, OSError) as error:
+    except ValidationError as error:
+        fail_with_settings(error)
+    except (FileUnreadable, IdentityFault, MigrationRefused, OSError) as error:
         _fail(str(error), "", _GENERAL_EXIT)
+
+
+def fail_with_settings(error: ValidationError) -> NoReturn:
+    """Ends the program over environment variables that cannot be read; values are not repeated."""
+    lines = [
+        f"  AIDATALABS_{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}"
+        for each in error.errors(include_url=False, include_input=False, include_context=False)
+    ]
+    _tell("The environment has settings that cannot be used.", "\n".join(lines))
+    sys.exit(_USAGE_EXIT)
 
 
 def _fail_with_api_error(error: ApiError) -> NoReturn:
@@ -53,13 +71,12 @@ def _fail_with_api_error(error: ApiError) -> NoReturn:
 
 
 def _fail(message: str, hint: str, exit_code: int) -> NoReturn:
-    console = Console(stderr=True, highlight=False)
-    console.print(f"[bold red]error[/] {_plain(message)}")
-    if hint:
-        console.print(f"[dim]{_plain(hint)}[/]")
+    _tell(message, hint)
     raise typer.Exit(exit_code)
 
 
-def _plain(text: str) -> str:
-    """Text as it is, also where it looks like markup."""
-    return text.replace("[", "\\[")
+def _tell(message: str, hint: str) -> None:
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(f"[bold red]error[/] {escape(message)}")
+    if hint:
+        console.print(f"[dim]{escape(hint)}[/]")

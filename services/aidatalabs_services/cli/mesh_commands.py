@@ -11,8 +11,9 @@ from aidatalabs_services.cli.connection import ConnectionSettings, connect, loca
 from aidatalabs_services.cli.demo import PLATFORM, QUESTION, load_demo
 from aidatalabs_services.cli.durations import seconds_of
 from aidatalabs_services.cli.failures import run
-from aidatalabs_services.cli.screen import console, print_answer, print_table
+from aidatalabs_services.cli.screen import as_it_is, console, print_answer, print_table
 from aidatalabs_services.mesh.control import start_detached, stop_mesh
+from aidatalabs_services.mesh.errors import AlreadyUp
 from aidatalabs_services.mesh.events import EventKind, MeshEvent
 from aidatalabs_services.mesh.home import MeshHome
 from aidatalabs_services.mesh.settings import MeshSettings
@@ -47,7 +48,11 @@ async def _up(no_demo: bool) -> None:
         await _greet(record, no_demo)
         console.print("\n[dim]Ctrl-C stops the mesh.[/]")
 
-    await run_mesh(MeshSettings(), _show, plan=local_plan, on_ready=on_ready)
+    try:
+        await run_mesh(MeshSettings(), _show, plan=local_plan, on_ready=on_ready)
+    except AlreadyUp as found:
+        # What was asked for is so; the one who started it stops it.
+        console.print(f"{as_it_is(found.message)} [dim]{as_it_is(found.hint)}[/]")
 
 
 async def _up_detached(no_demo: bool) -> None:
@@ -73,7 +78,7 @@ def _show(event: MeshEvent) -> None:
     if event.kind in _QUIET:
         return
     mark = "[red]✗[/]" if event.kind is EventKind.PROCESS_FAILED else "[green]✓[/]"
-    console.print(f"{mark} {event.text.replace('[', chr(92) + '[')}")
+    console.print(f"{mark} {as_it_is(event.text)}")
 
 
 def down() -> None:

@@ -10,7 +10,7 @@ from aidatalabs.platform.v1 import platform_pb2, platform_service_pb2
 from aidatalabs_services.cli.connection import connect
 from aidatalabs_services.cli.data_commands import Form, platform_or_default
 from aidatalabs_services.cli.failures import run
-from aidatalabs_services.cli.screen import Output, console, print_json, print_table
+from aidatalabs_services.cli.screen import Output, as_it_is, console, print_json, print_table
 
 app = typer.Typer(help="Platforms: isolated workspaces with data of their own.", no_args_is_help=True)
 
@@ -50,7 +50,8 @@ def get(platform: str, output: Form = Output.TABLE) -> None:
             print_json(found)
             return
         state = platform_pb2.Platform.State.Name(found.state)
-        console.print(f"[bold]{found.name}[/] {found.display_name} · {state} · owner {found.owner}")
+        called = as_it_is(found.display_name)
+        console.print(f"[bold]{found.name}[/] {called} · {state} · owner {found.owner}")
 
     run(work())
 

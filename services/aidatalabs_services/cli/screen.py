@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from enum import StrEnum
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
 from rich.console import Console
+from rich.markup import escape
 from rich.syntax import Syntax
 from rich.table import Table
+from rich.text import Text
 
 from aidatalabs.agent.v1 import agent_service_pb2 as agent_pb
 from aidatalabs.data.v1 import query_pb2
@@ -20,6 +23,12 @@ _BAR_CELLS = 40
 _CHART_ROWS = 31
 
 console = Console(highlight=False)
+if not console.is_terminal:
+    # A file or a program reads this: one line stays one line.
+    console.soft_wrap = True
+
+# Control characters of a value would be commands to the terminal.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class Output(StrEnum):
@@ -40,17 +49,31 @@ def print_json(message: Message) -> None:
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Prints rows under their headings; figures lean right."""
     table = Table(box=None, header_style="bold", pad_edge=False)
+    width = None if console.is_terminal else 10_000
     for number, heading in enumerate(headings):
         figures = bool(rows) and all(_is_figure(row[number]) for row in rows)
-        table.add_column(heading, justify="right" if figures else "left", overflow="fold")
+        table.add_column(Text(shown(heading)), justify="right" if figures else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(cell.replace("[", "\\[") for cell in row))
-    console.print(table)
+        table.add_row(*(Text(shown(cell)) for cell in row))
+    console.print(table, width=width)
 
 
 def print_sql(sql: str) -> None:
     """Prints SQL in colour where the terminal has any."""
-    console.print(Syntax(sql, "sql", background_color="default", word_wrap=True))
+    if console.is_terminal:
+        console.print(Syntax(sql, "sql", background_color="default", word_wrap=True))
+    else:
+        console.print(sql, markup=False)
+
+
+def shown(text: str) -> str:
+    """Text from outside as it may be printed: control characters become their names, `\\x1b`."""
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+def as_it_is(text: str) -> str:
+    """Text from outside for a line with markup: nothing in it is markup or a command to the terminal."""
+    return escape(shown(text))
 
 
 def print_result(result: query_pb2.Result, shown_rows: int = SHOWN_ROWS) -> None:
@@ -66,11 +89,12 @@ def print_result(result: query_pb2.Result, shown_rows: int = SHOWN_ROWS) -> None
 def print_answer(answer: agent_pb.QueryResponse) -> None:
     """Prints the sentence, the SQL, the rows, a small chart and what was read; or the question back."""
     if answer.HasField("clarification"):
-        console.print(f"[bold]{answer.clarification.question}[/]")
+        console.print(f"[bold]{as_it_is(answer.clarification.question)}[/]")
         for choice in answer.clarification.choices:
-            console.print(f"  [cyan]•[/] {choice.label}\n    [dim]ask:[/] {choice.question}")
+            console.print(f"  [cyan]•[/] {as_it_is(choice.label)}")
+            console.print(f"    [dim]ask:[/] {as_it_is(choice.question)}")
         return
-    console.print(f"[bold]{answer.answer.replace('[', chr(92) + '[')}[/]\n")
+    console.print(f"[bold]{as_it_is(answer.answer)}[/]\n")
     print_sql(answer.sql)
     console.print()
     print_result(answer.result)
@@ -98,7 +122,7 @@ def _print_chart(answer: agent_pb.QueryResponse) -> None:
     console.print()
     for label, value in zip(labels, values, strict=True):
         bar = "█" * max(1, round(abs(value) / largest * _BAR_CELLS)) if value else ""
-        console.print(f"{label[:width]:>{width}} [blue]{bar}[/] {value:,.10g}", markup=True)
+        console.print(f"{as_it_is(f'{shown(label)[:width]:>{width}}')} [blue]{bar}[/] {value:,.10g}")
 
 
 def _is_number_column(rows: Sequence[object], number: int) -> bool:

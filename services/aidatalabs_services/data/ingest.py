@@ -114,6 +114,11 @@ class Intake:
         await self._sink.close()
         await self._journal.close()
 
+    @property
+    def waiting_groups(self) -> int:
+        """Journalled groups that the engine has not confirmed."""
+        return self._sink.waiting_groups
+
     async def claim(self, key: Key, digest: bytes) -> Taken | Claim | None:
         """The call taken before under this key, a claim that makes this one the first, None without an id."""
         return await self._index.claim(key, digest, time.time()) if key[1] else None
@@ -239,6 +244,12 @@ class Ingestor:
         self._executor.shutdown(wait=False)
         if self._lock is not None:
             self._lock.release()
+
+    def waiting_groups(self, uid: str) -> int:
+        """Journalled groups of a platform that its engine has not confirmed."""
+        opening = self._intakes.get(uid)
+        opened = opening is not None and opening.done() and opening.exception() is None
+        return opening.result().waiting_groups if opening is not None and opened else 0
 
     async def ingest(
         self, uid: str, platform: str, table: str, request_id: str, batch: EventBatch | RowBatch

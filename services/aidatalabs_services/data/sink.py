@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import itertools
 import logging
 import random
 from collections import deque
@@ -103,23 +104,26 @@ class Sink:
     async def _insert_until_known(self, group: PendingGroup, index: int, payload: bytes) -> bool:
         """True when the block is in the table, False when it never can be."""
         pause = _FIRST_PAUSE_SECONDS
-        while True:
+        for tries in itertools.count(1):
             try:
                 return await self._insert(group, index, payload)
             except asyncio.CancelledError:
                 raise
             except (ServiceError, TimeoutError) as error:
-                _LOG.warning(
-                    "table %s: insert not confirmed (%s), will repeat",
-                    group.record.table,
-                    type(error).__name__,
-                )
+                if tries & (tries - 1) == 0:  # 1, 2, 4, 8, …: an engine that is down long fills no log
+                    _LOG.warning(
+                        "table %s: insert not confirmed (%s) after %d tries, will repeat",
+                        group.record.table,
+                        type(error).__name__,
+                        tries,
+                    )
             except Exception:  # noqa: BLE001 - acknowledged rows are never given up
                 _LOG.exception(
                     "table %s: insert failed in an unforeseen way, will repeat", group.record.table
                 )
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - only spreads the tries
             pause = min(pause * 2, self._limits.pause_seconds)
+        raise AssertionError("the count has no end")
 
     async def _insert(self, group: PendingGroup, index: int, payload: bytes) -> bool:
         record = group.record

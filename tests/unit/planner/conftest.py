@@ -1,4 +1,4 @@
-"""One engine session for the planner's tests, with every invented database loaded once."""
+"""One engine for the planner's tests, with every invented database loaded once."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ class Asker:
         return self.database.specs[table].records()
 
 
-@pytest.fixture(scope="session")
+# A process holds one engine at a time: other packages of tests open theirs after this one is closed.
+@pytest.fixture(scope="package")
 def asker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Asker]]:
     path: Path = tmp_path_factory.mktemp("planner")
     opened: Any = chdb_session.Session

@@ -1,0 +1,99 @@
+"""Runs the benchmarks one after another, prints a table and writes `benchmarks/results.json`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import ask_latency, calls_per_second, engine_overhead, ingest_rows
+from benchmarks.machine import machine
+from benchmarks.mesh_fixture import running_mesh
+from benchmarks.results import Row
+
+RESULTS = Path(__file__).with_name("results.json")
+BENCHMARKS = ("engine_overhead", "ask_latency", "calls_per_second", "ingest_rows")
+"""Every benchmark in its order; all but the first share one mesh."""
+
+_console = Console(width=None if sys.stdout.isatty() else 160)
+
+
+def main() -> None:
+    """Runs what the command line names. Exits with a traceback, and no results, when anything failed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", choices=BENCHMARKS, help="run this one alone")
+    parser.add_argument("--rows", type=_row_count, default=ingest_rows.DEFAULT_ROWS, help="rows to ingest")
+    arguments = parser.parse_args()
+    names = (arguments.only,) if arguments.only else BENCHMARKS
+    rows: list[Row] = []
+    if "engine_overhead" in names:
+        rows += _timed("engine_overhead", time.monotonic(), engine_overhead.run())
+    if in_mesh := [name for name in names if name != "engine_overhead"]:
+        rows += asyncio.run(_in_mesh(in_mesh, arguments.rows))
+    about = machine()
+    RESULTS.write_text(json.dumps([found | {"machine": about} for found in rows], indent=1) + "\n")
+    _print(rows, about)
+
+
+async def _in_mesh(names: list[str], row_count: int) -> list[Row]:
+    task = asyncio.current_task()
+    assert task is not None
+    # Ended from outside, the mesh is stopped as well.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    rows: list[Row] = []
+    begun = time.monotonic()
+    async with running_mesh() as mesh:
+        _timed("mesh and demo data", begun, rows)
+        for name in names:
+            begun = time.monotonic()
+            if name == "ask_latency":
+                found = await ask_latency.run(mesh)
+            elif name == "calls_per_second":
+                found = await calls_per_second.run(mesh)
+            else:
+                found = await ingest_rows.run(mesh, row_count)
+            rows += _timed(name, begun, found)
+    return rows
+
+
+def _timed(name: str, begun: float, rows: list[Row]) -> list[Row]:
+    _console.print(f"[dim]{name}: {time.monotonic() - begun:.0f} s[/]")
+    return rows
+
+
+def _row_count(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 336_776:
+        raise argparse.ArgumentTypeError("1 to 336776, the rows of the flights table")
+    return number
+
+
+def _print(rows: list[Row], about: dict[str, object]) -> None:
+    table = Table(title=f"{about['cpu']}, {about['cores']} cores, {about['memory_gib']} GiB")
+    for heading in ("benchmark", "value", "unit", "peer", "peer's value", "ratio", "goal"):
+        table.add_column(
+            heading, justify="right" if heading in ("value", "peer's value", "ratio") else "left"
+        )
+    for found in rows:
+        table.add_row(
+            *(_text(found[key]) for key in ("name", "value", "unit", "peer", "peer_value", "ratio", "goal"))
+        )
+    _console.print(table)
+    _console.print(f"[dim]written to {RESULTS}[/]")
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:,}" if isinstance(value, (int, float)) else str(value)
+
+
+if __name__ == "__main__":
+    main()
