@@ -22,6 +22,9 @@ RESULTS = Path(__file__).with_name("results.json")
 BENCHMARKS = ("engine_overhead", "ask_latency", "calls_per_second", "ingest_rows")
 """Every benchmark in its order; all but the first share one mesh."""
 
+_COLUMNS = ("name", "value", "unit", "peer", "peer_value", "ratio", "goal")
+_NUMBERS = ("value", "peer_value", "ratio")
+
 _console = Console(width=None if sys.stdout.isatty() else 160)
 
 
@@ -77,14 +80,10 @@ def _row_count(text: str) -> int:
 
 def _print(rows: list[Row], about: dict[str, object]) -> None:
     table = Table(title=f"{about['cpu']}, {about['cores']} cores, {about['memory_gib']} GiB")
-    for heading in ("benchmark", "value", "unit", "peer", "peer's value", "ratio", "goal"):
-        table.add_column(
-            heading, justify="right" if heading in ("value", "peer's value", "ratio") else "left"
-        )
+    for key in _COLUMNS:
+        table.add_column(key.replace("_", " "), justify="right" if key in _NUMBERS else "left")
     for found in rows:
-        table.add_row(
-            *(_text(found[key]) for key in ("name", "value", "unit", "peer", "peer_value", "ratio", "goal"))
-        )
+        table.add_row(*(_text(found[key]) for key in _COLUMNS))
     _console.print(table)
     _console.print(f"[dim]written to {RESULTS}[/]")
 

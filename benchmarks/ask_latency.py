@@ -1,8 +1,8 @@
 """Ask-to-answer time over REST through the edge, beside the same SQL in the engine alone.
 
-One caller. Each turn asks a question, sends the SQL of its answer to the product's Query over REST, and runs the
-same SQL in the engine over HTTP: the first ratio says what the whole product adds, the second what is left
-of that without the agent.
+One caller. Each turn asks a question, sends the SQL of its answer to the product's Query over REST, and runs
+the same SQL in the engine over HTTP: the first ratio says what the whole product adds, the second what is
+left of that without the agent.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ QUESTIONS = (
     "how many flights were there to LAX in July?",
     "average arrival delay of United Airlines flights in December",
 )
-_TURNS = 20
-_WARM_UP = 2
+_TURNS = 10
+_WARM_UP = 1
 _ENGINE = "the same SQL, engine over HTTP"
 
 

@@ -21,7 +21,7 @@ class _SameAnswer(grpc.GenericRpcHandler):
         async def behaviour(_request: bytes, _context: grpc.aio.ServicerContext[Any, Any]) -> bytes:
             return answer
 
-        self._handler = grpc.unary_unary_rpc_method_handler(behaviour)
+        self._handler: grpc.RpcMethodHandler[Any, Any] = grpc.unary_unary_rpc_method_handler(behaviour)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
         """The handler, whatever the method."""

@@ -1,7 +1,7 @@
 """A process of callers: it repeats one prepared call for a fixed time and prints what it counted.
 
-It reads a `Job` as JSON from stdin and writes a `Count` as JSON to stdout. Messages are prepared before, never
-parsed after; a caller waits for its answer before it calls again.
+Each line of its stdin is a `Job` as JSON, each line of its stdout a `Count`. Messages are prepared before and
+never parsed after; a caller waits for its answer before it calls again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import grpc
 
 _MOST_CHANNELS = 4
 _TIMEOUT_SECONDS = 10.0
-_WARM_UP_SECONDS = 0.5
+_WARM_UP_SECONDS = 0.3
 _OPTIONS = (
     # A connection for each channel, so that the edge may use all its threads.
     ("grpc.use_local_subchannel_pool", 1),
@@ -45,7 +45,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Count:
-    """What happened: calls answered, calls failed, the seconds they took and processor seconds of the callers."""
+    """What happened: calls answered and failed, the seconds they took, the callers' processor seconds."""
 
     calls: int
     errors: int
@@ -113,7 +113,8 @@ async def _calls(job: Job) -> AsyncIterator[list[Call]]:
 
 
 def _grpc_call(job: Job, channel: grpc.aio.Channel) -> Call:
-    method = channel.unary_unary(job.method)  # bytes in, bytes out
+    # bytes in, bytes out
+    method: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(job.method)
     body, metadata = bytes.fromhex(job.body), tuple(job.headers.items())
 
     async def call() -> None:
@@ -132,30 +133,51 @@ def _http_call(job: Job, session: aiohttp.ClientSession) -> Call:
     return call
 
 
-async def count_calls(job: Job) -> Count:
-    """Performs a job in a process of its own. Raises RuntimeError when a call failed."""
+class Callers:
+    """The process of callers, for many jobs one after another; use `running_callers`."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def count(self, job: Job) -> Count:
+        """Performs a job. Raises RuntimeError when a call failed."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(asdict(job)).encode() + b"\n")
+        await self._process.stdin.drain()
+        answer = await self._process.stdout.readline()
+        if not answer:
+            raise RuntimeError("the process of callers ended")
+        count = Count(**json.loads(answer))
+        if count.errors or not count.calls:
+            calls = count.calls + count.errors
+            raise RuntimeError(f"{count.errors} of {calls} calls failed: {count.first_error}")
+        return count
+
+
+@contextlib.asynccontextmanager
+async def running_callers() -> AsyncIterator[Callers]:
+    """Starts the process, and ends it with the block."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        "-m",
-        "benchmarks.callers",
+        *("-m", "benchmarks.callers"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
+        limit=1024 * 1024,
     )
     try:
-        answer, _ = await process.communicate(json.dumps(asdict(job)).encode())
+        yield Callers(process)
     finally:
         if process.returncode is None:
             process.kill()
-            await process.wait()
-    if process.returncode:
-        raise RuntimeError(f"the callers of {job.target} ended with {process.returncode}")
-    count = Count(**json.loads(answer))
-    if count.errors or not count.calls:
-        raise RuntimeError(
-            f"{count.errors} of {count.calls + count.errors} calls failed: {count.first_error}"
-        )
-    return count
+        await process.wait()
+
+
+def main() -> None:
+    """Performs the jobs that arrive, line by line, until stdin closes."""
+    for line in sys.stdin:
+        print(json.dumps(asdict(asyncio.run(perform(Job(**json.loads(line)))))), flush=True)
 
 
 if __name__ == "__main__":
-    print(json.dumps(asdict(asyncio.run(perform(Job(**json.load(sys.stdin)))))))
+    main()

@@ -14,13 +14,13 @@ from aidatalabs.data.v1 import data_service_pb2 as data_pb
 from aidatalabs.platform.v1 import platform_service_pb2 as platform_pb
 from aidatalabs_services.cli.demo import PLATFORM
 from benchmarks.bare_server import running_bare_server
-from benchmarks.callers import Count, Job, count_calls
+from benchmarks.callers import Callers, Count, Job, running_callers
 from benchmarks.mesh_fixture import Mesh
 from benchmarks.results import Row, row
 
 CALLERS = (1, 32)
 _ROUNDS = 2
-_SECONDS = 2.0
+_SECONDS = 1.5
 _GET_PLATFORM = "/aidatalabs.platform.v1.PlatformService/GetPlatform"
 _QUERY = "/aidatalabs.data.v1.DataService/Query"
 _SQL = "SELECT name FROM airlines WHERE carrier = 'UA'"
@@ -35,13 +35,13 @@ async def run(mesh: Mesh) -> list[Row]:
     bare = f"unix:{Path(mesh.record.socket_folder) / 'bare.sock'}"
     answer = await mesh.client.get_platform(PLATFORM)
     rows: list[Row] = []
-    async with running_bare_server(bare, answer.SerializeToString()):
+    async with running_bare_server(bare, answer.SerializeToString()), running_callers() as process:
         for method, jobs in (
             ("GetPlatform", _get_platform_jobs(mesh, bare)),
             ("Query", _query_jobs(mesh)),
         ):
             for callers in CALLERS:
-                rows += await _measure(method, jobs, callers)
+                rows += await _measure(process, method, jobs, callers)
     return rows
 
 
@@ -70,12 +70,12 @@ def _query_jobs(mesh: Mesh) -> dict[str, Job]:
     }
 
 
-async def _measure(method: str, jobs: dict[str, Job], callers: int) -> list[Row]:
+async def _measure(process: Callers, method: str, jobs: dict[str, Job], callers: int) -> list[Row]:
     """Every way in turns; a way's figure is that of all its rounds together."""
     counts: dict[str, list[Count]] = {way: [] for way in jobs}
     for _ in range(_ROUNDS):
         for way, job in jobs.items():
-            counts[way].append(await count_calls(replace(job, callers=callers, seconds=_SECONDS)))
+            counts[way].append(await process.count(replace(job, callers=callers, seconds=_SECONDS)))
     rates = {way: _rate(found) for way, found in counts.items()}
     floor, direct, *_ = rates
     rows = []

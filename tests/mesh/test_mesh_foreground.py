@@ -96,10 +96,15 @@ async def test_a_process_that_ignores_sigterm_is_killed_in_time(make_settings: M
 
 async def test_a_process_that_never_serves_fails_the_start(make_settings: MakeSettings) -> None:
     settings = make_settings(mesh_start_timeout_seconds=1.0)
+    before = _children()  # other tests of this run may have processes of theirs
     with pytest.raises(StartFailed, match="first did not start: it was not ready within 1 s"):
         await run_mesh(settings, lambda event: None, plan=standins(first="mute"))
-    mine = [entry for entry in process_table().values() if entry.parent_pid == os.getpid() and not entry.dead]
-    assert mine == []
+    assert _children() == before
+
+
+def _children() -> set[int]:
+    table = process_table()
+    return {pid for pid, entry in table.items() if entry.parent_pid == os.getpid() and not entry.dead}
 
 
 async def test_a_signal_stops_the_mesh_and_a_home_has_one_mesh(make_settings: MakeSettings) -> None:

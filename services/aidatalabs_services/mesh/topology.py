@@ -127,6 +127,7 @@ def _edge(settings: MeshSettings, home: MeshHome, sockets: Path) -> ProcessSpec:
             "--disable-hot-restart",
             *("--concurrency", "2"),
             *("--log-level", "warning"),
+            *("--file-flush-interval-msec", "1000"),
         ),
         env=dict,
         ready=lambda: edge_ready(f"http://{HOST}:{settings.port}", admin),

@@ -1,0 +1,3 @@
+"""The agent service over real gRPC."""
+
+from __future__ import annotations

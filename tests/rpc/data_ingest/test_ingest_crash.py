@@ -1,0 +1,105 @@
+"""Killed with SIGKILL at random moments, again and again: nothing acknowledged is lost, nothing is there twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import IO
+
+import psutil
+import pytest
+
+from tests.rpc.data_ingest.crash_worker import user_ids
+
+WORKER = Path(__file__).with_name("crash_worker.py")
+ROUNDS = 7
+# What ran when it was killed must have got this far at least once, or the test proves nothing.
+LEAST_ACKNOWLEDGED = 200
+
+
+def start(directory: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Starts the worker; its log goes into the directory."""
+    log: IO[str] = (directory / "worker.log").open("a")
+    with log:
+        return subprocess.Popen(
+            [sys.executable, str(WORKER), str(directory), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+        )
+
+
+def killed_after(directory: Path, number: int, seconds: float, *, engine_too: bool) -> list[list[str]]:
+    """One round: the lines of a worker that was killed this long after its first acknowledgement."""
+    worker = start(directory, "run", str(number))
+    assert worker.stdout is not None
+    lines: list[str] = []
+    end = float("inf")
+    for line in worker.stdout:
+        lines.append(line)
+        if line.startswith("acked") and end == float("inf"):
+            end = time.monotonic() + seconds
+        if time.monotonic() >= end:
+            break
+    family = psutil.Process(worker.pid).children(recursive=True) if engine_too else []
+    worker.send_signal(signal.SIGKILL)
+    for child in family:
+        child.kill()
+    lines += worker.stdout.readlines()
+    worker.wait(10)
+    worker.stdout.close()
+    return [line.split() for line in lines if line.endswith("\n")]
+
+
+@pytest.mark.timeout(300)
+def test_kills_lose_nothing_acknowledged_and_double_nothing(tmp_path: Path) -> None:
+    seed = random.randrange(10**6)
+    chance = random.Random(seed)
+    begun: set[tuple[int, int]] = set()
+    acknowledged: set[tuple[int, int]] = set()
+    for number in range(ROUNDS):
+        lines = killed_after(tmp_path, number, chance.uniform(0.0, 1.5), engine_too=number % 2 == 0)
+        begun |= {(int(round_), int(call)) for word, round_, call in lines if word == "calling"}
+        acknowledged |= {(int(round_), int(call)) for word, round_, call in lines if word == "acked"}
+    print("FIG", len(begun), len(acknowledged), seed)
+    assert len(acknowledged) >= LEAST_ACKNOWLEDGED
+
+    begun_at = time.monotonic()
+    # First without repeating anything: the acknowledged calls alone must all be there, each once.
+    seen = checked(tmp_path, [])
+    rows = dict(seen["rows"])
+    lost = [call for call in acknowledged if any(user not in rows for user in user_ids(*call))]
+    assert (lost, doubled(rows)) == ([], []), f"seed {seed}"
+    print("FIG", seen["pending_at_start"], sum(rows.values()), time.monotonic()-begun_at)
+    assert seen["hourly"] == sum(rows.values()), f"seed {seed}"
+
+    # Then every call that was begun is sent again, as a client would: exactly once each, whatever became of it.
+    again = checked(tmp_path, sorted(begun))
+    rows = dict(again["rows"])
+    assert doubled(rows) == [], f"seed {seed}"
+    assert set(rows) == {user for call in begun for user in user_ids(*call)}, f"seed {seed}"
+    assert again["repeated"] >= len(acknowledged)
+    assert again["stored"] == len(begun)
+    assert again["hourly"] == sum(rows.values()), f"seed {seed}"
+
+
+def checked(directory: Path, begun: list[tuple[int, int]]) -> dict[str, list[list[int]]]:
+    """What is in the tables after the journal is drained and the calls `begun` were sent again."""
+    worker = start(directory, "check")
+    answer, _ = worker.communicate(json.dumps(begun), timeout=120)
+    assert worker.returncode == 0, (directory / "worker.log").read_text()[-2000:]
+    found: dict[str, list[list[int]]] = json.loads(answer)
+    return found
+
+
+def doubled(rows: dict[int, int]) -> list[int]:
+    """Events that are there more than once."""
+    return [user for user, count in rows.items() if count != 1]
