@@ -1,4 +1,4 @@
-"""What a call may raise: one class that carries everything the service said."""
+"""What the client may raise: one class that carries everything a service said, one for files."""
 
 from __future__ import annotations
 
@@ -61,3 +61,7 @@ class ApiError(Exception):
                 self.violations = [(one.field, one.description) for one in request.field_violations]
             elif detail.Unpack(retry):
                 self.retry_after_seconds = retry.retry_delay.ToTimedelta().total_seconds()
+
+
+class FileUnreadable(Exception):
+    """A file is not what its ending says, or holds a type that no table column can; the text says where."""

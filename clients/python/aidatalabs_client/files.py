@@ -17,6 +17,8 @@ import pyarrow.json
 import pyarrow.parquet
 from google.protobuf.struct_pb2 import NULL_VALUE, Struct, Value
 
+from aidatalabs_client.errors import FileUnreadable
+
 # What people write for "no value"; an empty field is one too.
 _NULL_WORDS = ["", "NA", "N/A", "NULL", "null", "NaN", "nan", "None"]
 _EXACT_INTEGER = 2**53
@@ -45,10 +47,6 @@ _SIMPLE_TYPES = {
     "date32[day]": "Date32",
     "date64[ms]": "Date32",
 }
-
-
-class FileUnreadable(Exception):
-    """A file is not what its ending says, or holds a type that no table column can; the text says where."""
 
 
 @dataclass(frozen=True)

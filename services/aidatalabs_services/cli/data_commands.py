@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from aidatalabs.data.v1 import table_pb2
-from aidatalabs_client import Client, DataFile, read_file
-from aidatalabs_client.files import column_name
+from aidatalabs_client import Client
 from aidatalabs_services.cli.connection import ConnectionSettings, connect
 from aidatalabs_services.cli.failures import CommandFailed, run
 from aidatalabs_services.cli.screen import Output, as_it_is, console, print_answer, print_json, print_result
+
+if TYPE_CHECKING:
+    from aidatalabs_client import DataFile
 
 Platform = Annotated[str, typer.Option("--platform", help="platforms/{id}; default $AIDATALABS_PLATFORM.")]
 Form = Annotated[Output, typer.Option("--output", help="table or json.")]
@@ -96,11 +98,15 @@ def ingest(
 
 def _table_name(file: Path) -> str:
     """The table's name where none was given; one that starts with `_` is reserved."""
+    from aidatalabs_client.files import column_name  # slow to import, see the client
+
     name = column_name(file.name.split(".")[0])
     return f"table{name}" if name.startswith("_") else name
 
 
 async def _ingest(path: Path, table: str, create: bool, platform: str) -> None:
+    from aidatalabs_client import read_file
+
     content = read_file(path)
     async with await connect() as client:
         if create:

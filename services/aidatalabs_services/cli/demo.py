@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aidatalabs.common.v1.access_service_pb2 import ROLE_VIEWER
 from aidatalabs.platform.v1.platform_pb2 import Member
-from aidatalabs_client import ApiError, Client, read_file
+from aidatalabs_client import ApiError, Client
 from aidatalabs_services.cli.data_commands import send_rows
 from aidatalabs_services.cli.demo_tables import FILES, TABLES
 from aidatalabs_services.cli.failures import CommandFailed
@@ -40,6 +40,8 @@ async def _load(client: Client, name: str, stored: int) -> None:
     described = TABLES[name]
     if stored == _ROW_COUNTS[name]:
         return
+    from aidatalabs_client import read_file  # slow to import, and seldom needed
+
     content = read_file(_file(name))
     if stored > 0:
         console.print(f"[dim]{name} is not whole; loading it again[/]")

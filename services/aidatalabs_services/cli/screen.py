@@ -43,7 +43,16 @@ def print_json(message: Message) -> None:
     fields = json_format.MessageToDict(
         message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
-    console.print_json(json.dumps(fields, ensure_ascii=False))
+    console.print_json(json.dumps(_as_rest_writes(fields), ensure_ascii=False))
+
+
+def _as_rest_writes(value: object) -> object:
+    """The same with whole numbers written without a fraction."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {name: _as_rest_writes(item) for name, item in value.items()}
+    return [_as_rest_writes(item) for item in value] if isinstance(value, list) else value
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -1,4 +1,4 @@
-"""Killed with SIGKILL at random moments, again and again: nothing acknowledged is lost, nothing is there twice."""
+"""Killed with SIGKILL at random moments: nothing acknowledged is lost, nothing is there twice."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import psutil
 import pytest
@@ -69,19 +69,16 @@ def test_kills_lose_nothing_acknowledged_and_double_nothing(tmp_path: Path) -> N
         lines = killed_after(tmp_path, number, chance.uniform(0.0, 1.5), engine_too=number % 2 == 0)
         begun |= {(int(round_), int(call)) for word, round_, call in lines if word == "calling"}
         acknowledged |= {(int(round_), int(call)) for word, round_, call in lines if word == "acked"}
-    print("FIG", len(begun), len(acknowledged), seed)
     assert len(acknowledged) >= LEAST_ACKNOWLEDGED
 
-    begun_at = time.monotonic()
     # First without repeating anything: the acknowledged calls alone must all be there, each once.
     seen = checked(tmp_path, [])
-    rows = dict(seen["rows"])
+    rows: dict[int, int] = dict(seen["rows"])
     lost = [call for call in acknowledged if any(user not in rows for user in user_ids(*call))]
     assert (lost, doubled(rows)) == ([], []), f"seed {seed}"
-    print("FIG", seen["pending_at_start"], sum(rows.values()), time.monotonic()-begun_at)
     assert seen["hourly"] == sum(rows.values()), f"seed {seed}"
 
-    # Then every call that was begun is sent again, as a client would: exactly once each, whatever became of it.
+    # Then every call that was begun is sent again, as a client would: all are there, each once.
     again = checked(tmp_path, sorted(begun))
     rows = dict(again["rows"])
     assert doubled(rows) == [], f"seed {seed}"
@@ -91,12 +88,12 @@ def test_kills_lose_nothing_acknowledged_and_double_nothing(tmp_path: Path) -> N
     assert again["hourly"] == sum(rows.values()), f"seed {seed}"
 
 
-def checked(directory: Path, begun: list[tuple[int, int]]) -> dict[str, list[list[int]]]:
+def checked(directory: Path, begun: list[tuple[int, int]]) -> dict[str, Any]:
     """What is in the tables after the journal is drained and the calls `begun` were sent again."""
     worker = start(directory, "check")
     answer, _ = worker.communicate(json.dumps(begun), timeout=120)
     assert worker.returncode == 0, (directory / "worker.log").read_text()[-2000:]
-    found: dict[str, list[list[int]]] = json.loads(answer)
+    found: dict[str, Any] = json.loads(answer)
     return found
 
 

@@ -8,6 +8,7 @@ from .columntypes import column_type
 from .draft import Aggregate, Condition, Group, Ref, Unread
 from .lexicon import ADJECTIVES
 from .linking import Candidate, Item
+from .moments import UNITS
 
 if TYPE_CHECKING:
     from .reading_conditions import ReadingConditions
@@ -34,7 +35,7 @@ def _take_unit(reader: ReadingConditions) -> str:
     if following is not None and following.kind in ("unitword", "measured"):
         reader.at += 1
         return following.payload
-    if following is not None and following.kind == "unit" and following.payload in ("hour", "day", "year"):
+    if following is not None and following.kind == "unit" and following.payload in UNITS:
         reader.at += 1
         return following.payload + "s"
     return ""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .columntypes import column_type
 from .draft import Ambiguous, Choice, Condition, Ref, Unread
+from .flags import flag_values
 from .lexicon import CURRENCIES
 from .linking import Candidate
 from .measures import measures_for_adjective
@@ -49,6 +50,9 @@ class ConditionBinder:
         if condition.numeric and not kind.numeric:
             raise Unread(condition.item, f"compares {column.name}, which holds no numbers")
         source = composer.binder.source(ref)
+        if operator in ("is_true", "is_false") and kind.kind == "text":
+            values = flag_values(column, operator == "is_true")
+            return Filter(source, "eq" if len(values) == 1 else "in", values)
         return Filter(source, operator, condition.values, condition.numeric)
 
     def _found(self, condition: Condition) -> tuple[Ref, str]:

@@ -51,7 +51,8 @@ _HARD_COST = 0.06
 class Candidate:
     """One meaning of a span: a table, a column, or a value of a column; lower cost is better.
 
-    `values` holds one stored value, or several when only some of their words were said (`partial`).
+    `values` holds one stored value, or several when only some of their words were said (`partial`);
+    `sure` says that these words can stand for nothing else.
     """
 
     kind: str
@@ -60,6 +61,7 @@ class Candidate:
     values: tuple[str, ...] = ()
     cost: float = 0.0
     partial: bool = False
+    sure: bool = True
 
 
 @dataclass(frozen=True)
@@ -227,7 +229,8 @@ class Linker:
         if any(not self._telling(token) for token in (span[0], span[-1])):
             return []
         found = _by_column(self._index.partial_values(spoken), 0.3)
-        return [c if len(c.values) == 1 else replace(c, cost=0.45) for c in found]
+        sure = len(found) == 1 and len(found[0].values) == 1 and _names_it(spoken, span, found[0].values[0])
+        return [replace(c, cost=0.3 if len(c.values) == 1 else 0.45, sure=sure) for c in found]
 
     def _telling(self, token: Token) -> bool:
         """Words that may stand for a longer value: no closed-class word, four letters or capitals."""
@@ -279,6 +282,15 @@ class Linker:
         if any(char.isdigit() for char in token.raw):
             return "literal", ""
         return "unknown", ""
+
+
+def _names_it(spoken: list[str], span: Sequence[Token], value: str) -> bool:
+    """True for several words in a row, or one quoted or capitalised word that the value begins with."""
+    if len(spoken) > 1:
+        return True
+    token = span[0]
+    capital = token.raw[0].isupper() and token.start > 0
+    return (token.kind == "quoted" or capital) and value_words(value)[0] == spoken[0]
 
 
 def _participle(word: str) -> bool:

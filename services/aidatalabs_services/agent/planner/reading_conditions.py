@@ -11,6 +11,9 @@ from .linking import Candidate, Item
 from .reading_state import ReadingState
 
 
+_MOST_VALUES_ASKED = 4
+
+
 class ReadingConditions(ReadingState):
     """Handlers of everything that narrows rows down."""
 
@@ -68,7 +71,7 @@ class ReadingConditions(ReadingState):
             values.extend(self.chosen[self.at].values)
             self.at += 1
             joined = True
-        if ref.candidate.partial and len(ref.candidate.values) > 1:
+        if ref.candidate.partial and (len(ref.candidate.values) > 1 or not ref.candidate.sure):
             raise self._which_value(ref)
         several = joined and len(set(values)) > 1
         operator = ("not_in" if several else "ne") if self.negated else ("in" if several else "eq")
@@ -88,8 +91,13 @@ class ReadingConditions(ReadingState):
     def _which_value(ref: Ref) -> Ambiguous:
         """Some words of several stored values: offer the values, or all of them together where they are
         few."""
-        item, values = ref.item, ref.candidate.values
-        choices = [Choice(value, f'"{value}"', item.start, item.end) for value in values[:12]]
+        item, values, column = ref.item, ref.candidate.values, ref.candidate.column
+        if len(values) > _MOST_VALUES_ASKED:
+            raise Unread(item, f"is a part of {len(values)} values of {column}: write one of them in full")
+        named = f"`{ref.candidate.table}.{column}` " if len(values) == 1 else ""
+        choices = [Choice(value, f'{named}"{value}"', item.start, item.end) for value in values]
+        if len(values) == 1:
+            return Ambiguous(f"'{item.text}' is only a part of {column} '{values[0]}'. Is that meant?", choices)
         return Ambiguous(f"'{item.text}' fits several values of {ref.candidate.column}. Which one?", choices)
 
     def _next_value(self, ref: Ref) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from .catalogue import Column, Table
 from .columntypes import column_type
+from .flags import is_text_flag
 from .lexicon import ADDITIVE_WORDS, UNIT_WORDS
 from .names import word_cost
 from .words import lemma, split_name
@@ -39,6 +40,31 @@ _NOT_MEASURED = frozenset(
         "weekday",
         "quarter",
         "version",
+    )
+)
+_SPANS = frozenset(("days", "weeks", "months", "quarters", "years", "hours"))
+_LASTING = frozenset(
+    (
+        "wait",
+        "waiting",
+        "run",
+        "response",
+        "travel",
+        "review",
+        "processing",
+        "process",
+        "lead",
+        "load",
+        "cook",
+        "prep",
+        "elapsed",
+        "cycle",
+        "idle",
+        "handling",
+        "queue",
+        "total",
+        "air",
+        "spent",
     )
 )
 _POSITIONS = frozenset(("lat", "lon", "lng", "latitude", "longitude", "tz"))
@@ -141,9 +167,17 @@ def unit_of(column: Column) -> str:
         if word in UNIT_WORDS:
             return UNIT_WORDS[word]
     parts = split_name(column.name)
+    if spans(column):
+        return parts[-1] + "s"
     if len(parts) > 1 and parts[-1] in UNIT_WORDS and parts[-1] not in ("min", "second", "pound"):
         return UNIT_WORDS[parts[-1]]
     return ""
+
+
+def spans(column: Column) -> bool:
+    """True for names that count steps of time, such as review_days; `due_day` and `built_year` are points."""
+    raw = [part for part in re.split(r"[\W_]+|(?<=[a-z0-9])(?=[A-Z])", column.name.split(".")[-1]) if part]
+    return len(raw) > 1 and raw[-1].casefold() in _SPANS
 
 
 def is_unique(column: Column, table: Table) -> bool:
@@ -160,8 +194,10 @@ def role_of(column: Column, table: Table, calendar: Calendar | None) -> Role:
     if kind.temporal:
         return Role("time")
     if kind.kind == "bool" or (
-        kind.kind == "integer" and parts[0] in ("is", "has", "was") and _zero_or_one(column)
+        kind.kind == "integer" and _said_of_a_flag(parts) and _zero_or_one(column)
     ):
+        return Role("flag")
+    if is_text_flag(column):
         return Role("flag")
     if kind.numeric:
         return _numeric_role(column, table, parts)
@@ -178,18 +214,26 @@ def _numeric_role(column: Column, table: Table, parts: tuple[str, ...]) -> Role:
     smallest, largest = whole(column.minimum), whole(column.maximum)
     if parts[-1] in _KEY_WORDS and parts[0] not in ("number", "num"):
         return Role("key")
+    if spans(column):
+        return Role("measure", unit_of(column))
     if "".join(parts) == "".join(split_name(table.name)) or parts[-1] in _NOT_MEASURED:
         return Role("key" if parts[-1] not in _NOT_MEASURED else "dimension")
     if parts[-1] in ("minute", "second") and len(parts) == 1:
         return Role("clock")
     if parts[-1] in _POSITIONS:
         return Role("other")
-    clock = "time" in parts and smallest is not None and largest is not None
+    lasting = bool(_LASTING & set(parts)) or bool(unit_of(column))
+    clock = "time" in parts and not lasting and smallest is not None and largest is not None
     if clock and smallest is not None and largest is not None and smallest >= 0 and 1300 < largest <= 2400:
         return Role("clock")
     return Role(
         "measure", unit_of(column), any(part in ADDITIVE_WORDS for part in parts) and "unit" not in parts[:1]
     )
+
+
+def _said_of_a_flag(parts: tuple[str, ...]) -> bool:
+    """`is_new`, `paid_flag`, `owner_occupied`: names that only yes and no answer."""
+    return parts[0] in ("is", "has", "was") or parts[-1] == "flag" or parts[-1].endswith("ed")
 
 
 def _zero_or_one(column: Column) -> bool:

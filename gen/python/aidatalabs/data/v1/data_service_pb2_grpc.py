@@ -164,7 +164,8 @@ class DataServiceServicer:
         call whose rows are all rejected is still OK, with accepted_count 0 and the reasons.
         Scope platform, role editor. The same request_id and content returns the first receipt again; without a
         request_id there is no deduplication.
-        Refuses with: TABLE_NOT_FOUND, INGEST_TOO_LARGE (over 10,000 rows), IDEMPOTENCY_MISMATCH, JOURNAL_FULL.
+        Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED (the hourly roll-up), INGEST_TOO_LARGE (over 10,000 rows),
+        IDEMPOTENCY_MISMATCH, JOURNAL_FULL.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

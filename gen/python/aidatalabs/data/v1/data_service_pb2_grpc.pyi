@@ -70,7 +70,8 @@ class DataServiceStub:
     call whose rows are all rejected is still OK, with accepted_count 0 and the reasons.
     Scope platform, role editor. The same request_id and content returns the first receipt again; without a
     request_id there is no deduplication.
-    Refuses with: TABLE_NOT_FOUND, INGEST_TOO_LARGE (over 10,000 rows), IDEMPOTENCY_MISMATCH, JOURNAL_FULL.
+    Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED (the hourly roll-up), INGEST_TOO_LARGE (over 10,000 rows),
+    IDEMPOTENCY_MISMATCH, JOURNAL_FULL.
     """
     Query: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.QueryRequest, _data_service_pb2.QueryResponse]
     """Runs one SELECT and returns its rows as JSON values.
@@ -136,7 +137,8 @@ class DataServiceAsyncStub(DataServiceStub):
     call whose rows are all rejected is still OK, with accepted_count 0 and the reasons.
     Scope platform, role editor. The same request_id and content returns the first receipt again; without a
     request_id there is no deduplication.
-    Refuses with: TABLE_NOT_FOUND, INGEST_TOO_LARGE (over 10,000 rows), IDEMPOTENCY_MISMATCH, JOURNAL_FULL.
+    Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED (the hourly roll-up), INGEST_TOO_LARGE (over 10,000 rows),
+    IDEMPOTENCY_MISMATCH, JOURNAL_FULL.
     """
     Query: _aio.UnaryUnaryMultiCallable[_data_service_pb2.QueryRequest, _data_service_pb2.QueryResponse]  # type: ignore[assignment]
     """Runs one SELECT and returns its rows as JSON values.
@@ -241,7 +243,8 @@ class DataServiceServicer(metaclass=_abc_1.ABCMeta):
         call whose rows are all rejected is still OK, with accepted_count 0 and the reasons.
         Scope platform, role editor. The same request_id and content returns the first receipt again; without a
         request_id there is no deduplication.
-        Refuses with: TABLE_NOT_FOUND, INGEST_TOO_LARGE (over 10,000 rows), IDEMPOTENCY_MISMATCH, JOURNAL_FULL.
+        Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED (the hourly roll-up), INGEST_TOO_LARGE (over 10,000 rows),
+        IDEMPOTENCY_MISMATCH, JOURNAL_FULL.
         """
 
     @_abc_1.abstractmethod
