@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,24 @@ class Mesh:
         words = ["token", "--email", email, *(["--role", role] if role else [])]
         return self.printed(*words).split()[-1]
 
+    @cached_property
+    def admin_token(self) -> str:
+        return self.token(ADMIN, "admin")
+
+    def rows(self, sql: str) -> Any:
+        """The rows of a query over REST, which is quicker than a process each time."""
+        body = {"platform": "platforms/demo", "sql": sql}
+        reply = self.rest("/api/v1/data/query", body, token=self.admin_token)
+        assert reply.status == 200, reply.body
+        return reply.body["result"]["rows"]
+
+    def answer(self, question: str) -> Any:
+        """The answer to a question about the demo platform, over REST."""
+        body = {"platform": "platforms/demo", "question": question}
+        reply = self.rest("/api/v1/agents/query", body, token=self.admin_token)
+        assert reply.status == 200, reply.body
+        return reply.body
+
     def rest(self, path: str, body: Any = None, *, token: str = "") -> Reply:
         """POST where there is a body, else GET."""
         headers = {"content-type": "application/json"} | (
@@ -82,7 +101,7 @@ class Mesh:
 
     def load_demo(self) -> None:
         async def load() -> None:
-            async with Client(f"127.0.0.1:{self.port}", self.token()) as client:
+            async with Client(f"127.0.0.1:{self.port}", self.admin_token) as client:
                 await load_demo(client)
 
         asyncio.run(load())
@@ -110,4 +129,4 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
 @pytest.fixture(scope="package")
 def admin(mesh: Mesh) -> str:
     """A token of the mesh's admin."""
-    return mesh.token(ADMIN, "admin")
+    return mesh.admin_token

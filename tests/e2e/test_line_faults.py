@@ -46,7 +46,7 @@ def test_killing_the_data_service_during_an_ingest_loses_and_doubles_nothing(
     deadline = time.monotonic() + 10
     sql = "SELECT count(), uniqExact(id), sum(id), min(id), max(id) FROM steady"
     expected = [ROWS, ROWS, sum(range(ROWS)), 0, ROWS - 1]
-    while (rows := mesh.json("query", sql)["result"]["rows"]) != [expected]:
+    while (rows := mesh.rows(sql)) != [expected]:
         assert time.monotonic() < deadline, rows
     again = process(mesh, "data")
     assert (again["health"], again["restart_count"]) == ("SERVING", 1)
@@ -55,11 +55,10 @@ def test_killing_the_data_service_during_an_ingest_loses_and_doubles_nothing(
 
 def wait_for_rows(mesh: Mesh, table: str) -> None:
     """Until some rows of the table are stored."""
-    token = mesh.token()
     deadline = time.monotonic() + 20
     body = {"platform": "platforms/demo", "sql": f"SELECT count() FROM {table}"}
     while True:
-        reply = mesh.rest("/api/v1/data/query", body, token=token)
+        reply = mesh.rest("/api/v1/data/query", body, token=mesh.admin_token)
         if reply.status == 200 and reply.body["result"]["rows"] != [[0]]:
             return
         assert time.monotonic() < deadline, reply.body

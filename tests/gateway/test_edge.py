@@ -70,6 +70,27 @@ async def test_jwks_is_served_without_a_token(rest: aiohttp.ClientSession) -> No
         assert [key["kid"] for key in (await answer.json())["keys"]] == ["test"]
 
 
+@pytest.mark.parametrize(
+    ("body", "cause"),
+    [
+        (b'{"events":[{"user_id":-1}]}', "events[0].user_id"),
+        (b"{bad", "Expected : between key:value pair"),
+    ],
+)
+async def test_what_does_not_fit_is_named(
+    edge: Edge, rest: aiohttp.ClientSession, body: bytes, cause: str
+) -> None:
+    headers = edge.bearer() | {"content-type": "application/json"}
+    async with rest.post("/api/v1/data/ingest", headers=headers, data=body) as answer:
+        assert cause in (await answer.json())["message"]
+
+
+async def test_the_scheme_of_the_token_may_be_in_lower_case(edge: Edge, rest: aiohttp.ClientSession) -> None:
+    headers = {"authorization": f"bearer {edge.token()}"}
+    async with rest.get("/api/v1/data/query?sql=x", headers=headers) as answer:
+        assert answer.status == 200
+
+
 async def test_services_see_the_token_and_the_request_id(edge: Edge, rest: aiohttp.ClientSession) -> None:
     headers = edge.bearer()
     async with rest.get("/api/v1/data/query?sql=x", headers=headers) as answer:

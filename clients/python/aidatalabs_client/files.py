@@ -21,7 +21,8 @@ from aidatalabs_client.errors import FileUnreadable
 
 # What people write for "no value"; an empty field is one too.
 _NULL_WORDS = ["", "NA", "N/A", "NULL", "null", "NaN", "nan", "None"]
-_EXACT_INTEGER = 2**53
+# Up to here every whole number is a double of its own; larger ones travel as strings.
+_EXACT_INTEGER = 2**53 - 1
 _BATCH_BYTES = 4 * 1024 * 1024
 _LARGEST_BYTES = 2**31 - 2
 # Digits that a number would not give back: `007`, and more than 64 bits hold.

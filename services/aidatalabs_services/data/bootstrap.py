@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import grpc
 
 from aidatalabs.data.v1 import data_service_pb2 as pb
@@ -40,7 +42,7 @@ def bootstrap(
     schemas = SchemaCache(store.schema, ttl_seconds=settings.schema_cache_seconds)
     ingestor = Ingestor(
         store,
-        schemas.get,
+        partial(schemas.get, patience_seconds=settings.ingest_schema_seconds),
         settings.directory / "journal",
         limits=IngestLimits(store_seconds=settings.ingest_store_seconds),
         journal_limits=JournalLimits(

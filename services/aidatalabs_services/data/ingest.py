@@ -260,15 +260,15 @@ class Ingestor:
         TableProtected, IdempotencyMismatch, JournalFull, Overloaded and ServiceUnavailable.
         """
         self._check_size(batch)
-        described = await self._table(uid, table or EVENTS.name, batch)
         intake = await self._intake(uid)
         digest = await _off_loop(batch.count, batch.digest) if request_id else b""
-        key = (described.name, request_id)
+        key = (table or EVENTS.name, request_id)
         claim = await intake.claim(key, digest)
         if isinstance(claim, Taken):
             await claim.progress.wait(self._store_seconds())
             return claim.receipt(repeated=True)
         try:
+            described = await self._table(uid, key[0], batch)
             verdict = await _off_loop(batch.count, lambda: _judge(batch, described))
         except BaseException:
             intake.release(key, claim)

@@ -15,8 +15,8 @@ MAX_JSON_BYTES = 64 * 1024
 MAX_JSON_DEPTH = 16
 MAX_KEY_BYTES = 256
 
-# Up to here a double holds every whole number; beyond, digits may be lost already when we see it.
-EXACT_LIMIT = 2**53
+# Up to here every whole number is a double of its own. 2^53 is not: 2^53 + 1 has become 2^53 when we see it.
+EXACT_LIMIT = 2**53 - 1
 
 _encode = json.JSONEncoder(
     ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False
@@ -31,7 +31,7 @@ def json_text(value: Mapping[str, object]) -> str:
     """The text of one object, whole numbers without a point. Raises JsonRefused.
 
     Rules: at most 64 KiB as text, nested at most 16 deep (the object itself is the first level), keys of at
-    most 256 bytes, finite numbers within ±2^53, no two keys that become one dotted path.
+    most 256 bytes, finite numbers below ±2^53, no two keys that become one dotted path.
     """
     dotted: list[str] = []
     plain = _plain(value, 1, dotted)
@@ -73,7 +73,7 @@ def _number(value: float) -> float:
     if not math.isfinite(value):
         raise JsonRefused("holds a number that is not finite")
     if abs(value) > EXACT_LIMIT:
-        raise JsonRefused("holds a number beyond ±2^53; send it as a string")
+        raise JsonRefused("holds a number of ±2^53 or beyond; send it as a string")
     return int(value) if value == int(value) else value
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import hashlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+
+from aidatalabs_services.runtime.errors import ServiceError
 
 
 @dataclass(frozen=True)
@@ -68,26 +71,52 @@ class SchemaCache:
         self._read = read
         self._ttl_seconds = ttl_seconds
         self._entries: dict[str, tuple[float, Schema]] = {}
-        self._locks: dict[str, asyncio.Lock] = {}
+        self._reads: dict[str, asyncio.Task[Schema]] = {}
         self._changes: dict[str, int] = {}
 
-    async def get(self, uid: str) -> Schema:
-        """Tables by name of the platform with this uid."""
+    async def get(self, uid: str, *, patience_seconds: float | None = None) -> Schema:
+        """Tables by name of the platform with this uid.
+
+        With `patience_seconds` an engine that does not answer in that time does not hold the caller up: the
+        last schema known is returned, however old. Without one to return, the caller waits all the same.
+        """
         entry = self._entries.get(uid)
         if entry is not None and time.monotonic() < entry[0]:
             return entry[1]
-        async with self._locks.setdefault(uid, asyncio.Lock()):
-            entry = self._entries.get(uid)
-            if entry is not None and time.monotonic() < entry[0]:
-                return entry[1]
-            change = self._changes.get(uid, 0)
-            schema = await self._read(uid)
-            # A table made while this read ran must not stay hidden behind the older answer.
-            if change == self._changes.get(uid, 0):
-                self._entries[uid] = (time.monotonic() + self._ttl_seconds, schema)
-            return schema
+        reading = self._reading(uid)
+        if entry is None or patience_seconds is None:
+            return await asyncio.shield(reading)
+        try:
+            return await asyncio.wait_for(asyncio.shield(reading), patience_seconds)
+        except (TimeoutError, ServiceError):
+            return entry[1]
+
+    def _reading(self, uid: str) -> asyncio.Task[Schema]:
+        """The one read of this schema that is under way; begun where none is."""
+        task = self._reads.get(uid)
+        if task is None:
+            # Of its own context: the first caller's deadline must not end what others wait for.
+            task = asyncio.create_task(self._refresh(uid), context=contextvars.Context())
+            self._reads[uid] = task
+            task.add_done_callback(lambda done: self._ended(uid, done))
+        return task
+
+    def _ended(self, uid: str, task: asyncio.Task[Schema]) -> None:
+        if self._reads.get(uid) is task:
+            del self._reads[uid]
+        if not task.cancelled():
+            task.exception()  # every caller may have gone away; then nobody else reads it
+
+    async def _refresh(self, uid: str) -> Schema:
+        change = self._changes.get(uid, 0)
+        schema = await self._read(uid)
+        # A table made while this read ran must not stay hidden behind the older answer.
+        if change == self._changes.get(uid, 0):
+            self._entries[uid] = (time.monotonic() + self._ttl_seconds, schema)
+        return schema
 
     def forget(self, uid: str) -> None:
         """Makes the next `get` read anew."""
         self._changes[uid] = self._changes.get(uid, 0) + 1
         self._entries.pop(uid, None)
+        self._reads.pop(uid, None)

@@ -57,6 +57,9 @@ class DataSettings(ServerSettings):
     ingest_store_seconds: float = Field(
         default=2.0, ge=0, description="An ingest call waits this long for its rows to be in the table."
     )
+    ingest_schema_seconds: float = Field(
+        default=1.0, ge=0, description="Longest wait for a newer schema; then the last known one is used."
+    )
     journal_bytes: int = Field(
         default=_GIB, ge=16 * _MIB, description="Most bytes of one platform's ingest journal."
     )

@@ -1,7 +1,7 @@
 """One JSON value as one ClickHouse value: strict, never a silent default, never a lost digit.
 
 `arrow_type` says how a column travels to the engine and `rule_of` gives the function that turns one JSON
-value into what that Arrow column takes, or raises ValueRefused. Whole numbers come as numbers (up to ±2^53,
+value into what that Arrow column takes, or raises ValueRefused. Whole numbers come as numbers (below ±2^53,
 where a double is still exact) or as strings; moments as RFC 3339 or `YYYY-MM-DD hh:mm:ss`, UTC where no
 offset is named, cut off at the column's precision.
 """
@@ -169,7 +169,7 @@ def _integer(name: str, least: int, most: int, value: object) -> int:
         if not math.isfinite(value) or value != math.floor(value):
             raise ValueRefused(f"must be a whole number ({name})")
         if abs(value) > EXACT_LIMIT:
-            raise ValueRefused("is a number beyond ±2^53; send it as a string")
+            raise ValueRefused("is a number of ±2^53 or beyond; send it as a string")
         number = int(value)
     else:
         number = value
@@ -184,7 +184,7 @@ def _float(limit: float, value: object) -> float:
     elif isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueRefused("must be a number")
     elif isinstance(value, int) and abs(value) > EXACT_LIMIT:
-        raise ValueRefused("is a number beyond ±2^53; send it as a string")
+        raise ValueRefused("is a number of ±2^53 or beyond; send it as a string")
     else:
         number = float(value)
     if not math.isfinite(number):

@@ -55,7 +55,8 @@ REFUSALS = (
     # A token for another audience is no better than none.
     Refusal(403, 16, "TOKEN_INVALID", "The token was not issued for this API.", "jwt_authn", 401),
     Refusal(400, 3, "BAD_HTTP_REQUEST", "The path has escaped slashes or other such parts.", "path_norm"),
-    Refusal(400, 3, "BAD_HTTP_REQUEST", "The request does not fit the method", tells_cause=True),
+    Refusal(400, 3, "BAD_HTTP_REQUEST", "The request does not fit the method", "grpc_json", tells_cause=True),
+    Refusal(400, 3, "BAD_HTTP_REQUEST", "The HTTP request is malformed; check its headers and body."),
     Refusal(
         404,
         5,

@@ -17,12 +17,14 @@ import grpc
 from aidatalabs.common.v1 import access_service_pb2 as pb
 from aidatalabs.common.v1 import access_service_pb2_grpc as pb_grpc
 from aidatalabs_services.runtime.caller import Role
-from aidatalabs_services.runtime.channels import call_metadata, call_timeout, peer_errors
+from aidatalabs_services.runtime.channels import call_metadata, peer_errors
 from aidatalabs_services.runtime.errors import PlatformNotFound, platform_not_found
 
 _GOOD_SECONDS = 5.0
 _MISSING_SECONDS = 1.0
 _ENTRIES = 10_000
+# Not the first caller's own time: others wait for the same answer.
+_ANSWER_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class RemoteRoleDirectory:
         try:
             with peer_errors("platform"):
                 answer = await self._stub.ResolveAccess(
-                    request, timeout=min(call_timeout(), 5.0), metadata=call_metadata()
+                    request, timeout=_ANSWER_SECONDS, metadata=call_metadata()
                 )
         except PlatformNotFound:
             self._keep(key, None, min(_MISSING_SECONDS, self._keep_seconds))

@@ -37,12 +37,26 @@ async def test_a_table_made_while_the_schema_is_read_is_seen_by_the_next_caller(
     cache = SchemaCache(reads, ttl_seconds=60)
     reads.gate.clear()
     first = asyncio.create_task(cache.get("u"))
-    await asyncio.sleep(0)
+    while not reads.count:
+        await asyncio.sleep(0)
     reads.answer = {"t": T}
     cache.forget("u")
     reads.gate.set()
     assert await first == {}
     assert await cache.get("u") == {"t": T}
+
+
+async def test_a_patient_caller_gets_the_last_schema_while_the_engine_hangs() -> None:
+    reads = Reads()
+    reads.answer = {"t": T}
+    cache = SchemaCache(reads, ttl_seconds=0.01)
+    await cache.get("u")
+    await asyncio.sleep(0.02)
+    reads.gate.clear()
+    assert await cache.get("u", patience_seconds=0.01) == {"t": T}
+    reads.gate.set()
+    await cache.get("u")
+    assert reads.count == 2, "the read that was given up on is the one the next caller waits for"
 
 
 async def test_an_entry_ends_with_its_time() -> None:

@@ -79,6 +79,7 @@ def _time(plan: QueryPlan) -> str:
     notes = [_told(condition) for condition in plan.filters]
     notes += [_told(condition) for measure in plan.measures for condition in measure.conditions]
     notes += [window.words for window in plan.windows]
+    notes += [f"by {d.title}" for d in plan.dimensions if d.grain and " of " in d.title]
     return f" ({'; '.join(notes)})" if notes else ""
 
 

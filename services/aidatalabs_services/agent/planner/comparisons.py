@@ -100,7 +100,9 @@ def _apply(
     if unit:
         reader.draft.conditions.append(Condition(None, operator, values, item, True, unit=unit))
         return
-    raise Unread(item, "compares with nothing I know")
+    if following is not None and following.kind in ("unknown", "literal") or operator in ("eq", "ne"):
+        raise Unread(item, "compares with nothing I know")
+    reader.draft.conditions.append(Condition(None, operator, values, item, True))
 
 
 def _comparable(reader: ReadingConditions, candidate: Candidate, item: Item) -> bool:

@@ -119,6 +119,7 @@ class Composer(ComposingRanks):
             alias = self._measure_alias(aggregate)
             parts.having.append(Having(alias, operator, values))
         filters = [*self.conditions.bind_all(), *self.known]
+        self._check_counted(filters)
         if draft.share is not None:
             filters = self.measures.shared(filters)
         self._columns_with_groups()
@@ -127,6 +128,14 @@ class Composer(ComposingRanks):
         if parts.having and not parts.dimensions:
             raise Unread(draft.having[0][3], "limits groups, but nothing is grouped by")
         return self._finished(filters)
+
+    def _check_counted(self, filters: list[Filter]) -> None:
+        """The different values of a column that a condition holds at one value are no answer."""
+        fixed = [condition.source for condition in filters if condition.operator in ("eq", "is_null")]
+        for measure in self.parts.measures:
+            if measure.function == "count_distinct" and measure.source in fixed:
+                raise Unread(self.draft.aggregates[0].item, f"counts the values of {measure.source.column}, "
+                             "which the question fixes at one")  # fmt: skip
 
     def _finished(self, filters: list[Filter]) -> QueryPlan:
         parts = self.parts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from .binding import Binder, is_text
@@ -50,6 +50,7 @@ class ComposingGroups:
         self.parts = Parts()
         self.known: list[Filter] = []
         self.times_used: list[Source] = []
+        self.time_named: Ref | None = None
         self.verbs = [item.payload for item in draft.verbs] + [item.text.casefold() for item in draft.verbs]
 
     def _add_group(self, group: Group) -> None:
@@ -104,7 +105,8 @@ class ComposingGroups:
             self._dimension(Dimension(source, self.names.fresh(alias), title, part=group.part))
             return
         grain = grain_for(self.times.range(source)) if group.grain == "auto" else group.grain
-        self._dimension(Dimension(source, self.names.grain(grain), grain, grain=grain))
+        title = f"{grain} of {source.column}" if self._several_times(source) else grain
+        self._dimension(Dimension(source, self.names.grain(grain), title, grain=grain))
 
     def _dimension(self, dimension: Dimension) -> None:
         same = [(d.source, d.grain, d.part) for d in self.parts.dimensions]
@@ -113,7 +115,11 @@ class ComposingGroups:
 
     def _columns_with_groups(self) -> None:
         """Columns named beside an aggregate must be grouped by already; nothing named may be ignored."""
+        unbound = any(ref is None for _, ref, _ in self.draft.windows)
         for ref in self.draft.columns:
+            kind = self.index.role(ref.candidate.table, ref.candidate.column).kind
+            if unbound and kind == "time" and len(self.draft.columns) == 1:
+                continue  # the windows are read on it
             source = self.binder.source(ref, inner=False)
             if all(dimension.source != source for dimension in self.parts.dimensions):
                 raise Unread(
@@ -132,7 +138,9 @@ class ComposingGroups:
         ]
         if len(named) == 1:
             self.draft.columns.remove(named[0])
-            return self.binder.source(named[0])
+            self.time_named = named[0]
+        if self.time_named is not None:
+            return self.binder.source(self.time_named)
         return self.times.source(step, item, self.verbs)
 
     def moment(self, item: Item) -> Source:
@@ -150,5 +158,13 @@ class ComposingGroups:
         for mention, bound, item in self.draft.windows:
             source = self.binder.source(bound) if bound else self.time(step_of(mention), item)
             self.times_used.append(source)
-            made.append(self.times.window(mention, source, item, series))
+            window = self.times.window(mention, source, item, series)
+            if self._several_times(source):
+                window = replace(window, words=f"{window.words}, by {source.column}")
+            made.append(window)
         return tuple(made)
+
+    def _several_times(self, source: Source) -> bool:
+        """True where the answer has to say which of the table's dates it was read on."""
+        times = [c for c in self.table.columns if column_type(c.type).temporal]
+        return bool(source.column) and source.table == self.base and len(times) > 1

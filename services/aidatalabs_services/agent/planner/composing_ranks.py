@@ -7,9 +7,8 @@ from dataclasses import replace
 from .columntypes import column_type
 from .composing_groups import ComposingGroups
 from .draft import Aggregate, Ambiguous, Choice, Group, Rank, Unread
-from .measures import MeasureMaker, plural
+from .measures import MeasureMaker, rows_noun
 from .plan import Filter, Order
-from .words import split_name
 
 
 class ComposingRanks(ComposingGroups):
@@ -22,22 +21,24 @@ class ComposingRanks(ComposingGroups):
         target = self.draft.target
         item = target.item if target else rank.item
         counted = self._countable(target)
-        words = [f"number of {plural(' '.join(split_name(table)))}" for table in counted[:3]]
+        words = [f"number of {rows_noun(table)}" for table in counted[:3]]
         for column in self.table.columns:
             role = self.index.role(self.base, column.name)
             if role.kind == "measure" and len(words) < 4:
                 words.append(f"{'total' if role.additive else 'average'} `{self.base}.{column.name}`")
         superlative = "highest" if rank.descending else "lowest"
         choices = []
+        lead = "" if self.draft.asked else "which "
         for word in words:
             label = word.replace("`", "")
             text = (
-                f"which {item.text} has the {superlative} {word}"
+                f"{lead}{item.text} has the {superlative} {word}"
                 if rank.limit <= 1
                 else f"{item.text} by {word}"
             )
             first = min(rank.item.start, item.start) if rank.limit <= 1 else item.start
-            choices.append(Choice(f"by {label}", text, first, item.end))
+            last = max(rank.item.end, item.end) if rank.limit <= 1 else item.end
+            choices.append(Choice(f"by {label}", text, first, last))
         return Ambiguous(f"'{rank.item.text} {item.text}' by what?", choices)
 
     def _countable(self, target: Group | None) -> list[str]:

@@ -64,6 +64,8 @@ class ConditionBinder:
             return Ref(candidate, condition.item), condition.operator
         base = self._composer.base
         index = self._composer.index
+        if not condition.unit:
+            raise self._which_measure(condition)
         fitting = [
             column
             for column in self._composer.table.columns
@@ -76,6 +78,30 @@ class ConditionBinder:
         if len(fitting) != 1:
             raise Unread(condition.item, f"gives {condition.unit} without saying of which column")
         return Ref(Candidate("column", base, fitting[0].name), condition.item), condition.operator
+
+    def _which_measure(self, condition: Condition) -> Unread | Ambiguous:
+        """`above 50` without a measure: offer the numbers of the table."""
+        composer, item = self._composer, condition.item
+        columns = [
+            column.name
+            for column in composer.table.columns
+            if composer.index.role(composer.base, column.name).kind == "measure"
+        ]
+        if not columns or item.kind != "cmp":
+            return Unread(item, "compares with nothing I know")
+        joined = " and ".join(condition.values)
+        choices = [
+            Choice(
+                f"{name} {item.text} {joined}",
+                f"with `{composer.base}.{name}` {item.text}",
+                item.start,
+                item.end,
+            )
+            for name in columns
+        ]
+        if len(columns) == 1:
+            return Ambiguous(f"Do you mean {choices[0].label}?", choices)
+        return Ambiguous(f"What is '{item.text} {joined}' said of?", choices)
 
     def _check_unit(self, condition: Condition, ref: Ref) -> None:
         """A number with a unit fits a column of that unit; where the column's is not known, ask."""

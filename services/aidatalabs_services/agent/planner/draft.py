@@ -123,6 +123,7 @@ class Draft:
     verbs: list[Item] = field(default_factory=list)
     units: list[Item] = field(default_factory=list)
     listing: bool = False
+    asked: bool = False
     limit: int = 0
     distinct: bool = False
     share: Item | None = None

@@ -14,7 +14,8 @@ def _pair(column: Column) -> tuple[str, str] | None:
     held = {value.strip().casefold() for value in column.values} - {""}
     if not held or not column.values_complete:
         return None
-    return next((pair for pair in _PAIRS if held <= set(pair)), None)
+    pair = next((pair for pair in _PAIRS if held <= set(pair)), None)
+    return pair if pair is None or len(held) == 2 or len(pair[1]) > 1 and pair[0] != "on" else None
 
 
 def is_text_flag(column: Column) -> bool:

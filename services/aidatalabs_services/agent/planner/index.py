@@ -93,6 +93,8 @@ class CatalogueIndex:
         for table in self.catalogue.tables:
             owner = split_name(table.name)
             entries.append(NameEntry(owner, table.name, "", 0.0))
+            if len(owner) > 1 and table.name.casefold().endswith(("s", "people")):
+                entries.append(NameEntry(owner[-1:], table.name, "", 0.01))
             calendar = self.calendars[table.name]
             dated = set(calendar.names) if calendar and calendar.finest != "year" else set()
             for column in table.columns:

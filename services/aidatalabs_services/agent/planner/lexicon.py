@@ -120,6 +120,7 @@ OPERATORS: dict[tuple[str, ...], tuple[str, str]] = {
             "|all but|besides"
         },
     ),
+    **_phrases("known", {"known": "with known|with a known|with any known"}),
     **_phrases("missing", {"missing": "missing|no known|lacking|unknown|without any"}),
     **_phrases("and", {"and": "and|&|as well as|together with|along with|,|;|plus|and also"}),
     **_phrases("or", {"or": "or|either"}),
@@ -182,7 +183,7 @@ LIGHT_VERBS = _words(
     contain contains hold holds belong belongs see seen saw use used using uses placed made done appear
     appears appeared located living based given called named sit stored coming brought bring brings
     generate generates generated involve involves involving found performed perform run ran operate
-    operates operated operating
+    operates operated operating collected
     """
 )
 """Verbs that say no more than that the thing exists. Participles that could be a status are not among

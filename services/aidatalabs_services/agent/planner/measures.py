@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from .columntypes import column_type
@@ -10,7 +11,8 @@ from .lexicon import ADJECTIVES
 from .linking import Candidate, Item
 from .names import word_cost
 from .plan import Filter, Measure
-from .words import split_name
+from .roles import is_unique
+from .words import lemma, split_name, value_words
 
 if TYPE_CHECKING:
     from .composing import Composer
@@ -114,17 +116,16 @@ class MeasureMaker:
 
     def _count(self, aggregate: Aggregate) -> Measure:
         composer, ref = self._composer, aggregate.ref
-        rows = " ".join(split_name(composer.base))
+        rows = rows_noun(composer.base)
         if ref is None or ref.candidate.kind == "value":
-            return Measure(
-                "count",
-                None,
-                composer.names.fresh(f"number of {_plural(rows)}"),
-                f"number of {_plural(rows)}",
-            )
+            title = f"number of {rows}"
+            return Measure("count", None, composer.names.fresh(title), title)
         candidate = ref.candidate
         if candidate.kind == "table" and candidate.table == composer.base:
-            title = f"number of {_plural(rows)}"
+            title = f"number of {self._rows_spoken(ref)}"
+            return Measure("count", None, composer.names.fresh(title), title)
+        if self._tells_rows(candidate):
+            title = f"number of {self._rows_spoken(ref)}"
             return Measure("count", None, composer.names.fresh(title), title)
         if candidate.kind == "table":
             source, _ = composer.binder.table_key(ref)
@@ -133,6 +134,23 @@ class MeasureMaker:
         spoken = ref.item.text.casefold().split(".")[-1]
         title = f"number of different {_plural(spoken)}"
         return Measure("count_distinct", source, composer.names.fresh(title), title)
+
+    def _rows_spoken(self, ref: Ref) -> str:
+        """The rows as the question called them where that is a part of the table's name, else its name."""
+        words = value_words(ref.item.text)
+        own = "_" not in ref.item.text and "." not in ref.item.text
+        if own and words and set(words) <= set(split_name(self._composer.base)):
+            return _plural(" ".join(words))
+        return rows_noun(self._composer.base)
+
+    def _tells_rows(self, candidate: Candidate) -> bool:
+        """True for the base table's own unique key: its different values are the rows."""
+        composer = self._composer
+        if candidate.kind != "column" or candidate.table != composer.base:
+            return False
+        column = composer.index.column(candidate.table, candidate.column)
+        kind = column_type(column.type)
+        return not kind.nullable and is_unique(column, composer.table)
 
     def shared(self, filters: list[Filter]) -> list[Filter]:
         """Turn the only measure into a share: of all groups, or of all rows when conditions pick a part."""
@@ -147,7 +165,7 @@ class MeasureMaker:
                 "with both a condition and groups can be a part of each group or of the whole: "
                 "ask for one of them",
             )
-        title = f"share of {measure.title}"
+        title = f"share of {measure.title.removeprefix('number of ')}"
         alias = composer.names.fresh("share_percent")
         renamed = [(order, alias) for order in parts.order if order.alias == measure.alias]
         if parts.dimensions:
@@ -174,6 +192,18 @@ class MeasureMaker:
         if len(filters) == 2 and spoken and behind and not counted and first.operator == "eq":
             return filters[:1]
         raise Unread(share, "with several conditions does not say which of them the whole has to fulfil")
+
+
+def rows_noun(table: str) -> str:
+    """What a table's rows are called: its name where that is a plural, the plural of a noun, or `rows of` it
+    where the name is neither (`visits_hourly`)."""
+    words = [word for word in re.split(r"[\W_]+|(?<=[a-z0-9])(?=[A-Z])", table) if word]
+    last = words[-1].casefold() if words else ""
+    spoken = " ".join(word.casefold() for word in words)
+    if last != lemma(last):
+        return spoken
+    unsure = len(words) > 1 or not last.isalpha() or last.endswith(("ly", "ed", "ing", "data", "s"))
+    return f"rows of {table}" if unsure else _plural(spoken)
 
 
 def _plural(noun: str) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
-from .lexicon import ABBREVIATIONS, ORDINARY_WORDS, SYNONYMS
+from .lexicon import ABBREVIATIONS, ORDINARY_WORDS, SYNONYMS, UNIT_WORDS
 from .words import compact
 
 _SUFFIXES = ("ed", "d", "ing", "er", "r", "ly", "al", "ment", "ation", "ion", "s", "es")
+PARTIAL_NAME = 0.25
 _VOWELS = frozenset("aeiou")
 
 
@@ -52,17 +53,46 @@ def word_cost(word: str, part: str) -> float | None:
     return None
 
 
+_CLOSING = frozenset(("id", "code", "key", "no", "nr", "name", "number", "title", "label", "count", "paid", "total",
+                      "amount", "value"))  # fmt: skip
+
+
+def names_head(words: tuple[str, ...], parts: tuple[str, ...]) -> bool:
+    """True when the words name what a column holds: `types` of permit_type, `applicants` of applicant_name.
+
+    Words that are only the front of a name (`projects` of project_cost) name something else.
+    """
+    if len(parts) < 2 or compact("".join(words)) == compact("".join(parts)):
+        return True
+    cut = parts
+    while len(cut) > 1 and (cut[-1] in _CLOSING or cut[-1] in UNIT_WORDS or cut[-1].endswith("ed")):
+        cut = cut[:-1]
+    heads = {parts[-1], cut[-1]}
+    return any(word_cost(word, head) is not None for word in words for head in heads)
+
+
 def _same_stem(left: str, right: str) -> bool:
     shorter, longer = sorted((left, right), key=len)
     if len(shorter) < 4:
         return False
     if longer.startswith(shorter) and longer[len(shorter) :] in _SUFFIXES:
         return True
+    if longer[len(shorter) :] in (shorter[-1] + "ed", shorter[-1] + "ing"):
+        return longer.startswith(shorter)
+    if _acted(left, right) or _acted(right, left):
+        return True
     return (
         shorter.endswith("e")
         and longer.startswith(shorter[:-1])
         and longer[len(shorter) - 1 :] in ("ing", "ation")
     )
+
+
+def _acted(verb: str, noun: str) -> bool:
+    """applied and application, verified and verification, inspected and inspection."""
+    if verb.endswith("ied"):
+        return noun == verb[:-3] + "ication"
+    return verb.endswith("ed") and len(verb) > 5 and noun in (verb[:-2] + "ion", verb[:-1] + "ment")
 
 
 def _abbreviates(short: str, long: str) -> bool:
@@ -124,7 +154,7 @@ class NameIndex:
                 whole = length == len(entry.parts)
                 if entry.whole and not whole:
                     continue
-                offer(length, entry, entry.cost + total + (0.0 if whole else 0.25 + 0.1 * (1 - covered)))
+                offer(length, entry, entry.cost + total + (0.0 if whole else PARTIAL_NAME + 0.1 * (1 - covered)))
                 self._reversed(words, start, entry, position, cost, offer)
         for length in (1, 2, 3):
             if start + length <= len(words):

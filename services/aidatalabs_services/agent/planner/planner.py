@@ -3,7 +3,6 @@ guess."""
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -16,11 +15,12 @@ from .draft import Ambiguous, Choice, Draft, Unread
 from .explain import explain
 from .index import CatalogueIndex
 from .linking import Candidate, Item, Linked, Linker
-from .measures import plural
 from .outcomes import Clarification, ClarificationChoice, Outcome, Planned, Refusal
 from .plan import QueryPlan
 from .reading import Reader
+from .roles import is_unique
 from .sql import emit
+from .suggestions import examples, near
 from .words import split_name
 
 __all__ = ["Clarification", "ClarificationChoice", "Outcome", "Planned", "Planner", "Refusal", "plan"]
@@ -30,6 +30,7 @@ _JOIN_COST = 0.06
 _FAR = 0.25
 _LONGEST_QUESTION = 1_000
 _MOST_CHOICES = 4
+_TASKS = frozenset(("fn", "count", "list", "how_much", "which", "by", "share"))
 
 
 @dataclass
@@ -75,7 +76,7 @@ class Planner:
             return Refusal(
                 "not_answerable",
                 "There are no words to read. Ask a question about the data.",
-                self._examples(),
+                examples(self._index),
             )
         if len(question) > _LONGEST_QUESTION:
             return Refusal(
@@ -93,7 +94,7 @@ class Planner:
             return Refusal(
                 "not_answerable",
                 f"'{instructed}' is an instruction, not a question about the data.",
-                self._examples(),
+                examples(self._index),
             )
         word, what = guards.beyond_data(linked, question)
         if word:
@@ -257,15 +258,27 @@ class Planner:
             return Refusal(
                 "not_answerable",
                 f"{ambiguous.question} Name the column you mean.",
-                tuple(choice.label for choice in ambiguous.choices[:_MOST_CHOICES]),
+                tuple(f'It could be "{choice.label}".' for choice in ambiguous.choices[:_MOST_CHOICES]),
             )
         return Clarification(ambiguous.question, tuple(made[:_MOST_CHOICES]))
 
+    def _looked_up(self, linked: Linked, now: datetime, timezone: str) -> Planned | None:
+        """`order A-17`: a whole key value, and nothing asked of it, shows its row."""
+        if any(item.kind in _TASKS for item in linked.items):
+            return None
+        for item in linked.items:
+            for candidate in item.candidates:
+                if candidate.kind != "value" or candidate.partial:
+                    continue
+                column = self._index.column(candidate.table, candidate.column)
+                if is_unique(column, self._index.tables[candidate.table]):
+                    outcome = self._plan(f"list {linked.question}", now, timezone, depth=0)
+                    return outcome if isinstance(outcome, Planned) else None
+        return None
+
     def _count_or_list(self, linked: Linked, now: datetime, timezone: str) -> Clarification | None:
         """Rows named without saying what to do with them: offer to count or to list them."""
-        if any(
-            item.kind in ("fn", "count", "list", "how_much", "which", "by", "share") for item in linked.items
-        ):
+        if any(item.kind in _TASKS for item in linked.items):
             return None
         offered = Ambiguous(
             "Should these rows be counted or listed?",
@@ -279,38 +292,29 @@ class Planner:
 
     def _refusal(
         self, linked: Linked, readings: _Readings, now: datetime, timezone: str, depth: int
-    ) -> Refusal | Clarification:
+    ) -> Outcome:
         """Name the word that could not be used, say why, and offer what is near."""
         unknown = next((item for item in linked.items if item.kind in ("unknown", "literal")), None)
         if unknown is not None and unknown.kind == "unknown":
             return Refusal(
                 "not_answerable",
                 f"'{unknown.text}' is not a table, column or value known here.",
-                self._near(unknown.text),
+                near(self._index, unknown.text, linked),
             )
         if not readings.failed:
             return Refusal(
-                "not_answerable", "The question names nothing that the data has.", self._examples()
+                "not_answerable", "The question names nothing that the data has.", examples(self._index, linked)
             )
+        looked_up = self._looked_up(linked, now, timezone) if depth == 2 else None
+        if looked_up is not None:
+            return looked_up
         counted = self._count_or_list(linked, now, timezone) if depth == 2 else None
         if counted is not None:
             return counted
         unread = min(readings.failed, key=lambda pair: pair[0])[1]
         subject = f"'{unread.item.text}'" if unread.item is not None else "The question"
         return Refusal(
-            "not_answerable", f"{subject} {unread.why}.", self._near(unread.item.text if unread.item else "")
-        )
-
-    def _near(self, text: str) -> tuple[str, ...]:
-        names = sorted({name for _, name in self._index.columns} | set(self._index.tables))
-        spoken = {" ".join(split_name(name)): name for name in names}
-        near = difflib.get_close_matches(text.casefold(), sorted(spoken), n=3, cutoff=0.6)
-        return tuple(spoken[match] for match in near) or self._examples()
-
-    def _examples(self) -> tuple[str, ...]:
-        tables = sorted(self._index.catalogue.tables, key=lambda table: (-table.row_count, table.name))
-        return tuple(
-            f"How many {plural(' '.join(split_name(table.name)))} are there?" for table in tables[:3]
+            "not_answerable", f"{subject} {unread.why}.", near(self._index, unread.item.text if unread.item else "", linked)
         )
 
 

@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .columntypes import column_type
-from .draft import Aggregate, Condition, Draft, Group, Ref, Unread
+from .draft import Aggregate, Ambiguous, Choice, Condition, Draft, Group, Ref, Unread
+from .flags import NO_WORDS, YES_WORDS
 from .linking import Candidate, Item
-from .reading_operators import ReadingOperators
+from .names import PARTIAL_NAME
+from .headwords import names_columns_head, not_counted
+from .reading_dates import ReadingDates
+from .words import split_name, value_words
 
 _BESIDE_NEGATION = frozenset(("neg", "missing", "prep", "name", "cmp", "where", "distinct"))
 
 
-class Reader(ReadingOperators):
+_COUNT_WORDS = frozenset(("count", "number", "num", "no", "of", "qty", "quantity", "total", "n"))
+
+
+class Reader(ReadingDates):
     """Reads one assignment of meanings; names are placed by what is open when they come."""
 
     def read(self) -> Draft:
@@ -54,6 +61,7 @@ class Reader(ReadingOperators):
         if candidate.kind == "value":
             if self.grouping:
                 self.grouping = False
+            self.tell_event(ref)
             self._value(ref)
             following = self.peek()
             if self.counting is not None and not self._describes(item, following):
@@ -63,6 +71,8 @@ class Reader(ReadingOperators):
         if self._repeats_value(place, candidate):
             return
         self.last = (place, ref)
+        if self._flagged(ref):
+            return
         following = self._equals(following)
         if self.negated is not None and self._absence(ref):
             return
@@ -71,6 +81,26 @@ class Reader(ReadingOperators):
         self._place(ref, item)
         if candidate.kind == "column":
             self.direction = ""
+
+    def _flagged(self, ref: Ref) -> bool:
+        """`owner occupied is no`: the answer behind a flag; a flag is never meant by half of its name."""
+        candidate, item = ref.candidate, ref.item
+        if candidate.kind != "column" or self.role(candidate) != "flag":
+            return False
+        if candidate.cost >= PARTIAL_NAME:
+            raise Unread(item, f"is only a part of the name {candidate.column}")
+        step = 1 if (sign := self.peek()) is not None and sign.kind == "cmp" and sign.payload == "eq" else 0
+        answer, behind = self.peek(step), self.peek(step + 1)
+        word = answer.text.casefold() if answer is not None else ""
+        if answer is None or word not in YES_WORDS | NO_WORDS or self.grouping:
+            return False
+        close = answer.start == item.end and behind is not None and behind.kind in ("name", "value")
+        if close or self.negated is not None:
+            return False
+        self.at += step + 1
+        operator = "is_true" if word in YES_WORDS else "is_false"
+        self.draft.conditions.append(Condition(ref, operator, (), item))
+        return True
 
     def _repeats_value(self, place: int, candidate: Candidate) -> bool:
         """`north region`, `paid status`: the column's name right behind one of its values adds nothing."""
@@ -120,7 +150,11 @@ class Reader(ReadingOperators):
         following = self.peek()
         if following is not None and following.kind in ("value", "literal", "cmp"):
             return False
-        if self.role(candidate) == "flag":
+        if following is not None and following.kind == "window" and self.role(candidate) == "time":
+            raise Unread(self.negated, "before a date and a time leaves open what is left out")
+        unknown = self.negated is not None and self.negated.kind == "missing"
+        if self.role(candidate) == "flag" and not unknown:
+            self._flag_or_gap(ref)
             operator = "is_false"
         elif column_type(column.type).nullable or column.path_of is not None:
             operator = "is_null"
@@ -129,6 +163,21 @@ class Reader(ReadingOperators):
         self.draft.conditions.append(Condition(ref, operator, (), ref.item))
         self.negated = None
         return True
+
+    def _flag_or_gap(self, ref: Ref) -> None:
+        """`not occupied` is a no; `without occupied` may as well mean that nobody said."""
+        negated, column = self.negated, self.index.column(ref.candidate.table, ref.candidate.column)
+        plain = negated is None or negated.text.casefold() in ("not", "non")
+        if plain or negated is None or not column.null_share:
+            return
+        name = f"`{ref.candidate.table}.{column.name}`"
+        raise Ambiguous(
+            f"Is {column.name} no, or is it not known?",
+            [
+                Choice(f"{column.name} is no", f"where {name} is no", negated.start, ref.item.end),
+                Choice(f"{column.name} is not known", f"with unknown {name}", negated.start, ref.item.end),
+            ],
+        )
 
     def _introduces(self, ref: Ref, following: Item | None) -> bool:
         """A name that only introduces the next item: `status open`, `station Harbour`, `destination stop`."""
@@ -147,9 +196,10 @@ class Reader(ReadingOperators):
             if after.table in leads:
                 self.via = candidate.column
                 return True
-            return (
-                candidate.kind == "table" and candidate.table == after.table and bool(self._qualifies(after))
-            )
+            qualified = candidate.kind == "table" and candidate.table == after.table and self._qualifies(after)
+            if qualified and self.draft.listing and not self.draft.subjects and not self.draft.columns:
+                self.draft.subjects.append(ref)
+            return qualified
         if after.kind == "table" and after.table in leads:
             self.at += 1
         return False
@@ -181,6 +231,8 @@ class Reader(ReadingOperators):
             self._computed(ref)
         elif self.grouping:
             self._grouped(ref, item)
+        elif self.role(candidate) == "flag" and self._adjectival(item, following):
+            draft.conditions.append(Condition(ref, "is_true", (), item))
         elif self.asking is not None and not measurable and draft.target is None:
             draft.target, self.asking = Group(ref, item), None
         elif self._ranked(ref, item, measurable):
@@ -193,11 +245,29 @@ class Reader(ReadingOperators):
             if len(self.functions) == 0 and self.last_functions == [] and self._sum_of_rows(item):
                 draft.aggregates.append(Aggregate("count", ref, item=item))
         elif measurable:
+            self._check_head(ref)
             draft.bare.append(ref)
-        elif self.role(candidate) == "flag" and (following is None or following.kind not in ("and",)):
+        elif self.role(candidate) == "flag" and not self._listed(following):
             draft.conditions.append(Condition(ref, "is_true", (), item))
         else:
             draft.columns.append(ref)
+
+    def _adjectival(self, item: Item, following: Item | None) -> bool:
+        """`owner occupied permits`: a flag right before the name of what it is said of."""
+        return following is not None and following.kind == "name" and following.start == item.end
+
+    def _listed(self, following: Item | None) -> bool:
+        """`list the name, the city and returned`: a flag among columns to be shown."""
+        before = self.peek(-2)
+        joined = before is not None and before.kind == "and" and bool(self.draft.columns)
+        return (following is not None and following.kind == "and" and not self.draft.aggregates) or joined
+
+    def _check_head(self, ref: Ref) -> None:
+        """`projects` does not name the numbers of project_cost."""
+        candidate, words = ref.candidate, value_words(ref.item.text)
+        plural = words[-1:] != (ref.item.text.casefold().split(" ")[-1],)
+        if plural and not names_columns_head(ref):
+            raise Unread(ref.item, f"is only a part of the name {candidate.column}")
 
     def _ranking(self) -> bool:
         return (self.ranking is not None or self.asking is not None) and not self.grouping
@@ -220,23 +290,34 @@ class Reader(ReadingOperators):
 
     def _counted(self, ref: Ref) -> None:
         candidate, item = ref.candidate, self.counting
-        if self.role(candidate) == "flag" and not self.distinct:
+        if self.role(candidate) == "flag" and self.distinct:
+            raise Unread(ref.item, "is yes or no, which is not something to count the different values of")
+        if self.role(candidate) == "flag":
             self.draft.conditions.append(Condition(ref, "is_true", (), ref.item))
             following = self.peek()
             if following is None or following.kind != "name":
                 self.counting = None
                 self._add(Aggregate("count", Ref(Candidate("table", candidate.table), ref.item), item=item))
             return
+        if candidate.kind == "column" and not names_columns_head(ref):
+            raise not_counted(ref, self.role(candidate))
         distinct = self.distinct or candidate.kind == "column"
         aggregate = Aggregate("count", ref, distinct, item)
         if self.role(candidate) in ("time", "clock", "other") and not self.distinct:
             raise Unread(ref.item, "is not something to count")
         if self.role(candidate) == "measure" and not self.distinct:
-            if not self.index.role(candidate.table, candidate.column).additive:
+            if not self._countable_measure(ref):
                 raise Unread(ref.item, "is a measured number, not something to count")
             aggregate = Aggregate("sum", ref, item=item)
         self.counting, self.distinct = None, False
         self._add(aggregate)
+
+    def _countable_measure(self, ref: Ref) -> bool:
+        """`how many passengers` adds up a column of passengers, or of the number of them; never an amount."""
+        candidate = ref.candidate
+        parts = set(split_name(candidate.column.split(".")[-1])) - _COUNT_WORDS
+        whole = candidate.cost < PARTIAL_NAME or parts <= set(value_words(ref.item.text))
+        return whole and self.index.role(candidate.table, candidate.column).additive
 
     def _add(self, aggregate: Aggregate) -> None:
         rank = self.ranking
@@ -269,8 +350,9 @@ class Reader(ReadingOperators):
             return
         open_rank = rank is not None and rank.by is None and not rank.by_count and not rank.by_time
         following = self.peek()
-        timed = self.role(ref.candidate) == "time" and following is not None
-        if timed and following is not None and following.kind in ("unit", "grain", "part"):
+        timed = self.role(ref.candidate) == "time"
+        stepped = any(group.ref is None for group in self.draft.groups)
+        if timed and (stepped or (following is not None and following.kind in ("unit", "grain", "part"))):
             self.draft.columns.append(ref)  # `per due month`: the column tells which time, the unit the step
             return
         if open_rank and rank is not None and rank.item.start < item.start and not self.functions:

@@ -94,10 +94,12 @@ class ReadingConditions(ReadingState):
         item, values, column = ref.item, ref.candidate.values, ref.candidate.column
         if len(values) > _MOST_VALUES_ASKED:
             raise Unread(item, f"is a part of {len(values)} values of {column}: write one of them in full")
-        named = f"`{ref.candidate.table}.{column}` " if len(values) == 1 else ""
-        choices = [Choice(value, f'{named}"{value}"', item.start, item.end) for value in values]
+        choices = [Choice(f"{column} {value}", f'"{value}"', item.start, item.end) for value in values]
         if len(values) == 1:
-            return Ambiguous(f"'{item.text}' is only a part of {column} '{values[0]}'. Is that meant?", choices)
+            asked = f"'{item.text}' is only a part of {column} '{values[0]}'. Is that meant?"
+            return Ambiguous(asked, choices)
+        choices = [Choice(value, choice.text, item.start, item.end)
+                   for value, choice in zip(values, choices, strict=True)]  # fmt: skip
         return Ambiguous(f"'{item.text}' fits several values of {ref.candidate.column}. Which one?", choices)
 
     def _next_value(self, ref: Ref) -> bool:

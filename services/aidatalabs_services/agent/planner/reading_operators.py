@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .comparisons import read_adjective
 from .draft import Aggregate, Ambiguous, Choice, Group, Rank, Unread
+from .headwords import names_columns_head, not_counted
 from .lexicon import ADJECTIVES, SIZE_WORDS, SUPERLATIVES
 from .linking import Item
 from .reading_conditions import ReadingConditions
@@ -109,6 +112,7 @@ class ReadingOperators(ReadingConditions):
 
     def _on_which(self, item: Item) -> None:
         self.asking = item
+        self.draft.asked = True
 
     def _on_when(self, item: Item) -> None:
         self.draft.when = True
@@ -155,7 +159,8 @@ class ReadingOperators(ReadingConditions):
         if following is not None and following.kind == "adjective":
             self.at += 1
             natural = ADJECTIVES[following.payload][0] == "desc"
-            self._rank(item, natural == (item.payload == "desc"), adjective=following.payload)
+            both = replace(item, end=following.end, text=f"{item.text} {following.text}")
+            self._rank(both, natural == (item.payload == "desc"), adjective=following.payload)
             return
         rank = self._rank(item, item.payload == "desc", by_count=True)
         if following is None:
@@ -165,6 +170,8 @@ class ReadingOperators(ReadingConditions):
             ref = self.ref(place)
             self.noun_filter(ref)
             column = ref.candidate.kind == "column"
+            if column and not names_columns_head(ref):
+                raise not_counted(ref, self.role(ref.candidate))
             if column and self.role(ref.candidate) == "measure":
                 rank.by, rank.raw, rank.by_count = Aggregate("sum", ref, item=item), True, False
             else:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from .columntypes import column_type
 from .draft import Rank, Unread
 from .measures import measures_for_adjective
+from .roles import is_unique
 from .plan import Dimension, Order, QueryPlan, Source
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ def compose_rows(composer: Composer) -> QueryPlan:
             dimensions.append(Dimension(ordered[0], alias, ordered[0].column))
     if not named:
         dimensions = _telling(composer, dimensions)
+    elif ordered is not None:
+        dimensions = [*_identity(composer, dimensions), *dimensions]
     order = [Order(_alias_of(dimensions, ordered[0]), ordered[1])] if ordered is not None else []
     order += [Order(d.alias, False) for d in dimensions if all(o.alias != d.alias for o in order)]
     limit = _limit(composer)
@@ -123,6 +126,21 @@ def _by_age(composer: Composer, rank: Rank) -> tuple[Source, bool] | None:
     source = composer.binder.column(composer.base, composer.base, candidate.column)
     oldest = rank.item.text.casefold() == "oldest"
     return source, oldest != flipped
+
+
+def _identity(composer: Composer, held: list[Dimension]) -> list[Dimension]:
+    """The unique key and the label of ordered rows, unless a column that tells them is shown already."""
+    index, base = composer.index, composer.base
+    shown = {d.source.column for d in held if d.source.table == base}
+    if any(index.role(base, name).kind in ("key", "label") for name in shown if name):
+        return []
+    key = next(
+        (c for c in composer.table.columns if index.role(base, c.name).kind == "key" and is_unique(c, composer.table)), None
+    )
+    return [
+        Dimension(composer.binder.column(base, base, c.name), composer.names.column(base, c.name), c.name)
+        for c in ([key] if key else []) + list(index.label(base))
+    ]
 
 
 def _telling(composer: Composer, needed: list[Dimension]) -> list[Dimension]:

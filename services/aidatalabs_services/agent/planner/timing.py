@@ -12,6 +12,7 @@ from .draft import Ambiguous, Choice, Unread
 from .index import CatalogueIndex
 from .linking import Item
 from .moments import Point, floor, iso, shift
+from .names import word_cost
 from .plan import Source, Window
 from .roles import whole
 from .windows import TimeMention
@@ -74,7 +75,7 @@ class TimeBinder:
             raise Unread(item, f"asks for a time, and {self._table} has no column that tells it")
         if len(times) == 1:
             return self.column_source(times[0])
-        spoken = [c for c in times if any(verb in split_name(c.name) for verb in verbs)]
+        spoken = [c for c in times if _named_by(c, verbs)]
         if len(spoken) == 1:
             return self.column_source(spoken[0])
         raise self._ambiguous(item, times)
@@ -225,6 +226,11 @@ class TimeBinder:
             for at in years[-4:]
         ]
         raise Ambiguous(f"Which year's {point.name}?", [c for c in choices if c.text != item.text])
+
+
+def _named_by(column: Column, verbs: list[str]) -> bool:
+    parts = split_name(column.name)
+    return any(word_cost(verb, part) is not None for verb in verbs for part in parts)
 
 
 def item_span(item: Item) -> tuple[int, int]:

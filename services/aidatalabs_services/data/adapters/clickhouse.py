@@ -18,11 +18,12 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from aidatalabs_services.data.adapters.clickhouse_errors import ddl_errors, insert_errors, query_errors
 from aidatalabs_services.data.adapters.servers import Server, Servers
-from aidatalabs_services.data.errors import InsertRefused
+from aidatalabs_services.data.errors import InsertRefused, QueryTimeout
 from aidatalabs_services.data.ports import QueryLimits, QueryOutcome, TableSize
 from aidatalabs_services.data.schema import ColumnSchema, Schema, TableSchema
 from aidatalabs_services.data.table_ddl import quoted, ttl_of_engine
 from aidatalabs_services.runtime.caller import current_call
+from aidatalabs_services.runtime.errors import ServiceUnavailable
 
 _GIB = 1024**3
 # Without a call (the sink, a start-up step) a statement may take this long.
@@ -224,9 +225,17 @@ class ClickHouseWarehouse:
     async def _rows(self, uid: str, sql: str) -> Sequence[Sequence[Any]]:
         """Rows of a statement of our own over the engine's system tables."""
         seconds = min(_OWN.max_seconds, _seconds_left())
-        with query_errors(_OWN):
-            async with asyncio.timeout(seconds), self._client(uid) as client:
-                answer = await client.raw_query(sql, settings=_read_settings(_OWN), fmt="JSONCompact")
+        try:
+            with query_errors(_OWN):
+                async with asyncio.timeout(seconds), self._client(uid) as client:
+                    answer = await client.raw_query(sql, settings=_read_settings(_OWN), fmt="JSONCompact")
+        except QueryTimeout:
+            # Small statements of ours: it is the engine that hangs, not a query that is too large.
+            raise ServiceUnavailable(
+                "The engine does not answer at the moment. Try again shortly.",
+                metadata={"service": "engine"},
+                retry_after_seconds=1.0,
+            ) from None
         rows: Sequence[Sequence[Any]] = json.loads(answer)["data"]
         return rows
 

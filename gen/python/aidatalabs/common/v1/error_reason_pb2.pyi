@@ -244,7 +244,8 @@ class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Every reason we may refuse with. It stands in `google.rpc.ErrorInfo.reason` without the prefix, with domain
     `aidatalabs` and the request id in `metadata`; the gRPC code and a literal example stand beside each.
 
-    `metadata` of every error also has `request_id`, the id of the call, to be given when reporting it.
+    `metadata` of a service's error also has `request_id`, the id of the call, to be given when reporting it; what the
+    edge refuses by itself has it over REST, as soon as the request has an id.
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0

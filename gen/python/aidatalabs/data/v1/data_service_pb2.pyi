@@ -217,7 +217,9 @@ Global___AddColumnRequest: _TypeAlias = AddColumnRequest  # noqa: Y015
 
 @_typing.final
 class IngestRequest(_message.Message):
-    """Brings events or rows, never both."""
+    """Brings events or rows, never both. Over REST, fields that the contract does not know are dropped without a word
+    (check the spelling of request_id) and null elements of a list are left out, so that later ones move up.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -48,8 +48,9 @@ class Event(_message.Message):
 
     @_builtins.property
     def properties(self) -> _struct_pb2.Struct:
-        """Anything else: at most 64 KiB as JSON, nested at most 16 deep, keys of at most 256 bytes. A number beyond
-        ±2^53 is refused (send a string). Of duplicate keys the last one wins.
+        """Anything else: at most 64 KiB as JSON, nested at most 16 deep, keys of at most 256 bytes. A number of
+        ±2^53 or beyond is refused (send a string). A key that stands twice in one object: over REST the call is
+        refused, over gRPC the last one wins.
         """
 
     def __init__(
