@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from .columntypes import column_type
@@ -17,9 +18,20 @@ _RANK_KINDS = frozenset(("superlative", "most", "first", "extreme", "frequent", 
 _FLIPPED = {"gt": "le", "ge": "lt", "lt": "ge", "le": "gt", "eq": "ne", "between": ""}
 
 
-def plain(number: float) -> str:
-    """A number as SQL and people write it: without a fraction where there is none."""
+_WHOLE = re.compile(r"-?\d+")
+
+
+def plain(item: Item) -> str:
+    """A number as SQL and people write it: every digit of a whole one, no fraction where there is none."""
+    if _WHOLE.fullmatch(item.text):
+        return str(int(item.text))
+    number = item.number or 0.0
     return str(int(number)) if number == int(number) else repr(number)
+
+
+def _as_stored(item: Item, *, numeric: bool) -> str:
+    """The number for a column: in a text column digits are a code, and a zero before them counts."""
+    return plain(item) if numeric else item.text
 
 
 def _take_number(reader: ReadingConditions, item: Item) -> str:
@@ -27,7 +39,7 @@ def _take_number(reader: ReadingConditions, item: Item) -> str:
     if following is None or following.kind != "number" or following.number is None:
         raise Unread(item, "is followed by no number")
     reader.at += 1
-    return plain(following.number)
+    return plain(following)
 
 
 def _take_unit(reader: ReadingConditions) -> str:
@@ -100,7 +112,7 @@ def _apply(
     if unit:
         reader.draft.conditions.append(Condition(None, operator, values, item, True, unit=unit))
         return
-    if following is not None and following.kind in ("unknown", "literal") or operator in ("eq", "ne"):
+    if (following is not None and following.kind in ("unknown", "literal")) or operator in ("eq", "ne"):
         raise Unread(item, "compares with nothing I know")
     reader.draft.conditions.append(Condition(None, operator, values, item, True))
 
@@ -209,7 +221,7 @@ def read_number(reader: ReadingConditions, item: Item) -> None:
     before = reader.at - 2
     if following is not None and following.kind == "or_cmp":
         reader.at += 1
-        _apply(reader, item, before, following.payload, (plain(item.number),))
+        _apply(reader, item, before, following.payload, (plain(item),))
         return
     if following is not None and following.kind in _RANK_KINDS and item.number >= 1:
         reader.limit = int(item.number)
@@ -222,7 +234,9 @@ def read_number(reader: ReadingConditions, item: Item) -> None:
             operator = "ne" if reader.negated else "eq"
             reader.negated = None
             is_number = column_type(reader.index.column(candidate.table, candidate.column).type).numeric
-            reader.draft.conditions.append(Condition(ref, operator, (plain(item.number),), item, is_number))
+            reader.draft.conditions.append(
+                Condition(ref, operator, (_as_stored(item, numeric=is_number),), item, is_number)
+            )
             return
     earlier = reader.peek(-2)
     having = earlier is not None and earlier.text.casefold() in ("with", "having", "have", "has")
@@ -234,7 +248,7 @@ def read_number(reader: ReadingConditions, item: Item) -> None:
     ):
         reader.at += 1
         ref = reader.ref(reader.at - 1)
-        reader.draft.conditions.append(Condition(ref, "eq", (plain(item.number),), item, True))
+        reader.draft.conditions.append(Condition(ref, "eq", (plain(item),), item, True))
         return
     ranked = any(later.kind in _RANK_KINDS for later in reader.items[reader.at :])
     opens = not reader.draft.aggregates and not reader.draft.subjects and (reader.draft.listing or ranked)

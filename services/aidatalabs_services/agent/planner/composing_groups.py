@@ -104,6 +104,8 @@ class ComposingGroups:
             title = {"weekday": "weekday", "hour": "hour of the day", "month": "month"}[group.part]
             self._dimension(Dimension(source, self.names.fresh(alias), title, part=group.part))
             return
+        if source.column and column_type(source.type).nullable:
+            self.known.append(Filter(source, "not_null"))  # a step of time needs a time
         grain = grain_for(self.times.range(source)) if group.grain == "auto" else group.grain
         title = f"{grain} of {source.column}" if self._several_times(source) else grain
         self._dimension(Dimension(source, self.names.grain(grain), title, grain=grain))

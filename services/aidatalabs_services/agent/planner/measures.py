@@ -176,6 +176,7 @@ class MeasureMaker:
             raise Unread(draft.share, "needs groups or a condition to take a share of")
         whole = self._whole(filters)
         picked = tuple(condition for condition in filters if condition not in whole)
+        title = title if whole else title.replace("share of ", "share of all ", 1)
         parts.measures[0] = Measure("percent", None, alias, title, "percent", picked)
         return whole
 

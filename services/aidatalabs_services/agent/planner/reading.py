@@ -45,6 +45,7 @@ class Reader(ReadingDates):
         if self.ranking is not None and draft.rank is None:
             draft.rank = self.ranking
         draft.loose_functions = self.functions
+        self.compared()
         if self.limit and draft.rank is None:
             if not draft.listing:
                 raise Unread(self.items[0], "limits something that is not ordered")
@@ -233,6 +234,8 @@ class Reader(ReadingDates):
             self._grouped(ref, item)
         elif self.role(candidate) == "flag" and self._adjectival(item, following):
             draft.conditions.append(Condition(ref, "is_true", (), item))
+        elif self.asking is not None and self._acted_by(ref):
+            raise Unread(self.asking, f"asks who, and {candidate.column} is a date")
         elif self.asking is not None and not measurable and draft.target is None:
             draft.target, self.asking = Group(ref, item), None
         elif self._ranked(ref, item, measurable):
@@ -251,6 +254,12 @@ class Reader(ReadingDates):
             draft.conditions.append(Condition(ref, "is_true", (), item))
         else:
             draft.columns.append(ref)
+
+    def _acted_by(self, ref: Ref) -> bool:
+        """`who applied` asks for a person, not for the day; `which closed` neither."""
+        asked = self.asking is not None and self.asking.text.casefold() in ("who", "whose")
+        verb = ref.item.text.casefold().endswith("ed") and ref.candidate.cost >= 0.05
+        return ref.candidate.kind == "column" and self.role(ref.candidate) == "time" and (asked or verb)
 
     def _adjectival(self, item: Item, following: Item | None) -> bool:
         """`owner occupied permits`: a flag right before the name of what it is said of."""

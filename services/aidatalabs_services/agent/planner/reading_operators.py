@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .comparisons import read_adjective
-from .draft import Aggregate, Ambiguous, Choice, Group, Rank, Unread
+from .draft import Aggregate, Ambiguous, Choice, Condition, Group, Rank, Unread
 from .headwords import names_columns_head, not_counted
 from .lexicon import ADJECTIVES, SIZE_WORDS, SUPERLATIVES
-from .linking import Item
+from .linking import Candidate, Item
 from .reading_conditions import ReadingConditions
 
 _GROUPABLE_ITEMS = frozenset(("name", "unit", "grain", "part"))
@@ -245,6 +245,31 @@ class ReadingOperators(ReadingConditions):
         following = self.peek()
         if self.grouping and (following is None or following.kind not in _GROUPABLE_ITEMS):
             self.grouping = False
+
+    def _on_versus(self, item: Item) -> None:
+        """`compare the average fee of A and B`: the values named later become groups."""
+        if item.start != 0 or item.text.casefold() != "compare":
+            raise Unread(item, "is not known here")
+        self.comparing = item
+
+    def compared(self) -> None:
+        """The one column whose values, or whose yes and no, were compared becomes the grouping."""
+        draft, item = self.draft, self.comparing
+        if item is None:
+            return
+        several = [c for c in draft.conditions if c.operator == "in" and c.ref is not None]
+        flags = [c for c in draft.conditions if c.operator in ("is_true", "is_false") and c.ref is not None]
+        both = len(flags) == 2 and flags[0].operator != flags[1].operator
+        if both and flags[0].ref is not None and flags[1].ref is not None:
+            if flags[0].ref.candidate == flags[1].ref.candidate:
+                draft.conditions = [c for c in draft.conditions if c not in flags]
+                draft.conditions.append(Condition(flags[0].ref, "not_null", (), flags[0].item))
+                several = flags[:1]
+        ref = several[0].ref if len(several) == 1 else None
+        if ref is None or draft.groups or draft.rank is not None or not (draft.aggregates or draft.bare):
+            raise Unread(item, "needs a number, and two values of one column to compare it for")
+        column = Candidate("column", ref.candidate.table, ref.candidate.column)
+        draft.groups.append(Group(replace(ref, candidate=column), ref.item))
 
     def _on_verb(self, item: Item) -> None:
         self.draft.verbs.append(item)

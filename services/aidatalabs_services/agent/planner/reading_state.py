@@ -30,6 +30,7 @@ class ReadingState:
         self.last_functions: list[tuple[str, Item]] = []
         self.last: tuple[int, Ref] | None = None
         self.limit = 0
+        self.comparing: Item | None = None
         self.via = ""
 
     def peek(self, offset: int = 0) -> Item | None:
