@@ -74,16 +74,14 @@ third-party: .venv/dev.stamp
 	@$(PYTHON) -m venv .venv
 	@touch $@
 
-# The build backend first, so that our own package is installed without a download of its own.
 .venv/run.stamp: .venv/pip.stamp pyproject.toml requirements.lock
 	@echo "installing dependencies into .venv …"
-	@$(PIP) hatchling editables
-	@$(PIP) --no-build-isolation --editable .
+	@$(PIP) --editable .
 	@touch $@
 
 .venv/dev.stamp: .venv/run.stamp
 	@echo "installing development tools into .venv …"
-	@$(PIP) --no-build-isolation --editable '.[dev]'
+	@$(PIP) --editable '.[dev]'
 	@touch $@
 
 .PHONY: run up down test check lint types gen-fresh bench soak setup gen format lock clean help third-party

@@ -18,7 +18,6 @@ from aidatalabs_services.runtime.access import AccessTableIncomplete, check_comp
 from aidatalabs_services.runtime.access_table import TABLE
 from aidatalabs_services.runtime.contract import load_contract
 from aidatalabs_services.runtime.errors import ServiceError
-
 from tests.architecture.test_house_rules import ROOT
 
 CATALOGUE = {name.removeprefix("ERROR_REASON_") for name in ErrorReason.keys()} - {"UNSPECIFIED"}  # noqa: SIM118

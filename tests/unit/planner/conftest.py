@@ -14,6 +14,7 @@ from aidatalabs_services.agent.planner.outcomes import Clarification, Outcome, P
 from aidatalabs_services.agent.planner.planner import plan
 from tests.unit.planner.domains import library, sensors, shop, trips
 from tests.unit.planner.engine import Database
+from tests.unit.planner.workshop import workshop
 
 NOW = datetime(2024, 6, 30, 17, 45)
 
@@ -61,7 +62,7 @@ def asker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
     opened: Any = chdb_session.Session
     session = opened(str(path))
     session.query("SET session_timezone = 'UTC'")
-    specs = {"shop": shop, "sensors": sensors, "library": library, "trips": trips}
+    specs = {"shop": shop, "sensors": sensors, "library": library, "trips": trips, "workshop": workshop}
     askers = {name: Asker(Database(session, f"{name}_data", make())) for name, make in specs.items()}
     yield lambda name: askers[name]
     session.close()
@@ -85,3 +86,8 @@ def library_asker(asker: Callable[[str], Asker]) -> Asker:
 @pytest.fixture
 def trip_asker(asker: Callable[[str], Asker]) -> Asker:
     return asker("trips")
+
+
+@pytest.fixture
+def workshop_asker(asker: Callable[[str], Asker]) -> Asker:
+    return asker("workshop")

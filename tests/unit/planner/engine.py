@@ -62,6 +62,8 @@ class Database:
         self.session.query(
             f"CREATE TABLE {self.name}.`{spec.name}` ({columns}) ENGINE = MergeTree ORDER BY ({order})"
         )
+        if not spec.rows:
+            return
         lines = "\n".join(json.dumps(record) for record in spec.records())
         self.session.query(f"INSERT INTO {self.name}.`{spec.name}` FORMAT JSONEachRow {lines}")
 

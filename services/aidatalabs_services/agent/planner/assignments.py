@@ -39,6 +39,8 @@ def _costed(items: list[Item], place: int) -> list[tuple[float, Candidate]]:
     costed = []
     for candidate in item.candidates[:12]:
         extra = 0.2 if tables and candidate.kind == "column" and candidate.cost <= 0.05 else 0.0
+        own = any(t.table == candidate.table for t in tables) and candidate.cost <= 0.12
+        extra += 0.1 if own and not extra and candidate.kind == "column" else 0.0
         away = candidate.kind != "table" and candidate.table not in said
         extra += 0.1 if away and here <= candidate.cost + 0.05 else 0.0
         costed.append((candidate.cost + extra, candidate))

@@ -7,10 +7,10 @@ from datetime import datetime
 from .composing_groups import Parts
 from .composing_ranks import ComposingRanks
 from .conditions import ConditionBinder
-from .draft import Aggregate, Ambiguous, Choice, Draft, Group, Ref, Unread
+from .draft import Aggregate, Ambiguous, Choice, Draft, Group, Rank, Ref, Unread
 from .index import CatalogueIndex
 from .linking import Item
-from .measures import MeasureMaker
+from .measures import MeasureMaker, measures_for_adjective
 from .plan import Filter, Having, Measure, Order, QueryPlan
 from .rows import compose_rows
 from .words import split_name
@@ -85,11 +85,37 @@ class Composer(ComposingRanks):
             return False
         if rank is not None and rank.raw and draft.target is not None and not self._row_each(draft.target):
             return False
+        if rank is not None and rank.adjective:
+            self._check_grouped_extreme(rank)
         if rank is not None and (rank.by_time or rank.adjective or rank.raw):
             return True
         if rank is not None and rank.vague:
             return False
         return bool(draft.listing and (draft.columns or draft.subjects or draft.bare))
+
+    def _check_grouped_extreme(self, rank: Rank) -> None:
+        """`which colour took the longest` may mean on average, altogether, or one single row."""
+        target = self.draft.target
+        ref = target.ref if target is not None else None
+        if target is None or ref is None or self.draft.subjects or rank.item.start < target.item.start:
+            return
+        if ref.candidate.kind != "column" or self._row_each(target):
+            return
+        if self.index.role(ref.candidate.table, ref.candidate.column).kind != "dimension":
+            return
+        measure, flipped = measures_for_adjective(self, rank.adjective, rank.item)
+        if flipped:
+            return
+        way, name = "highest" if rank.descending else "lowest", f"`{measure.table}.{measure.column}`"
+        raise Ambiguous(
+            f"Is '{rank.item.text}' said of the average or of the total {measure.column}?",
+            [
+                Choice(
+                    f"{way} {word} {measure.column}", f"{way} {word} {name}", rank.item.start, rank.item.end
+                )
+                for word in ("average", "total")
+            ],
+        )
 
     def _row_each(self, target: Group) -> bool:
         """True when the target stands for single rows of the base table."""

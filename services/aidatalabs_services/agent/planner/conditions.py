@@ -11,9 +11,14 @@ from .lexicon import CURRENCIES
 from .linking import Candidate
 from .measures import measures_for_adjective
 from .plan import Filter
+from .words import split_name
 
 if TYPE_CHECKING:
     from .composing import Composer
+
+
+_CURRENCY_UNITS = frozenset(("US dollars", "euros", "pounds sterling"))
+_MONEY = frozenset(("price", "cost", "amount", "revenue", "salary", "fee", "fare", "value", "tax", "paid"))
 
 
 class ConditionBinder:
@@ -53,6 +58,9 @@ class ConditionBinder:
         if operator in ("is_true", "is_false") and kind.kind == "text":
             values = flag_values(column, operator == "is_true")
             return Filter(source, "eq" if len(values) == 1 else "in", values)
+        if operator == "either":
+            both = flag_values(column, True) + flag_values(column, False)
+            return Filter(source, "in", both) if both else Filter(source, "not_null")
         return Filter(source, operator, condition.values, condition.numeric)
 
     def _found(self, condition: Condition) -> tuple[Ref, str]:
@@ -75,14 +83,23 @@ class ConditionBinder:
         measured = [c for c in self._composer.table.columns if index.role(base, c.name).kind == "measure"]
         if not fitting and len(measured) == 1 and not index.role(base, measured[0].name).unit:
             fitting = measured
+        if fitting and condition.unit in _CURRENCY_UNITS:
+            rivals = [
+                column.name
+                for column in measured
+                if column in fitting
+                or (not index.role(base, column.name).unit and _MONEY & set(split_name(column.name)))
+            ]
+            if len(rivals) > 1:
+                raise self._which_measure(condition, rivals)
         if len(fitting) != 1:
             raise Unread(condition.item, f"gives {condition.unit} without saying of which column")
         return Ref(Candidate("column", base, fitting[0].name), condition.item), condition.operator
 
-    def _which_measure(self, condition: Condition) -> Unread | Ambiguous:
+    def _which_measure(self, condition: Condition, among: list[str] | None = None) -> Unread | Ambiguous:
         """`above 50` without a measure: offer the numbers of the table."""
         composer, item = self._composer, condition.item
-        columns = [
+        columns = among or [
             column.name
             for column in composer.table.columns
             if composer.index.role(composer.base, column.name).kind == "measure"

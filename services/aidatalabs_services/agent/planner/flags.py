@@ -15,7 +15,7 @@ def _pair(column: Column) -> tuple[str, str] | None:
     if not held or not column.values_complete:
         return None
     pair = next((pair for pair in _PAIRS if held <= set(pair)), None)
-    return pair if pair is None or len(held) == 2 or len(pair[1]) > 1 and pair[0] != "on" else None
+    return pair if pair is None or len(held) == 2 or (len(pair[1]) > 1 and pair[0] != "on") else None
 
 
 def is_text_flag(column: Column) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .catalogue import Catalogue, Column, Table
 from .columntypes import column_type
@@ -17,6 +17,7 @@ _COMPANY_FORMS = frozenset(
 )
 _CLOSED_SUFFIXES = frozenset(("id", "code", "key", "no", "nr", "name", "number"))
 _MOST_POSTINGS = 60
+_EMPTY = 0.3
 
 
 @dataclass(frozen=True)
@@ -89,25 +90,34 @@ class CatalogueIndex:
         return None
 
     def _entries(self) -> list[NameEntry]:
-        entries: list[NameEntry] = []
+        made: list[NameEntry] = []
+        filled = any(table.row_count for table in self.catalogue.tables)
         for table in self.catalogue.tables:
-            owner = split_name(table.name)
-            entries.append(NameEntry(owner, table.name, "", 0.0))
-            if len(owner) > 1 and table.name.casefold().endswith(("s", "people")):
-                entries.append(NameEntry(owner[-1:], table.name, "", 0.01))
-            calendar = self.calendars[table.name]
-            dated = set(calendar.names) if calendar and calendar.finest != "year" else set()
-            for column in table.columns:
-                if column.name in dated:  # the words month, day … speak of time, not of a number
-                    continue
-                name = column.name if column.path_of is None else column.name.split(".", 1)[-1]
-                parts = split_name(name)
-                if not parts:
-                    continue
-                run = "".join(owner)
-                if len(parts) == 1 and parts[0].startswith(run) and len(parts[0]) >= len(run) + 2:
-                    parts = (*owner, parts[0][len(run) :])
-                entries.extend(self._column_entries(table.name, column.name, owner, parts))
+            entries = self._table_entries(table)
+            if filled and not table.row_count:  # what is empty is seldom meant where something is not
+                entries = [replace(entry, cost=entry.cost + _EMPTY) for entry in entries]
+            made.extend(entries)
+        return made
+
+    def _table_entries(self, table: Table) -> list[NameEntry]:
+        entries: list[NameEntry] = []
+        owner = split_name(table.name)
+        entries.append(NameEntry(owner, table.name, "", 0.0))
+        if len(owner) > 1 and table.name.casefold().endswith(("s", "people")):
+            entries.append(NameEntry(owner[-1:], table.name, "", 0.01))
+        calendar = self.calendars[table.name]
+        dated = set(calendar.names) if calendar and calendar.finest != "year" else set()
+        for column in table.columns:
+            if column.name in dated:  # the words month, day … speak of time, not of a number
+                continue
+            name = column.name if column.path_of is None else column.name.split(".", 1)[-1]
+            parts = split_name(name)
+            if not parts:
+                continue
+            run = "".join(owner)
+            if len(parts) == 1 and parts[0].startswith(run) and len(parts[0]) >= len(run) + 2:
+                parts = (*owner, parts[0][len(run) :])
+            entries.extend(self._column_entries(table.name, column.name, owner, parts))
         return entries
 
     def _column_entries(

@@ -210,7 +210,11 @@ ADJECTIVES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     # adjective: (direction of its superlative, words of measures it speaks of, measures it speaks of in
     # reverse)
     "long": ("desc", ("length", "duration", "distance", "time", "minute", "hour", "day", "runtime"), ()),
-    "short": ("asc", ("length", "duration", "distance", "time", "height", "minute", "hour", "day", "runtime"), ()),
+    "short": (
+        "asc",
+        ("length", "duration", "distance", "time", "height", "minute", "hour", "day", "runtime"),
+        (),
+    ),
     "expensive": ("desc", ("price", "cost", "fare", "fee", "rate"), ()),
     "costly": ("desc", ("price", "cost", "fare", "fee", "rate"), ()),
     "pricey": ("desc", ("price", "cost", "fare", "fee", "rate"), ()),
@@ -372,7 +376,9 @@ UNIT_WORDS: dict[str, str] = {
     "celsius": "degrees Celsius", "fahrenheit": "degrees Fahrenheit", "mph": "miles per hour",
     "usd": "US dollars", "dollar": "US dollars", "eur": "euros", "euro": "euros", "gbp": "pounds sterling",
     "knot": "knots", "litre": "litres", "liter": "litres", "kwh": "kilowatt-hours", "mb": "megabytes",
-    "sqft": "square feet", "sqm": "square metres", "millibar": "millibars", "kelvin": "kelvin", "hpa": "hectopascals", "cm": "centimetres",
+
+    "sqft": "square feet", "sqm": "square metres",
+    "millibar": "millibars", "kelvin": "kelvin", "hpa": "hectopascals", "cm": "centimetres",
     "mm": "millimetres",
 }  # fmt: skip
 """Unit words of names, comments and questions, and how they are written in answers."""

@@ -11,7 +11,7 @@ from .lexicon import ADJECTIVES
 from .linking import Candidate, Item
 from .names import word_cost
 from .plan import Filter, Measure
-from .roles import is_unique
+from .roles import is_unique, named_key
 from .words import lemma, split_name, value_words
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class MeasureMaker:
             return False
         column = composer.index.column(candidate.table, candidate.column)
         kind = column_type(column.type)
-        return not kind.nullable and is_unique(column, composer.table)
+        return not kind.nullable and is_unique(column, composer.table) and named_key(column)
 
     def shared(self, filters: list[Filter]) -> list[Filter]:
         """Turn the only measure into a share: of all groups, or of all rows when conditions pick a part."""

@@ -53,8 +53,24 @@ def word_cost(word: str, part: str) -> float | None:
     return None
 
 
-_CLOSING = frozenset(("id", "code", "key", "no", "nr", "name", "number", "title", "label", "count", "paid", "total",
-                      "amount", "value"))  # fmt: skip
+_CLOSING = frozenset(
+    [
+        "id",
+        "code",
+        "key",
+        "no",
+        "nr",
+        "name",
+        "number",
+        "title",
+        "label",
+        "count",
+        "paid",
+        "total",
+        "amount",
+        "value",
+    ]
+)
 
 
 def names_head(words: tuple[str, ...], parts: tuple[str, ...]) -> bool:
@@ -154,7 +170,9 @@ class NameIndex:
                 whole = length == len(entry.parts)
                 if entry.whole and not whole:
                     continue
-                offer(length, entry, entry.cost + total + (0.0 if whole else PARTIAL_NAME + 0.1 * (1 - covered)))
+                offer(
+                    length, entry, entry.cost + total + (0.0 if whole else PARTIAL_NAME + 0.1 * (1 - covered))
+                )
                 self._reversed(words, start, entry, position, cost, offer)
         for length in (1, 2, 3):
             if start + length <= len(words):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TypeGuard
 from zoneinfo import ZoneInfo
 
 from . import guards
@@ -273,7 +274,7 @@ class Planner:
                 column = self._index.column(candidate.table, candidate.column)
                 if is_unique(column, self._index.tables[candidate.table]):
                     outcome = self._plan(f"list {linked.question}", now, timezone, depth=0)
-                    return outcome if isinstance(outcome, Planned) else None
+                    return outcome if _shows(outcome, candidate) else None
         return None
 
     def _count_or_list(self, linked: Linked, now: datetime, timezone: str) -> Clarification | None:
@@ -303,7 +304,9 @@ class Planner:
             )
         if not readings.failed:
             return Refusal(
-                "not_answerable", "The question names nothing that the data has.", examples(self._index, linked)
+                "not_answerable",
+                "The question names nothing that the data has.",
+                examples(self._index, linked),
             )
         looked_up = self._looked_up(linked, now, timezone) if depth == 2 else None
         if looked_up is not None:
@@ -314,8 +317,21 @@ class Planner:
         unread = min(readings.failed, key=lambda pair: pair[0])[1]
         subject = f"'{unread.item.text}'" if unread.item is not None else "The question"
         return Refusal(
-            "not_answerable", f"{subject} {unread.why}.", near(self._index, unread.item.text if unread.item else "", linked)
+            "not_answerable",
+            f"{subject} {unread.why}.",
+            near(self._index, unread.item.text if unread.item else "", linked),
         )
+
+
+def _shows(outcome: Outcome, key: Candidate) -> TypeGuard[Planned]:
+    """True for a list of the one row that has this key, in the key's own table."""
+    if not isinstance(outcome, Planned) or outcome.plan.table != key.table:
+        return False
+    return any(
+        f.operator == "eq"
+        and (f.source.table, f.source.column, f.values) == (key.table, key.column, key.values)
+        for f in outcome.plan.filters
+    )
 
 
 def _exactly(candidate: Candidate, item: Item) -> tuple[str, str]:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from .columntypes import column_type
 from .draft import Aggregate, Ambiguous, Choice, Condition, Draft, Group, Ref, Unread
 from .flags import NO_WORDS, YES_WORDS
+from .headwords import names_columns_head, not_counted
 from .linking import Candidate, Item
 from .names import PARTIAL_NAME
-from .headwords import names_columns_head, not_counted
 from .reading_dates import ReadingDates
 from .words import split_name, value_words
 
@@ -197,7 +197,9 @@ class Reader(ReadingDates):
             if after.table in leads:
                 self.via = candidate.column
                 return True
-            qualified = candidate.kind == "table" and candidate.table == after.table and self._qualifies(after)
+            qualified = (
+                candidate.kind == "table" and candidate.table == after.table and self._qualifies(after)
+            )
             if qualified and self.draft.listing and not self.draft.subjects and not self.draft.columns:
                 self.draft.subjects.append(ref)
             return qualified

@@ -10,7 +10,6 @@ from .draft import Ambiguous, Choice, Condition, Group, Ref, Unread
 from .linking import Candidate, Item
 from .reading_state import ReadingState
 
-
 _MOST_VALUES_ASKED = 4
 
 

@@ -58,9 +58,11 @@ class ReadingDates(ReadingOperators):
         if joins and after is not None and after.kind in ("name", "value"):
             return True
         meant = self.chosen.get(self.at - 2)
-        if before is not None and before.kind in ("and", "or", "cmp", "by"):
+        if before is not None and before.kind in ("cmp", "by"):
             return True
         own = self.chosen[self.at - 1]
+        if before is not None and before.kind in ("and", "or"):
+            meant = self.chosen.get(self.at - 3)
         return meant is not None and (meant.table, meant.column) == (own.table, own.column)
 
     def _is_time(self, place: int) -> bool:

@@ -259,12 +259,11 @@ class ReadingOperators(ReadingConditions):
             return
         several = [c for c in draft.conditions if c.operator == "in" and c.ref is not None]
         flags = [c for c in draft.conditions if c.operator in ("is_true", "is_false") and c.ref is not None]
-        both = len(flags) == 2 and flags[0].operator != flags[1].operator
-        if both and flags[0].ref is not None and flags[1].ref is not None:
-            if flags[0].ref.candidate == flags[1].ref.candidate:
-                draft.conditions = [c for c in draft.conditions if c not in flags]
-                draft.conditions.append(Condition(flags[0].ref, "not_null", (), flags[0].item))
-                several = flags[:1]
+        same = {c.ref.candidate for c in flags if c.ref is not None}
+        if len(flags) == 2 and len(same) == 1 and flags[0].operator != flags[1].operator:
+            draft.conditions = [c for c in draft.conditions if c not in flags]
+            draft.conditions.append(Condition(flags[0].ref, "either", (), flags[0].item))
+            several = flags[:1]
         ref = several[0].ref if len(several) == 1 else None
         if ref is None or draft.groups or draft.rank is not None or not (draft.aggregates or draft.bare):
             raise Unread(item, "needs a number, and two values of one column to compare it for")

@@ -185,6 +185,11 @@ def is_unique(column: Column, table: Table) -> bool:
     return table.row_count > 0 and column.distinct_count == table.row_count
 
 
+def named_key(column: Column) -> bool:
+    """True for names such as order_id and ticket_no, which say that they only tell rows apart."""
+    return split_name(column.name)[-1] in _KEY_WORDS
+
+
 def role_of(column: Column, table: Table, calendar: Calendar | None) -> Role:
     """The role of one column, from its type, its name, its range and how often values repeat."""
     kind = column_type(column.type)
@@ -193,9 +198,7 @@ def role_of(column: Column, table: Table, calendar: Calendar | None) -> Role:
         return Role("calendar")
     if kind.temporal:
         return Role("time")
-    if kind.kind == "bool" or (
-        kind.kind == "integer" and _said_of_a_flag(parts) and _zero_or_one(column)
-    ):
+    if kind.kind == "bool" or (kind.kind == "integer" and _said_of_a_flag(parts) and _zero_or_one(column)):
         return Role("flag")
     if is_text_flag(column):
         return Role("flag")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from .columntypes import column_type
 from .draft import Rank, Unread
 from .measures import measures_for_adjective
-from .roles import is_unique
 from .plan import Dimension, Order, QueryPlan, Source
+from .roles import is_unique
 
 if TYPE_CHECKING:
     from .composing import Composer
@@ -37,7 +37,7 @@ def compose_rows(composer: Composer) -> QueryPlan:
             dimensions.append(Dimension(ordered[0], alias, ordered[0].column))
     if not named:
         dimensions = _telling(composer, dimensions)
-    elif ordered is not None:
+    elif ordered is not None and draft.listing:
         dimensions = [*_identity(composer, dimensions), *dimensions]
     order = [Order(_alias_of(dimensions, ordered[0]), ordered[1])] if ordered is not None else []
     order += [Order(d.alias, False) for d in dimensions if all(o.alias != d.alias for o in order)]
@@ -135,7 +135,12 @@ def _identity(composer: Composer, held: list[Dimension]) -> list[Dimension]:
     if any(index.role(base, name).kind in ("key", "label") for name in shown if name):
         return []
     key = next(
-        (c for c in composer.table.columns if index.role(base, c.name).kind == "key" and is_unique(c, composer.table)), None
+        (
+            c
+            for c in composer.table.columns
+            if index.role(base, c.name).kind == "key" and is_unique(c, composer.table)
+        ),
+        None,
     )
     return [
         Dimension(composer.binder.column(base, base, c.name), composer.names.column(base, c.name), c.name)

@@ -59,7 +59,7 @@ class Proof(_message.Message):
     """Name of the roll-up the query was moved to; empty when it read the tables themselves."""
     result_sha256: _builtins.str
     """SHA-256 of the result: the JSON array of its columns' names and types, then each row as a JSON array, joined
-    by newlines; rows sorted unless the query orders them.
+    by newlines; whole numbers without a fraction; rows sorted as text unless the query orders them.
     """
     produced_by: _builtins.str
     """What made the SQL: `planner`, or the alias of a model."""
