@@ -29,7 +29,7 @@ __all__ = ["Clarification", "ClarificationChoice", "Outcome", "Planned", "Planne
 _MARGIN = 0.09
 _JOIN_COST = 0.06
 _FAR = 0.25
-_LONGEST_QUESTION = 1_000
+_LONGEST_QUESTION = 2_000
 _MOST_CHOICES = 4
 _TASKS = frozenset(("fn", "count", "list", "how_much", "which", "by", "share"))
 
