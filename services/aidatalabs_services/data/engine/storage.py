@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from xml.sax.saxutils import escape
 
+from aidatalabs_services.data.engine.deduplication import forget_unfinished
 from aidatalabs_services.data.engine.faults import SYNTAX_ERROR, EngineFault, fault_of
 from aidatalabs_services.data.engine.limits import EngineLimits
 
@@ -108,6 +109,8 @@ class Storage:
         users.write_text(_users_xml(limits), encoding="utf-8")
         (config / "config.xml").write_text(_config_xml(limits, users), encoding="utf-8")
         source = "store?config-file=config/config.xml"  # a path with ? or & in it would be cut
+        # This process holds the directory's lock, so nobody else has the store open.
+        forget_unfinished(directory / "store" / "store")
         root = _connect(source)
         root.query(f"CREATE DATABASE IF NOT EXISTS {DATABASE}")
         return cls(source, root)
