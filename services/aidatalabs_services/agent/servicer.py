@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 import grpc
 from google.protobuf import json_format, struct_pb2
@@ -18,7 +18,7 @@ from aidatalabs_services.agent.ports import Rows
 from aidatalabs_services.agent.proofs import Proof
 from aidatalabs_services.agent.query_agent import Answer, Question
 from aidatalabs_services.runtime.caller import current_call, current_caller
-from aidatalabs_services.runtime.errors import NotBuiltYet
+from aidatalabs_services.runtime.errors import not_built_yet
 
 
 class AgentServicer(pb_grpc.AgentServiceServicer):
@@ -48,7 +48,7 @@ class AgentServicer(pb_grpc.AgentServiceServicer):
         context: grpc.aio.ServicerContext[pb.StreamAnswerRequest, pb.StreamAnswerResponse],
     ) -> AsyncIterator[pb.StreamAnswerResponse]:
         """See the contract; not built yet."""
-        _refuse()
+        raise not_built_yet(current_call().method)
         yield pb.StreamAnswerResponse()
 
     async def Design(
@@ -57,7 +57,7 @@ class AgentServicer(pb_grpc.AgentServiceServicer):
         context: grpc.aio.ServicerContext[pb.DesignRequest, pb.DesignResponse],
     ) -> pb.DesignResponse:
         """See the contract; not built yet."""
-        _refuse()
+        raise not_built_yet(current_call().method)
 
     async def Optimize(
         self,
@@ -65,7 +65,7 @@ class AgentServicer(pb_grpc.AgentServiceServicer):
         context: grpc.aio.ServicerContext[pb.OptimizeRequest, pb.OptimizeResponse],
     ) -> pb.OptimizeResponse:
         """See the contract; not built yet."""
-        _refuse()
+        raise not_built_yet(current_call().method)
 
     async def Analyze(
         self,
@@ -73,7 +73,7 @@ class AgentServicer(pb_grpc.AgentServiceServicer):
         context: grpc.aio.ServicerContext[pb.AnalyzeRequest, pb.AnalyzeResponse],
     ) -> pb.AnalyzeResponse:
         """See the contract; not built yet."""
-        _refuse()
+        raise not_built_yet(current_call().method)
 
     async def Support(
         self,
@@ -81,14 +81,7 @@ class AgentServicer(pb_grpc.AgentServiceServicer):
         context: grpc.aio.ServicerContext[pb.SupportRequest, pb.SupportResponse],
     ) -> pb.SupportResponse:
         """See the contract; not built yet."""
-        _refuse()
-
-
-def _refuse() -> NoReturn:
-    raise NotBuiltYet(
-        "This method is in the contract and not built yet; the README lists what is.",
-        metadata={"method": current_call().method},
-    )
+        raise not_built_yet(current_call().method)
 
 
 def _clarification(outcome: Clarification) -> answer_pb2.Clarification:

@@ -113,8 +113,6 @@ async def _ingest(path: Path, table: str, create: bool, platform: str) -> None:
             columns = [table_pb2.Column(name=name, type=kind) for name, kind in content.columns()]
             await client.create_table(platform, table_pb2.Table(name=table, columns=columns))
         sent = await send_rows(client, platform, table, content, _content_key(path))
-        if sent.repeated_count:
-            await _refuse_rows_of_a_dropped_table(client, platform, table, sent)
     known = f", {sent.repeated_count:,} had been stored before" if sent.repeated_count else ""
     stored_count = sent.accepted_count - sent.repeated_count
     console.print(f"[bold]{stored_count:,}[/] rows stored in {as_it_is(table)} of {platform}{known}")
@@ -122,17 +120,6 @@ async def _ingest(path: Path, table: str, create: bool, platform: str) -> None:
         for line in sent.rejected[:_SHOWN_REJECTED]:
             console.print(f"  {as_it_is(line)}")
         raise CommandFailed(f"{len(sent.rejected):,} rows were rejected.", "Mend them and ingest them again.")
-
-
-async def _refuse_rows_of_a_dropped_table(client: Client, platform: str, table: str, sent: Sent) -> None:
-    """Fails where the service knows these rows from a table that is gone, instead of calling them stored."""
-    row_count = (await client.get_table(platform, table)).row_count
-    if row_count < sent.accepted_count:
-        raise CommandFailed(
-            f"{table} has {row_count:,} rows of the {sent.accepted_count:,} in the file: "
-            "the service remembers this file from a table of this name that was dropped.",
-            "Ingest it into a table of another name, or again a day later.",
-        )
 
 
 def _content_key(path: Path) -> str:

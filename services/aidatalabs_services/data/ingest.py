@@ -32,7 +32,7 @@ from aidatalabs_services.data.sink import Sink, SinkLimits
 from aidatalabs_services.data.standard_tables import EVENTS, PROTECTED
 from aidatalabs_services.data.verdicts import Verdict, judge_event_rows, judge_events, judge_rows
 from aidatalabs_services.runtime.caller import optional_call
-from aidatalabs_services.runtime.errors import FieldViolation, InvalidRequest, Overloaded
+from aidatalabs_services.runtime.errors import FieldViolation, InvalidRequest, Overloaded, ServiceUnavailable
 
 _ANSWER_MARGIN_SECONDS = 0.5
 # Work on fewer rows is done at once: handing it to a thread would take longer.
@@ -103,7 +103,7 @@ class Intake:
             progress = Progress(stored=group.complete and not group.refused, ended=group.complete)
             for request in group.record.requests:
                 if request.request_id:
-                    taken = Taken(request, group.record.created_seconds, progress)
+                    taken = Taken(group.record.identity, request, group.record.created_seconds, progress)
                     self._index.remember((group.record.table, request.request_id), taken)
             if id(group) in pending:
                 self._sink.add(group, progress)
@@ -119,9 +119,9 @@ class Intake:
         """Journalled groups that the engine has not confirmed."""
         return self._sink.waiting_groups
 
-    async def claim(self, key: Key, digest: bytes) -> Taken | Claim | None:
+    async def claim(self, key: Key, identity: str, digest: bytes) -> Taken | Claim | None:
         """The call taken before under this key, a claim that makes this one the first, None without an id."""
-        return await self._index.claim(key, digest, time.time()) if key[1] else None
+        return await self._index.claim(key, identity, digest, time.time()) if key[1] else None
 
     def release(self, key: Key, claim: Claim | None) -> None:
         """Gives a claim up."""
@@ -187,7 +187,7 @@ class Intake:
         pending = await self._journal.append(record)
         progress = Progress(stored=pending.complete)
         for waiting in group:
-            taken = Taken(waiting.request, record.created_seconds, progress)
+            taken = Taken(record.identity, waiting.request, record.created_seconds, progress)
             if waiting.claim is not None:
                 self._index.settle(waiting.key, waiting.claim, taken)
             if not waiting.taken.done():
@@ -263,12 +263,15 @@ class Ingestor:
         intake = await self._intake(uid)
         digest = await _off_loop(batch.count, batch.digest) if request_id else b""
         key = (table or EVENTS.name, request_id)
-        claim = await intake.claim(key, digest)
+        described = await self._table_or_hindrance(uid, key[0], batch)
+        identity = described.identity if isinstance(described, TableSchema) else ""
+        claim = await intake.claim(key, identity, digest)
         if isinstance(claim, Taken):
             await claim.progress.wait(self._store_seconds())
             return claim.receipt(repeated=True)
         try:
-            described = await self._table(uid, key[0], batch)
+            if isinstance(described, ServiceUnavailable):
+                raise described
             verdict = await _off_loop(batch.count, lambda: _judge(batch, described))
         except BaseException:
             intake.release(key, claim)
@@ -282,7 +285,7 @@ class Ingestor:
         )
         if claim is None and not request.accepted_count:
             # Nothing to keep, and nobody can ask for it again.
-            return Taken(request, time.time(), Progress(stored=True)).receipt(repeated=False)
+            return Taken(identity, request, time.time(), Progress(stored=True)).receipt(repeated=False)
         taken = await intake.take(_Waiting(described, request, verdict, key, claim))
         await taken.progress.wait(self._store_seconds())
         return taken.receipt(repeated=False)
@@ -296,6 +299,15 @@ class Ingestor:
                 f"One call may bring {self._limits.call_rows:,} rows; send several.",
                 metadata={"limit_rows": str(self._limits.call_rows)},
             )
+
+    async def _table_or_hindrance(
+        self, uid: str, name: str, batch: EventBatch | RowBatch
+    ) -> TableSchema | ServiceUnavailable:
+        """The table, or why it cannot be known now: a repeated call gets its first receipt even so."""
+        try:
+            return await self._table(uid, name, batch)
+        except ServiceUnavailable as hindrance:
+            return hindrance
 
     async def _table(self, uid: str, name: str, batch: EventBatch | RowBatch) -> TableSchema:
         described = (await self._schema(uid)).get(name)

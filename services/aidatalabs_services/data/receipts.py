@@ -2,6 +2,7 @@
 
 The key of a call is (table, request id) of one platform. A repeated call with the same content gets the first
 receipt, with other content it is refused; while the first is still being worked on, the second waits for it.
+Receipts of a table that was dropped say nothing about a new one of its name: they are forgotten.
 """
 
 from __future__ import annotations
@@ -64,8 +65,9 @@ class Progress:
 
 @dataclass(frozen=True)
 class Taken:
-    """A call whose rows are journalled."""
+    """A call whose rows are journalled. `identity` is the engine's id of their table."""
 
+    identity: str
     request: RequestRecord
     created_seconds: float
     progress: Progress
@@ -105,16 +107,19 @@ class ReceiptIndex:
     def __len__(self) -> int:
         return len(self._taken)
 
-    async def claim(self, key: Key, digest: bytes, now_seconds: float) -> Taken | Claim:
+    async def claim(self, key: Key, identity: str, digest: bytes, now_seconds: float) -> Taken | Claim:
         """The call taken before under this key, or a claim that makes this call the first.
 
+        `identity` is that of the table now, empty where it is not known: the engine does not answer.
         Waits while another call with the key is being worked on. Raises IdempotencyMismatch where the key was
         used with other content. A claim must be ended with `settle` or `release`.
         """
         while True:
             self._forget_old(now_seconds)
             taken = self._taken.get(key)
-            if taken is not None:
+            if taken is not None and identity and taken.identity != identity:
+                self._forget(key)
+            elif taken is not None:
                 _compare(taken.request.digest, digest, key)
                 return taken
             running = self._claims.get(key)
@@ -144,21 +149,20 @@ class ReceiptIndex:
 
     def remember(self, key: Key, taken: Taken) -> None:
         """Adds a call that is journalled."""
-        before = self._taken.pop(key, None)
-        if before is not None:
-            self._weight -= _weight(before)
+        self._forget(key)
         self._taken[key] = taken
         self._weight += _weight(taken)
         while self._weight > self._limit and len(self._taken) > 1:
-            self._drop_oldest()
+            self._forget(next(iter(self._taken)))
+
+    def _forget(self, key: Key) -> None:
+        taken = self._taken.pop(key, None)
+        if taken is not None:
+            self._weight -= _weight(taken)
 
     def _forget_old(self, now_seconds: float) -> None:
         while self._taken and next(iter(self._taken.values())).created_seconds < now_seconds - self._seconds:
-            self._drop_oldest()
-
-    def _drop_oldest(self) -> None:
-        _, taken = self._taken.popitem(last=False)
-        self._weight -= _weight(taken)
+            self._forget(next(iter(self._taken)))
 
 
 def _weight(taken: Taken) -> int:

@@ -23,7 +23,7 @@ from aidatalabs_services.data.messages import (
 from aidatalabs_services.data.queries import Queries
 from aidatalabs_services.data.tables import Tables
 from aidatalabs_services.runtime.caller import current_call, current_caller
-from aidatalabs_services.runtime.errors import NotBuiltYet
+from aidatalabs_services.runtime.errors import not_built_yet
 from aidatalabs_services.runtime.paging import page_position, page_size, page_token
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -33,13 +33,6 @@ IngestCall = Callable[[str, pb.IngestRequest], Awaitable[pb.IngestResponse]]
 def _uid() -> str:
     """The platform that the access check let this call to: its uid, never its name."""
     return current_caller().platform_uid
-
-
-def _not_built_yet() -> NoReturn:
-    raise NotBuiltYet(
-        "This method is in the contract and not built yet. The README lists what is.",
-        metadata={"method": current_call().method},
-    )
 
 
 class DataServicer(pb_grpc.DataServiceServicer):
@@ -88,7 +81,7 @@ class DataServicer(pb_grpc.DataServiceServicer):
 
     async def AddColumn(self, request: pb.AddColumnRequest, context: Context) -> table_pb2.Table:
         """Not built yet."""
-        _not_built_yet()
+        raise not_built_yet(current_call().method)
 
     async def Ingest(self, request: pb.IngestRequest, context: Context) -> pb.IngestResponse:
         """Takes events or rows."""
@@ -101,11 +94,11 @@ class DataServicer(pb_grpc.DataServiceServicer):
 
     async def StreamQuery(self, request: pb.StreamQueryRequest, context: Context) -> NoReturn:  # type: ignore[override]
         """Not built yet."""
-        _not_built_yet()
+        raise not_built_yet(current_call().method)
 
     async def Export(self, request: pb.ExportRequest, context: Context) -> Any:
         """Not built yet."""
-        _not_built_yet()
+        raise not_built_yet(current_call().method)
 
     async def ExplainQuery(
         self, request: pb.ExplainQueryRequest, context: Context

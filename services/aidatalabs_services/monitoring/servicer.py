@@ -9,7 +9,7 @@ import grpc
 from aidatalabs.monitoring.v1 import monitoring_service_pb2 as pb
 from aidatalabs.monitoring.v1 import monitoring_service_pb2_grpc as pb_grpc
 from aidatalabs_services.runtime.caller import current_call
-from aidatalabs_services.runtime.errors import NotBuiltYet
+from aidatalabs_services.runtime.errors import not_built_yet
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -19,17 +19,12 @@ class MonitoringServicer(pb_grpc.MonitoringServiceServicer):
 
     async def ListMetrics(self, request: pb.ListMetricsRequest, context: Context) -> pb.ListMetricsResponse:
         """Not built yet."""
-        raise _not_built_yet("Listing metrics")
+        raise not_built_yet(current_call().method)
 
     async def ListAlerts(self, request: pb.ListAlertsRequest, context: Context) -> pb.ListAlertsResponse:
         """Not built yet."""
-        raise _not_built_yet("Listing alerts")
+        raise not_built_yet(current_call().method)
 
     async def ListLogs(self, request: pb.ListLogsRequest, context: Context) -> pb.ListLogsResponse:
         """Not built yet."""
-        raise _not_built_yet("Listing logs")
-
-
-def _not_built_yet(deed: str) -> NotBuiltYet:
-    method = current_call().method
-    return NotBuiltYet(f"{deed} is not built yet. The README says what is.", metadata={"method": method})
+        raise not_built_yet(current_call().method)

@@ -23,7 +23,7 @@ from aidatalabs_services.platform.messages import (
 )
 from aidatalabs_services.platform.workspaces import Workspaces
 from aidatalabs_services.runtime.caller import current_call, current_caller
-from aidatalabs_services.runtime.errors import NotBuiltYet
+from aidatalabs_services.runtime.errors import not_built_yet
 from aidatalabs_services.runtime.paging import page_position, page_size, page_token
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -67,11 +67,11 @@ class PlatformServicer(pb_grpc.PlatformServiceServicer):
         self, request: pb.UpdatePlatformRequest, context: Context
     ) -> platform_pb2.Platform:
         """Not built yet."""
-        raise _not_built_yet("Changing a platform")
+        raise not_built_yet(current_call().method)
 
     async def DeletePlatform(self, request: pb.DeletePlatformRequest, context: Context) -> Empty:
         """Not built yet."""
-        raise _not_built_yet("Deleting a platform")
+        raise not_built_yet(current_call().method)
 
     async def SetMember(self, request: pb.SetMemberRequest, context: Context) -> platform_pb2.Member:
         """The member with the role from now on."""
@@ -101,8 +101,3 @@ class AccessServicer(access_pb_grpc.AccessServiceServicer):
             platform_role=role_number(found.platform_role),
             platform_uid=found.platform_uid,
         )
-
-
-def _not_built_yet(deed: str) -> NotBuiltYet:
-    method = current_call().method
-    return NotBuiltYet(f"{deed} is not built yet. The README says what is.", metadata={"method": method})

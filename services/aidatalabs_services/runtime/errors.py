@@ -191,3 +191,11 @@ def platform_not_found(platform: str) -> PlatformNotFound:
         f"There is no platform {platform!r} among those you can see. List yours with GET /api/v1/platforms.",
         metadata={"platform": platform},
     )
+
+
+def not_built_yet(method: str) -> NotBuiltYet:
+    """The one answer of a method that is in the contract and not built."""
+    return NotBuiltYet(
+        "This method is in the contract and not built yet. The README lists what is.",
+        metadata={"method": method},
+    )
