@@ -55,6 +55,10 @@ class DataServicer(pb_grpc.DataServiceServicer):
         await self._tables.provision(_uid())
         return Empty()
 
+    async def DeprovisionPlatform(self, request: pb.DeprovisionPlatformRequest, context: Context) -> Empty:
+        """Not built yet."""
+        raise not_built_yet(current_call().method)
+
     async def CreateTable(self, request: pb.CreateTableRequest, context: Context) -> table_pb2.Table:
         """Makes a table, or returns the very same one."""
         return table_message(await self._tables.create(_uid(), table_schema(request.table)))
@@ -96,7 +100,7 @@ class DataServicer(pb_grpc.DataServiceServicer):
         """Not built yet."""
         raise not_built_yet(current_call().method)
 
-    async def Export(self, request: pb.ExportRequest, context: Context) -> Any:
+    async def Export(self, request: pb.ExportRequest, context: Context) -> NoReturn:  # type: ignore[override]
         """Not built yet."""
         raise not_built_yet(current_call().method)
 

@@ -15,8 +15,8 @@ from aidatalabs.identity.v1 import identity_service_pb2_grpc as pb_grpc
 from aidatalabs.identity.v1 import user_pb2
 from aidatalabs_services.identity.directory import UserDirectory
 from aidatalabs_services.identity.users import User
-from aidatalabs_services.runtime.caller import current_caller
-from aidatalabs_services.runtime.errors import PageTokenInvalid
+from aidatalabs_services.runtime.caller import current_call, current_caller
+from aidatalabs_services.runtime.errors import PageTokenInvalid, not_built_yet
 from aidatalabs_services.runtime.paging import page_position, page_size, page_token
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -42,6 +42,12 @@ class IdentityServicer(pb_grpc.IdentityServiceServicer):
         users = users[:size]
         token = page_token(_position(users[-1]), _LIST) if more else ""
         return pb.ListUsersResponse(users=[_message(user) for user in users], next_page_token=token)
+
+    async def RotateSigningKey(
+        self, request: pb.RotateSigningKeyRequest, context: Context
+    ) -> pb.RotateSigningKeyResponse:
+        """Not built yet."""
+        raise not_built_yet(current_call().method)
 
 
 def _position(user: User) -> tuple[str, str]:

@@ -77,6 +77,10 @@ class PlatformServicer(pb_grpc.PlatformServiceServicer):
         """The member with the role from now on."""
         return member_message(await self._workspaces.set_member(current_caller(), member_of(request.member)))
 
+    async def RemoveMember(self, request: pb.RemoveMemberRequest, context: Context) -> Empty:
+        """Not built yet."""
+        raise not_built_yet(current_call().method)
+
     async def ListMembers(self, request: pb.ListMembersRequest, context: Context) -> pb.ListMembersResponse:
         """Everybody with a role."""
         members = await self._workspaces.members(current_caller())

@@ -59,6 +59,14 @@ TABLE: tuple[MethodAccess, ...] = (
     ),
     _row("identity.v1.IdentityService/GetCurrentUser", Scope.SELF, Role.NONE, peers=("edge", "platform")),
     _row("identity.v1.IdentityService/ListUsers", Scope.MESH, Role.ADMIN),
+    _row(
+        "identity.v1.IdentityService/RotateSigningKey",
+        Scope.MESH,
+        Role.ADMIN,
+        idempotency=_ONCE,
+        rate_class="write",
+        audited=True,
+    ),
     # -- platform
     _row(
         "platform.v1.PlatformService/CreatePlatform",
@@ -83,7 +91,7 @@ TABLE: tuple[MethodAccess, ...] = (
         "platform.v1.PlatformService/DeletePlatform",
         Role.ADMIN,
         "name",
-        idempotency=_SAME,
+        idempotency=_ONCE,
         deadline_seconds=30.0,
         rate_class="write",
         audited=True,
@@ -95,10 +103,25 @@ TABLE: tuple[MethodAccess, ...] = (
         rate_class="write",
         audited=True,
     ),
+    _on_platform(
+        "platform.v1.PlatformService/RemoveMember",
+        Role.ADMIN,
+        idempotency=_SAME,
+        rate_class="write",
+        audited=True,
+    ),
     _on_platform("platform.v1.PlatformService/ListMembers", Role.VIEWER),
     # -- data
     _on_platform(
         "data.v1.DataService/ProvisionPlatform",
+        Role.ADMIN,
+        idempotency=_SAME,
+        deadline_seconds=25.0,
+        rate_class="write",
+        peers=("platform",),
+    ),
+    _on_platform(
+        "data.v1.DataService/DeprovisionPlatform",
         Role.ADMIN,
         idempotency=_SAME,
         deadline_seconds=25.0,

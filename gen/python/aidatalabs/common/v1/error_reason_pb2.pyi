@@ -119,6 +119,26 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Code INVALID_ARGUMENT. Example:
         {"reason": "BAD_HTTP_REQUEST", "domain": "aidatalabs", "metadata": {}}
     """
+    ERROR_REASON_CONTENT_TYPE_NOT_SUPPORTED: _ErrorReason.ValueType  # 20
+    """The body's Content-Type is not one that the endpoint takes; send application/json. HTTP status 415.
+    Code INVALID_ARGUMENT. Example:
+        {"reason": "CONTENT_TYPE_NOT_SUPPORTED", "domain": "aidatalabs", "metadata": {}}
+    """
+    ERROR_REASON_CROSS_SITE_REQUEST: _ErrorReason.ValueType  # 21
+    """A call with the session cookie came from another site; only our own pages may use it.
+    Code PERMISSION_DENIED. Example:
+        {"reason": "CROSS_SITE_REQUEST", "domain": "aidatalabs", "metadata": {}}
+    """
+    ERROR_REASON_SESSION_INVALID: _ErrorReason.ValueType  # 22
+    """The browser session is over or was never there; sign in again.
+    Code UNAUTHENTICATED. Example:
+        {"reason": "SESSION_INVALID", "domain": "aidatalabs", "metadata": {}}
+    """
+    ERROR_REASON_PEER_NOT_ALLOWED: _ErrorReason.ValueType  # 23
+    """The calling service's certificate is none that may call this method.
+    Code PERMISSION_DENIED. Example:
+        {"reason": "PEER_NOT_ALLOWED", "domain": "aidatalabs", "metadata": {"peer": "monitoring"}}
+    """
     ERROR_REASON_PLATFORM_NOT_FOUND: _ErrorReason.ValueType  # 30
     """No such platform, or the caller is no member of it: both give the same answer.
     Code NOT_FOUND. Example:
@@ -133,6 +153,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The platform was changed by somebody else since it was read; read it again.
     Code ABORTED. Example:
         {"reason": "ETAG_MISMATCH", "domain": "aidatalabs", "metadata": {"platform": "platforms/demo"}}
+    """
+    ERROR_REASON_PLATFORM_NOT_ACTIVE: _ErrorReason.ValueType  # 34
+    """The platform is still being made or already being deleted; its state says which.
+    Code FAILED_PRECONDITION. Example:
+        {"reason": "PLATFORM_NOT_ACTIVE", "domain": "aidatalabs", "metadata": {"platform": "platforms/demo", "state": "DELETING"}}
     """
     ERROR_REASON_QUERY_NOT_READ_ONLY: _ErrorReason.ValueType  # 50
     """The statement is not a SELECT; data is changed through Ingest and the table methods only.
@@ -345,6 +370,26 @@ ERROR_REASON_BAD_HTTP_REQUEST: ErrorReason.ValueType  # 19
 Code INVALID_ARGUMENT. Example:
     {"reason": "BAD_HTTP_REQUEST", "domain": "aidatalabs", "metadata": {}}
 """
+ERROR_REASON_CONTENT_TYPE_NOT_SUPPORTED: ErrorReason.ValueType  # 20
+"""The body's Content-Type is not one that the endpoint takes; send application/json. HTTP status 415.
+Code INVALID_ARGUMENT. Example:
+    {"reason": "CONTENT_TYPE_NOT_SUPPORTED", "domain": "aidatalabs", "metadata": {}}
+"""
+ERROR_REASON_CROSS_SITE_REQUEST: ErrorReason.ValueType  # 21
+"""A call with the session cookie came from another site; only our own pages may use it.
+Code PERMISSION_DENIED. Example:
+    {"reason": "CROSS_SITE_REQUEST", "domain": "aidatalabs", "metadata": {}}
+"""
+ERROR_REASON_SESSION_INVALID: ErrorReason.ValueType  # 22
+"""The browser session is over or was never there; sign in again.
+Code UNAUTHENTICATED. Example:
+    {"reason": "SESSION_INVALID", "domain": "aidatalabs", "metadata": {}}
+"""
+ERROR_REASON_PEER_NOT_ALLOWED: ErrorReason.ValueType  # 23
+"""The calling service's certificate is none that may call this method.
+Code PERMISSION_DENIED. Example:
+    {"reason": "PEER_NOT_ALLOWED", "domain": "aidatalabs", "metadata": {"peer": "monitoring"}}
+"""
 ERROR_REASON_PLATFORM_NOT_FOUND: ErrorReason.ValueType  # 30
 """No such platform, or the caller is no member of it: both give the same answer.
 Code NOT_FOUND. Example:
@@ -359,6 +404,11 @@ ERROR_REASON_ETAG_MISMATCH: ErrorReason.ValueType  # 33
 """The platform was changed by somebody else since it was read; read it again.
 Code ABORTED. Example:
     {"reason": "ETAG_MISMATCH", "domain": "aidatalabs", "metadata": {"platform": "platforms/demo"}}
+"""
+ERROR_REASON_PLATFORM_NOT_ACTIVE: ErrorReason.ValueType  # 34
+"""The platform is still being made or already being deleted; its state says which.
+Code FAILED_PRECONDITION. Example:
+    {"reason": "PLATFORM_NOT_ACTIVE", "domain": "aidatalabs", "metadata": {"platform": "platforms/demo", "state": "DELETING"}}
 """
 ERROR_REASON_QUERY_NOT_READ_ONLY: ErrorReason.ValueType  # 50
 """The statement is not a SELECT; data is changed through Ingest and the table methods only.

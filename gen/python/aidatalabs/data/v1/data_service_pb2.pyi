@@ -46,6 +46,28 @@ class ProvisionPlatformRequest(_message.Message):
 Global___ProvisionPlatformRequest: _TypeAlias = ProvisionPlatformRequest  # noqa: Y015
 
 @_typing.final
+class DeprovisionPlatformRequest(_message.Message):
+    """Names the platform whose database is to go."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLATFORM_FIELD_NUMBER: _builtins.int
+    platform: _builtins.str
+    """`platforms/{id}`."""
+    def __init__(
+        self,
+        *,
+        platform: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["platform", b"platform"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeprovisionPlatformRequest: _TypeAlias = DeprovisionPlatformRequest  # noqa: Y015
+
+@_typing.final
 class CreateTableRequest(_message.Message):
     """Describes the table to create."""
 
@@ -82,22 +104,32 @@ class ListTablesRequest(_message.Message):
     PLATFORM_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ORDER_BY_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
     platform: _builtins.str
     """`platforms/{id}`."""
     page_size: _builtins.int
     """At most this many; 0 means 100, more than 1,000 is read as 1,000."""
     page_token: _builtins.str
-    """`next_page_token` of the page before; empty for the first page."""
+    """`next_page_token` of the page before, with the same order and filter; empty for the first page."""
+    order_by: _builtins.str
+    """A field of the table (`name`), descending with ` desc` after it; `name` where it is empty."""
+    filter: _builtins.str
+    """Conditions as in AIP-160, joined with AND: `name : "order" AND comment : "raw"`. Operators = != < > :
+    (has); fields name, comment.
+    """
     def __init__(
         self,
         *,
         platform: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        order_by: _builtins.str = ...,
+        filter: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "platform", b"platform"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "platform", b"platform"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -115,7 +147,7 @@ class ListTablesResponse(_message.Message):
     """Empty on the last page."""
     @_builtins.property
     def tables(self) -> _containers.RepeatedCompositeFieldContainer[_table_pb2.Table]:
-        """In order of their names."""
+        """In the order asked for."""
 
     def __init__(
         self,

@@ -46,6 +46,11 @@ class DataServiceStub:
                 request_serializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.ProvisionPlatformRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
+        self.DeprovisionPlatform = channel.unary_unary(
+                '/aidatalabs.data.v1.DataService/DeprovisionPlatform',
+                request_serializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.DeprovisionPlatformRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
         self.CreateTable = channel.unary_unary(
                 '/aidatalabs.data.v1.DataService/CreateTable',
                 request_serializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.CreateTableRequest.SerializeToString,
@@ -86,7 +91,7 @@ class DataServiceStub:
                 request_serializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.StreamQueryRequest.SerializeToString,
                 response_deserializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.StreamQueryResponse.FromString,
                 _registered_method=True)
-        self.Export = channel.unary_unary(
+        self.Export = channel.unary_stream(
                 '/aidatalabs.data.v1.DataService/Export',
                 request_serializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.ExportRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
@@ -118,6 +123,14 @@ class DataServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeprovisionPlatform(self, request, context):
+        """Removes the platform's database, its journal and its engine's files.
+        Scope platform, role admin; called by the platform service when a platform is deleted. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateTable(self, request, context):
         """Creates a table.
         Scope platform, role editor. Creating the very same table again returns it.
@@ -128,8 +141,9 @@ class DataServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListTables(self, request, context):
-        """Lists the platform's tables by name.
-        Scope platform, role viewer. Refuses with: PAGE_TOKEN_INVALID.
+        """Lists the platform's tables.
+        Scope platform, role viewer. Refuses with: INVALID_REQUEST (also for a filter or order that cannot be read),
+        PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -185,7 +199,7 @@ class DataServiceServicer:
     def StreamQuery(self, request, context):
         """Runs one SELECT and streams its rows as Arrow IPC; over gRPC only.
         Scope platform, role viewer. Refuses as Query does; a failure after the first batch ends the stream with its
-        status.
+        status, and the stream then lacks Arrow's end mark. A client that goes away stops the query in the engine.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -193,7 +207,8 @@ class DataServiceServicer:
 
     def Export(self, request, context):
         """Runs one SELECT and returns its rows as a file with the right content type and name.
-        Scope platform, role viewer. The file is complete before its first byte is sent. Refuses as Query does.
+        Scope platform, role viewer. The file is complete before its first byte is sent, in a bounded spool; over gRPC it
+        comes in pieces of at most 1 MiB. Refuses as Query does, and with RESULT_TOO_LARGE where the spool is too small.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -221,6 +236,11 @@ def add_DataServiceServicer_to_server(servicer, server):
             'ProvisionPlatform': grpc.unary_unary_rpc_method_handler(
                     servicer.ProvisionPlatform,
                     request_deserializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.ProvisionPlatformRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'DeprovisionPlatform': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeprovisionPlatform,
+                    request_deserializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.DeprovisionPlatformRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'CreateTable': grpc.unary_unary_rpc_method_handler(
@@ -263,7 +283,7 @@ def add_DataServiceServicer_to_server(servicer, server):
                     request_deserializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.StreamQueryRequest.FromString,
                     response_serializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.StreamQueryResponse.SerializeToString,
             ),
-            'Export': grpc.unary_unary_rpc_method_handler(
+            'Export': grpc.unary_stream_rpc_method_handler(
                     servicer.Export,
                     request_deserializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.ExportRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
@@ -309,6 +329,33 @@ class DataService:
             target,
             '/aidatalabs.data.v1.DataService/ProvisionPlatform',
             aidatalabs_dot_data_dot_v1_dot_data__service__pb2.ProvisionPlatformRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeprovisionPlatform(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.data.v1.DataService/DeprovisionPlatform',
+            aidatalabs_dot_data_dot_v1_dot_data__service__pb2.DeprovisionPlatformRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
@@ -547,7 +594,7 @@ class DataService:
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_unary(
+        return grpc.experimental.unary_stream(
             request,
             target,
             '/aidatalabs.data.v1.DataService/Export',

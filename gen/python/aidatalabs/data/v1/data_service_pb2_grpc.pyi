@@ -44,14 +44,19 @@ class DataServiceStub:
     """Makes the platform's database with the standard `events` table and its hourly roll-up, where missing.
     Scope platform, role admin; called by the platform service when a platform is created. Idempotent.
     """
+    DeprovisionPlatform: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.DeprovisionPlatformRequest, _empty_pb2.Empty]
+    """Removes the platform's database, its journal and its engine's files.
+    Scope platform, role admin; called by the platform service when a platform is deleted. Idempotent.
+    """
     CreateTable: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.CreateTableRequest, _table_pb2.Table]
     """Creates a table.
     Scope platform, role editor. Creating the very same table again returns it.
     Refuses with: TABLE_ALREADY_EXISTS (same name, other columns), TABLE_INVALID, TYPE_NOT_ALLOWED.
     """
     ListTables: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.ListTablesRequest, _data_service_pb2.ListTablesResponse]
-    """Lists the platform's tables by name.
-    Scope platform, role viewer. Refuses with: PAGE_TOKEN_INVALID.
+    """Lists the platform's tables.
+    Scope platform, role viewer. Refuses with: INVALID_REQUEST (also for a filter or order that cannot be read),
+    PAGE_TOKEN_INVALID.
     """
     GetTable: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.GetTableRequest, _table_pb2.Table]
     """Returns one table.
@@ -83,11 +88,12 @@ class DataServiceStub:
     StreamQuery: _grpc.UnaryStreamMultiCallable[_data_service_pb2.StreamQueryRequest, _data_service_pb2.StreamQueryResponse]
     """Runs one SELECT and streams its rows as Arrow IPC; over gRPC only.
     Scope platform, role viewer. Refuses as Query does; a failure after the first batch ends the stream with its
-    status.
+    status, and the stream then lacks Arrow's end mark. A client that goes away stops the query in the engine.
     """
-    Export: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.ExportRequest, _httpbody_pb2.HttpBody]
+    Export: _grpc.UnaryStreamMultiCallable[_data_service_pb2.ExportRequest, _httpbody_pb2.HttpBody]
     """Runs one SELECT and returns its rows as a file with the right content type and name.
-    Scope platform, role viewer. The file is complete before its first byte is sent. Refuses as Query does.
+    Scope platform, role viewer. The file is complete before its first byte is sent, in a bounded spool; over gRPC it
+    comes in pieces of at most 1 MiB. Refuses as Query does, and with RESULT_TOO_LARGE where the spool is too small.
     """
     ExplainQuery: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.ExplainQueryRequest, _data_service_pb2.ExplainQueryResponse]
     """Checks one SELECT at the SQL door and asks the engine for its plan, without running it.
@@ -111,14 +117,19 @@ class DataServiceAsyncStub(DataServiceStub):
     """Makes the platform's database with the standard `events` table and its hourly roll-up, where missing.
     Scope platform, role admin; called by the platform service when a platform is created. Idempotent.
     """
+    DeprovisionPlatform: _aio.UnaryUnaryMultiCallable[_data_service_pb2.DeprovisionPlatformRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Removes the platform's database, its journal and its engine's files.
+    Scope platform, role admin; called by the platform service when a platform is deleted. Idempotent.
+    """
     CreateTable: _aio.UnaryUnaryMultiCallable[_data_service_pb2.CreateTableRequest, _table_pb2.Table]  # type: ignore[assignment]
     """Creates a table.
     Scope platform, role editor. Creating the very same table again returns it.
     Refuses with: TABLE_ALREADY_EXISTS (same name, other columns), TABLE_INVALID, TYPE_NOT_ALLOWED.
     """
     ListTables: _aio.UnaryUnaryMultiCallable[_data_service_pb2.ListTablesRequest, _data_service_pb2.ListTablesResponse]  # type: ignore[assignment]
-    """Lists the platform's tables by name.
-    Scope platform, role viewer. Refuses with: PAGE_TOKEN_INVALID.
+    """Lists the platform's tables.
+    Scope platform, role viewer. Refuses with: INVALID_REQUEST (also for a filter or order that cannot be read),
+    PAGE_TOKEN_INVALID.
     """
     GetTable: _aio.UnaryUnaryMultiCallable[_data_service_pb2.GetTableRequest, _table_pb2.Table]  # type: ignore[assignment]
     """Returns one table.
@@ -150,11 +161,12 @@ class DataServiceAsyncStub(DataServiceStub):
     StreamQuery: _aio.UnaryStreamMultiCallable[_data_service_pb2.StreamQueryRequest, _data_service_pb2.StreamQueryResponse]  # type: ignore[assignment]
     """Runs one SELECT and streams its rows as Arrow IPC; over gRPC only.
     Scope platform, role viewer. Refuses as Query does; a failure after the first batch ends the stream with its
-    status.
+    status, and the stream then lacks Arrow's end mark. A client that goes away stops the query in the engine.
     """
-    Export: _aio.UnaryUnaryMultiCallable[_data_service_pb2.ExportRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    Export: _aio.UnaryStreamMultiCallable[_data_service_pb2.ExportRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Runs one SELECT and returns its rows as a file with the right content type and name.
-    Scope platform, role viewer. The file is complete before its first byte is sent. Refuses as Query does.
+    Scope platform, role viewer. The file is complete before its first byte is sent, in a bounded spool; over gRPC it
+    comes in pieces of at most 1 MiB. Refuses as Query does, and with RESULT_TOO_LARGE where the spool is too small.
     """
     ExplainQuery: _aio.UnaryUnaryMultiCallable[_data_service_pb2.ExplainQueryRequest, _data_service_pb2.ExplainQueryResponse]  # type: ignore[assignment]
     """Checks one SELECT at the SQL door and asks the engine for its plan, without running it.
@@ -183,6 +195,16 @@ class DataServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def DeprovisionPlatform(
+        self,
+        request: _data_service_pb2.DeprovisionPlatformRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Removes the platform's database, its journal and its engine's files.
+        Scope platform, role admin; called by the platform service when a platform is deleted. Idempotent.
+        """
+
+    @_abc_1.abstractmethod
     def CreateTable(
         self,
         request: _data_service_pb2.CreateTableRequest,
@@ -199,8 +221,9 @@ class DataServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _data_service_pb2.ListTablesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_data_service_pb2.ListTablesResponse, _abc.Awaitable[_data_service_pb2.ListTablesResponse]]:
-        """Lists the platform's tables by name.
-        Scope platform, role viewer. Refuses with: PAGE_TOKEN_INVALID.
+        """Lists the platform's tables.
+        Scope platform, role viewer. Refuses with: INVALID_REQUEST (also for a filter or order that cannot be read),
+        PAGE_TOKEN_INVALID.
         """
 
     @_abc_1.abstractmethod
@@ -268,7 +291,7 @@ class DataServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_data_service_pb2.StreamQueryResponse], _abc.AsyncIterator[_data_service_pb2.StreamQueryResponse]]:
         """Runs one SELECT and streams its rows as Arrow IPC; over gRPC only.
         Scope platform, role viewer. Refuses as Query does; a failure after the first batch ends the stream with its
-        status.
+        status, and the stream then lacks Arrow's end mark. A client that goes away stops the query in the engine.
         """
 
     @_abc_1.abstractmethod
@@ -276,9 +299,10 @@ class DataServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _data_service_pb2.ExportRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+    ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
         """Runs one SELECT and returns its rows as a file with the right content type and name.
-        Scope platform, role viewer. The file is complete before its first byte is sent. Refuses as Query does.
+        Scope platform, role viewer. The file is complete before its first byte is sent, in a bounded spool; over gRPC it
+        comes in pieces of at most 1 MiB. Refuses as Query does, and with RESULT_TOO_LARGE where the spool is too small.
         """
 
     @_abc_1.abstractmethod

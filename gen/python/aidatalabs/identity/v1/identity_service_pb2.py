@@ -26,29 +26,44 @@ from aidatalabs.identity.v1 import user_pb2 as aidatalabs_dot_identity_dot_v1_do
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-aidatalabs/identity/v1/identity_service.proto\x12\x16\x61idatalabs.identity.v1\x1a!aidatalabs/identity/v1/user.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\"\x17\n\x15GetCurrentUserRequest\"P\n\x10ListUsersRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x08\"Y\n\x11ListUsersResponse\x12+\n\x05users\x18\x01 \x03(\x0b\x32\x1c.aidatalabs.identity.v1.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x83\x02\n\x0fIdentityService\x12w\n\x0eGetCurrentUser\x12-.aidatalabs.identity.v1.GetCurrentUserRequest\x1a\x1c.aidatalabs.identity.v1.User\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/users/me\x12w\n\tListUsers\x12(.aidatalabs.identity.v1.ListUsersRequest\x1a).aidatalabs.identity.v1.ListUsersResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v1/usersb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-aidatalabs/identity/v1/identity_service.proto\x12\x16\x61idatalabs.identity.v1\x1a!aidatalabs/identity/v1/user.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"N\n\x17RotateSigningKeyRequest\x12\x33\n\nrequest_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{0,128}$\"L\n\x18RotateSigningKeyResponse\x12\x30\n\x04keys\x18\x01 \x03(\x0b\x32\".aidatalabs.identity.v1.SigningKey\"~\n\nSigningKey\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x17\n\x15GetCurrentUserRequest\"\x85\x01\n\x10ListUsersRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x08\x12\x19\n\x08order_by\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x18\n\x06\x66ilter\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"Y\n\x11ListUsersResponse\x12+\n\x05users\x18\x01 \x03(\x0b\x32\x1c.aidatalabs.identity.v1.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xa2\x03\n\x0fIdentityService\x12w\n\x0eGetCurrentUser\x12-.aidatalabs.identity.v1.GetCurrentUserRequest\x1a\x1c.aidatalabs.identity.v1.User\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/users/me\x12w\n\tListUsers\x12(.aidatalabs.identity.v1.ListUsersRequest\x1a).aidatalabs.identity.v1.ListUsersResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v1/users\x12\x9c\x01\n\x10RotateSigningKey\x12/.aidatalabs.identity.v1.RotateSigningKeyRequest\x1a\x30.aidatalabs.identity.v1.RotateSigningKeyResponse\"%\x82\xd3\xe4\x93\x02\x1f\"\x1a/api/v1/signingKeys:rotate:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'aidatalabs.identity.v1.identity_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_ROTATESIGNINGKEYREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_ROTATESIGNINGKEYREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\034r\0322\030^[A-Za-z0-9._:-]{0,128}$'
   _globals['_LISTUSERSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTUSERSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_LISTUSERSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTUSERSREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001\272H\005r\003\030\200\010'
+  _globals['_LISTUSERSREQUEST'].fields_by_name['order_by']._loaded_options = None
+  _globals['_LISTUSERSREQUEST'].fields_by_name['order_by']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_LISTUSERSREQUEST'].fields_by_name['filter']._loaded_options = None
+  _globals['_LISTUSERSREQUEST'].fields_by_name['filter']._serialized_options = b'\272H\005r\003\030\350\007'
   _globals['_IDENTITYSERVICE'].methods_by_name['GetCurrentUser']._loaded_options = None
   _globals['_IDENTITYSERVICE'].methods_by_name['GetCurrentUser']._serialized_options = b'\202\323\344\223\002\022\022\020/api/v1/users/me'
   _globals['_IDENTITYSERVICE'].methods_by_name['ListUsers']._loaded_options = None
   _globals['_IDENTITYSERVICE'].methods_by_name['ListUsers']._serialized_options = b'\202\323\344\223\002\017\022\r/api/v1/users'
-  _globals['_GETCURRENTUSERREQUEST']._serialized_start=200
-  _globals['_GETCURRENTUSERREQUEST']._serialized_end=223
-  _globals['_LISTUSERSREQUEST']._serialized_start=225
-  _globals['_LISTUSERSREQUEST']._serialized_end=305
-  _globals['_LISTUSERSRESPONSE']._serialized_start=307
-  _globals['_LISTUSERSRESPONSE']._serialized_end=396
-  _globals['_IDENTITYSERVICE']._serialized_start=399
-  _globals['_IDENTITYSERVICE']._serialized_end=658
+  _globals['_IDENTITYSERVICE'].methods_by_name['RotateSigningKey']._loaded_options = None
+  _globals['_IDENTITYSERVICE'].methods_by_name['RotateSigningKey']._serialized_options = b'\202\323\344\223\002\037\"\032/api/v1/signingKeys:rotate:\001*'
+  _globals['_ROTATESIGNINGKEYREQUEST']._serialized_start=233
+  _globals['_ROTATESIGNINGKEYREQUEST']._serialized_end=311
+  _globals['_ROTATESIGNINGKEYRESPONSE']._serialized_start=313
+  _globals['_ROTATESIGNINGKEYRESPONSE']._serialized_end=389
+  _globals['_SIGNINGKEY']._serialized_start=391
+  _globals['_SIGNINGKEY']._serialized_end=517
+  _globals['_GETCURRENTUSERREQUEST']._serialized_start=519
+  _globals['_GETCURRENTUSERREQUEST']._serialized_end=542
+  _globals['_LISTUSERSREQUEST']._serialized_start=545
+  _globals['_LISTUSERSREQUEST']._serialized_end=678
+  _globals['_LISTUSERSRESPONSE']._serialized_start=680
+  _globals['_LISTUSERSRESPONSE']._serialized_end=769
+  _globals['_IDENTITYSERVICE']._serialized_start=772
+  _globals['_IDENTITYSERVICE']._serialized_end=1190
 # @@protoc_insertion_point(module_scope)

@@ -41,8 +41,15 @@ class IdentityServiceStub:
     Scope self. Refuses with: TOKEN_MISSING, TOKEN_INVALID (also for a user that is gone), TOKEN_EXPIRED.
     """
     ListUsers: _grpc.UnaryUnaryMultiCallable[_identity_service_pb2.ListUsersRequest, _identity_service_pb2.ListUsersResponse]
-    """Lists users, oldest first.
-    Scope mesh, role admin. Refuses with: PERMISSION_DENIED, PAGE_TOKEN_INVALID.
+    """Lists users.
+    Scope mesh, role admin. Refuses with: PERMISSION_DENIED, INVALID_REQUEST (also for a filter or order that cannot
+    be read), PAGE_TOKEN_INVALID.
+    """
+    RotateSigningKey: _grpc.UnaryUnaryMultiCallable[_identity_service_pb2.RotateSigningKeyRequest, _identity_service_pb2.RotateSigningKeyResponse]
+    """Signs new tokens with a new key from now on. Tokens of the keys before stay good until they expire, and their
+    public keys stand in the JWKS until then.
+    Scope mesh, role admin. The same request_id returns the first answer again.
+    Refuses with: PERMISSION_DENIED, IDEMPOTENCY_MISMATCH.
     """
 
 @_typing.type_check_only
@@ -57,8 +64,15 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     Scope self. Refuses with: TOKEN_MISSING, TOKEN_INVALID (also for a user that is gone), TOKEN_EXPIRED.
     """
     ListUsers: _aio.UnaryUnaryMultiCallable[_identity_service_pb2.ListUsersRequest, _identity_service_pb2.ListUsersResponse]  # type: ignore[assignment]
-    """Lists users, oldest first.
-    Scope mesh, role admin. Refuses with: PERMISSION_DENIED, PAGE_TOKEN_INVALID.
+    """Lists users.
+    Scope mesh, role admin. Refuses with: PERMISSION_DENIED, INVALID_REQUEST (also for a filter or order that cannot
+    be read), PAGE_TOKEN_INVALID.
+    """
+    RotateSigningKey: _aio.UnaryUnaryMultiCallable[_identity_service_pb2.RotateSigningKeyRequest, _identity_service_pb2.RotateSigningKeyResponse]  # type: ignore[assignment]
+    """Signs new tokens with a new key from now on. Tokens of the keys before stay good until they expire, and their
+    public keys stand in the JWKS until then.
+    Scope mesh, role admin. The same request_id returns the first answer again.
+    Refuses with: PERMISSION_DENIED, IDEMPOTENCY_MISMATCH.
     """
 
 class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -82,8 +96,21 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _identity_service_pb2.ListUsersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_identity_service_pb2.ListUsersResponse, _abc.Awaitable[_identity_service_pb2.ListUsersResponse]]:
-        """Lists users, oldest first.
-        Scope mesh, role admin. Refuses with: PERMISSION_DENIED, PAGE_TOKEN_INVALID.
+        """Lists users.
+        Scope mesh, role admin. Refuses with: PERMISSION_DENIED, INVALID_REQUEST (also for a filter or order that cannot
+        be read), PAGE_TOKEN_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def RotateSigningKey(
+        self,
+        request: _identity_service_pb2.RotateSigningKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_service_pb2.RotateSigningKeyResponse, _abc.Awaitable[_identity_service_pb2.RotateSigningKeyResponse]]:
+        """Signs new tokens with a new key from now on. Tokens of the keys before stay good until they expire, and their
+        public keys stand in the JWKS until then.
+        Scope mesh, role admin. The same request_id returns the first answer again.
+        Refuses with: PERMISSION_DENIED, IDEMPOTENCY_MISMATCH.
         """
 
 def add_IdentityServiceServicer_to_server(servicer: IdentityServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

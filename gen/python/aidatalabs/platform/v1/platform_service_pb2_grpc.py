@@ -67,6 +67,11 @@ class PlatformServiceStub:
                 request_serializer=aidatalabs_dot_platform_dot_v1_dot_platform__service__pb2.SetMemberRequest.SerializeToString,
                 response_deserializer=aidatalabs_dot_platform_dot_v1_dot_platform__pb2.Member.FromString,
                 _registered_method=True)
+        self.RemoveMember = channel.unary_unary(
+                '/aidatalabs.platform.v1.PlatformService/RemoveMember',
+                request_serializer=aidatalabs_dot_platform_dot_v1_dot_platform__service__pb2.RemoveMemberRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
         self.ListMembers = channel.unary_unary(
                 '/aidatalabs.platform.v1.PlatformService/ListMembers',
                 request_serializer=aidatalabs_dot_platform_dot_v1_dot_platform__service__pb2.ListMembersRequest.SerializeToString,
@@ -98,26 +103,29 @@ class PlatformServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListPlatforms(self, request, context):
-        """Lists the platforms that the caller is a member of (a mesh admin: all of them), by id.
-        Scope self. Refuses with: INVALID_REQUEST, PAGE_TOKEN_INVALID.
+        """Lists the platforms that the caller is a member of (a mesh admin: all of them).
+        Scope self. Refuses with: INVALID_REQUEST (also for a filter or order that cannot be read), PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdatePlatform(self, request, context):
-        """Replaces display_name and config, or what update_mask names of them.
-        Scope platform, role admin. Refuses with: INVALID_REQUEST (also for an unknown path in the mask),
-        PLATFORM_NOT_FOUND, PERMISSION_DENIED, ETAG_MISMATCH.
+        """Replaces display_name and config, or what update_mask names of them; without an etag the last write wins.
+        Scope platform, role admin. The same request_id and content returns the first answer again.
+        Refuses with: INVALID_REQUEST (also for an unknown path in the mask), PLATFORM_NOT_FOUND, PERMISSION_DENIED,
+        ETAG_MISMATCH, PLATFORM_NOT_ACTIVE (it is being deleted), IDEMPOTENCY_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeletePlatform(self, request, context):
-        """Deletes a platform with all its data.
-        Scope platform, role admin. Refuses with: INVALID_REQUEST, PLATFORM_NOT_FOUND, PERMISSION_DENIED,
-        ETAG_MISMATCH.
+        """Deletes a platform with all its data; while its data goes, the platform is there in state DELETING with a
+        delete_time, and takes no data and no questions. A call that was cut off is taken up where it stopped.
+        Scope platform, role admin. The same request_id returns the first answer again.
+        Refuses with: INVALID_REQUEST, PLATFORM_NOT_FOUND, PERMISSION_DENIED, ETAG_MISMATCH, IDEMPOTENCY_MISMATCH,
+        SERVICE_UNAVAILABLE (the data service is down; it is finished when that is back, RetryInfo says when to ask).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -128,6 +136,15 @@ class PlatformServiceServicer:
         Scope platform, role admin. Takes effect within 5 seconds.
         Refuses with: INVALID_REQUEST (also for the owner's own role, which stays admin), PLATFORM_NOT_FOUND,
         PERMISSION_DENIED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveMember(self, request, context):
+        """Takes a member's role on the platform away. Takes effect within 5 seconds; nothing happens where there is none.
+        Scope platform, role admin.
+        Refuses with: INVALID_REQUEST (also for the owner), PLATFORM_NOT_FOUND, PERMISSION_DENIED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -173,6 +190,11 @@ def add_PlatformServiceServicer_to_server(servicer, server):
                     servicer.SetMember,
                     request_deserializer=aidatalabs_dot_platform_dot_v1_dot_platform__service__pb2.SetMemberRequest.FromString,
                     response_serializer=aidatalabs_dot_platform_dot_v1_dot_platform__pb2.Member.SerializeToString,
+            ),
+            'RemoveMember': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveMember,
+                    request_deserializer=aidatalabs_dot_platform_dot_v1_dot_platform__service__pb2.RemoveMemberRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'ListMembers': grpc.unary_unary_rpc_method_handler(
                     servicer.ListMembers,
@@ -343,6 +365,33 @@ class PlatformService:
             '/aidatalabs.platform.v1.PlatformService/SetMember',
             aidatalabs_dot_platform_dot_v1_dot_platform__service__pb2.SetMemberRequest.SerializeToString,
             aidatalabs_dot_platform_dot_v1_dot_platform__pb2.Member.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveMember(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.platform.v1.PlatformService/RemoveMember',
+            aidatalabs_dot_platform_dot_v1_dot_platform__service__pb2.RemoveMemberRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,

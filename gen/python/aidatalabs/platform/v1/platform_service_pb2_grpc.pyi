@@ -47,24 +47,32 @@ class PlatformServiceStub:
     Scope platform, role viewer. Refuses with: INVALID_REQUEST, PLATFORM_NOT_FOUND.
     """
     ListPlatforms: _grpc.UnaryUnaryMultiCallable[_platform_service_pb2.ListPlatformsRequest, _platform_service_pb2.ListPlatformsResponse]
-    """Lists the platforms that the caller is a member of (a mesh admin: all of them), by id.
-    Scope self. Refuses with: INVALID_REQUEST, PAGE_TOKEN_INVALID.
+    """Lists the platforms that the caller is a member of (a mesh admin: all of them).
+    Scope self. Refuses with: INVALID_REQUEST (also for a filter or order that cannot be read), PAGE_TOKEN_INVALID.
     """
     UpdatePlatform: _grpc.UnaryUnaryMultiCallable[_platform_service_pb2.UpdatePlatformRequest, _platform_pb2.Platform]
-    """Replaces display_name and config, or what update_mask names of them.
-    Scope platform, role admin. Refuses with: INVALID_REQUEST (also for an unknown path in the mask),
-    PLATFORM_NOT_FOUND, PERMISSION_DENIED, ETAG_MISMATCH.
+    """Replaces display_name and config, or what update_mask names of them; without an etag the last write wins.
+    Scope platform, role admin. The same request_id and content returns the first answer again.
+    Refuses with: INVALID_REQUEST (also for an unknown path in the mask), PLATFORM_NOT_FOUND, PERMISSION_DENIED,
+    ETAG_MISMATCH, PLATFORM_NOT_ACTIVE (it is being deleted), IDEMPOTENCY_MISMATCH.
     """
     DeletePlatform: _grpc.UnaryUnaryMultiCallable[_platform_service_pb2.DeletePlatformRequest, _empty_pb2.Empty]
-    """Deletes a platform with all its data.
-    Scope platform, role admin. Refuses with: INVALID_REQUEST, PLATFORM_NOT_FOUND, PERMISSION_DENIED,
-    ETAG_MISMATCH.
+    """Deletes a platform with all its data; while its data goes, the platform is there in state DELETING with a
+    delete_time, and takes no data and no questions. A call that was cut off is taken up where it stopped.
+    Scope platform, role admin. The same request_id returns the first answer again.
+    Refuses with: INVALID_REQUEST, PLATFORM_NOT_FOUND, PERMISSION_DENIED, ETAG_MISMATCH, IDEMPOTENCY_MISMATCH,
+    SERVICE_UNAVAILABLE (the data service is down; it is finished when that is back, RetryInfo says when to ask).
     """
     SetMember: _grpc.UnaryUnaryMultiCallable[_platform_service_pb2.SetMemberRequest, _platform_pb2.Member]
     """Gives a user, or every user of the mesh, a role on the platform; replaces the role they had.
     Scope platform, role admin. Takes effect within 5 seconds.
     Refuses with: INVALID_REQUEST (also for the owner's own role, which stays admin), PLATFORM_NOT_FOUND,
     PERMISSION_DENIED.
+    """
+    RemoveMember: _grpc.UnaryUnaryMultiCallable[_platform_service_pb2.RemoveMemberRequest, _empty_pb2.Empty]
+    """Takes a member's role on the platform away. Takes effect within 5 seconds; nothing happens where there is none.
+    Scope platform, role admin.
+    Refuses with: INVALID_REQUEST (also for the owner), PLATFORM_NOT_FOUND, PERMISSION_DENIED.
     """
     ListMembers: _grpc.UnaryUnaryMultiCallable[_platform_service_pb2.ListMembersRequest, _platform_service_pb2.ListMembersResponse]
     """Lists who may use the platform, the owner first.
@@ -88,24 +96,32 @@ class PlatformServiceAsyncStub(PlatformServiceStub):
     Scope platform, role viewer. Refuses with: INVALID_REQUEST, PLATFORM_NOT_FOUND.
     """
     ListPlatforms: _aio.UnaryUnaryMultiCallable[_platform_service_pb2.ListPlatformsRequest, _platform_service_pb2.ListPlatformsResponse]  # type: ignore[assignment]
-    """Lists the platforms that the caller is a member of (a mesh admin: all of them), by id.
-    Scope self. Refuses with: INVALID_REQUEST, PAGE_TOKEN_INVALID.
+    """Lists the platforms that the caller is a member of (a mesh admin: all of them).
+    Scope self. Refuses with: INVALID_REQUEST (also for a filter or order that cannot be read), PAGE_TOKEN_INVALID.
     """
     UpdatePlatform: _aio.UnaryUnaryMultiCallable[_platform_service_pb2.UpdatePlatformRequest, _platform_pb2.Platform]  # type: ignore[assignment]
-    """Replaces display_name and config, or what update_mask names of them.
-    Scope platform, role admin. Refuses with: INVALID_REQUEST (also for an unknown path in the mask),
-    PLATFORM_NOT_FOUND, PERMISSION_DENIED, ETAG_MISMATCH.
+    """Replaces display_name and config, or what update_mask names of them; without an etag the last write wins.
+    Scope platform, role admin. The same request_id and content returns the first answer again.
+    Refuses with: INVALID_REQUEST (also for an unknown path in the mask), PLATFORM_NOT_FOUND, PERMISSION_DENIED,
+    ETAG_MISMATCH, PLATFORM_NOT_ACTIVE (it is being deleted), IDEMPOTENCY_MISMATCH.
     """
     DeletePlatform: _aio.UnaryUnaryMultiCallable[_platform_service_pb2.DeletePlatformRequest, _empty_pb2.Empty]  # type: ignore[assignment]
-    """Deletes a platform with all its data.
-    Scope platform, role admin. Refuses with: INVALID_REQUEST, PLATFORM_NOT_FOUND, PERMISSION_DENIED,
-    ETAG_MISMATCH.
+    """Deletes a platform with all its data; while its data goes, the platform is there in state DELETING with a
+    delete_time, and takes no data and no questions. A call that was cut off is taken up where it stopped.
+    Scope platform, role admin. The same request_id returns the first answer again.
+    Refuses with: INVALID_REQUEST, PLATFORM_NOT_FOUND, PERMISSION_DENIED, ETAG_MISMATCH, IDEMPOTENCY_MISMATCH,
+    SERVICE_UNAVAILABLE (the data service is down; it is finished when that is back, RetryInfo says when to ask).
     """
     SetMember: _aio.UnaryUnaryMultiCallable[_platform_service_pb2.SetMemberRequest, _platform_pb2.Member]  # type: ignore[assignment]
     """Gives a user, or every user of the mesh, a role on the platform; replaces the role they had.
     Scope platform, role admin. Takes effect within 5 seconds.
     Refuses with: INVALID_REQUEST (also for the owner's own role, which stays admin), PLATFORM_NOT_FOUND,
     PERMISSION_DENIED.
+    """
+    RemoveMember: _aio.UnaryUnaryMultiCallable[_platform_service_pb2.RemoveMemberRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Takes a member's role on the platform away. Takes effect within 5 seconds; nothing happens where there is none.
+    Scope platform, role admin.
+    Refuses with: INVALID_REQUEST (also for the owner), PLATFORM_NOT_FOUND, PERMISSION_DENIED.
     """
     ListMembers: _aio.UnaryUnaryMultiCallable[_platform_service_pb2.ListMembersRequest, _platform_service_pb2.ListMembersResponse]  # type: ignore[assignment]
     """Lists who may use the platform, the owner first.
@@ -144,8 +160,8 @@ class PlatformServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _platform_service_pb2.ListPlatformsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_platform_service_pb2.ListPlatformsResponse, _abc.Awaitable[_platform_service_pb2.ListPlatformsResponse]]:
-        """Lists the platforms that the caller is a member of (a mesh admin: all of them), by id.
-        Scope self. Refuses with: INVALID_REQUEST, PAGE_TOKEN_INVALID.
+        """Lists the platforms that the caller is a member of (a mesh admin: all of them).
+        Scope self. Refuses with: INVALID_REQUEST (also for a filter or order that cannot be read), PAGE_TOKEN_INVALID.
         """
 
     @_abc_1.abstractmethod
@@ -154,9 +170,10 @@ class PlatformServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _platform_service_pb2.UpdatePlatformRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_platform_pb2.Platform, _abc.Awaitable[_platform_pb2.Platform]]:
-        """Replaces display_name and config, or what update_mask names of them.
-        Scope platform, role admin. Refuses with: INVALID_REQUEST (also for an unknown path in the mask),
-        PLATFORM_NOT_FOUND, PERMISSION_DENIED, ETAG_MISMATCH.
+        """Replaces display_name and config, or what update_mask names of them; without an etag the last write wins.
+        Scope platform, role admin. The same request_id and content returns the first answer again.
+        Refuses with: INVALID_REQUEST (also for an unknown path in the mask), PLATFORM_NOT_FOUND, PERMISSION_DENIED,
+        ETAG_MISMATCH, PLATFORM_NOT_ACTIVE (it is being deleted), IDEMPOTENCY_MISMATCH.
         """
 
     @_abc_1.abstractmethod
@@ -165,9 +182,11 @@ class PlatformServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _platform_service_pb2.DeletePlatformRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
-        """Deletes a platform with all its data.
-        Scope platform, role admin. Refuses with: INVALID_REQUEST, PLATFORM_NOT_FOUND, PERMISSION_DENIED,
-        ETAG_MISMATCH.
+        """Deletes a platform with all its data; while its data goes, the platform is there in state DELETING with a
+        delete_time, and takes no data and no questions. A call that was cut off is taken up where it stopped.
+        Scope platform, role admin. The same request_id returns the first answer again.
+        Refuses with: INVALID_REQUEST, PLATFORM_NOT_FOUND, PERMISSION_DENIED, ETAG_MISMATCH, IDEMPOTENCY_MISMATCH,
+        SERVICE_UNAVAILABLE (the data service is down; it is finished when that is back, RetryInfo says when to ask).
         """
 
     @_abc_1.abstractmethod
@@ -180,6 +199,17 @@ class PlatformServiceServicer(metaclass=_abc_1.ABCMeta):
         Scope platform, role admin. Takes effect within 5 seconds.
         Refuses with: INVALID_REQUEST (also for the owner's own role, which stays admin), PLATFORM_NOT_FOUND,
         PERMISSION_DENIED.
+        """
+
+    @_abc_1.abstractmethod
+    def RemoveMember(
+        self,
+        request: _platform_service_pb2.RemoveMemberRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Takes a member's role on the platform away. Takes effect within 5 seconds; nothing happens where there is none.
+        Scope platform, role admin.
+        Refuses with: INVALID_REQUEST (also for the owner), PLATFORM_NOT_FOUND, PERMISSION_DENIED.
         """
 
     @_abc_1.abstractmethod
