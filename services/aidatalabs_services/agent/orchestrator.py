@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from aidatalabs_services.agent.planner.planner import Clarification
-from aidatalabs_services.agent.query_agent import Answer, QueryAgent, Question
+from collections.abc import AsyncIterator
+
+from aidatalabs_services.agent.query_agent import QueryAgent, Question, Step
 
 
 class Orchestrator:
@@ -15,6 +16,6 @@ class Orchestrator:
     def __init__(self, query_agent: QueryAgent) -> None:
         self._query_agent = query_agent
 
-    async def ask(self, question: Question) -> Answer | Clarification:
-        """Has a question answered. Raises what the query agent raises."""
-        return await self._query_agent.work(question)
+    def ask(self, question: Question) -> AsyncIterator[Step]:
+        """Has a question answered, part by part. Raises what the query agent raises."""
+        return self._query_agent.work(question)

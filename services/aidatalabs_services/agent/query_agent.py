@@ -6,7 +6,7 @@ It never touches an engine: every query passes the data service's SQL door with 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,7 +14,7 @@ from aidatalabs_services.agent.catalogues import Catalogues
 from aidatalabs_services.agent.errors import QuestionNotAnswerable, QuestionNotReadOnly
 from aidatalabs_services.agent.planner import answers, chart
 from aidatalabs_services.agent.planner.planner import Clarification, Planned, Refusal, plan
-from aidatalabs_services.agent.ports import PlatformData, Rows
+from aidatalabs_services.agent.ports import Explanation, PlatformData, Rows
 from aidatalabs_services.agent.proofs import Proof, result_sha256
 from aidatalabs_services.runtime.errors import FieldViolation, InvalidRequest
 
@@ -32,14 +32,54 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """An answer with all to check it; `chart` is a Vega-Lite spec, None where a picture adds nothing."""
+class Understood:
+    """How the question was read, one plain sentence each."""
+
+    explanation: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Written:
+    """The SQL as the door will run it."""
+
+    sql: str
+
+
+@dataclass(frozen=True)
+class Running:
+    """The query is with the engine."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The rows."""
+
+    rows: Rows
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A Vega-Lite spec; this step is left out where a picture adds nothing."""
+
+    spec: dict[str, object]
+
+
+@dataclass(frozen=True)
+class Said:
+    """One sentence with the number in it."""
 
     sentence: str
-    explanation: tuple[str, ...]
-    rows: Rows
-    chart: dict[str, object] | None
+
+
+@dataclass(frozen=True)
+class Proven:
+    """What to check the answer with."""
+
     proof: Proof
+
+
+Step = Understood | Written | Running | Found | Drawn | Said | Proven | Clarification
+"""A part of an answer, in the order they come; a clarification is the only step of its question."""
 
 
 class QueryAgent:
@@ -52,8 +92,11 @@ class QueryAgent:
         self._clock = clock
         self._catalogues = Catalogues(data)
 
-    async def work(self, question: Question) -> Answer | Clarification:
-        """Answers one question. Raises QuestionNotAnswerable, QuestionNotReadOnly and the data's refusals."""
+    async def work(self, question: Question) -> AsyncIterator[Step]:
+        """Answers one question, part by part as they are known.
+
+        Raises QuestionNotAnswerable, QuestionNotReadOnly and the data's refusals.
+        """
         if not question.text.strip():
             blank = FieldViolation("question", "is blank; ask something about the platform's data")
             raise InvalidRequest("The question is blank.", violations=[blank])
@@ -63,28 +106,31 @@ class QueryAgent:
         if isinstance(outcome, Refusal):
             raise _refused(outcome)
         if isinstance(outcome, Clarification):
-            return outcome
-        return await self._run(question, outcome, catalogue.version)
-
-    async def _run(self, question: Question, planned: Planned, catalogue_version: str) -> Answer:
-        explanation = await self._data.explain(question.platform, planned.sql)
-        rows = await self._data.query(question.platform, planned.sql, question.max_rows)
+            yield outcome
+            return
+        yield Understood(tuple(outcome.explanation))
+        explanation = await self._data.explain(question.platform, outcome.sql)
+        yield Written(explanation.sql)
+        yield Running()
+        rows = await self._data.query(question.platform, outcome.sql, question.max_rows)
+        yield Found(rows)
         columns, values = list(rows.columns), [list(row) for row in rows.rows]
-        return Answer(
-            sentence=answers.sentence(planned, columns, values, rows.truncated),
-            explanation=tuple(planned.explanation),
-            rows=rows,
-            chart=chart.chart(planned, columns, values),
-            proof=Proof(
-                explanation=explanation,
-                plan=planned.plan,
-                catalogue_version=catalogue_version,
-                read_rows=rows.read_rows,
-                read_bytes=rows.read_bytes,
-                result_sha256=result_sha256(rows, ordered=explanation.ordered),
-                produced_by=PRODUCED_BY,
-                produced_time=self._clock(),
-            ),
+        spec = chart.chart(outcome, columns, values)
+        if spec is not None:
+            yield Drawn(spec)
+        yield Said(answers.sentence(outcome, columns, values, rows.truncated))
+        yield Proven(self._proof(outcome, catalogue.version, explanation, rows))
+
+    def _proof(self, planned: Planned, catalogue_version: str, explanation: Explanation, rows: Rows) -> Proof:
+        return Proof(
+            explanation=explanation,
+            plan=planned.plan,
+            catalogue_version=catalogue_version,
+            read_rows=rows.read_rows,
+            read_bytes=rows.read_bytes,
+            result_sha256=result_sha256(rows, ordered=explanation.ordered),
+            produced_by=PRODUCED_BY,
+            produced_time=self._clock(),
         )
 
 

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any, cast
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 
 import grpc
-from google.protobuf import json_format, struct_pb2
+import structlog
+from google.rpc import status_pb2
 
 from aidatalabs.agent.v1 import agent_service_pb2 as pb
 from aidatalabs.agent.v1 import agent_service_pb2_grpc as pb_grpc
-from aidatalabs.agent.v1 import answer_pb2, plan_pb2
-from aidatalabs.data.v1 import query_pb2
+from aidatalabs_services.agent.messages import step_message
 from aidatalabs_services.agent.orchestrator import Orchestrator
-from aidatalabs_services.agent.planner.planner import Clarification
-from aidatalabs_services.agent.ports import Rows
-from aidatalabs_services.agent.proofs import Proof
-from aidatalabs_services.agent.query_agent import Answer, Question
+from aidatalabs_services.agent.query_agent import Question
 from aidatalabs_services.runtime.caller import current_call, current_caller
-from aidatalabs_services.runtime.errors import not_built_yet
+from aidatalabs_services.runtime.errors import DeadlineExceeded, not_built_yet
+from aidatalabs_services.runtime.interceptors.statuses import packed_status, service_error
+
+# Before the call's own end, so that the last event still reaches the caller.
+_LAST_EVENT_SECONDS = 0.5
 
 
 class AgentServicer(pb_grpc.AgentServiceServicer):
@@ -31,25 +33,44 @@ class AgentServicer(pb_grpc.AgentServiceServicer):
         self, request: pb.QueryRequest, context: grpc.aio.ServicerContext[pb.QueryRequest, pb.QueryResponse]
     ) -> pb.QueryResponse:
         """See the contract."""
-        question = Question(
-            platform=request.platform,
-            platform_uid=current_caller().platform_uid,
-            text=request.question,
-            max_rows=request.max_rows,
-        )
-        outcome = await self._orchestrator.ask(question)
-        if isinstance(outcome, Clarification):
-            return pb.QueryResponse(clarification=_clarification(outcome))
-        return _answer(outcome)
+        answer = pb.QueryResponse()
+        async with aclosing(self._steps(request)) as steps:
+            async for _, part in steps:
+                if part is not None:
+                    answer.MergeFrom(part)
+        return answer
 
     async def StreamAnswer(
         self,
         request: pb.StreamAnswerRequest,
         context: grpc.aio.ServicerContext[pb.StreamAnswerRequest, pb.StreamAnswerResponse],
     ) -> AsyncIterator[pb.StreamAnswerResponse]:
-        """See the contract; not built yet."""
-        raise not_built_yet(current_call().method)
-        yield pb.StreamAnswerResponse()
+        """See the contract. A refusal is an event too: who reads SSE sees no status at the end."""
+        until = asyncio.get_running_loop().time() + current_call().seconds_left() - _LAST_EVENT_SECONDS
+        async with aclosing(self._steps(request)) as steps:
+            while True:
+                try:
+                    async with asyncio.timeout_at(until):
+                        event, part = await anext(steps)
+                except StopAsyncIteration:
+                    yield pb.StreamAnswerResponse(event="done")
+                    return
+                except Exception as error:  # noqa: BLE001 - whatever it is, the stream is closed by its event
+                    yield pb.StreamAnswerResponse(event="error", error=_status(error))
+                    return
+                yield pb.StreamAnswerResponse(event=event, data=part)
+
+    async def _steps(
+        self, request: pb.QueryRequest | pb.StreamAnswerRequest
+    ) -> AsyncGenerator[tuple[str, pb.QueryResponse | None], None]:
+        question = Question(
+            platform=request.platform,
+            platform_uid=current_caller().platform_uid,
+            text=request.question,
+            max_rows=request.max_rows,
+        )
+        async for step in self._orchestrator.ask(question):
+            yield step_message(step)
 
     async def Design(
         self,
@@ -84,55 +105,11 @@ class AgentServicer(pb_grpc.AgentServiceServicer):
         raise not_built_yet(current_call().method)
 
 
-def _clarification(outcome: Clarification) -> answer_pb2.Clarification:
-    choices = [
-        answer_pb2.Choice(label=choice.label, question=choice.question, sql=choice.sql)
-        for choice in outcome.choices
-    ]
-    return answer_pb2.Clarification(question=outcome.question, choices=choices)
-
-
-def _answer(answer: Answer) -> pb.QueryResponse:
-    response = pb.QueryResponse(
-        answer=answer.sentence,
-        sql=answer.proof.explanation.sql,
-        explanation=answer.explanation,
-        result=_result(answer.rows),
-        proof=_proof(answer.proof),
-    )
-    if answer.chart is not None:
-        response.chart.update(cast(dict[str, Any], answer.chart))
-    return response
-
-
-def _result(rows: Rows) -> query_pb2.Result:
-    result = query_pb2.Result(row_count=len(rows.rows), truncated=rows.truncated)
-    for name, kind in rows.columns:
-        result.columns.add(name=name, type=kind)
-    for row in rows.rows:
-        cells = struct_pb2.ListValue()
-        cells.extend(cast(tuple[Any, ...], row))
-        result.rows.append(cells)
-    return result
-
-
-def _proof(proof: Proof) -> answer_pb2.Proof:
-    message = answer_pb2.Proof(
-        sql=proof.explanation.sql,
-        sql_sha256=proof.explanation.sql_sha256,
-        plan=json_format.ParseDict(proof.plan.to_dict(), plan_pb2.QueryPlan()),
-        tables=proof.explanation.tables,
-        columns=[
-            query_pb2.ColumnReference(table=table, column=column)
-            for table, column in proof.explanation.columns
-        ],
-        schema_version=proof.explanation.schema_version,
-        catalogue_version=proof.catalogue_version,
-        data_version=proof.explanation.data_version,
-        read_rows=proof.read_rows,
-        read_bytes=proof.read_bytes,
-        result_sha256=proof.result_sha256,
-        produced_by=proof.produced_by,
-    )
-    message.produced_time.FromDatetime(proof.produced_time)
-    return message
+def _status(error: Exception) -> status_pb2.Status:
+    """What a refused Query would have answered."""
+    if isinstance(error, TimeoutError):
+        error = DeadlineExceeded("The answer took longer than it may. Ask for less, or allow more time.")
+    answer = service_error(error)
+    if answer is not error:
+        structlog.get_logger().error("answer failed", exc_info=error)
+    return packed_status(answer, current_call().request_id)

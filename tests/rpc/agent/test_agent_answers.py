@@ -275,18 +275,6 @@ async def test_what_is_not_built_says_so_with_the_method(method: str) -> None:
     assert caught.value.metadata["method"] == f"/aidatalabs.agent.v1.AgentService/{method}"
 
 
-async def test_the_stream_is_not_built_and_says_so() -> None:
-    from aidatalabs_services.runtime.channels import peer_errors
-
-    async with agent_over(ScriptedPlatformData()) as agent:
-        request = pb.StreamAnswerRequest(platform=SHOP, question="How many orders were there?")
-        with pytest.raises(ServiceError) as caught, peer_errors("agent"):
-            async for _ in agent.stub.StreamAnswer(request, metadata=agent.mint.metadata(), timeout=10):
-                pass
-    assert caught.value.reason == "NOT_BUILT_YET"
-    assert caught.value.metadata["method"].endswith("/StreamAnswer")
-
-
 def filled(method: str) -> Any:
     """A request that keeps to the contract's rules, so that only the method itself is in question."""
     request = METHODS[method]()

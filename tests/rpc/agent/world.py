@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -71,6 +72,7 @@ class ScriptedPlatformData:
     ordered: bool = True
     refusals: dict[str, ServiceError] = field(default_factory=dict)
     asked: list[tuple[str, ...]] = field(default_factory=list)
+    query_seconds: float = 0.0
 
     def _note(self, method: str, *words: str) -> None:
         self.asked.append((method, *words))
@@ -92,6 +94,7 @@ class ScriptedPlatformData:
 
     async def query(self, platform: str, sql: str, max_rows: int) -> Rows:
         self._note("query", platform, sql, str(max_rows))
+        await asyncio.sleep(self.query_seconds)
         return self.rows[platform]
 
     def named(self, method: str) -> list[tuple[str, ...]]:
@@ -120,6 +123,15 @@ class Agent:
     async def call(self, method: str, request: Any, *, user: str = ALICE) -> Any:
         with peer_errors("agent"):
             return await getattr(self.stub, method)(request, metadata=self.mint.metadata(user), timeout=20.0)
+
+    async def stream(
+        self, question: str, *, platform: str = SHOP, user: str = ALICE, seconds: float = 20.0
+    ) -> list[pb.StreamAnswerResponse]:
+        """The events of a streamed answer; raises the ServiceError of a call that was refused as a whole."""
+        request = pb.StreamAnswerRequest(platform=platform, question=question)
+        with peer_errors("agent"):
+            call = self.stub.StreamAnswer(request, metadata=self.mint.metadata(user), timeout=seconds)
+            return [event async for event in call]
 
     async def refusal(self, question: str, *, platform: str = SHOP, user: str = ALICE) -> ServiceError:
         with pytest.raises(ServiceError) as caught:
