@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from types import TracebackType
 from typing import TypeVar
 
@@ -73,6 +73,14 @@ class Client:
         """Asks a question in plain words; the answer holds either its parts or a clarification."""
         request = agent_pb.QueryRequest(platform=platform, question=question, max_rows=max_rows)
         return await self._call(self._agent.Query, request)
+
+    async def stream_answer(
+        self, platform: str, question: str, *, max_rows: int = 0
+    ) -> AsyncIterator[agent_pb.StreamAnswerResponse]:
+        """Asks, and yields each part of the answer as it is known; the last event is `done` or `error`."""
+        request = agent_pb.StreamAnswerRequest(platform=platform, question=question, max_rows=max_rows)
+        async for event in self._stream(self._agent.StreamAnswer, request):
+            yield event
 
     async def query(self, platform: str, sql: str, *, max_rows: int = 0) -> data_pb.QueryResponse:
         """Runs one SELECT and returns at most `max_rows` rows (0: the service's 1,000)."""
@@ -145,6 +153,36 @@ class Client:
             if not page_token:
                 return platforms
 
+    async def update_platform(
+        self, platform: platform_pb2.Platform, *, paths: Sequence[str] = (), request_id: str = ""
+    ) -> platform_pb2.Platform:
+        """Changes display_name and config, or what `paths` names of them; a set etag must still match."""
+        request = platform_pb.UpdatePlatformRequest(
+            platform=platform, request_id=request_id or str(uuid.uuid4())
+        )
+        if paths:
+            request.update_mask.paths.extend(paths)
+        return await self._call(self._platform.UpdatePlatform, request)
+
+    async def delete_platform(self, name: str, *, etag: str = "", request_id: str = "") -> None:
+        """Deletes a platform with all its data; only the version that `etag` names, where set."""
+        request = platform_pb.DeletePlatformRequest(
+            name=name, etag=etag, request_id=request_id or str(uuid.uuid4())
+        )
+        await self._call(self._platform.DeletePlatform, request)
+
+    async def list_members(self, platform: str) -> Sequence[platform_pb2.Member]:
+        """Returns everybody with a role on the platform, the owner first."""
+        answer = await self._call(
+            self._platform.ListMembers, platform_pb.ListMembersRequest(platform=platform)
+        )
+        return answer.members
+
+    async def remove_member(self, platform: str, member: str) -> None:
+        """Takes the role of `users/{id}` or `allUsers` on the platform away."""
+        request = platform_pb.RemoveMemberRequest(platform=platform, member=member)
+        await self._call(self._platform.RemoveMember, request)
+
     async def set_member(self, platform: str, member: platform_pb2.Member) -> platform_pb2.Member:
         """Gives a user, or `allUsers`, a role on the platform."""
         request = platform_pb.SetMemberRequest(platform=platform, member=member)
@@ -153,6 +191,22 @@ class Client:
     async def current_user(self) -> user_pb2.User:
         """Returns the user of the token."""
         return await self._call(self._identity.GetCurrentUser, identity_pb.GetCurrentUserRequest())
+
+    async def rotate_signing_key(self, *, request_id: str = "") -> Sequence[identity_pb.SigningKey]:
+        """Signs new tokens with a new key; returns the public keys there are, the new one first."""
+        request = identity_pb.RotateSigningKeyRequest(request_id=request_id or str(uuid.uuid4()))
+        answer = await self._call(self._identity.RotateSigningKey, request)
+        return answer.keys
+
+    async def _stream(
+        self, method: Callable[..., AsyncIterable[_Answer]], request: object
+    ) -> AsyncIterator[_Answer]:
+        """The messages of one call, which is not repeated: a part of it may have been used."""
+        try:
+            async for message in method(request, metadata=self._metadata, timeout=self._timeout_seconds):
+                yield message
+        except grpc.aio.AioRpcError as failed:
+            raise ApiError.of(failed) from None
 
     async def _call(
         self,

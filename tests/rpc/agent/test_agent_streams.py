@@ -18,7 +18,7 @@ def reason(event: pb.StreamAnswerResponse) -> str:
     info = error_details_pb2.ErrorInfo()
     assert event.error.details[0].Unpack(info)
     assert info.metadata["request_id"]
-    return info.reason
+    return str(info.reason)
 
 
 async def test_the_parts_come_in_order_and_together_are_the_answer() -> None:
