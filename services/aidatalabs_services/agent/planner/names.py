@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
-from .lexicon import ABBREVIATIONS, ORDINARY_WORDS, SYNONYMS, UNIT_WORDS
+from .lexicon import ABBREVIATIONS, ORDINARY_WORDS, SYNONYMS
+from .units import UNIT_WORDS
 from .words import compact
 
 _SUFFIXES = ("ed", "d", "ing", "er", "r", "ly", "al", "ment", "ation", "ion", "s", "es")
 PARTIAL_NAME = 0.25
 _VOWELS = frozenset("aeiou")
+_NAME_INITIALS = ("first", "last", "middle")
+"""Whose initial stands before `name`; `family name`, `full name` and `file name` would share theirs."""
+_CUT_LETTERS = 2
+"""What is left at least of a word that a name run together cuts short."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +181,7 @@ class NameIndex:
                 self._reversed(words, start, entry, position, cost, offer)
         for length in (1, 2, 3):
             if start + length <= len(words):
-                self._joined("".join(words[start : start + length]), words[start], length, offer)
+                self._joined(words[start : start + length], offer)
         return [
             NameMatch(length, table, column, cost) for (length, table, column), cost in sorted(best.items())
         ]
@@ -216,18 +221,20 @@ class NameIndex:
             total += further
         offer(begin + len(parts) - 1 - start, entry, entry.cost + total + 0.05)
 
-    def _joined(self, joined: str, first: str, length: int, offer) -> None:  # type: ignore[no-untyped-def]
+    def _joined(self, words, offer) -> None:  # type: ignore[no-untyped-def]
         """`part number` names partnum, `first name` fname: run together, cut short, or by its initial."""
-        folded = compact(joined)
+        length, folded = len(words), compact("".join(words))
         for entry in self._by_compact.get(folded, ()):
             offer(length, entry, entry.cost + 0.01)
-        if length < 2:
+        if length == 2 and (words[1] != "name" or words[0] in _NAME_INITIALS):
+            for entry in self._by_compact.get(compact(words[0][:1] + words[1]), ()):
+                if len(entry.parts) == 1:
+                    offer(length, entry, entry.cost + 0.1)
+        if length < 2 or not words[-1].isalpha():
             return
-        for entry in self._by_compact.get(compact(first[:1] + joined[len(first) :]), ()):
-            if length == 2 and len(entry.parts) == 1:
-                offer(length, entry, entry.cost + 0.1)
-        for cut in range(len(first) + 1, len(folded)):
-            if cut >= 4 and len(folded) - cut >= 2:
-                for entry in self._by_compact.get(folded[:cut], ()):
-                    if len(entry.parts) == 1:
-                        offer(length, entry, entry.cost + 0.1)
+        # The last word may be cut short, never away: the words before it are the name without it.
+        before = len(compact("".join(words[:-1])))
+        for cut in range(max(before + _CUT_LETTERS, 4), len(folded) - 1):
+            for entry in self._by_compact.get(folded[:cut], ()):
+                if len(entry.parts) == 1:
+                    offer(length, entry, entry.cost + 0.1)
