@@ -1,7 +1,8 @@
 """JSON objects as a JSON column takes them: their rules, and their text for the engine.
 
 The engine keeps nested objects as dotted paths, so `{"a.b": 1, "a": {"b": 2}}` names one path twice and would
-fail the whole block it is in; such an object is refused here instead.
+fail the whole block it is in, and `{"a": 1, "a.b": 2}` would read back without its `a`; such objects are
+refused here instead.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ def json_text(value: Mapping[str, object]) -> str:
     """The text of one object, whole numbers without a point. Raises JsonRefused.
 
     Rules: at most 64 KiB as text, nested at most 16 deep (the object itself is the first level), keys of at
-    most 256 bytes, finite numbers below ±2^53, no two keys that become one dotted path.
+    most 256 bytes, finite numbers below ±2^53, no two keys that become one dotted path, and no
+    value at a path that leads on to another.
     """
     dotted: list[str] = []
     plain = _plain(value, 1, dotted)
@@ -78,7 +80,7 @@ def _number(value: float) -> float:
 
 
 def _refuse_equal_paths(value: object) -> None:
-    """Raises JsonRefused where two keys of one object, or of an object in a list, become the same path."""
+    """Raises JsonRefused where keys of one object, or of one in a list, become paths that cannot be kept."""
     seen: set[str] = set()
     stack: list[tuple[str, object]] = [("", value)]
     while stack:
@@ -93,6 +95,10 @@ def _refuse_equal_paths(value: object) -> None:
             seen.add(prefix)
             if isinstance(item, Sequence) and not isinstance(item, str):
                 _refuse_in_list(item)
+    for path in seen:
+        for end, sign in enumerate(path):
+            if sign == "." and path[:end] in seen:
+                raise JsonRefused("has a value at a dotted path and others below it")
 
 
 def _refuse_in_list(items: Sequence[object]) -> None:
