@@ -251,3 +251,10 @@ def test_a_file_without_rows_makes_no_batch(tmp_path: Path) -> None:
     content = csv(tmp_path, "id,note\n")
     assert (content.row_count, list(content.batches())) == (0, [])
     assert content.columns() == [("id", "String"), ("note", "String")]
+
+
+def test_a_row_without_an_object_is_told_before_a_table_is_made(tmp_path: Path) -> None:
+    path = tmp_path / "some.jsonl"
+    path.write_text('{"a": 1, "b": {"c": [1, 2]}}\n{"a": 2, "b": null}\n')
+    with pytest.raises(FileUnreadable, match="column b: 1 rows hold no object"):
+        read_file(path).columns()

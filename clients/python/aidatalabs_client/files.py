@@ -198,6 +198,11 @@ def _clickhouse_type(name: str, column: pa.ChunkedArray) -> str:
     elif kind.startswith(("dictionary", "time32", "time64")):
         base = "String"
     elif kind.startswith(("struct", "map")):
+        if column.null_count:
+            raise FileUnreadable(
+                f"column {name}: {column.null_count:,} rows hold no object, which a JSON column cannot; "
+                "write {} there"
+            )
         return "JSON"
     elif kind in _SIMPLE_TYPES:
         base = _SIMPLE_TYPES[kind]
