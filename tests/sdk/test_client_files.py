@@ -169,7 +169,7 @@ def test_jsonl_keys_may_be_missing_and_objects_become_json(tmp_path: Path) -> No
     path.write_text('{"n": 1}\n{"n": 2.5, "o": {"p": [1, "x"]}}\n'.replace('[1, "x"]', '{"q": 1}'))
     content = read_file(path)
     assert content.columns() == [("n", "Float64"), ("o", "JSON")]
-    assert rows(content)[1]["o"] == {"p": {"q": 1}}
+    assert [row["o"] for row in rows(content)] == [{}, {"p": {"q": 1}}]
 
 
 def test_a_line_of_json_longer_than_a_block_is_read(tmp_path: Path) -> None:
@@ -251,10 +251,3 @@ def test_a_file_without_rows_makes_no_batch(tmp_path: Path) -> None:
     content = csv(tmp_path, "id,note\n")
     assert (content.row_count, list(content.batches())) == (0, [])
     assert content.columns() == [("id", "String"), ("note", "String")]
-
-
-def test_a_row_without_an_object_is_told_before_a_table_is_made(tmp_path: Path) -> None:
-    path = tmp_path / "some.jsonl"
-    path.write_text('{"a": 1, "b": {"c": [1, 2]}}\n{"a": 2, "b": null}\n')
-    with pytest.raises(FileUnreadable, match="column b: 1 rows hold no object"):
-        read_file(path).columns()

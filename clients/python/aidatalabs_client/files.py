@@ -198,11 +198,6 @@ def _clickhouse_type(name: str, column: pa.ChunkedArray) -> str:
     elif kind.startswith(("dictionary", "time32", "time64")):
         base = "String"
     elif kind.startswith(("struct", "map")):
-        if column.null_count:
-            raise FileUnreadable(
-                f"column {name}: {column.null_count:,} rows hold no object, which a JSON column cannot; "
-                "write {} there"
-            )
         return "JSON"
     elif kind in _SIMPLE_TYPES:
         base = _SIMPLE_TYPES[kind]
@@ -270,8 +265,10 @@ def _set_texts(rows: Sequence[Struct], name: str, column: pa.ChunkedArray) -> No
 
 
 def _set_nested(rows: Sequence[Struct], name: str, column: pa.ChunkedArray) -> None:
+    # A JSON column holds an object in every row; without one each of its paths reads NULL, as with an empty one.
+    missing = {} if pa.types.is_struct(column.type) or pa.types.is_map(column.type) else None
     for row, value in zip(rows, column.to_pylist(), strict=True):
-        row.fields[name].CopyFrom(_nested(value))
+        row.fields[name].CopyFrom(_nested(missing if value is None else value))
 
 
 def _nested(value: object) -> Value:
