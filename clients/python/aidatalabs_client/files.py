@@ -265,8 +265,10 @@ def _set_texts(rows: Sequence[Struct], name: str, column: pa.ChunkedArray) -> No
 
 
 def _set_nested(rows: Sequence[Struct], name: str, column: pa.ChunkedArray) -> None:
-    # A JSON column holds an object in every row; without one each of its paths reads NULL, as with an empty one.
-    missing = {} if pa.types.is_struct(column.type) or pa.types.is_map(column.type) else None
+    # A JSON column holds an object in every row; an empty one reads NULL at each path, as none would.
+    missing: dict[str, object] | None = (
+        {} if pa.types.is_struct(column.type) or pa.types.is_map(column.type) else None
+    )
     for row, value in zip(rows, column.to_pylist(), strict=True):
         row.fields[name].CopyFrom(_nested(missing if value is None else value))
 
