@@ -12,6 +12,7 @@ from chdb import session as chdb_session
 
 from aidatalabs_services.agent.planner.outcomes import Clarification, Outcome, Planned, Refusal
 from aidatalabs_services.agent.planner.planner import plan
+from tests.unit.planner.clubs import clubs
 from tests.unit.planner.domains import library, sensors, shop, trips
 from tests.unit.planner.engine import Database
 from tests.unit.planner.workshop import workshop
@@ -62,7 +63,8 @@ def asker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
     opened: Any = chdb_session.Session
     session = opened(str(path))
     session.query("SET session_timezone = 'UTC'")
-    specs = {"shop": shop, "sensors": sensors, "library": library, "trips": trips, "workshop": workshop}
+    specs = {"shop": shop, "sensors": sensors, "library": library, "trips": trips, "workshop": workshop,
+             "clubs": clubs}  # fmt: skip
     askers = {name: Asker(Database(session, f"{name}_data", make())) for name, make in specs.items()}
     yield lambda name: askers[name]
     session.close()
@@ -91,3 +93,8 @@ def trip_asker(asker: Callable[[str], Asker]) -> Asker:
 @pytest.fixture
 def workshop_asker(asker: Callable[[str], Asker]) -> Asker:
     return asker("workshop")
+
+
+@pytest.fixture
+def club_asker(asker: Callable[[str], Asker]) -> Asker:
+    return asker("clubs")

@@ -130,8 +130,11 @@ def test_several_possible_years_are_asked_about_when_the_data_ended_before(libra
     assert [choice.label for choice in clarification.choices] == ["March 2022", "March 2023"]
 
 
-def test_two_time_columns_are_asked_about_unless_a_verb_chooses(library_asker: Asker) -> None:
-    assert len(library_asker.asks("how many loans in 2022").choices) == 2
+def test_of_two_dates_the_rows_own_is_taken_and_a_verb_chooses_another(library_asker: Asker) -> None:
+    planned = library_asker.planned("how many loans in 2022")
+    expected = sum(loan["loan_date"].startswith("2022") for loan in library_asker.records("loans"))
+    assert library_asker.value("how many loans in 2022") == expected
+    assert any("the date of the rows was taken: loan_date" in line for line in planned.explanation)
     expected = sum(
         (loan["return_date"] or "").startswith("2023-03") for loan in library_asker.records("loans")
     )

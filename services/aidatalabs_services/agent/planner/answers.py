@@ -121,7 +121,7 @@ def _shown(value: object, dimension: Dimension) -> str:
         names = _WEEKDAYS if dimension.part == "weekday" else _MONTHS
         return names[int(number)] if number is not None and 0 < number < len(names) else str(value)
     if dimension.part == "hour":
-        return f"{value} h"
+        return f"{int(_number(value) or 0):02d}:00"
     if dimension.grain in ("month", "year"):
         return str(value)[:7] if dimension.grain == "month" else str(value)[:4]
     return str(value)
@@ -153,6 +153,13 @@ def _groups(
         value = _with_unit(rows[0][place], measure)
         text = f"{_keys(plan, names, rows[0])} has {_extreme(plan, measure)}{measure.title}: {value}"
         return f"{text}{_tied(names, rows[0])}{time}."
+    if (
+        len(plan.measures) > 1
+        and not plan.limit
+        and plan.outer == ""
+        and all(m.function in ("min", "max") for m in plan.measures)
+    ):
+        return f"{len(rows):,} groups: {_side_by_side(plan, names, rows)}{time}."
     highest = max(rows, key=lambda row: _sortable(row[place]))
     lead = rows[0] if ordered == measure.alias else highest
     more = " (more were cut off)" if truncated else ""
@@ -165,6 +172,15 @@ def _groups(
         ]
         text += ", then " + ", ".join(others)
     return f"{text}{time}."
+
+
+def _side_by_side(plan: QueryPlan, names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """The first groups with each of their measures: `north has minimum age 3 and maximum age 90`."""
+    texts = []
+    for row in rows[:_LISTED]:
+        told = [f"{m.title} {_with_unit(row[names.index(m.alias)], m)}" for m in plan.measures]
+        texts.append(f"{_keys(plan, names, row)} has {' and '.join(told)}")
+    return ", ".join(texts)
 
 
 def _extreme(plan: QueryPlan, measure: Measure) -> str:

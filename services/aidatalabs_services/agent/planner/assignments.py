@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 
-from .linking import Candidate, Item
+from .items import Candidate, Item
 
 _MOST_READINGS = 96
 

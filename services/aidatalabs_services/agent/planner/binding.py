@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from .columntypes import column_type
 from .draft import Ambiguous, Choice, Ref, Unread
 from .index import CatalogueIndex
+from .items import Candidate
 from .keys import Edge
 from .lexicon import DIRECTIONS
-from .linking import Candidate
 from .plan import Join, Source
 from .words import split_name
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from .adjectives import ADJECTIVES
 from .columntypes import column_type
 from .draft import Aggregate, Condition, Group, Ref, Unread
-from .lexicon import ADJECTIVES
-from .linking import Candidate, Item
+from .items import Candidate, Item
 from .moments import UNITS
 
 if TYPE_CHECKING:
@@ -184,11 +184,22 @@ def read_comparative(reader: ReadingConditions, item: Item) -> None:
         operator, reader.negated = _FLIPPED[operator], None
     left = reader.last[1] if reader.last is not None and reader.last[0] == before else None
     if left is not None and left.candidate.kind == "column" and reader.measurable(left.candidate):
+        _check_said_of(reader, item, left, item.payload)
         _compare_left(reader, item, left, operator, (value,), unit)
         return
     reader.draft.conditions.append(
         Condition(None, operator, (value,), item, True, adjective=item.payload, unit=unit)
     )
+
+
+def _check_said_of(reader: ReadingConditions, item: Item, left: Ref, adjective: str) -> None:
+    """`older than` is never said of an amount, whatever stands before it."""
+    column = left.candidate.column
+    fits, flipped = reader.said_of(adjective, left.candidate)
+    if not fits:
+        raise Unread(item, f"cannot be said of {column}")
+    if flipped:
+        raise Unread(item, f"compares {column}, where less is more of it: say above or below")
 
 
 def read_adjective(reader: ReadingConditions, item: Item) -> None:
@@ -202,6 +213,7 @@ def read_adjective(reader: ReadingConditions, item: Item) -> None:
     before = reader.last is not None and reader.last[0] == reader.items.index(item) - 1
     reader.at += 1
     if before and reader.last is not None and reader.measurable(reader.last[1].candidate):
+        _check_said_of(reader, item, reader.last[1], item.payload)
         value = _take_number(reader, following)
         _compare_left(reader, following, reader.last[1], following.payload, (value,), _take_unit(reader))
         return
@@ -226,6 +238,8 @@ def read_number(reader: ReadingConditions, item: Item) -> None:
     if following is not None and following.kind in _RANK_KINDS and item.number >= 1:
         reader.limit = int(item.number)
         return
+    if item.payload == "had" and _had(reader, item, following):
+        return
     if reader.last is not None and reader.last[0] == before and not reader.functions:
         candidate = _numbered(reader, reader.last[1].candidate)
         if candidate is not None:
@@ -238,24 +252,22 @@ def read_number(reader: ReadingConditions, item: Item) -> None:
                 Condition(ref, operator, (_as_stored(item, numeric=is_number),), item, is_number)
             )
             return
-    earlier = reader.peek(-2)
-    having = earlier is not None and earlier.text.casefold() in ("with", "having", "have", "has")
-    if (
-        having
-        and following is not None
-        and following.kind == "name"
-        and reader.role(reader.chosen[reader.at]) == "measure"
-    ):
-        reader.at += 1
-        ref = reader.ref(reader.at - 1)
-        reader.draft.conditions.append(Condition(ref, "eq", (plain(item),), item, True))
-        return
     ranked = any(later.kind in _RANK_KINDS for later in reader.items[reader.at :])
     opens = not reader.draft.aggregates and not reader.draft.subjects and (reader.draft.listing or ranked)
     if opens and following is not None and following.kind == "name" and item.number >= 1:
         reader.limit = int(item.number)
         return
     raise Unread(item, "is a number with nothing to compare it with")
+
+
+def _had(reader: ReadingConditions, item: Item, following: Item | None) -> bool:
+    """`had 0 faults`, `with 3 rooms`: the number of the measure behind it."""
+    if following is None or following.kind != "name" or reader.role(reader.chosen[reader.at]) != "measure":
+        return False
+    reader.at += 1
+    ref = reader.ref(reader.at - 1)
+    reader.draft.conditions.append(Condition(ref, "eq", (plain(item),), item, True))
+    return True
 
 
 def _numbered(reader: ReadingConditions, candidate: Candidate) -> Candidate | None:

@@ -9,7 +9,7 @@ from .composing_ranks import ComposingRanks
 from .conditions import ConditionBinder
 from .draft import Aggregate, Ambiguous, Choice, Draft, Group, Rank, Ref, Unread
 from .index import CatalogueIndex
-from .linking import Item
+from .items import Item
 from .measures import MeasureMaker, measures_for_adjective
 from .plan import Filter, Having, Measure, Order, QueryPlan
 from .rows import compose_rows
@@ -321,6 +321,7 @@ class Composer(ComposingRanks):
     def _check_verb(self, item: Item) -> None:
         spoken = set(split_name(self.base))
         for ref in self.draft.nouns:
+            spoken |= set(split_name(ref.candidate.column))  # `paid by card` where card is a payment_method
             for value in ref.candidate.values:
                 spoken |= set(split_name(value))
         for window in self.draft.windows:

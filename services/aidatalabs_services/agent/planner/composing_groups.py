@@ -10,7 +10,7 @@ from .catalogue import Table
 from .columntypes import column_type
 from .draft import Draft, Group, Ref, Unread
 from .index import CatalogueIndex
-from .linking import Candidate, Item
+from .items import Candidate, Item
 from .naming import Names
 from .plan import Dimension, Filter, Having, Measure, Order, Source, Window
 from .timing import TimeBinder, grain_for, step_of
@@ -99,6 +99,8 @@ class ComposingGroups:
     def _add_time_group(self, group: Group) -> None:
         step = step_of(group.item.time) if group.item.time else group.grain
         source = self.time(step, group.item)
+        if step == "hour" and source.column and column_type(source.type).kind == "date":
+            raise Unread(group.item, f"asks for hours, and {source.column} tells only days")
         if group.part:
             alias = {"weekday": "weekday_number", "hour": "hour_of_day", "month": "month_of_year"}[group.part]
             title = {"weekday": "weekday", "hour": "hour of the day", "month": "month"}[group.part]
@@ -138,12 +140,27 @@ class ComposingGroups:
             for r in self.draft.columns
             if self.index.role(r.candidate.table, r.candidate.column).kind == "time"
         ]
-        if len(named) == 1:
-            self.draft.columns.remove(named[0])
+        if len({ref.candidate.column for ref in named}) == 1:
+            self.draft.columns = [ref for ref in self.draft.columns if ref not in named]
             self.time_named = named[0]
         if self.time_named is not None:
             return self.binder.source(self.time_named)
-        return self.times.source(step, item, self.verbs)
+        return self.times.source(step, item, self.verbs, self._rows_called())
+
+    def _rows_called(self) -> frozenset[str]:
+        """The words the base's rows were called by; none where the question tells an event besides, which
+        may have had another date (`orders returned in 2024`)."""
+        draft = self.draft
+        told = [c.item.text for c in draft.conditions if c.ref is not None] + [i.text for i in draft.verbs]
+        if any(text.casefold().endswith("ed") for text in told) or draft.verbs:
+            return frozenset()
+        counted = [a.ref for a in draft.aggregates if a.function == "count" and a.ref is not None]
+        own = [
+            ref
+            for ref in [*draft.subjects, *counted]
+            if ref.candidate.table == self.base and ref.candidate.kind == "table"
+        ]
+        return frozenset(word for ref in own for word in split_name(ref.item.text.split(".")[-1]))
 
     def moment(self, item: Item) -> Source:
         """The column that tells first from last: the only point in time, else the table's time."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from .adjectives import speaks_of
 from .columntypes import column_type
 from .composing_groups import ComposingGroups
 from .draft import Aggregate, Ambiguous, Choice, Group, Rank, Unread
 from .measures import MeasureMaker, rows_noun
-from .plan import Filter, Order
+from .plan import Filter, Measure, Order
+from .words import split_name
 
 
 class ComposingRanks(ComposingGroups):
@@ -81,6 +83,7 @@ class ComposingRanks(ComposingGroups):
             noun = draft.subjects[0] if draft.subjects else None
             alias = self._measure_alias(Aggregate("count", noun, item=rank.item), lead=True)
         elif parts.measures:
+            self._check_adjective(rank, parts.measures[0])
             alias = parts.measures[0].alias
         else:
             raise self._by_what(rank)
@@ -93,6 +96,18 @@ class ComposingRanks(ComposingGroups):
         if parts.limit:
             self._known_only()
         parts.tied = parts.limit == 1
+
+    def _check_adjective(self, rank: Rank, measure: Measure) -> None:
+        """`longest` orders a time or a length, not any number that the question names."""
+        if rank.adjective in ("", "high", "low", "big", "large", "small"):
+            return
+        source = measure.source
+        if source is None or measure.function.startswith("count"):
+            raise Unread(rank.item, "cannot be said of a number of rows")
+        unit = self.index.role(self.base, source.column).unit if source.table == self.base else ""
+        fits, flipped = speaks_of(rank.adjective, split_name(source.column), unit, column_type(source.type))
+        if not fits or flipped:
+            raise Unread(rank.item, f"cannot be said of {source.column}")
 
     def _check_best(self, rank: Rank) -> None:
         """`best by revenue` is the highest; whether the best delay is high or low only the asker knows."""
@@ -158,9 +173,11 @@ class ComposingRanks(ComposingGroups):
             "",
         ):
             return replace(aggregate, function="sum")
-        item = ref.item
+        item, way, start = ref.item, "", ref.item.start
+        if rank.item.kind == "most" and rank.item.end == item.start:  # `the most of it` is not `most average`
+            way, start = ("highest " if rank.descending else "lowest "), rank.item.start
         choices = [
-            Choice(f"{word} {item.text}", f"{word} {item.text}", item.start, item.end)
+            Choice(f"{word} {item.text}", f"{way}{word} {item.text}", start, item.end)
             for word in ("average", "total", "maximum")
         ]
         raise Ambiguous(f"By the average, the total or the single highest {item.text}?", choices)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from .columntypes import column_type
 from .draft import Ambiguous, Choice, Condition, Ref, Unread
 from .flags import flag_values
-from .lexicon import CURRENCIES
-from .linking import Candidate
+from .items import Candidate
+from .lexicon import MONEY_WORDS
 from .measures import measures_for_adjective
 from .plan import Filter
+from .units import CURRENCIES
 from .words import split_name
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 
 _CURRENCY_UNITS = frozenset(("US dollars", "euros", "pounds sterling"))
-_MONEY = frozenset(("price", "cost", "amount", "revenue", "salary", "fee", "fare", "value", "tax", "paid"))
 
 
 class ConditionBinder:
@@ -88,7 +88,7 @@ class ConditionBinder:
                 column.name
                 for column in measured
                 if column in fitting
-                or (not index.role(base, column.name).unit and _MONEY & set(split_name(column.name)))
+                or (not index.role(base, column.name).unit and MONEY_WORDS & set(split_name(column.name)))
             ]
             if len(rivals) > 1:
                 raise self._which_measure(condition, rivals)
@@ -131,7 +131,7 @@ class ConditionBinder:
             condition.unit in ("US dollars", "euros", "pounds sterling")
             and condition.unit.split()[-1][:-1] in CURRENCIES
         )
-        if money and not known:
+        if money and not known and MONEY_WORDS & set(split_name(ref.candidate.column)):
             return
         if known:
             raise Unread(condition.item, f"is compared in {condition.unit}, but the data is in {known}")

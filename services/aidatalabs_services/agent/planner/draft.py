@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .linking import Candidate, Item
+from .items import Candidate, Item
 from .windows import TimeMention
 
 
@@ -107,7 +107,8 @@ class Rank:
 
 @dataclass
 class Draft:
-    """Everything one reading of the question asks for."""
+    """Everything one reading of the question asks for; `elsewhere` are items whose meaning another part
+    carries."""
 
     aggregates: list[Aggregate] = field(default_factory=list)
     bare: list[Ref] = field(default_factory=list)
@@ -129,4 +130,5 @@ class Draft:
     share: Item | None = None
     when: bool = False
     fold: str = ""
+    elsewhere: list[Item] = field(default_factory=list)
     loose_functions: list[tuple[str, Item]] = field(default_factory=list)

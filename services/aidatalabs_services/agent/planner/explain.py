@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from .index import CatalogueIndex
-from .linking import Candidate, Linked
+from .items import Candidate
+from .linking import Linked
 from .plan import Dimension, Filter, QueryPlan
-from .words import compact
+from .words import compact, split_name
 
 OPERATOR_WORDS = {
     "eq": "is",
@@ -42,6 +43,7 @@ def explain(
         f"Time: {window.words}; read from {_time(plan, window.source.column, window.source.calendar)}."
         for window in plan.windows
     )
+    lines.extend(_time_taken(plan, index, linked, chosen))
     lines.extend(_ordered(plan))
     for typed, read in linked.corrections:
         lines.append(f"'{typed}' was read as '{read}'.")
@@ -84,6 +86,22 @@ def _condition(condition: Filter) -> str:
     return f"{source.table}.{source.column} {OPERATOR_WORDS[condition.operator]} {values}".rstrip()
 
 
+def _time_taken(
+    plan: QueryPlan, index: CatalogueIndex, linked: Linked, chosen: dict[int, Candidate]
+) -> list[str]:
+    """Which of several dates was taken because the rows are called like it (`orders`: order_date)."""
+    sources = [d.source for d in plan.dimensions if d.grain or d.part] + [w.source for w in plan.windows]
+    taken = {s.column for s in sources if s.table == plan.table and s.column}
+    named = {c.column for c in chosen.values() if c.kind == "column"}
+    others = [column.name for column in index.time_columns(plan.table)]
+    called = {part for item in linked.items for part in split_name(item.text)}
+    return [
+        f"Of {' and '.join(others)} the date of the rows was taken: {column}."
+        for column in sorted(taken - named)
+        if len(others) > 1 and called & set(split_name(column))
+    ]
+
+
 def _ordered(plan: QueryPlan) -> list[str]:
     if not plan.limit or not plan.order:
         return []
@@ -103,7 +121,7 @@ def _free(linked: Linked, chosen: dict[int, Candidate]) -> list[str]:
         if candidate.kind == "value":
             if compact(item.text) != compact(candidate.values[0]):
                 lines.append(f"'{item.text}' was read as {target} '{candidate.values[0]}'.")
-        elif candidate.cost >= 0.05:
+        elif candidate.cost >= 0.05 or (candidate.column and compact(item.text) == compact(target) + "s"):
             lines.append(
                 f"'{item.text}' was read as {candidate.table}.{target}."
                 if candidate.kind == "column"

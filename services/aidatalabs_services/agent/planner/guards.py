@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import re
 
-from .linking import Item, Linked
+from .items import Item
+from .linking import Linked
 
 _WRITES = frozenset(
     [

@@ -10,12 +10,16 @@ from .columntypes import column_type
 from .keys import Edge, edges_of, paths_between
 from .names import NameEntry, NameIndex
 from .roles import Calendar, Role, bookkeeping, calendar_of, label_columns, role_of
+from .units import UNIT_WORDS, unit_class
 from .words import split_name, value_words
 
 _COMPANY_FORMS = frozenset(
     ("inc", "ltd", "llc", "corp", "co", "company", "gmbh", "plc", "corporation", "limited")
 )
 _CLOSED_SUFFIXES = frozenset(("id", "code", "key", "no", "nr", "name", "number"))
+_AMOUNTS = frozenset(("total", "amount", "value", "sum", "revenue", "turnover"))
+_WORTH = ("value", "amount", "total")
+_LASTING = ("time", "duration")
 _MOST_POSTINGS = 60
 _EMPTY = 0.3
 
@@ -46,6 +50,8 @@ class CatalogueIndex:
             for column in table.columns
         }
         self.edges: tuple[Edge, ...] = edges_of(catalogue)
+        filled = any(table.row_count for table in catalogue.tables)
+        self.empty_tables = frozenset(t.name for t in catalogue.tables if filled and not t.row_count)
         self.names = NameIndex(self._entries())
         self._values: dict[str, list[ValueMatch]] = defaultdict(list)
         self._value_parts: dict[str, list[ValueMatch]] = defaultdict(list)
@@ -91,10 +97,9 @@ class CatalogueIndex:
 
     def _entries(self) -> list[NameEntry]:
         made: list[NameEntry] = []
-        filled = any(table.row_count for table in self.catalogue.tables)
         for table in self.catalogue.tables:
             entries = self._table_entries(table)
-            if filled and not table.row_count:  # what is empty is seldom meant where something is not
+            if table.name in self.empty_tables:  # what is empty is seldom meant where something is not
                 entries = [replace(entry, cost=entry.cost + _EMPTY) for entry in entries]
             made.extend(entries)
         return made
@@ -105,6 +110,7 @@ class CatalogueIndex:
         entries.append(NameEntry(owner, table.name, "", 0.0))
         if len(owner) > 1 and table.name.casefold().endswith(("s", "people")):
             entries.append(NameEntry(owner[-1:], table.name, "", 0.01))
+        entries.extend(self._worth_entries(table, owner))
         calendar = self.calendars[table.name]
         dated = set(calendar.names) if calendar and calendar.finest != "year" else set()
         for column in table.columns:
@@ -132,7 +138,37 @@ class CatalogueIndex:
             entries.append(NameEntry(parts[1:], table, column, 0.02))
         if len(parts) > 1 and parts[-1] in _CLOSED_SUFFIXES:
             entries.append(NameEntry(parts[:-1], table, column, 0.1))
+        entries.extend(self._lasting_entries(table, column, parts))
         return entries
+
+    def _worth_entries(self, table: Table, owner: tuple[str, ...]) -> list[NameEntry]:
+        """`order value` is order_total, where that is the table's only amount of a row."""
+        amounts = [
+            (column.name, parts)
+            for column in table.columns
+            if self.role(table.name, column.name).kind == "measure"
+            and (parts := split_name(column.name))[-1] in _AMOUNTS
+        ]
+        if len(amounts) != 1 or not owner or amounts[0][1][:-1] not in ((), owner[-1:], owner):
+            return []
+        name, parts = amounts[0]
+        return [
+            NameEntry((owner[-1], word), table.name, name, 0.13, whole=True)
+            for word in _WORTH
+            if word != parts[-1]
+        ]
+
+    def _lasting_entries(self, table: str, column: str, parts: tuple[str, ...]) -> list[NameEntry]:
+        """`resolution time` is resolution_hours."""
+        role = self.role(table, column)
+        if role.kind != "measure" or len(parts) < 2:
+            return []
+        timed = unit_class(role.unit) == "time" and (parts[-1] in UNIT_WORDS or parts[-1] + "s" == role.unit)
+        names = {split_name(other.name) for other in self.tables[table].columns}
+        minutes = parts[-1] == "min" and not {(*parts[:-1], "max"), ("max", *parts[:-1])} & names
+        if not timed and not minutes:
+            return []
+        return [NameEntry((*parts[:-1], word), table, column, 0.1, whole=True) for word in _LASTING]
 
     def _index_values(self, table: Table, column: Column) -> None:
         if column_type(column.type).kind != "text":

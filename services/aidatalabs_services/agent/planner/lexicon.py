@@ -62,7 +62,11 @@ OPERATORS: dict[tuple[str, ...], tuple[str, str]] = {
     ),
     **_phrases("breakdown", {"breakdown": "break down|breakdown of|breakdown|split"}),
     **_phrases(
-        "filler", {"phrase": "in total|so far|in all|of all time|there are|at all|for me|us the|up to now"}
+        "filler",
+        {
+            "phrase": "in total|so far|in all|answer this question|my question is"
+            "|the question is|of all time|there are|at all|for me|us the|up to now"
+        },
     ),
     **_phrases("which", {"which": "which|what|who|whose|which one of|what kind of|which of"}),
     **_phrases("when", {"when": "when"}),
@@ -169,12 +173,21 @@ FILLERS = _words(
     """
     a an the is are was were be been being there here do does did have has had having me us we our ours
     you your i my it its their them they this that these those please can could would us also all any
-    some ever overall in-total altogether data database dataset table tables record records row rows
-    entry entries whats just only kindly like want need such information info figure figures value
-    values amount amounts question answer respectively together then actually how as so
+    some ever overall in-total altogether data database dataset record records row rows
+    entry entries whats just only kindly like want need such information info
+    respectively together then actually how as so
     """
 )
-"""Words that never change the query. Words such as `value` are names first: a column of that name wins."""
+"""Words that never change the query. They are names first: a column of that name wins."""
+
+TABLE_WORDS = _words("table tables")
+"""Fillers beside the name of a table, and something else anywhere else."""
+
+QUANTITIES = _words("value values amount amounts figure figures")
+"""Words for some number of the rows: which one, the words beside them tell, or nobody."""
+
+ACTING_VERBS = _words("handled handle handles showed shown scored served serves")
+"""Verbs between who and how much that add nothing: `which clerk handled the most cases`."""
 
 LIGHT_VERBS = _words(
     """
@@ -205,74 +218,6 @@ VERB_NOUNS = {
     "clicked": "click", "viewed": "view", "searched": "search", "subscribed": "subscription", "died": "death",
 }  # fmt: skip
 """Verbs and the noun they act out: `borrowed` is understood where the rows are loans."""
-
-ADJECTIVES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
-    # adjective: (direction of its superlative, words of measures it speaks of, measures it speaks of in
-    # reverse)
-    "long": ("desc", ("length", "duration", "distance", "time", "minute", "hour", "day", "runtime"), ()),
-    "short": (
-        "asc",
-        ("length", "duration", "distance", "time", "height", "minute", "hour", "day", "runtime"),
-        (),
-    ),
-    "expensive": ("desc", ("price", "cost", "fare", "fee", "rate"), ()),
-    "costly": ("desc", ("price", "cost", "fare", "fee", "rate"), ()),
-    "pricey": ("desc", ("price", "cost", "fare", "fee", "rate"), ()),
-    "cheap": ("asc", ("price", "cost", "fare", "fee", "rate"), ()),
-    "old": ("desc", ("age",), ("birth", "birthdate", "birthday", "born", "founded", "built", "established")),
-    "young": ("asc", ("age",), ("birth", "birthdate", "birthday", "born")),
-    "heavy": ("desc", ("weight", "mass"), ()),
-    "light": ("asc", ("weight", "mass"), ()),
-    "tall": ("desc", ("height",), ()),
-    "high": ("desc", ("height", "altitude", "elevation"), ()),
-    "low": ("asc", ("altitude", "elevation"), ()),
-    "large": ("desc", ("size", "area", "population", "capacity", "amount", "volume"), ()),
-    "big": ("desc", ("size", "area", "population", "capacity", "amount", "volume", "value"), ()),
-    "small": ("asc", ("size", "area", "population", "capacity", "amount", "volume", "value"), ()),
-    "fast": ("desc", ("speed", "velocity"), ("duration",)),
-    "quick": ("desc", ("speed", "velocity"), ("duration",)),
-    "slow": ("asc", ("speed", "velocity"), ("duration",)),
-    "hot": ("desc", ("temperature",), ()),
-    "warm": ("desc", ("temperature",), ()),
-    "cold": ("asc", ("temperature",), ()),
-    "cool": ("asc", ("temperature",), ()),
-    "deep": ("desc", ("depth",), ()),
-    "wide": ("desc", ("width",), ()),
-    "loud": ("desc", ("loudness", "noise", "volume"), ()),
-    "far": ("desc", ("distance",), ()),
-    "near": ("asc", ("distance",), ()),
-    "close": ("asc", ("distance",), ()),
-    "populous": ("desc", ("population",), ()),
-    "delayed": ("desc", ("delay",), ()),
-    "late": ("desc", ("delay", "lateness"), ()),
-    "humid": ("desc", ("humidity",), ()),
-    "windy": ("desc", ("wind",), ()),
-    "rich": ("desc", ("wealth", "income"), ()),
-    "profitable": ("desc", ("profit", "margin"), ()),
-}
-"""Adjectives and the measures they speak of."""
-
-SUPERLATIVES: dict[str, str] = {}
-COMPARATIVES: dict[str, str] = {}
-for _adjective in ADJECTIVES:
-    if _adjective.endswith("e"):
-        _stem = _adjective
-        SUPERLATIVES[_stem + "st"], COMPARATIVES[_stem + "r"] = _adjective, _adjective
-    elif _adjective.endswith("y"):
-        _stem = _adjective[:-1] + "i"
-        SUPERLATIVES[_stem + "est"], COMPARATIVES[_stem + "er"] = _adjective, _adjective
-    elif _adjective in ("big", "hot"):
-        _stem = _adjective + _adjective[-1]
-        SUPERLATIVES[_stem + "est"], COMPARATIVES[_stem + "er"] = _adjective, _adjective
-    else:
-        SUPERLATIVES[_adjective + "est"], COMPARATIVES[_adjective + "er"] = _adjective, _adjective
-SUPERLATIVES |= {"farthest": "far", "furthest": "far"}
-COMPARATIVES |= {"farther": "far", "further": "far"}
-for _taken in ("highest", "lowest", "latest", "oldest"):  # these are operators, or mean time as well
-    SUPERLATIVES.pop(_taken, None)
-for _taken in ("higher", "lower", "larger", "bigger", "smaller", "later"):
-    COMPARATIVES.pop(_taken, None)
-SIZE_WORDS = {"largest": "desc", "biggest": "desc", "smallest": "asc"}
 
 SYNONYMS: tuple[frozenset[str], ...] = tuple(
     frozenset(group.split())
@@ -336,6 +281,14 @@ ADDITIVE_WORDS = _words(
 )
 """Words of measures that may be added up without asking."""
 
+MONEY_WORDS = _words(
+    """
+    price cost amount revenue salary fee fare value tax paid total payment charge spend budget balance
+    deposit refund income profit wage
+    """
+)
+"""Words of columns that hold money."""
+
 DIRECTIONS: dict[str, frozenset[str]] = {
     "from": frozenset(
         ("origin", "orig", "source", "src", "from", "start", "sender", "departure", "dep", "pickup")
@@ -357,28 +310,3 @@ DIRECTIONS: dict[str, frozenset[str]] = {
     ),
 }
 """What the prepositions from and to say about column names."""
-
-CURRENCIES = _words(
-    """
-    dollar usd euro eur pound gbp buck chf yen franc
-    """
-)
-UNIT_WORDS: dict[str, str] = {
-    "minute": "minutes", "min": "minutes", "second": "seconds", "sec": "seconds", "hour": "hours",
-    "hr": "hours",
-    "millisecond": "milliseconds", "ms": "milliseconds", "mile": "miles", "km": "kilometres",
-    "kilometre": "kilometres", "kilometer": "kilometres", "metre": "metres", "meter": "metres",
-    "feet": "feet",
-    "foot": "feet", "ft": "feet", "inch": "inches", "inches": "inches", "kg": "kilograms",
-    "kilogram": "kilograms",
-    "gram": "grams", "lb": "pounds", "percent": "percent", "%": "percent", "pct": "percent",
-    "degree": "degrees",
-    "celsius": "degrees Celsius", "fahrenheit": "degrees Fahrenheit", "mph": "miles per hour",
-    "usd": "US dollars", "dollar": "US dollars", "eur": "euros", "euro": "euros", "gbp": "pounds sterling",
-    "knot": "knots", "litre": "litres", "liter": "litres", "kwh": "kilowatt-hours", "mb": "megabytes",
-
-    "sqft": "square feet", "sqm": "square metres",
-    "millibar": "millibars", "kelvin": "kelvin", "hpa": "hectopascals", "cm": "centimetres",
-    "mm": "millimetres",
-}  # fmt: skip
-"""Unit words of names, comments and questions, and how they are written in answers."""

@@ -6,24 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from .adjectives import ADJECTIVES, COMPARATIVES, SIZE_WORDS, SUPERLATIVES
+from .covering import best_cover, merged, spelled_exactly
 from .index import CatalogueIndex, ValueMatch
-from .lexicon import (
-    ADJECTIVES,
-    COMPARATIVES,
-    FILLERS,
-    LIGHT_VERBS,
-    OPERATORS,
-    SIZE_WORDS,
-    SUPERLATIVES,
-    UNIT_WORDS,
-    VERB_NOUNS,
-)
-from .windows import TimeMention, TimeReader
-from .words import Token, compact, edit_distance_one, tokenize, value_words
+from .items import Candidate, Item
+from .lexicon import ACTING_VERBS, FILLERS, LIGHT_VERBS, OPERATORS, QUANTITIES, TABLE_WORDS, VERB_NOUNS
+from .names import NameMatch
+from .units import UNIT_WORDS
+from .windows import TimeReader
+from .words import Token, edit_distance_one, split_name, tokenize, value_words
 
 _LONGEST_OPERATOR = max(len(phrase) for phrase in OPERATORS)
 _LONGEST_VALUE = 7
-_SOFT_OPERATORS = frozenset(("list", "order", "breakdown", "first", "missing", "when", "versus", "prep"))
 _DONE = frozenset(
     (
         "made",
@@ -44,42 +38,10 @@ _DONE = frozenset(
         "paid",
     )
 )
-_HARD_COST = 0.06
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One meaning of a span: a table, a column, or a value of a column; lower cost is better.
-
-    `values` holds one stored value, or several when only some of their words were said (`partial`);
-    `sure` says that these words can stand for nothing else.
-    """
-
-    kind: str
-    table: str
-    column: str = ""
-    values: tuple[str, ...] = ()
-    cost: float = 0.0
-    partial: bool = False
-    sure: bool = True
-
-
-@dataclass(frozen=True)
-class Item:
-    """One linked span over the tokens [start, end).
-
-    Kinds: the operator kinds of the lexicon, name, value, number, literal, time kinds (window, grain,
-    part, unit), superlative, comparative, verb, unitword, unknown. `payload` is the operator's meaning.
-    """
-
-    kind: str
-    payload: str
-    start: int
-    end: int
-    text: str
-    candidates: tuple[Candidate, ...] = ()
-    number: float | None = None
-    time: TimeMention | None = None
+_HAVING = frozenset(("has", "have", "had", "having", "with"))
+_FOUND = frozenset(("found", "called", "named", "stored"))
+_PLAIN = 0.4
+_RANKED = frozenset(("top", "bottom", "first", "last", "best", "worst"))
 
 
 @dataclass
@@ -133,9 +95,20 @@ class Linker:
     def _link(self, question: str, tokens: list[Token]) -> Linked:
         self._tokens = tokens
         spans = self._times() + self._operators() + self._names() + self._values() + self._singles()
-        chosen = [_spelled_exactly(item) for item in _best_cover(_merged(spans), len(tokens))]
-        items = [item for item in chosen if item.kind != "filler"]
+        chosen = [spelled_exactly(item) for item in best_cover(merged(spans), len(tokens))]
+        items = [self._event(item) for item in chosen if item.kind != "filler"]
         return Linked(question, tokens, items)
+
+    def _event(self, item: Item) -> Item:
+        """`admitted` says when (admission_date), not what (the table of admissions)."""
+        dates = {
+            c.table for c in item.candidates
+            if c.kind == "column" and self._index.role(c.table, c.column).kind == "time"
+        }  # fmt: skip
+        if item.kind != "name" or not dates or not _participle(item.text.casefold()):
+            return item
+        kept = tuple(c for c in item.candidates if c.kind != "table" or c.table not in dates)
+        return replace(item, candidates=kept)
 
     def _item(self, kind: str, payload: str, start: int, end: int, **more: object) -> Item:
         text = " ".join(token.raw for token in self._tokens[start:end])
@@ -151,6 +124,9 @@ class Linker:
         for start in range(len(words)):
             for end in range(min(len(words), start + _LONGEST_OPERATOR), start, -1):
                 operator = OPERATORS.get(tuple(words[start:end]))
+                named = any(self._shouted(token) for token in self._tokens[start:end])
+                if operator and operator[0] == "filler" and named:
+                    continue
                 if operator and self._tokens[start].kind != "quoted":
                     agent = words[start:end] == ["by"] and start > 0 and _participle(words[start - 1])
                     found.append(self._item(operator[0], "agent" if agent else operator[1], start, end))
@@ -175,10 +151,20 @@ class Linker:
                     kind = "column" if match.column else "table"
                     candidate = Candidate(kind, match.table, match.column, (), match.cost)
                     begin = start + offset
+                    if self._unlikely(begin, match):
+                        continue
                     found.append(self._item("name", "", begin, begin + match.length, candidates=(candidate,)))
             found.extend(self._underscored(start, end))
             start = end
         return found
+
+    def _unlikely(self, place: int, match: NameMatch) -> bool:
+        """`value` alone is no column of an empty table where others have rows."""
+        span = self._tokens[place : place + match.length]
+        plain = any(t.word in QUANTITIES for t in span) and all(
+            t.word in QUANTITIES or (t.word,) in OPERATORS for t in span
+        )
+        return plain and match.table in self._index.empty_tables
 
     def _underscored(self, start: int, end: int) -> list[Item]:
         """Words written exactly like a column, such as unit_price, are that column and nothing else."""
@@ -238,6 +224,7 @@ class Linker:
             return True
         if (
             token.word in FILLERS
+            or token.word in QUANTITIES
             or token.word in LIGHT_VERBS
             or (token.word,) in OPERATORS
             or token.word in VERB_NOUNS
@@ -251,30 +238,69 @@ class Linker:
         """Every token by itself, as the last resort: numbers, adjectives, fillers, unknown words."""
         found = []
         for place, token in enumerate(self._tokens):
-            kind, payload = self._single(token)
-            if token.lemma in UNIT_WORDS and place and self._tokens[place - 1].kind == "number":
+            kind, payload = self._single(token, place)
+            if token.lemma in UNIT_WORDS and self._measured(place):
                 kind, payload = "measured", UNIT_WORDS[token.lemma]
             found.append(self._item(kind, payload, place, place + 1, number=token.number))
             if token.kind == "word" and token.word not in FILLERS and self._size_or_superlative(token.word):
                 found.append(self._item("superlative", token.word, place, place + 1))
         return found
 
+    def _beside_table(self, place: int) -> bool:
+        """`the orders table`, `table orders`."""
+        tables = {split_name(table)[-1:] for table in self._index.tables}
+        before = self._tokens[place - 1] if place else None
+        behind = self._tokens[place + 1] if place + 1 < len(self._tokens) else None
+        if before is not None and (before.lemma,) in tables:
+            return True
+        led = before is not None and before.word in ("in", "from", "the")
+        return led and behind is not None and (behind.lemma,) in tables
+
+    def _shouted(self, token: Token) -> bool:
+        """`orders from US`, `staff in IT`: capitals among small letters are a name, not a filler."""
+        several = len(token.raw) > 1 and token.raw.isalpha() and token.raw.isupper()
+        return several and any(t.raw.islower() for t in self._tokens)
+
+    def _describes(self, place: int) -> bool:
+        """`used cars`: a participle before a name says which; `who placed orders` what was done."""
+        word = self._tokens[place].word
+        if not (word.endswith("ed") or word in _DONE | _FOUND) or place + 1 >= len(self._tokens):
+            return False
+        lemmas = [token.lemma for token in self._tokens]
+        before = self._tokens[place - 1].word if place else ""
+        if before in _HAVING | {"who", "that", "was", "were", "is", "are", "been", "be"}:
+            return False
+        named = any(m.cost <= _PLAIN for m in self._index.names.matches(lemmas, place + 1))
+        acted = place > 0 and any(m.cost <= _PLAIN for m in self._index.names.matches(lemmas, place - 1))
+        return named and not acted
+
+    def _measured(self, place: int) -> bool:
+        """True right behind a number that says how much; `top 3 meters` says how many."""
+        before, ahead = self._tokens[max(place - 2, 0)], self._tokens[place - 1]
+        return place > 0 and ahead.kind == "number" and not (place > 1 and before.word in _RANKED)
+
     def _size_or_superlative(self, word: str) -> bool:
         return word in SUPERLATIVES or word in SIZE_WORDS
 
-    def _single(self, token: Token) -> tuple[str, str]:
+    def _single(self, token: Token, place: int) -> tuple[str, str]:
         if token.kind == "number":
-            return "number", ""
+            return "number", "had" if place and self._tokens[place - 1].word in _HAVING else ""
         if token.kind == "quoted":
             return "literal", "quoted"
         if token.word in COMPARATIVES:
             return "comparative", COMPARATIVES[token.word]
         if token.word in ADJECTIVES:
             return "adjective", token.word
-        if token.word in FILLERS or token.kind == "punctuation":
+        if token.word in TABLE_WORDS:
+            return ("filler" if self._beside_table(place) else "unknown"), ""
+        if token.kind == "punctuation" or (token.word in FILLERS and not self._shouted(token)):
             return "filler", ""
         if token.word in LIGHT_VERBS:
-            return "filler", "verb"
+            return ("unknown" if self._describes(place) else "filler"), "verb"
+        if token.word in QUANTITIES:
+            return "quantity", ""
+        if token.word in ACTING_VERBS:
+            return "acting", ""
         if token.word in VERB_NOUNS:
             return "verb", VERB_NOUNS[token.word]
         if token.lemma in UNIT_WORDS:
@@ -308,89 +334,3 @@ def _by_column(matches: Sequence[ValueMatch], cost: float) -> list[Candidate]:
         )
         for (table, column), found in grouped.items()
     ]
-
-
-def _merged(spans: list[Item]) -> list[Item]:
-    """Names and values over the same tokens become one item with all candidates."""
-    merged: dict[tuple[int, int], Item] = {}
-    others: list[Item] = []
-    for span in spans:
-        if span.kind not in ("name", "value"):
-            others.append(span)
-            continue
-        key = (span.start, span.end)
-        held = merged.get(key)
-        if held is None:
-            merged[key] = span
-            continue
-        kind = "name" if "name" in (held.kind, span.kind) else "value"
-        merged[key] = replace(held, kind=kind, candidates=held.candidates + span.candidates)
-    return others + [replace(item, candidates=_distinct(item.candidates)) for item in merged.values()]
-
-
-def _distinct(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
-    best: dict[tuple[str, str, str, tuple[str, ...]], Candidate] = {}
-    for candidate in candidates:
-        key = (candidate.kind, candidate.table, candidate.column, candidate.values)
-        if key not in best or candidate.cost < best[key].cost:
-            best[key] = candidate
-    return tuple(sorted(best.values(), key=lambda c: (c.cost, c.kind, c.table, c.column, c.values)))
-
-
-def _spelled_exactly(item: Item) -> Item:
-    """Of two columns of one table with the same stem, the one written exactly so is the likelier."""
-    exact = {
-        c.table for c in item.candidates if c.kind == "column" and compact(c.column) == compact(item.text)
-    }
-    return replace(
-        item,
-        candidates=_distinct(
-            tuple(
-                replace(c, cost=c.cost + 0.12)
-                if c.kind == "column" and c.table in exact and compact(c.column) != compact(item.text)
-                else c
-                for c in item.candidates
-            )
-        ),
-    )
-
-
-def _rank(item: Item) -> tuple[int, int, float, int]:
-    """Sort key of competing spans: longer first; over the same length the surer kind first."""
-    length = item.end - item.start
-    if item.kind in ("name", "value"):
-        cost = item.candidates[0].cost
-        order = 1 if cost <= _HARD_COST else 5 if cost < 0.3 else 7
-        if item.kind == "value" and item.candidates[0].partial:
-            order = 6 if cost <= 0.3 else 7
-        return -length, order, cost, item.start
-    if item.kind in ("window", "grain", "part"):
-        return -length, 0, 0.0, item.start
-    if item.kind == "unit":
-        return -length, 0, 0.0, item.start
-    order = {
-        "filler": 4,
-        "unknown": 9,
-        "literal": 8,
-        "unitword": 6,
-        "verb": 6,
-        "superlative": 0,
-        "measured": -1,
-    }.get(item.kind, 2)
-    if item.kind in _SOFT_OPERATORS and item.kind != "prep":
-        order = 3
-    if item.kind in ("count", "fn", "cmp", "neg", "by", "and", "or", "which", "prep", "share", "most", "top"):
-        order = 0
-    if item.kind == "filler" and item.payload == "verb":
-        order = 6
-    return -length, order, 0.0, item.start
-
-
-def _best_cover(spans: list[Item], size: int) -> list[Item]:
-    taken = [False] * size
-    chosen = []
-    for span in sorted(spans, key=_rank):
-        if not any(taken[span.start : span.end]):
-            taken[span.start : span.end] = [True] * (span.end - span.start)
-            chosen.append(span)
-    return sorted(chosen, key=lambda item: item.start)

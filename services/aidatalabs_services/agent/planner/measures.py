@@ -5,18 +5,25 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from .adjectives import ADJECTIVES, worded_for
 from .columntypes import column_type
 from .draft import Aggregate, Ambiguous, Choice, Ref, Unread
-from .lexicon import ADJECTIVES
-from .linking import Candidate, Item
-from .names import word_cost
+from .items import Candidate, Item
 from .plan import Filter, Measure
 from .roles import is_unique, named_key
-from .words import lemma, split_name, value_words
+from .units import UNIT_WORDS
+from .words import lemma, split_name, spoken_name, value_words
 
 if TYPE_CHECKING:
     from .composing import Composer
 
+_AGAIN = {
+    "average": "mean of",
+    "total": "sum of",
+    "minimum": "lowest",
+    "maximum": "highest",
+    "median": "middle of",
+}  # where the column's own name begins the same way: the sum of total_price
 _WORDS = {"avg": "average", "sum": "total", "min": "minimum", "max": "maximum", "median": "median"}
 
 
@@ -28,19 +35,15 @@ def measures_for_adjective(
 
     Raises Ambiguous when several columns fit and Unread when none does.
     """
-    _, straight, reverse = ADJECTIVES[adjective]
     base = composer.base
     found: list[tuple[Candidate, bool]] = []
     for column in composer.table.columns:
-        kind = column_type(column.type)
-        parts = split_name(column.name)
-        if composer.index.role(base, column.name).kind not in ("measure", "time", "dimension", "other"):
+        role = composer.index.role(base, column.name)
+        if role.kind not in ("measure", "time", "dimension", "other"):
             continue
-        for words, flipped in ((straight, False), (reverse, True)):
-            fits = any(word_cost(word, part) in (0.0, 0.08, 0.1) for word in words for part in parts)
-            if fits and (kind.numeric or (kind.temporal and flipped)):
-                found.append((Candidate("column", base, column.name), flipped))
-                break
+        fits, flipped = worded_for(adjective, split_name(column.name), column_type(column.type))
+        if fits:
+            found.append((Candidate("column", base, column.name), flipped))
     if not found:
         raise Unread(item, f"speaks of a measure that {base} does not have")
     if len(found) > 1:
@@ -93,15 +96,22 @@ class MeasureMaker:
         self._check(aggregate.function, ref, aggregate.item)
         source = self._composer.binder.source(ref)
         role = self._composer.index.role(candidate.table, candidate.column)
+        name = candidate.column.split(".", 1)[-1]
         words = _WORDS[aggregate.function]
-        alias = self._composer.names.fresh(f"{words}_{candidate.column.split('.', 1)[-1]}")
-        title = f"{words} {self._title(ref)}"
+        words = _AGAIN[words] if words in split_name(name) else words
+        alias = self._composer.names.fresh(f"{words}_{name}")
+        title = f"{words} {self._title(ref, role.unit)}"
         return Measure(aggregate.function, source, alias, title, role.unit)
 
-    def _title(self, ref: Ref) -> str:
+    def _title(self, ref: Ref, unit: str) -> str:
+        """The column as the question called it, else in its own words; the unit stands behind the number."""
         text = ref.item.text.casefold().split(".")[-1]
         column = ref.candidate.column.split(".", 1)[-1]
-        return " ".join(split_name(column)) if len(text.split()) < len(split_name(column)) else text
+        own = spoken_name(column if len(text.split()) < len(split_name(column)) else text)
+        words = own.split()
+        if len(words) > 1 and unit and UNIT_WORDS.get(lemma(words[-1]), words[-1]) == unit:
+            words = words[:-1]
+        return " ".join(words)
 
     def _check(self, function: str, ref: Ref, item: Item | None) -> None:
         candidate = ref.candidate

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
+from .kinship import PARTICLES, bases, same_stem
 from .lexicon import ABBREVIATIONS, ORDINARY_WORDS, SYNONYMS
 from .units import UNIT_WORDS
 from .words import compact
 
-_SUFFIXES = ("ed", "d", "ing", "er", "r", "ly", "al", "ment", "ation", "ion", "s", "es")
 PARTIAL_NAME = 0.25
 _VOWELS = frozenset("aeiou")
 _NAME_INITIALS = ("first", "last", "middle")
@@ -45,11 +45,11 @@ class NameMatch:
 
 def word_cost(word: str, part: str) -> float | None:
     """What it costs to read the question's `word` as the name's `part`; None when they do not match."""
-    if word == part:
+    if word == part or (len(part) < 4 and word == part + "s"):
         return 0.0
     if any(word in group and part in group for group in SYNONYMS):
         return 0.12
-    if _same_stem(word, part):
+    if same_stem(word, part):
         return 0.08
     if _abbreviates(part, word):
         return 0.08 if word.startswith(part) else 0.2
@@ -90,30 +90,6 @@ def names_head(words: tuple[str, ...], parts: tuple[str, ...]) -> bool:
         cut = cut[:-1]
     heads = {parts[-1], cut[-1]}
     return any(word_cost(word, head) is not None for word in words for head in heads)
-
-
-def _same_stem(left: str, right: str) -> bool:
-    shorter, longer = sorted((left, right), key=len)
-    if len(shorter) < 4:
-        return False
-    if longer.startswith(shorter) and longer[len(shorter) :] in _SUFFIXES:
-        return True
-    if longer[len(shorter) :] in (shorter[-1] + "ed", shorter[-1] + "ing"):
-        return longer.startswith(shorter)
-    if _acted(left, right) or _acted(right, left):
-        return True
-    return (
-        shorter.endswith("e")
-        and longer.startswith(shorter[:-1])
-        and longer[len(shorter) - 1 :] in ("ing", "ation")
-    )
-
-
-def _acted(verb: str, noun: str) -> bool:
-    """applied and application, verified and verification, inspected and inspection."""
-    if verb.endswith("ied"):
-        return noun == verb[:-3] + "ication"
-    return verb.endswith("ed") and len(verb) > 5 and noun in (verb[:-2] + "ion", verb[:-1] + "ment")
 
 
 def _abbreviates(short: str, long: str) -> bool:
@@ -179,6 +155,8 @@ class NameIndex:
                     length, entry, entry.cost + total + (0.0 if whole else PARTIAL_NAME + 0.1 * (1 - covered))
                 )
                 self._reversed(words, start, entry, position, cost, offer)
+        if start + 1 < len(words) and words[start + 1] in PARTICLES:
+            self._phrasal(words[start], words[start + 1], offer)
         for length in (1, 2, 3):
             if start + length <= len(words):
                 self._joined(words[start : start + length], offer)
@@ -220,6 +198,17 @@ class NameIndex:
                 return
             total += further
         offer(begin + len(parts) - 1 - start, entry, entry.cost + total + 0.05)
+
+    def _phrasal(self, verb: str, particle: str, offer) -> None:  # type: ignore[no-untyped-def]
+        """`signed up` names signup_date, `checked in` check_in: the particle belongs to the verb."""
+        for base in bases(verb):
+            for entry, position in self._by_part.get(base, ()):
+                if entry.parts[position + 1 : position + 2] == (particle,):
+                    left = len(entry.parts) - 2
+                    offer(2, entry, entry.cost + 0.08 + (PARTIAL_NAME if left else 0.0))
+            for entry, _ in self._by_part.get(base + particle, ()):
+                left = len(entry.parts) - 1
+                offer(2, entry, entry.cost + 0.08 + (PARTIAL_NAME if left and not entry.whole else 0.0))
 
     def _joined(self, words, offer) -> None:  # type: ignore[no-untyped-def]
         """`part number` names partnum, `first name` fname: run together, cut short, or by its initial."""

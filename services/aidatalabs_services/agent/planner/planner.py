@@ -3,25 +3,28 @@ guess."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeGuard
 from zoneinfo import ZoneInfo
 
 from . import guards
+from .accounting import Account
 from .assignments import assignments
 from .catalogue import Catalogue
 from .composing import Composer
 from .draft import Ambiguous, Choice, Draft, Unread
 from .explain import explain
 from .index import CatalogueIndex
-from .linking import Candidate, Item, Linked, Linker
+from .items import Candidate, Item
+from .linking import Linked, Linker
 from .outcomes import Clarification, ClarificationChoice, Outcome, Planned, Refusal
 from .plan import QueryPlan
 from .reading import Reader
 from .roles import is_unique
 from .sql import emit
-from .suggestions import examples, near
+from .suggestions import examples, suggested
 from .words import split_name
 
 __all__ = ["Clarification", "ClarificationChoice", "Outcome", "Planned", "Planner", "Refusal", "plan"]
@@ -31,6 +34,8 @@ _JOIN_COST = 0.06
 _FAR = 0.25
 _LONGEST_QUESTION = 2_000
 _MOST_CHOICES = 4
+_DEPTH = 2
+_MOST_PLANNERS = 16
 _TASKS = frozenset(("fn", "count", "list", "how_much", "which", "by", "share"))
 
 
@@ -59,25 +64,39 @@ class Planner:
     def plan(self, question: str, *, now: datetime, timezone: str = "UTC") -> Outcome:
         """Plan a question; `now` is the clock (UTC where it has no zone), `timezone` the zone days are
         meant in."""
-        return self._plan(question, _local(now, timezone), timezone, depth=2)
+        return self._plan(question, _local(now, timezone), timezone, depth=_DEPTH)
 
     def _plan(self, question: str, now: datetime, timezone: str, depth: int) -> Outcome:
-        refused = self._refused_early(question)
+        refused = self._refused_early(question, now, timezone, depth)
         if refused is not None:
             return refused
         linked = Linker(self._index, now).link(question)
-        refused = self._refused(question, linked)
+        refused = self._refused(question, linked, now, timezone, depth)
         if refused is not None:
             return refused
         readings = self._read(linked, now, timezone)
         return self._decide(linked, readings, now, timezone, depth)
 
-    def _refused_early(self, question: str) -> Refusal | None:
+    def _plannable(self, now: datetime, timezone: str, depth: int) -> Callable[[str], bool]:
+        """Whether a text leads to an answer or a question back; inside another try nothing is tried."""
+        return lambda text: (
+            depth == _DEPTH and not isinstance(self._plan(text, now, timezone, depth - 1), Refusal)
+        )
+
+    def _examples(self, now: datetime, timezone: str, depth: int) -> tuple[str, ...]:
+        return tuple(examples(self._index, self._plannable(now, timezone, depth)))
+
+    def _suggested(
+        self, linked: Linked, item: Item | None, now: datetime, timezone: str, depth: int
+    ) -> tuple[str, ...]:
+        return tuple(suggested(self._index, self._plannable(now, timezone, depth), linked, item))
+
+    def _refused_early(self, question: str, now: datetime, timezone: str, depth: int) -> Refusal | None:
         if guards.empty(question):
             return Refusal(
                 "not_answerable",
                 "There are no words to read. Ask a question about the data.",
-                examples(self._index),
+                self._examples(now, timezone, depth),
             )
         if len(question) > _LONGEST_QUESTION:
             return Refusal(
@@ -86,7 +105,9 @@ class Planner:
             )
         return None
 
-    def _refused(self, question: str, linked: Linked) -> Refusal | None:
+    def _refused(
+        self, question: str, linked: Linked, now: datetime, timezone: str, depth: int
+    ) -> Refusal | None:
         written = guards.write_asked(question, linked)
         if written:
             return Refusal("not_read_only", f"'{written}' asks to change data; questions can only read it.")
@@ -95,7 +116,7 @@ class Planner:
             return Refusal(
                 "not_answerable",
                 f"'{instructed}' is an instruction, not a question about the data.",
-                examples(self._index),
+                self._examples(now, timezone, depth),
             )
         word, what = guards.beyond_data(linked, question)
         if word:
@@ -103,8 +124,6 @@ class Planner:
                 "not_answerable", f"'{word}' asks for {what}; the data only says what was recorded."
             )
         return None
-
-    # Readings.
 
     def _read(self, linked: Linked, now: datetime, timezone: str) -> _Readings:
         readings = _Readings()
@@ -142,6 +161,10 @@ class Planner:
                 plan = Composer(self._index, copied, base, now, timezone).compose()
             except (Unread, Ambiguous) as error:
                 first = first or error
+                continue
+            dropped = Account(plan, self._index).missing(linked.items, chosen, copied.elsewhere)
+            if dropped is not None:
+                first = first or Unread(dropped, "would be left out of the answer")
                 continue
             return _Reading(plan, cost + _JOIN_COST * _needed_joins(plan) + strange, chosen)
         why = "names tables with no key between them" if chosen else "does not say which table it is about"
@@ -200,8 +223,6 @@ class Planner:
     def _reaches(self, base: str, table: str) -> bool:
         return base == table or bool(self._index.paths(base, table))
 
-    # Decision.
-
     def _decide(
         self, linked: Linked, readings: _Readings, now: datetime, timezone: str, depth: int
     ) -> Outcome:
@@ -243,6 +264,7 @@ class Planner:
         if not depth:
             return Refusal("not_answerable", ambiguous.question)
         made: list[ClarificationChoice] = []
+        failed: Refusal | None = None
         for choice in ambiguous.choices:
             text = _replaced(linked, choice)
             outcome = self._plan(text, now, timezone, depth=depth - 1)
@@ -252,16 +274,14 @@ class Planner:
             elif isinstance(outcome, Planned):
                 found = ClarificationChoice(choice.label, text, outcome.sql)
             else:
+                failed = failed or (outcome if isinstance(outcome, Refusal) else None)
                 continue
             if all(held.sql != found.sql for held in made):
                 made.append(found)
-        if not made:
-            return Refusal(
-                "not_answerable",
-                f"{ambiguous.question} Name the column you mean.",
-                tuple(f'It could be "{choice.label}".' for choice in ambiguous.choices[:_MOST_CHOICES]),
-            )
-        return Clarification(ambiguous.question, tuple(made[:_MOST_CHOICES]))
+        if made:
+            return Clarification(ambiguous.question, tuple(made[:_MOST_CHOICES]))
+        message = failed.message if failed else f"{ambiguous.question} Name the column you mean."
+        return Refusal("not_answerable", message, self._suggested(linked, None, now, timezone, depth))
 
     def _looked_up(self, linked: Linked, now: datetime, timezone: str) -> Planned | None:
         """`order A-17`: a whole key value, and nothing asked of it, shows its row."""
@@ -288,7 +308,7 @@ class Planner:
                 Choice("list them", f"list {linked.tokens[0].raw}", 0, 1),
             ],
         )
-        outcome = self._ask(linked, offered, now, timezone, depth=2)
+        outcome = self._ask(linked, offered, now, timezone, depth=_DEPTH)
         return outcome if isinstance(outcome, Clarification) else None
 
     def _refusal(
@@ -300,18 +320,18 @@ class Planner:
             return Refusal(
                 "not_answerable",
                 f"'{unknown.text}' is not a table, column or value known here.",
-                near(self._index, unknown.text, linked),
+                self._suggested(linked, unknown, now, timezone, depth),
             )
         if not readings.failed:
             return Refusal(
                 "not_answerable",
                 "The question names nothing that the data has.",
-                examples(self._index, linked),
+                self._suggested(linked, None, now, timezone, depth),
             )
-        looked_up = self._looked_up(linked, now, timezone) if depth == 2 else None
+        looked_up = self._looked_up(linked, now, timezone) if depth == _DEPTH else None
         if looked_up is not None:
             return looked_up
-        counted = self._count_or_list(linked, now, timezone) if depth == 2 else None
+        counted = self._count_or_list(linked, now, timezone) if depth == _DEPTH else None
         if counted is not None:
             return counted
         unread = min(readings.failed, key=lambda pair: pair[0])[1]
@@ -319,7 +339,7 @@ class Planner:
         return Refusal(
             "not_answerable",
             f"{subject} {unread.why}.",
-            near(self._index, unread.item.text if unread.item else "", linked),
+            self._suggested(linked, unread.item, now, timezone, depth),
         )
 
 
@@ -365,7 +385,6 @@ def _local(now: datetime, timezone: str) -> datetime:
 
 
 _planners: dict[int, tuple[Catalogue, Planner]] = {}
-_MOST_PLANNERS = 16
 
 
 def plan(question: str, catalogue: Catalogue, *, now: datetime, timezone: str = "UTC") -> Outcome:

@@ -8,9 +8,9 @@ from .columntypes import column_type
 from .draft import Aggregate, Ambiguous, Choice, Condition, Draft, Group, Ref, Unread
 from .flags import NO_WORDS, YES_WORDS
 from .headwords import names_columns_head, not_counted
-from .linking import Candidate, Item
+from .items import Candidate, Item
 from .names import PARTIAL_NAME
-from .reading_dates import ReadingDates
+from .reading_quantities import ReadingQuantities
 from .words import split_name, value_words
 
 _BESIDE_NEGATION = frozenset(("neg", "missing", "prep", "name", "cmp", "where", "distinct"))
@@ -19,7 +19,7 @@ _BESIDE_NEGATION = frozenset(("neg", "missing", "prep", "name", "cmp", "where", 
 _COUNT_WORDS = frozenset(("count", "number", "num", "no", "of", "qty", "quantity", "total", "n"))
 
 
-class Reader(ReadingDates):
+class Reader(ReadingQuantities):
     """Reads one assignment of meanings; names are placed by what is open when they come."""
 
     def read(self) -> Draft:
@@ -46,6 +46,7 @@ class Reader(ReadingDates):
             draft.rank = self.ranking
         draft.loose_functions = self.functions
         self.compared()
+        self.check_carriers()
         if self.limit and draft.rank is None:
             if not draft.listing:
                 raise Unread(self.items[0], "limits something that is not ordered")
@@ -79,6 +80,7 @@ class Reader(ReadingDates):
             return
         if self._introduces(ref, following):
             return
+        self._of_its_table(candidate)
         self._place(ref, item)
         if candidate.kind == "column":
             self.direction = ""
@@ -88,7 +90,7 @@ class Reader(ReadingDates):
         candidate, item = ref.candidate, ref.item
         if candidate.kind != "column" or self.role(candidate) != "flag":
             return False
-        if candidate.cost >= PARTIAL_NAME:
+        if candidate.cost >= PARTIAL_NAME and not self.rest_said(ref):
             raise Unread(item, f"is only a part of the name {candidate.column}")
         step = 1 if (sign := self.peek()) is not None and sign.kind == "cmp" and sign.payload == "eq" else 0
         answer, behind = self.peek(step), self.peek(step + 1)
@@ -207,6 +209,15 @@ class Reader(ReadingDates):
             self.at += 1
         return False
 
+    def _of_its_table(self, candidate: Candidate) -> None:
+        """`the number of the plane`: a key's own table behind it adds nothing."""
+        joiner, after = self.peek(), self.chosen.get(self.at + 1)
+        if joiner is None or joiner.payload != "of" or after is None or after.kind != "table":
+            return
+        own = (candidate.table, candidate.column)
+        if any(e.to_table == after.table and (e.table, e.column) == own for e in self.index.edges):
+            self.at += 2
+
     def _qualifies(self, value: Candidate) -> bool:
         """`customer Moss` names the customer; `orders cancelled` counts orders of that status."""
         return self.role(value) in ("label", "key")
@@ -224,6 +235,8 @@ class Reader(ReadingDates):
             if candidate.kind != "table":
                 raise Unread(item, "stands before a unit of time")
             draft.subjects.append(ref)  # `busiest order day` ranks days
+        elif self.carried(ref, following):
+            return
         elif self.counting is not None and not self.grouping:
             self._counted(ref)
         elif (
@@ -277,7 +290,10 @@ class Reader(ReadingDates):
         """`projects` does not name the numbers of project_cost."""
         candidate, words = ref.candidate, value_words(ref.item.text)
         plural = words[-1:] != (ref.item.text.casefold().split(" ")[-1],)
-        if plural and not names_columns_head(ref):
+        following = self.peek()
+        compared = following is not None and following.kind in ("comparative", "cmp", "adjective")
+        done = ref.item.text.casefold().endswith("ed") and not compared  # `treated` is no treatment_cost
+        if (plural or done) and not names_columns_head(ref):
             raise Unread(ref.item, f"is only a part of the name {candidate.column}")
 
     def _ranking(self) -> bool:
@@ -304,6 +320,7 @@ class Reader(ReadingDates):
         if self.role(candidate) == "flag" and self.distinct:
             raise Unread(ref.item, "is yes or no, which is not something to count the different values of")
         if self.role(candidate) == "flag":
+            self.check_counted_flag(ref)
             self.draft.conditions.append(Condition(ref, "is_true", (), ref.item))
             following = self.peek()
             if following is None or following.kind != "name":
@@ -312,6 +329,8 @@ class Reader(ReadingDates):
             return
         if candidate.kind == "column" and not names_columns_head(ref):
             raise not_counted(ref, self.role(candidate))
+        if self.counted_date(ref):
+            return
         distinct = self.distinct or candidate.kind == "column"
         aggregate = Aggregate("count", ref, distinct, item)
         if self.role(candidate) in ("time", "clock", "other") and not self.distinct:
@@ -339,7 +358,7 @@ class Reader(ReadingDates):
             and aggregate.item is not None
             and aggregate.item.start >= rank.item.end
         ):
-            rank.by, rank.adjective, rank.vague = aggregate, "", rank.vague
+            self._ranked_by(rank, aggregate)
             return
         self.draft.aggregates.append(aggregate)
 
@@ -360,17 +379,17 @@ class Reader(ReadingDates):
             self.grouping = False
             return
         open_rank = rank is not None and rank.by is None and not rank.by_count and not rank.by_time
-        following = self.peek()
         timed = self.role(ref.candidate) == "time"
         stepped = any(group.ref is None for group in self.draft.groups)
-        if timed and (stepped or (following is not None and following.kind in ("unit", "grain", "part"))):
+        later = any(other.kind in ("unit", "grain", "part") for other in self.items[self.at :])
+        if timed and (stepped or later):
             self.draft.columns.append(ref)  # `per due month`: the column tells which time, the unit the step
             return
         if open_rank and rank is not None and rank.item.start < item.start and not self.functions:
             ordering = self.measurable(ref.candidate) or rank.item.kind == "order"
             if ordering:
-                rank.by, rank.raw, rank.adjective = Aggregate("", ref, item=item), True, ""
-                self.grouping = False
+                self._ranked_by(rank, Aggregate("", ref, item=item))
+                rank.raw, self.grouping = True, False
                 return
         if self.functions and self.measurable(ref.candidate):
             self.grouping = False

@@ -7,7 +7,7 @@ from dataclasses import replace
 from .columntypes import column_type
 from .comparisons import read_comparative, read_comparison, read_number
 from .draft import Ambiguous, Choice, Condition, Group, Ref, Unread
-from .linking import Candidate, Item
+from .items import Candidate, Item
 from .reading_state import ReadingState
 
 _MOST_VALUES_ASKED = 4
@@ -26,10 +26,16 @@ class ReadingConditions(ReadingState):
         read_number(self, item)
 
     def _on_neg(self, item: Item) -> None:
+        self._check_single(item)
         self.negated = item
         self.grouping = False
 
+    def _check_single(self, item: Item) -> None:
+        if self.negated is not None:
+            raise Unread(item, "turns round what was turned round already")
+
     def _on_missing(self, item: Item) -> None:
+        self._check_single(item)
         self.negated = item
 
     def _on_literal(self, item: Item) -> None:

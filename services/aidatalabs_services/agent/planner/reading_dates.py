@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .columntypes import column_type
 from .draft import Ambiguous, Choice, Condition, Ref, Unread
-from .linking import Candidate, Item
+from .items import Candidate, Item
 from .reading_operators import ReadingOperators
 
 

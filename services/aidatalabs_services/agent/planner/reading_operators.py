@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from .adjectives import ADJECTIVES, SIZE_WORDS, SUPERLATIVES
 from .comparisons import read_adjective
 from .draft import Aggregate, Ambiguous, Choice, Condition, Group, Rank, Unread
 from .headwords import names_columns_head, not_counted
-from .lexicon import ADJECTIVES, SIZE_WORDS, SUPERLATIVES
-from .linking import Candidate, Item
+from .items import Candidate, Item
 from .reading_conditions import ReadingConditions
 
+_BEHIND_BY = frozenset(("name", "value", "unit", "grain", "part", "fn", "count", "distinct", "how_much"))
 _GROUPABLE_ITEMS = frozenset(("name", "unit", "grain", "part"))
 
 
@@ -30,6 +31,9 @@ class ReadingOperators(ReadingConditions):
         self.grouping = False
 
     def _on_distinct(self, item: Item) -> None:
+        following = self.peek()
+        if following is None or following.kind not in ("name", "count"):
+            raise Unread(item, "is followed by nothing that could be different")
         self.distinct = True
         if self.counting is None:
             self.draft.distinct = True
@@ -75,9 +79,29 @@ class ReadingOperators(ReadingConditions):
             raise Unread(item, "is followed by nothing to group by")
         if item.payload == "agent" and not self._groups_by(following):
             return
+        if following.kind not in _BEHIND_BY:
+            raise Unread(item, "is followed by nothing to group by")
         if following.kind in ("fn", "count", "distinct") and self.ranking is None:
             self._rows_by_number(item)
+        self._check_by(item)
         self.grouping = True
+
+    def _check_by(self, item: Item) -> None:
+        """Nothing may be left open before it, and `each` is said of groups, never of one value."""
+        if self.counting is not None:
+            raise Unread(self.counting, "has nothing to count")
+        before, meant = self.peek(-2), self.chosen.get(self.at)
+        if before is not None and before.kind == "fn":
+            raise Unread(before, "is followed by nothing that it could be computed of")
+        word = item.text.casefold()
+        value = word != "by" and meant is not None and meant.kind == "value"
+        ahead = before.kind if before is not None else ""
+        if (
+            value
+            or (ahead == "prep" and word in ("by", "per"))
+            or (ahead in ("number", "top") and word != "by")
+        ):
+            raise Unread(item, "is followed by nothing to group by")
 
     def _groups_by(self, following: Item) -> bool:
         """`shipped by month` groups, `placed by Ada` names who did it; `placed by customers` is asked."""
@@ -200,12 +224,22 @@ class ReadingOperators(ReadingConditions):
             return
         if following.kind == "name" and self.measurable(self.chosen[self.at]):
             ref = self.ref(self.at)
+            descending = rank.descending = self._direction(item, adjective, descending, ref.candidate)
             self.at += 1
             rank.by, rank.raw, rank.adjective = (
                 Aggregate("max" if descending else "min", ref, item=item),
                 True,
                 "",
             )
+
+    def _direction(self, item: Item, adjective: str, descending: bool, candidate: Candidate) -> bool:
+        """The fastest time is the smallest; the oldest price is nothing."""
+        if adjective in ("high", "low", ""):
+            return descending
+        fits, flipped = self.said_of(adjective, candidate)
+        if not fits:
+            raise Unread(item, f"cannot be said of {candidate.column}")
+        return descending != flipped
 
     def _on_first(self, item: Item) -> None:
         following = self.peek()
@@ -227,13 +261,17 @@ class ReadingOperators(ReadingConditions):
         if self.draft.rank is None:
             self._rank(item, item.payload == "desc")
         else:
-            self.draft.rank.descending = item.payload == "desc"
+            said, descending = self.draft.rank, item.payload == "desc"
+            if said.item.kind not in ("order", "top") and said.descending != descending:
+                raise Unread(item, "asks for another order than the one before")
+            said.descending = descending
         self.grouping = False
 
     def _on_prep(self, item: Item) -> None:
         if item.payload in ("from", "to", "into"):
             self.direction = "from" if item.payload == "from" else "to"
-        if item.payload not in ("of",):
+        placed = self.draft.groups[-1].item if self.draft.groups else None
+        if item.payload != "of" or placed is self.peek(-2):  # `per ward of patients` groups by the ward
             self.grouping = False
 
     def _on_where(self, item: Item) -> None:
@@ -269,9 +307,3 @@ class ReadingOperators(ReadingConditions):
             raise Unread(item, "needs a number, and two values of one column to compare it for")
         column = Candidate("column", ref.candidate.table, ref.candidate.column)
         draft.groups.append(Group(replace(ref, candidate=column), ref.item))
-
-    def _on_verb(self, item: Item) -> None:
-        self.draft.verbs.append(item)
-
-    def _on_unitword(self, item: Item) -> None:
-        self.draft.units.append(item)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .adjectives import speaks_of
+from .columntypes import column_type
 from .draft import Draft, Rank, Ref
 from .index import CatalogueIndex
-from .linking import Candidate, Item
+from .items import Candidate, Item
+from .words import split_name
 
 
 class ReadingState:
@@ -32,6 +35,7 @@ class ReadingState:
         self.limit = 0
         self.comparing: Item | None = None
         self.via = ""
+        self.carriers: list[Ref] = []
 
     def peek(self, offset: int = 0) -> Item | None:
         """The item that comes next (or later), None behind the end."""
@@ -50,6 +54,12 @@ class ReadingState:
     def measurable(self, candidate: Candidate) -> bool:
         """True for columns whose numbers can be computed with."""
         return candidate.kind == "column" and self.role(candidate) in ("measure", "clock", "other")
+
+    def said_of(self, adjective: str, candidate: Candidate) -> tuple[bool, bool]:
+        """Whether an adjective can be said of a column, and whether its order is reversed there."""
+        column = self.index.column(candidate.table, candidate.column)
+        unit = self.index.role(candidate.table, candidate.column).unit
+        return speaks_of(adjective, split_name(candidate.column), unit, column_type(column.type))
 
     def withdraw(self, ref: Ref) -> None:
         """Take back a name that turned out to introduce a condition; a table stays the subject."""

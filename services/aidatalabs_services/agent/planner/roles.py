@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from .catalogue import Column, Table
 from .columntypes import column_type
 from .flags import is_text_flag
-from .lexicon import ADDITIVE_WORDS, UNIT_WORDS
+from .lexicon import ADDITIVE_WORDS
 from .names import word_cost
+from .units import UNIT_WORDS
 from .words import lemma, split_name
 
 _KEY_WORDS = frozenset(

@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 
 from .index import CatalogueIndex
+from .items import Item
 from .linking import Linked
 from .measures import rows_noun
 from .words import split_name
 
 _MOST = 3
+_MOST_TRIED = 6
+_LONGEST = 300
+
+Plannable = Callable[[str], bool]
 
 
-def examples(index: CatalogueIndex, linked: Linked | None = None) -> tuple[str, ...]:
+def suggested(index: CatalogueIndex, plannable: Plannable, linked: Linked, item: Item | None) -> list[str]:
+    """What to try instead: the question with a name that is spelt much like `item`, else examples.
+
+    Each is a question that `plannable` said yes to; at most six are tried.
+    """
+    return (near(index, plannable, linked, item) if item is not None else []) or examples(
+        index, plannable, linked
+    )
+
+
+def examples(index: CatalogueIndex, plannable: Plannable, linked: Linked | None = None) -> list[str]:
     """Up to three questions in full sentences, about the tables the question named, else the fullest ones.
 
     Empty tables and those whose names begin with an underscore or a dot are never offered.
@@ -21,15 +37,27 @@ def examples(index: CatalogueIndex, linked: Linked | None = None) -> tuple[str, 
     said = _said(linked) if linked is not None else {}
     own = [table for table in tables if said.get(table.name)]
     chosen = sorted(own or tables, key=lambda t: (-said.get(t.name, 0.0), -t.row_count, t.name))
-    return tuple(f'Try: "How many {_asked(t.name)} are there?"' for t in chosen[:_MOST])
+    questions = [f"How many {_asked(t.name)} are there?" for t in chosen[:_MOST]]
+    return [f'Try: "{question}"' for question in questions if plannable(question)]
 
 
-def near(index: CatalogueIndex, text: str, linked: Linked | None = None) -> tuple[str, ...]:
-    """Names spelt much like the text, each in a full sentence; examples where there are none."""
-    names = sorted({name for _, name in index.columns} | set(index.tables))
-    spoken = {" ".join(split_name(name)): name for name in names}
-    found = difflib.get_close_matches(text.casefold(), sorted(spoken), n=_MOST, cutoff=0.6)
-    return tuple(f'Did you mean "{spoken[match]}"?' for match in found) or examples(index, linked)
+def near(index: CatalogueIndex, plannable: Plannable, linked: Linked, item: Item) -> list[str]:
+    """The question put again with a name of a filled table that is spelt much like the item's text."""
+    if len(linked.question) > _LONGEST:
+        return []
+    typed = item.text.casefold()
+    spoken = {
+        " ".join(split_name(name)): name
+        for name in sorted(
+            {name for table, name in index.columns if table not in index.empty_tables}
+            | (set(index.tables) - index.empty_tables)
+        )
+        if name.casefold() != typed and split_name(name) != split_name(typed)
+    }
+    found = difflib.get_close_matches(typed, sorted(spoken), n=_MOST_TRIED, cutoff=0.6)
+    start, end = linked.tokens[item.start].start, linked.tokens[item.end - 1].end
+    questions = [linked.question[:start] + spoken[match] + linked.question[end:] for match in found]
+    return [f'Did you mean "{question}"?' for question in questions if plannable(question)][:_MOST]
 
 
 def _asked(table: str) -> str:

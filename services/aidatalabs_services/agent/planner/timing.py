@@ -10,7 +10,7 @@ from .catalogue import Column
 from .columntypes import column_type
 from .draft import Ambiguous, Choice, Unread
 from .index import CatalogueIndex
-from .linking import Item
+from .items import Item
 from .moments import Point, floor, iso, shift
 from .names import word_cost
 from .plan import Source, Window
@@ -59,8 +59,11 @@ class TimeBinder:
         self._now = now
         self._timezone = timezone
 
-    def source(self, step: str, item: Item, verbs: list[str]) -> Source:
+    def source(self, step: str, item: Item, verbs: list[str], rows: frozenset[str] = frozenset()) -> Source:
         """The table's time for questions about `step`: its own calendar columns, else its time column.
+
+        Of several the one that a verb speaks of, else the one that holds a word the `rows` were called by:
+        the date of orders is order_date.
 
         Raises Ambiguous where several columns would do and Unread where none does.
         """
@@ -78,6 +81,9 @@ class TimeBinder:
         spoken = [c for c in times if _named_by(c, verbs)]
         if len(spoken) == 1:
             return self.column_source(spoken[0])
+        own = [c for c in times if rows & set(split_name(c.name))]
+        if len(own) == 1 and not spoken:
+            return self.column_source(own[0])
         raise self._ambiguous(item, times)
 
     def column_source(self, column: Column) -> Source:

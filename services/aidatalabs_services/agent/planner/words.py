@@ -118,6 +118,12 @@ def split_name(name: str) -> tuple[str, ...]:
     return tuple(lemma(part.casefold()) for part in re.split(r"[^\w]+|_+", spaced) if part)
 
 
+def spoken_name(name: str) -> str:
+    """An identifier as people say it, in its own words: `stay_days` is stay days."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
+    return " ".join(part.casefold() for part in re.split(r"[^\w]+|_+", spaced) if part)
+
+
 def value_words(text: str) -> tuple[str, ...]:
     """The words of a stored value or of a quotation, lemmatised, for matching."""
     return tuple(
