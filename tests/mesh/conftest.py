@@ -13,7 +13,7 @@ import pytest
 from aidatalabs_services.mesh.control import stop_mesh
 from aidatalabs_services.mesh.events import EventKind, MeshEvent
 from aidatalabs_services.mesh.home import MeshHome
-from aidatalabs_services.mesh.members import RestartPolicy
+from aidatalabs_services.mesh.restarts import RestartPolicy
 from aidatalabs_services.mesh.settings import MeshSettings
 from aidatalabs_services.mesh.state import MeshRecord, read_record
 from aidatalabs_services.mesh.supervisor import Plan, run_mesh

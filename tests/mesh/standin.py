@@ -13,10 +13,13 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
+
+from aidatalabs_services.runtime.tls import TlsFiles
 
 
 async def serve(name: str, mode: str) -> None:
@@ -32,7 +35,14 @@ async def serve(name: str, mode: str) -> None:
     server = grpc.aio.server()
     servicer = health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-    server.add_insecure_port(os.environ[f"AIDATALABS_{name.upper()}_LISTEN_ADDRESS"])
+    prefix = f"AIDATALABS_{name.upper()}_"
+    address = os.environ[f"{prefix}LISTEN_ADDRESS"]
+    if f"{prefix}TLS_KEY" in os.environ:
+        words = ("TLS_CERTIFICATE", "TLS_KEY", "TLS_AUTHORITY")
+        tls = TlsFiles(*(Path(os.environ[prefix + word]) for word in words))
+        server.add_secure_port(address, tls.server_credentials())
+    else:
+        server.add_insecure_port(address)
     await server.start()
     await servicer.set("", health_pb2.HealthCheckResponse.SERVING)
     await stop.wait()

@@ -1,20 +1,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import aiohttp
+import psutil
 import pytest
 
 from aidatalabs_services.mesh.control import start_detached, stop_mesh
-from aidatalabs_services.mesh.errors import PortInUse, StartFailed
+from aidatalabs_services.mesh.errors import HomeInUse, PortInUse, StartFailed
 from aidatalabs_services.mesh.events import EventKind, MeshEvent
 from aidatalabs_services.mesh.home import MeshHome
 from aidatalabs_services.mesh.pids import ProcessIdentity, descendants, process_table
+from aidatalabs_services.mesh.readiness import Health
 from aidatalabs_services.mesh.settings import MeshSettings
 from aidatalabs_services.mesh.state import MeshRecord, mesh_is_locked, read_record
 from aidatalabs_services.mesh.status import mesh_status
@@ -169,17 +173,88 @@ async def test_giving_up_a_start_ends_what_had_started(
     assert await all_gone(processes, 0)
 
 
+@pytest.mark.mesh
 async def test_two_meshes_run_side_by_side(make_settings: MakeSettings) -> None:
     one, two = make_settings("one"), make_settings("two")
     first, second = await asyncio.gather(
-        start_detached(one, lambda event: None, plan=SMALL),
-        start_detached(two, lambda event: None, plan=SMALL),
+        start_detached(one, lambda event: None, plan=WHOLE),
+        start_detached(two, lambda event: None, plan=WHOLE),
     )
     assert first.socket_folder != second.socket_folder
+    # Neither believes the other's certificates.
+    check = next(process.check for process in second.processes if process.name == "identity")
+    assert check is not None
+    assert await check.ask() is Health.SERVING
+    assert await replace(check, sockets=first.socket_folder).ask() is Health.UNREACHABLE
+    assert await replace(check, certificate_of="").ask() is Health.UNREACHABLE
+    assert await replace(check, service="data").ask() is Health.UNREACHABLE
     await stop_mesh(one, lambda event: None)
     assert (await mesh_status(MeshHome.at(one.home))).phase == "DOWN"
     assert (await mesh_status(MeshHome.at(two.home))).serving
     assert all(identity.alive() for identity in read(MeshHome.at(two.home)).known_processes())
+
+
+async def test_a_home_in_use_is_refused_with_another_port(make_settings: MakeSettings) -> None:
+    settings, other = make_settings(), make_settings()
+    record = await start_detached(settings, lambda event: None, plan=SMALL)
+    with pytest.raises(HomeInUse, match=rf"with port {settings.port}; .* with {other.port}\.") as caught:
+        await start_detached(other, lambda event: None, plan=SMALL)
+    assert "AIDATALABS_HOME" in caught.value.hint
+    assert read(MeshHome.at(settings.home)).supervisor == record.supervisor
+
+
+@pytest.mark.mesh
+@pytest.mark.parametrize("seconds", [0.0, 0.1, 0.4, 0.9])
+async def test_a_supervisor_killed_while_it_starts_leaves_nothing(
+    make_settings: MakeSettings, seconds: float
+) -> None:
+    settings = make_settings()
+    home = MeshHome.at(settings.home)
+    starting = asyncio.create_task(start_detached(settings, lambda event: None, plan=WHOLE))
+    while (record := read_record(home)) is None:
+        await asyncio.sleep(0.005)
+    await asyncio.sleep(seconds)
+    record.supervisor.send(signal.SIGKILL)
+    with pytest.raises(StartFailed, match="its supervisor ended"):
+        await starting
+    deadline = time.monotonic() + 8.0
+    while left := of_home(home):
+        assert time.monotonic() < deadline, left
+        await asyncio.sleep(0.05)
+    await start_detached(settings, lambda event: None, plan=WHOLE)
+    assert (await mesh_status(home)).serving
+
+
+def of_home(home: MeshHome) -> list[str]:
+    """Every process that works for this HOME, by its words, its environment or its folder."""
+    found = []
+    for one in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            traces = [*one.cmdline(), *one.environ().values(), one.cwd()]
+            if one.pid != os.getpid() and any(str(home.path) in trace for trace in traces):
+                found.append(f"{one.pid} {one.name()}")
+    return found
+
+
+async def test_down_ends_a_stray_that_no_record_names(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STANDIN_MODES", "second=stubborn")
+    settings = make_settings()
+    home = MeshHome.at(settings.home)
+    record = await start_detached(settings, lambda event: None, plan=SMALL)
+    stubborn = record.processes[1].identity
+    assert stubborn is not None
+    record.processes[1].identity = None
+    record.supervisor.send(signal.SIGKILL)
+    await record.supervisor.gone(5.0)
+    record.write(home)
+    bystander = await asyncio.create_subprocess_exec("/bin/sleep", "60", cwd=home.path)
+    assert (await stop_mesh(settings, lambda event: None)).stray_count >= 1
+    assert not stubborn.alive()
+    assert bystander.returncode is None
+    bystander.kill()
+    await bystander.wait()
 
 
 async def test_two_ups_at_once_start_one_mesh(make_settings: MakeSettings) -> None:

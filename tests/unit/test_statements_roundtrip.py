@@ -57,7 +57,6 @@ SELECT month, count() FROM flights GROUP BY month ORDER BY month WITH FILL FROM 
 SELECT toStartOfDay(timestamp) AS d, count() FROM events GROUP BY d ORDER BY d WITH FILL STEP INTERVAL 1 DAY
 SELECT month, count() AS n FROM flights GROUP BY month ORDER BY month WITH FILL FROM 1 TO 13 INTERPOLATE (n AS n + 1)
 SELECT dest FROM flights ORDER BY dep_delay DESC NULLS FIRST, dest
-SELECT origin, count() FROM flights GROUP BY origin WITH TOTALS ORDER BY origin
 SELECT origin, count() FROM flights GROUP BY origin WITH ROLLUP ORDER BY 2, 1
 SELECT origin, month, count() FROM flights GROUP BY ROLLUP(origin, month) ORDER BY ALL
 SELECT origin, month, count() FROM flights GROUP BY CUBE(origin, month) ORDER BY ALL

@@ -34,7 +34,7 @@ def bootstrap(
     """The agent service, ready to be run; call it inside the loop that will run it."""
     channel: grpc.aio.Channel | None = None
     if data is None:
-        channel = open_channel(settings.data_address, idempotent=READS)
+        channel = open_channel(settings.data_address, service="data", tls=settings.tls, idempotent=READS)
         data = DataClient(channel)
     servicer = AgentServicer(Orchestrator(QueryAgent(data, clock=clock)))
 

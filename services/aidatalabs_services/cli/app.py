@@ -12,7 +12,14 @@ import structlog
 import typer
 from pydantic import ValidationError
 
-from aidatalabs_services.cli import data_commands, mesh_commands, platform_commands, table_commands
+from aidatalabs_services.cli import (
+    data_commands,
+    export_commands,
+    identity_commands,
+    mesh_commands,
+    platform_commands,
+    table_commands,
+)
 from aidatalabs_services.cli.failures import fail_with_settings
 
 app = typer.Typer(
@@ -24,6 +31,8 @@ app = typer.Typer(
 )
 mesh_commands.add_to(app)
 data_commands.add_to(app)
+export_commands.add_to(app)
+identity_commands.add_to(app)
 app.add_typer(table_commands.app, name="tables")
 app.add_typer(platform_commands.app, name="platforms")
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
 import hashlib
+import zipfile
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -13,15 +18,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from aidatalabs.data.v1 import table_pb2
 from aidatalabs_client import Client
 from aidatalabs_services.cli.connection import ConnectionSettings, connect
-from aidatalabs_services.cli.failures import CommandFailed, run
+from aidatalabs_services.cli.failures import CommandFailed, remember_form, run
 from aidatalabs_services.cli.screen import Output, as_it_is, console, print_answer, print_json, print_result
 
 if TYPE_CHECKING:
     from aidatalabs_client import DataFile
 
 Platform = Annotated[str, typer.Option("--platform", help="platforms/{id}; default $AIDATALABS_PLATFORM.")]
-Form = Annotated[Output, typer.Option("--output", help="table or json.")]
+Form = Annotated[Output, typer.Option("--output", help="table or json.", callback=remember_form)]
 _SHOWN_REJECTED = 10
+_SHOWN_RENAMED = 8
 
 
 def add_to(app: typer.Typer) -> None:
@@ -114,12 +120,42 @@ async def _ingest(path: Path, table: str, create: bool, platform: str) -> None:
             await client.create_table(platform, table_pb2.Table(name=table, columns=columns))
         sent = await send_rows(client, platform, table, content, _content_key(path))
     known = f", {sent.repeated_count:,} had been stored before" if sent.repeated_count else ""
+    tell_renamed(path, [name for name, _ in content.columns()])
     stored_count = sent.accepted_count - sent.repeated_count
     console.print(f"[bold]{stored_count:,}[/] rows stored in {as_it_is(table)} of {platform}{known}")
     if sent.rejected:
         for line in sent.rejected[:_SHOWN_REJECTED]:
             console.print(f"  {as_it_is(line)}")
         raise CommandFailed(f"{len(sent.rejected):,} rows were rejected.", "Mend them and ingest them again.")
+
+
+def tell_renamed(path: Path, names: list[str]) -> None:
+    """Says which headers of the file are called otherwise in the table."""
+    pairs = zip(_headers(path), names, strict=False)
+    renamed = [f"{old} is {new}" for old, new in pairs if old != new]
+    if renamed:
+        more = f" and {len(renamed) - _SHOWN_RENAMED} more" if len(renamed) > _SHOWN_RENAMED else ""
+        told = ", ".join(renamed[:_SHOWN_RENAMED])
+        console.print(f"[dim]columns were renamed: {as_it_is(told)}{more}[/]")
+
+
+def _headers(path: Path) -> list[str]:
+    """The header row of a file of text, packed or not; none for files that are not rows of text."""
+    endings = [suffix.lower() for suffix in path.suffixes]
+    if ".csv" not in endings and endings[-1:] != [".tsv"]:
+        return []
+    delimiter = "\t" if endings[-1:] == [".tsv"] else ","
+    with ExitStack() as opened:
+        packed: IO[bytes] = opened.enter_context(path.open("rb"))
+        raw: IO[bytes] | gzip.GzipFile = packed
+        if endings[-1:] == [".zip"]:
+            archive = opened.enter_context(zipfile.ZipFile(packed))
+            member = next(name for name in archive.namelist() if name.lower().endswith(".csv"))
+            raw = opened.enter_context(archive.open(member))
+        elif endings[-1:] == [".gz"]:
+            raw = opened.enter_context(gzip.GzipFile(fileobj=packed))
+        lines = TextIOWrapper(raw, encoding="utf-8-sig", errors="replace", newline="")
+        return next(csv.reader(lines, delimiter=delimiter), [])
 
 
 def _content_key(path: Path) -> str:

@@ -1,10 +1,19 @@
-"""How a command fails: one sentence, the next step, and an exit code that tells the kind."""
+"""How a command fails: one sentence, the next step, and an exit code that tells the kind.
+
+All of it goes to the standard error. With `--output json` it is one object there, nothing else:
+`{"error": {"code", "reason", "message", "request_id", "hint", "metadata", "violations"}}`, where `code` is
+the gRPC code by name, `reason` stands in the catalogue of reasons, and both are empty where no service was
+asked. The standard output then stays empty.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import sys
 from collections.abc import Coroutine
+from contextvars import ContextVar
 from typing import Any, NoReturn, TypeVar
 
 import typer
@@ -13,6 +22,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from aidatalabs_client import ApiError, FileUnreadable
+from aidatalabs_services.cli.screen import Output
 from aidatalabs_services.identity.errors import IdentityFault
 from aidatalabs_services.mesh.errors import MeshError
 from aidatalabs_services.runtime.errors import ServiceError
@@ -21,6 +31,21 @@ from aidatalabs_services.runtime.migrations import MigrationRefused
 _Result = TypeVar("_Result")
 _GENERAL_EXIT = 1
 _USAGE_EXIT = 2
+# What messages of the services say to callers over REST; who types commands is told a command.
+_REST_ADVICE = re.compile(r"\s*[^.]*\b(?:GET|POST|PUT|PATCH|DELETE) /api/\S*[^.]*\.")
+_NEXT_STEPS = {
+    "PLATFORM_NOT_FOUND": "See yours with `aidatalabs platforms list`, make one with `aidatalabs platforms "
+    "create ID`, then name it with --platform ID.",
+}
+
+
+_form: ContextVar[Output] = ContextVar("output", default=Output.TABLE)
+
+
+def remember_form(output: Output) -> Output:
+    """The callback of `--output`: errors of this command come in the form of its answers."""
+    _form.set(output)
+    return output
 
 
 class CommandFailed(Exception):
@@ -42,7 +67,7 @@ def run(work: Coroutine[Any, Any, _Result]) -> _Result:
     except ApiError as error:
         _fail_with_api_error(error)
     except ServiceError as error:
-        _fail(error.message, "", error.code.value)
+        _fail(error.message, "", error.code.value, code=error.code.name, reason=error.reason)
     except (CommandFailed, MeshError) as error:
         _fail(error.message, error.hint, getattr(error, "exit_code", _GENERAL_EXIT))
     except ValidationError as error:
@@ -62,17 +87,35 @@ def fail_with_settings(error: ValidationError) -> NoReturn:
 
 
 def _fail_with_api_error(error: ApiError) -> NoReturn:
+    message, advice = error.message, _NEXT_STEPS.get(error.reason, "")
+    if advice:
+        message = _REST_ADVICE.sub("", message).strip() or message
     facts = [f"{name}={value}" for name, value in error.metadata.items()]
     facts += [f"{field} {what}" for field, what in error.violations]
-    lines = [f"  {fact}" for fact in facts]
+    lines = [advice] if advice else []
+    lines += [f"  {fact}" for fact in facts]
     name = error.reason or error.code
     lines.append(f"  {name}" + (f" · request {error.request_id}" if error.request_id else ""))
-    _fail(error.message, "\n".join(lines), error.exit_code)
+    if _form.get() is Output.JSON:
+        violations = [{"field": field, "description": what} for field, what in error.violations]
+        _tell_json(message, advice, code=error.code, reason=error.reason, request_id=error.request_id,
+                   metadata=error.metadata, violations=violations)  # fmt: skip
+        raise typer.Exit(error.exit_code)
+    _fail(message, "\n".join(lines), error.exit_code)
 
 
-def _fail(message: str, hint: str, exit_code: int) -> NoReturn:
-    _tell(message, hint)
+def _fail(message: str, hint: str, exit_code: int, *, code: str = "", reason: str = "") -> NoReturn:
+    if _form.get() is Output.JSON:
+        _tell_json(message, hint, code=code, reason=reason)
+    else:
+        _tell(message, hint)
     raise typer.Exit(exit_code)
+
+
+def _tell_json(message: str, hint: str, **facts: Any) -> None:
+    empty = {"code": "", "reason": "", "message": message, "request_id": "", "hint": hint}
+    error = empty | {"metadata": {}, "violations": []} | facts
+    sys.stderr.write(json.dumps({"error": error}, ensure_ascii=False) + "\n")
 
 
 def _tell(message: str, hint: str) -> None:

@@ -11,6 +11,7 @@ from aidatalabs_services.cli.connection import ConnectionSettings, connect, loca
 from aidatalabs_services.cli.demo import PLATFORM, QUESTION, load_demo
 from aidatalabs_services.cli.durations import seconds_of
 from aidatalabs_services.cli.failures import run
+from aidatalabs_services.cli.identity_commands import first_admin_link
 from aidatalabs_services.cli.screen import as_it_is, console, print_answer, print_table
 from aidatalabs_services.mesh.control import start_detached, stop_mesh
 from aidatalabs_services.mesh.errors import AlreadyUp
@@ -67,6 +68,7 @@ async def _greet(record: MeshRecord, no_demo: bool) -> None:
         if not no_demo:
             await load_demo(client)
         console.print(f"\n[bold]The mesh is up[/] at [link={record.url}]{record.url}[/link]")
+        console.print(f"  sign in    {await first_admin_link(record)}", soft_wrap=True)
         console.print(f"  a token    aidatalabs token --email {email}")
         console.print('  a question aidatalabs ask "flights per month"\n')
         if not no_demo:
@@ -92,7 +94,7 @@ def down() -> None:
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show every process of the mesh: state, health, memory, uptime. Exits with 1 unless all are SERVING.
+    """Show every process of the mesh: health, memory, restarts and why. Exits with 1 unless all are SERVING.
 
     Example: aidatalabs status --json
     """
@@ -103,13 +105,16 @@ def status(
         console.print(f"[bold]{found.phase}[/] {found.url}")
         rows = []
         for process in found.processes:
-            rows.append(
-                _status_row(process.name, process.health or process.state, process.pid, process.rss_bytes)
-            )
+            state = process.state if process.message or not process.health else process.health
+            end = f"{process.last_end_time} {process.last_end}".strip()
+            told = " · ".join(filter(None, (process.message, end)))
+            row = _status_row(process.name, state, process.pid, process.rss_bytes)
+            rows.append([*row, str(process.restart_count), told])
             rows += [
-                _status_row(f"  {child.name}", "", child.pid, child.rss_bytes) for child in process.children
+                [*_status_row(f"  {child.name}", child.health, child.pid, child.rss_bytes), "", ""]
+                for child in process.children
             ]
-        print_table(["process", "state", "pid", "memory MB"], rows)
+        print_table(["process", "state", "pid", "memory MB", "restarts", "last end"], rows)
     raise typer.Exit(0 if found.serving else 1)
 
 

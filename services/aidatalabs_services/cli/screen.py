@@ -21,11 +21,13 @@ from aidatalabs.data.v1 import query_pb2
 SHOWN_ROWS = 20
 _BAR_CELLS = 40
 _CHART_ROWS = 31
+_ENDLESS_COLUMNS = 10_000
 
 console = Console(highlight=False)
 if not console.is_terminal:
     # A file or a program reads this: one line stays one line.
     console.soft_wrap = True
+    console.width = _ENDLESS_COLUMNS
 
 # Control characters of a value would be commands to the terminal.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -58,13 +60,12 @@ def _as_rest_writes(value: object) -> object:
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Prints rows under their headings; figures lean right."""
     table = Table(box=None, header_style="bold", pad_edge=False)
-    width = None if console.is_terminal else 10_000
     for number, heading in enumerate(headings):
         figures = bool(rows) and all(_is_figure(row[number]) for row in rows)
         table.add_column(Text(shown(heading)), justify="right" if figures else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(shown(cell)) for cell in row))
-    console.print(table, width=width)
+    console.print(table)
 
 
 def print_sql(sql: str) -> None:

@@ -50,9 +50,8 @@ def get(table: str, platform: Platform = "", output: Form = Output.TABLE) -> Non
         if output is Output.JSON:
             print_json(found)
             return
-        console.print(
-            f"[bold]{found.name}[/] {found.row_count:,} rows · ordered by {', '.join(found.order_by)}"
-        )
+        ordered = f" · ordered by {', '.join(found.order_by)}" if found.order_by else ""
+        console.print(f"[bold]{found.name}[/] {found.row_count:,} rows{ordered}")
         print_table(
             ["column", "type", "comment"],
             [[column.name, column.type, column.comment] for column in found.columns],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import grpc
@@ -14,13 +15,17 @@ from aidatalabs_services.data.adapters.servers import ClusterServers, EmbeddedSe
 from aidatalabs_services.data.catalog import Catalogue
 from aidatalabs_services.data.engine.limits import EngineLimits
 from aidatalabs_services.data.engine.pool import EnginePool
+from aidatalabs_services.data.exports import Exports
 from aidatalabs_services.data.ingest import IngestLimits, Ingestor
 from aidatalabs_services.data.journal import JournalLimits
+from aidatalabs_services.data.places import PlatformPlaces
 from aidatalabs_services.data.ports import QueryLimits, Warehouse
 from aidatalabs_services.data.queries import Queries
+from aidatalabs_services.data.removal import PlatformRemoval
 from aidatalabs_services.data.schema import SchemaCache
 from aidatalabs_services.data.servicer import DataServicer, IngestCall
 from aidatalabs_services.data.settings import DataSettings
+from aidatalabs_services.data.spool import Spool
 from aidatalabs_services.data.tables import Tables
 from aidatalabs_services.runtime.roles import RoleDirectory
 from aidatalabs_services.runtime.server import Service
@@ -40,6 +45,13 @@ def bootstrap(
     store = warehouse or ClickHouseWarehouse(_servers(settings))
     limits = query_limits(settings)
     schemas = SchemaCache(store.schema, ttl_seconds=settings.schema_cache_seconds)
+    queries = Queries(
+        store,
+        schemas,
+        limits,
+        stream_limits=stream_limits(settings),
+        places=PlatformPlaces(settings.query_count, wait_seconds=settings.query_wait_seconds),
+    )
     ingestor = Ingestor(
         store,
         partial(schemas.get, patience_seconds=settings.ingest_schema_seconds),
@@ -49,17 +61,16 @@ def bootstrap(
             journal_bytes=settings.journal_bytes, free_bytes=settings.journal_free_bytes
         ),
     )
+    catalogue = Catalogue(
+        store, schemas, limits, sample_rows=settings.profile_sample_rows, seconds=settings.profile_seconds
+    )
     servicer = DataServicer(
         Tables(store, schemas, fsync=settings.fsync_engine),
-        Queries(store, schemas, limits),
-        Catalogue(
-            store,
-            schemas,
-            limits,
-            sample_rows=settings.profile_sample_rows,
-            seconds=settings.profile_seconds,
-        ),
+        queries,
+        Exports(store, queries, _spool(settings)),
+        catalogue,
         _ingest_call(ingestor),
+        PlatformRemoval(store, ingestor.remove, schemas.forget, catalogue.forget),
         answer_bytes=settings.query_result_bytes,
     )
 
@@ -104,6 +115,25 @@ def query_limits(settings: DataSettings) -> QueryLimits:
     )
 
 
+def stream_limits(settings: DataSettings) -> QueryLimits:
+    """The limits of queries whose result is streamed or made into a file."""
+    return replace(
+        query_limits(settings),
+        max_seconds=settings.stream_seconds,
+        max_rows=settings.stream_rows,
+        max_result_bytes=settings.stream_result_bytes,
+    )
+
+
+def _spool(settings: DataSettings) -> Spool:
+    return Spool(
+        settings.directory / "exports",
+        file_bytes=settings.spool_file_bytes,
+        all_bytes=settings.spool_bytes,
+        free_bytes=settings.spool_free_bytes,
+    )
+
+
 def _servers(settings: DataSettings) -> Servers:
     if settings.clickhouse_host:
         server = Server(
@@ -122,10 +152,12 @@ def engine_pool(settings: DataSettings) -> EnginePool:
     limits = EngineLimits(
         max_query_memory_bytes=settings.query_memory_bytes,
         max_server_memory_bytes=settings.engine_memory_bytes,
+        max_result_bytes=max(settings.query_result_bytes, settings.stream_result_bytes),
     )
     return EnginePool(
         settings.directory / "engines",
         limits,
         max_engines=settings.engine_count,
         idle_seconds=settings.engine_idle_seconds,
+        hung_seconds=settings.engine_hung_seconds,
     )

@@ -76,6 +76,11 @@ class Catalogue:
         self._measuring: dict[tuple[str, str, str], asyncio.Task[TableProfile]] = {}
         self._places = asyncio.Semaphore(_AT_ONCE)
 
+    def forget(self, uid: str) -> None:
+        """Drops the profiles of a platform's tables."""
+        for key in [key for key in self._kept if key[0] == uid]:
+            del self._kept[key]
+
     async def describe(self, uid: str) -> SchemaDescription:
         """Every table of the platform in order of its name."""
         schema = await self._schemas.get(uid)

@@ -11,198 +11,37 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import re
+import shutil
 import time
 import uuid
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
-from aidatalabs_services.data.blocks import blocks_of
 from aidatalabs_services.data.errors import IngestTooLarge, TableNotFound, TableProtected
 from aidatalabs_services.data.ingest_batches import EventBatch, RowBatch
+from aidatalabs_services.data.intake import IngestLimits, Intake, Waiting, off_loop
 from aidatalabs_services.data.journal import Journal, JournalLimits
-from aidatalabs_services.data.journal_files import JournalLock
-from aidatalabs_services.data.journal_records import GroupRecord, RequestRecord
+from aidatalabs_services.data.journal_files import REMOVED_SUFFIX, JournalLock, remove_journal
+from aidatalabs_services.data.journal_records import RequestRecord
 from aidatalabs_services.data.ports import Warehouse
-from aidatalabs_services.data.receipts import Claim, Key, Progress, Receipt, ReceiptIndex, Taken
+from aidatalabs_services.data.receipts import Progress, Receipt, Taken
 from aidatalabs_services.data.schema import Schema, TableSchema
-from aidatalabs_services.data.sink import Sink, SinkLimits
+from aidatalabs_services.data.sink import SinkLimits
 from aidatalabs_services.data.standard_tables import EVENTS, PROTECTED
 from aidatalabs_services.data.verdicts import Verdict, judge_event_rows, judge_events, judge_rows
 from aidatalabs_services.runtime.caller import optional_call
-from aidatalabs_services.runtime.errors import FieldViolation, InvalidRequest, Overloaded, ServiceUnavailable
+from aidatalabs_services.runtime.errors import (
+    FieldViolation,
+    InvalidRequest,
+    ServiceUnavailable,
+    platform_not_found,
+)
+
+__all__ = ["IngestLimits", "Ingestor"]
 
 _ANSWER_MARGIN_SECONDS = 0.5
-# Work on fewer rows is done at once: handing it to a thread would take longer.
-_INLINE_ROWS = 64
 _UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
-_T = TypeVar("_T")
-
-
-@dataclass(frozen=True)
-class IngestLimits:
-    """How much one call, one group and all waiting calls may be, and how long a call waits for its rows.
-
-    `call_rows` is the most of one call, `group_rows` of one group, `waiting_rows` of calls that are not
-    journalled yet; `store_seconds` is the longest wait before JOURNALLED; `gather_seconds` lets small calls
-    gather while the engine is busy with earlier groups; `receipt_count` bounds the receipts kept in memory.
-    """
-
-    call_rows: int = 10_000
-    group_rows: int = 100_000
-    waiting_rows: int = 200_000
-    store_seconds: float = 2.0
-    gather_seconds: float = 0.01
-    receipt_count: int = 250_000
-
-
-@dataclass
-class _Waiting:
-    """One judged call on its way into a group."""
-
-    table: TableSchema
-    request: RequestRecord
-    verdict: Verdict
-    key: Key
-    claim: Claim | None
-    taken: asyncio.Future[Taken] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-
-    @property
-    def row_count(self) -> int:
-        return self.request.accepted_count
-
-
-class Intake:
-    """One platform's way in: its journal, its sink, its receipts and the calls that wait for a group."""
-
-    def __init__(
-        self,
-        uid: str,
-        warehouse: Warehouse,
-        schema: Callable[[str], Awaitable[Schema]],
-        journal: Journal,
-        limits: IngestLimits,
-        receipt_seconds: float,
-        sink_limits: SinkLimits,
-    ) -> None:
-        self._limits = limits
-        self._journal = journal
-        self._sink = Sink(uid, warehouse, schema, journal, sink_limits)
-        self._index = ReceiptIndex(limit=limits.receipt_count, seconds=receipt_seconds)
-        self._queues: dict[str, list[_Waiting]] = {}
-        self._writers: dict[str, asyncio.Task[None]] = {}
-        self._waiting_rows = 0
-
-    async def recover(self) -> None:
-        """Reads the journal: receipts are known again, unconfirmed groups go on before new ones."""
-        found = await self._journal.recover()
-        pending = {id(group) for group in found.pending}
-        for group in found.groups:
-            progress = Progress(stored=group.complete and not group.refused, ended=group.complete)
-            for request in group.record.requests:
-                if request.request_id:
-                    taken = Taken(group.record.identity, request, group.record.created_seconds, progress)
-                    self._index.remember((group.record.table, request.request_id), taken)
-            if id(group) in pending:
-                self._sink.add(group, progress)
-
-    async def close(self) -> None:
-        """Journals what waits and stops inserting; the next start goes on."""
-        await asyncio.gather(*self._writers.values(), return_exceptions=True)
-        await self._sink.close()
-        await self._journal.close()
-
-    @property
-    def waiting_groups(self) -> int:
-        """Journalled groups that the engine has not confirmed."""
-        return self._sink.waiting_groups
-
-    async def claim(self, key: Key, identity: str, digest: bytes) -> Taken | Claim | None:
-        """The call taken before under this key, a claim that makes this one the first, None without an id."""
-        return await self._index.claim(key, identity, digest, time.time()) if key[1] else None
-
-    def release(self, key: Key, claim: Claim | None) -> None:
-        """Gives a claim up."""
-        if claim is not None:
-            self._index.release(key, claim)
-
-    async def take(self, waiting: _Waiting) -> Taken:
-        """Has a judged call journalled; from here on its claim is settled even when its caller goes away."""
-        if self._waiting_rows + waiting.row_count > self._limits.waiting_rows:
-            self.release(waiting.key, waiting.claim)
-            raise Overloaded(
-                "More rows are waiting than fit. Send the same call again shortly.", retry_after_seconds=0.5
-            )
-        self._waiting_rows += waiting.row_count
-        table = waiting.table.name
-        self._queues.setdefault(table, []).append(waiting)
-        if table not in self._writers:
-            # Of its own context: the caller's deadline must not end up in a task that outlives the call.
-            self._writers[table] = asyncio.create_task(self._write(table), context=contextvars.Context())
-        return await asyncio.shield(waiting.taken)
-
-    async def _write(self, table: str) -> None:
-        """Journals the waiting calls of one table, group by group, until none is left."""
-        try:
-            while self._queues[table]:
-                if self._sink.waiting_groups > 1:
-                    await asyncio.sleep(self._limits.gather_seconds)
-                group = self._next_group(table)
-                try:
-                    await self._journal_group(group)
-                except Exception as error:  # noqa: BLE001 - told to every call of the group
-                    self._fail(group, error)
-        finally:
-            del self._writers[table], self._queues[table]
-
-    def _next_group(self, table: str) -> list[_Waiting]:
-        """The longest run of waiting calls that fit one group: the same table as it was, few enough rows."""
-        queue = self._queues[table]
-        count, rows = 0, 0
-        while count < len(queue) and queue[count].table == queue[0].table:
-            rows += queue[count].row_count
-            if count and rows > self._limits.group_rows:
-                break
-            count += 1
-        self._queues[table] = queue[count:]
-        return queue[:count]
-
-    async def _journal_group(self, group: list[_Waiting]) -> None:
-        table = group[0].table
-        batches = [waiting.verdict.accepted for waiting in group if waiting.row_count]
-        rows = sum(batch.num_rows for batch in batches)
-        blocks = await _off_loop(rows, lambda: blocks_of(batches, table)) if batches else []
-        record = GroupRecord(
-            sequence=self._journal.next_sequence(),
-            created_seconds=time.time(),
-            table=table.name,
-            identity=table.identity,
-            token=uuid.uuid4().hex,
-            columns=tuple(table.types),
-            requests=tuple(waiting.request for waiting in group),
-            blocks=tuple(blocks),
-        )
-        pending = await self._journal.append(record)
-        progress = Progress(stored=pending.complete)
-        for waiting in group:
-            taken = Taken(record.identity, waiting.request, record.created_seconds, progress)
-            if waiting.claim is not None:
-                self._index.settle(waiting.key, waiting.claim, taken)
-            if not waiting.taken.done():
-                waiting.taken.set_result(taken)
-            self._waiting_rows -= waiting.row_count
-        if not pending.complete:
-            self._sink.add(pending, progress)
-
-    def _fail(self, group: list[_Waiting], error: Exception) -> None:
-        for waiting in group:
-            self.release(waiting.key, waiting.claim)
-            self._waiting_rows -= waiting.row_count
-            if not waiting.taken.done():
-                waiting.taken.set_exception(error)
-                waiting.taken.exception()  # a caller that went away leaves nobody to look at it
 
 
 class Ingestor:
@@ -226,6 +65,7 @@ class Ingestor:
         self._sink_limits = sink_limits or SinkLimits()
         self._executor: Executor = ThreadPoolExecutor(4, thread_name_prefix="journal")
         self._intakes: dict[str, asyncio.Task[Intake]] = {}
+        self._removed: set[str] = set()
         self._lock: JournalLock | None = None
 
     async def start(self) -> None:
@@ -234,8 +74,11 @@ class Ingestor:
         Raises JournalInUse where another process has the directory.
         """
         self._lock = await asyncio.to_thread(JournalLock, self._directory)
-        found = sorted(path.name for path in self._directory.iterdir() if path.is_dir())
-        await asyncio.gather(*(self._intake(uid) for uid in found))
+        folders = sorted(path for path in self._directory.iterdir() if path.is_dir())
+        for folder in folders:
+            if folder.suffix == REMOVED_SUFFIX:
+                await asyncio.to_thread(shutil.rmtree, folder)
+        await asyncio.gather(*(self._intake(path.name) for path in folders if path.suffix != REMOVED_SUFFIX))
 
     async def close(self) -> None:
         """Journals what waits and closes every journal."""
@@ -244,6 +87,16 @@ class Ingestor:
         self._executor.shutdown(wait=False)
         if self._lock is not None:
             self._lock.release()
+
+    async def remove(self, uid: str) -> None:
+        """Ends a platform's ingest for good and deletes its journal with all that is parked. Idempotent."""
+        self._removed.add(uid)
+        opening = self._intakes.pop(uid, None)
+        if opening is not None:
+            (opened,) = await asyncio.gather(opening, return_exceptions=True)
+            if isinstance(opened, Intake):
+                await opened.close()
+        await asyncio.to_thread(remove_journal, self._directory, uid)
 
     def waiting_groups(self, uid: str) -> int:
         """Journalled groups of a platform that its engine has not confirmed."""
@@ -260,8 +113,10 @@ class Ingestor:
         TableProtected, IdempotencyMismatch, JournalFull, Overloaded and ServiceUnavailable.
         """
         self._check_size(batch)
+        if uid in self._removed:
+            raise platform_not_found(platform)
         intake = await self._intake(uid)
-        digest = await _off_loop(batch.count, batch.digest) if request_id else b""
+        digest = await off_loop(batch.count, batch.digest) if request_id else b""
         key = (table or EVENTS.name, request_id)
         described = await self._table_or_hindrance(uid, key[0], batch)
         identity = described.identity if isinstance(described, TableSchema) else ""
@@ -272,7 +127,7 @@ class Ingestor:
         try:
             if isinstance(described, ServiceUnavailable):
                 raise described
-            verdict = await _off_loop(batch.count, lambda: _judge(batch, described))
+            verdict = await off_loop(batch.count, lambda: _judge(batch, described))
         except BaseException:
             intake.release(key, claim)
             raise
@@ -286,7 +141,7 @@ class Ingestor:
         if claim is None and not request.accepted_count:
             # Nothing to keep, and nobody can ask for it again.
             return Taken(identity, request, time.time(), Progress(stored=True)).receipt(repeated=False)
-        taken = await intake.take(_Waiting(described, request, verdict, key, claim))
+        taken = await intake.take(Waiting(described, request, verdict, key, claim))
         await taken.progress.wait(self._store_seconds())
         return taken.receipt(repeated=False)
 
@@ -359,11 +214,6 @@ class Ingestor:
         )
         await intake.recover()
         return intake
-
-
-async def _off_loop(count: int, work: Callable[[], _T]) -> _T:
-    """Runs work on `count` rows in a thread, unless they are few."""
-    return work() if count <= _INLINE_ROWS else await asyncio.to_thread(work)
 
 
 def _judge(batch: EventBatch | RowBatch, table: TableSchema) -> Verdict:

@@ -9,10 +9,12 @@ are finished oldest first, because a segment also holds confirmations of older o
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import logging
 import os
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -31,6 +33,8 @@ _LOG = logging.getLogger(__name__)
 _HEADER = b"ADLJ-SEGMENT-1\n\0"
 _SEGMENT_SUFFIX = ".journal"
 _RECEIPTS_SUFFIX = ".receipts"
+# Of the folder of a platform's journal that is being deleted.
+REMOVED_SUFFIX = ".removed"
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -312,6 +316,19 @@ class JournalFiles:
     def close(self) -> None:
         """Closes the active segment."""
         self.seal()
+
+
+def remove_journal(journals: Path, name: str) -> None:
+    """Deletes one platform's journal below `journals`; harmless where there is none.
+
+    It is renamed first, so that one which a crash left half deleted is never opened again.
+    """
+    dying = journals / f"{name}{REMOVED_SUFFIX}"
+    with contextlib.suppress(FileNotFoundError):
+        (journals / name).rename(dying)
+        _sync_directory(journals)
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(dying)
 
 
 def durable_file(path: Path, data: bytes) -> None:

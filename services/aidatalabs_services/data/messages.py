@@ -23,12 +23,17 @@ def table_schema(message: table_pb2.Table) -> TableSchema:
     """The description that a caller sent; figures set by the server are ignored."""
     return TableSchema(
         name=message.name,
-        columns=tuple(ColumnSchema(column.name, column.type, column.comment) for column in message.columns),
+        columns=tuple(column_schema(column) for column in message.columns),
         order_by=tuple(message.order_by),
         partition_by=message.partition_by,
         ttl=message.ttl,
         comment=message.comment,
     )
+
+
+def column_schema(message: table_pb2.Column) -> ColumnSchema:
+    """The description of one column that a caller sent."""
+    return ColumnSchema(message.name, message.type, message.comment)
 
 
 def table_message(view: TableView) -> table_pb2.Table:

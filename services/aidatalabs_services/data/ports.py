@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -85,6 +86,23 @@ class Warehouse(Protocol):
         Raises TableNotKnown, ColumnNotKnown, QueryFailed, QueryTimeout, QueryMemoryExceeded,
         QueryReadsTooMuch or ResultTooLarge.
         """
+        ...
+
+    def stream(
+        self, uid: str, sql: str, *, limits: QueryLimits, query_id: str, format_name: str
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """The result of one admitted SELECT in ClickHouse's format `format_name`, in pieces of any size.
+
+        The engine waits for a reader that is slow; leaving the block stops the query in the engine. Unlike in
+        `query`, more rows than `limits` has are an error. Raises as `query` does, on entering or while the
+        pieces are read; only pieces read to their end are the whole result.
+        """
+        ...
+
+    async def result_columns(
+        self, uid: str, sql: str, *, limits: QueryLimits, query_id: str
+    ) -> Sequence[tuple[str, str]]:
+        """(name, ClickHouse type) of each column that one admitted SELECT gives, without running it."""
         ...
 
     async def insert_columns(

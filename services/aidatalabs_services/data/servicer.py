@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, NoReturn
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Any, Protocol
 
 import grpc
+from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.empty_pb2 import Empty
 
 from aidatalabs.data.v1 import data_service_pb2 as pb
@@ -13,7 +15,9 @@ from aidatalabs.data.v1 import data_service_pb2_grpc as pb_grpc
 from aidatalabs.data.v1 import table_pb2
 from aidatalabs_services.data.catalog import Catalogue
 from aidatalabs_services.data.errors import result_too_large
+from aidatalabs_services.data.exports import Exports, FileFormat
 from aidatalabs_services.data.messages import (
+    column_schema,
     explanation_message,
     query_message,
     schema_message,
@@ -21,18 +25,30 @@ from aidatalabs_services.data.messages import (
     table_schema,
 )
 from aidatalabs_services.data.queries import Queries
+from aidatalabs_services.data.removal import PlatformRemoval
 from aidatalabs_services.data.tables import Tables
-from aidatalabs_services.runtime.caller import current_call, current_caller
-from aidatalabs_services.runtime.errors import not_built_yet
+from aidatalabs_services.runtime.caller import current_caller
+from aidatalabs_services.runtime.filters import FieldKind, parse_filter, parse_order, render_filter
 from aidatalabs_services.runtime.paging import page_position, page_size, page_token
 
 Context = grpc.aio.ServicerContext[Any, Any]
+_FORMATS = {
+    pb.ExportRequest.CSV: FileFormat.CSV,
+    pb.ExportRequest.JSONL: FileFormat.JSONL,
+    pb.ExportRequest.PARQUET: FileFormat.PARQUET,
+    pb.ExportRequest.ARROW: FileFormat.ARROW,
+}
+_TABLE_FIELDS = {"name": FieldKind.TEXT, "comment": FieldKind.TEXT}
 IngestCall = Callable[[str, pb.IngestRequest], Awaitable[pb.IngestResponse]]
 
 
-def _uid() -> str:
-    """The platform that the access check let this call to: its uid, never its name."""
-    return current_caller().platform_uid
+class OnPlatform(Protocol):
+    """A request that names its platform."""
+
+    @property
+    def platform(self) -> str:
+        """`platforms/{id}`."""
+        ...
 
 
 class DataServicer(pb_grpc.DataServiceServicer):
@@ -42,33 +58,58 @@ class DataServicer(pb_grpc.DataServiceServicer):
     """
 
     def __init__(
-        self, tables: Tables, queries: Queries, catalogue: Catalogue, ingest: IngestCall, *, answer_bytes: int
+        self,
+        tables: Tables,
+        queries: Queries,
+        exports: Exports,
+        catalogue: Catalogue,
+        ingest: IngestCall,
+        removal: PlatformRemoval,
+        *,
+        answer_bytes: int,
     ) -> None:
         self._tables = tables
         self._queries = queries
+        self._exports = exports
         self._catalogue = catalogue
         self._ingest = ingest
+        self._removal = removal
         self._answer_bytes = answer_bytes
 
     async def ProvisionPlatform(self, request: pb.ProvisionPlatformRequest, context: Context) -> Empty:
         """Makes the database and the standard tables of the platform."""
-        await self._tables.provision(_uid())
+        await self._tables.provision(self._uid(request))
         return Empty()
 
     async def DeprovisionPlatform(self, request: pb.DeprovisionPlatformRequest, context: Context) -> Empty:
-        """Not built yet."""
-        raise not_built_yet(current_call().method)
+        """Removes all data of the platform."""
+        await self._removal.remove(current_caller().platform_uid)
+        return Empty()
 
     async def CreateTable(self, request: pb.CreateTableRequest, context: Context) -> table_pb2.Table:
         """Makes a table, or returns the very same one."""
-        return table_message(await self._tables.create(_uid(), table_schema(request.table)))
+        return table_message(await self._tables.create(self._uid(request), table_schema(request.table)))
 
     async def ListTables(self, request: pb.ListTablesRequest, context: Context) -> pb.ListTablesResponse:
-        """One page of tables by name."""
-        parameters = {"method": "ListTables", "platform": request.platform}
+        """One page of tables."""
+        conditions = parse_filter(request.filter, _TABLE_FIELDS)
+        order = parse_order(request.order_by, ("name",), "name")
+        parameters = {
+            "method": "ListTables",
+            "platform": request.platform,
+            "filter": render_filter(conditions),
+            "order_by": f"{order.field} {order.descending}",
+        }
         position = page_position(request.page_token, parameters)
-        after = str(position[0]) if position else ""
-        page = await self._tables.list(_uid(), count=page_size(request.page_size), after=after)
+        page = await self._tables.list(
+            self._uid(request),
+            count=page_size(request.page_size),
+            after=str(position[0]) if position else None,
+            descending=order.descending,
+            wanted=lambda table: all(
+                each.holds(table.name if each.field == "name" else table.comment) for each in conditions
+            ),
+        )
         token = page_token((page.tables[-1].schema.name,), parameters) if page.more else ""
         return pb.ListTablesResponse(
             tables=[table_message(view) for view in page.tables], next_page_token=token
@@ -76,46 +117,62 @@ class DataServicer(pb_grpc.DataServiceServicer):
 
     async def GetTable(self, request: pb.GetTableRequest, context: Context) -> table_pb2.Table:
         """One table."""
-        return table_message(await self._tables.get(_uid(), request.table))
+        return table_message(await self._tables.get(self._uid(request), request.table))
 
     async def DropTable(self, request: pb.DropTableRequest, context: Context) -> Empty:
         """Drops a table with its rows."""
-        await self._tables.drop(_uid(), request.table)
+        await self._tables.drop(self._uid(request), request.table)
         return Empty()
 
     async def AddColumn(self, request: pb.AddColumnRequest, context: Context) -> table_pb2.Table:
-        """Not built yet."""
-        raise not_built_yet(current_call().method)
+        """Adds a column, or returns the table that has it."""
+        column = column_schema(request.column)
+        return table_message(await self._tables.add_column(self._uid(request), request.table, column))
 
     async def Ingest(self, request: pb.IngestRequest, context: Context) -> pb.IngestResponse:
         """Takes events or rows."""
-        return await self._ingest(_uid(), request)
+        return await self._ingest(self._uid(request), request)
 
     async def Query(self, request: pb.QueryRequest, context: Context) -> pb.QueryResponse:
         """Runs one SELECT."""
-        result = await self._queries.run(_uid(), request.sql, max_rows=request.max_rows)
+        result = await self._queries.run(self._uid(request), request.sql, max_rows=request.max_rows)
         return self._sized(await query_message(result))
 
-    async def StreamQuery(self, request: pb.StreamQueryRequest, context: Context) -> NoReturn:  # type: ignore[override]
-        """Not built yet."""
-        raise not_built_yet(current_call().method)
+    async def StreamQuery(
+        self, request: pb.StreamQueryRequest, context: Context
+    ) -> AsyncIterator[pb.StreamQueryResponse]:
+        """Runs one SELECT and streams its rows as Arrow IPC."""
+        async with aclosing(self._queries.stream(self._uid(request), request.sql)) as pieces:
+            async for piece in pieces:
+                yield pb.StreamQueryResponse(arrow_ipc=piece)
 
-    async def Export(self, request: pb.ExportRequest, context: Context) -> NoReturn:  # type: ignore[override]
-        """Not built yet."""
-        raise not_built_yet(current_call().method)
+    async def Export(self, request: pb.ExportRequest, context: Context) -> AsyncIterator[HttpBody]:
+        """Runs one SELECT and sends its rows as a file, once the file is complete."""
+        async with self._exports.export(self._uid(request), request.sql, _FORMATS[request.format]) as export:
+            await context.send_initial_metadata(
+                (("content-disposition", f'attachment; filename="{export.name}"'),)
+            )
+            async for piece in export.pieces():
+                yield HttpBody(content_type=export.content_type, data=piece)
 
     async def ExplainQuery(
         self, request: pb.ExplainQueryRequest, context: Context
     ) -> pb.ExplainQueryResponse:
         """Checks one SELECT without running it."""
-        return explanation_message(await self._queries.explain(_uid(), request.sql))
+        return explanation_message(await self._queries.explain(self._uid(request), request.sql))
 
     async def DescribeSchema(
         self, request: pb.DescribeSchemaRequest, context: Context
     ) -> pb.DescribeSchemaResponse:
         """Every table with the profiles of its columns."""
-        description = await self._catalogue.describe(_uid())
+        description = await self._catalogue.describe(self._uid(request))
         return schema_message(description, known_data_version=request.known_data_version)
+
+    def _uid(self, request: OnPlatform) -> str:
+        """The platform that the access check let this call to: its uid, never its name."""
+        uid = current_caller().platform_uid
+        self._removal.check(uid, request.platform)
+        return uid
 
     def _sized(self, answer: pb.QueryResponse) -> pb.QueryResponse:
         """The answer, if it is one message's size. Raises ResultTooLarge."""

@@ -36,6 +36,9 @@ class DataSettings(ServerSettings):
     engine_idle_seconds: float = Field(
         default=600.0, gt=0, description="An embedded engine that nobody used for this long is stopped."
     )
+    engine_hung_seconds: float = Field(
+        default=15.0, ge=1, description="An engine in use that answers no ping for this long is replaced."
+    )
     engine_count: int = Field(default=8, ge=1, description="Embedded engines that run at the same time.")
     engine_memory_bytes: int = Field(
         default=2 * _GIB, ge=256 * _MIB, description="Memory one embedded engine may track; plan with double."
@@ -52,6 +55,27 @@ class DataSettings(ServerSettings):
     query_read_rows: int = Field(default=2_000_000_000, ge=1, description="Rows one query may read.")
     query_read_bytes: int = Field(
         default=100 * _GIB, ge=1, description="Bytes one query may read, uncompressed."
+    )
+
+    query_count: int = Field(
+        default=32, ge=1, description="Queries of one platform that run at once; fewer than `running_calls`."
+    )
+    query_wait_seconds: float = Field(
+        default=1.0, ge=0, description="Longest wait of a query for a place of its platform."
+    )
+    stream_seconds: float = Field(
+        default=60.0, gt=0, le=60, description="A streamed or exported query is stopped after this long."
+    )
+    stream_rows: int = Field(default=100_000_000, ge=1, description="Most rows of a stream or an export.")
+    stream_result_bytes: int = Field(
+        default=_GIB, ge=_MIB, description="Most bytes of a stream or an export, as the engine counts them."
+    )
+    spool_file_bytes: int = Field(default=_GIB, ge=_MIB, description="Most bytes of one exported file.")
+    spool_bytes: int = Field(
+        default=4 * _GIB, ge=_MIB, description="Most bytes of all files that are being exported."
+    )
+    spool_free_bytes: int = Field(
+        default=256 * _MIB, ge=0, description="Room the disk keeps; with less, exports are refused."
     )
 
     ingest_store_seconds: float = Field(

@@ -38,7 +38,7 @@ class SinkLimits:
 
     parallel_inserts: int = 4
     insert_seconds: float = 120.0
-    pause_seconds: float = 5.0
+    pause_seconds: float = 1.0
 
 
 class Sink:

@@ -61,7 +61,7 @@ _SHAPES: dict[str, frozenset[str]] = {
         "Trim": "this expression position",
         "StrPosition": "this substr position",
         "Join": "this on using kind side method global_ expressions",
-        "Group": "expressions all cube rollup grouping_sets totals",
+        "Group": "expressions all cube rollup grouping_sets",
         "Order": "expressions interpolate",
         "Ordered": "this desc nulls_first with_fill",
         "WithFill": "from_ to step interpolate",
@@ -82,7 +82,7 @@ _NAMES = {
     "locks": "FOR UPDATE", "Unnest": "UNNEST", "Lateral": "LATERAL", "Pivot": "PIVOT", "pivots": "PIVOT",
     "hint": "hint", "Concat": "adjacent strings", "WithinGroup": "WITHIN GROUP",
     "columns": "a list of column names after a table", "laterals": "LATERAL VIEW",
-    "mixed": "a mix of UNION, INTERSECT and EXCEPT", "joins": "JOIN in brackets",
+    "totals": "WITH TOTALS", "mixed": "a mix of UNION, INTERSECT and EXCEPT", "joins": "JOIN in brackets",
     "PropertyEQ": "named argument", "Kwarg": "named argument",
 }  # fmt: skip
 

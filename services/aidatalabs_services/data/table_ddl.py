@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from aidatalabs_services.data.column_types import ColumnType, parse_type, quote_text
 from aidatalabs_services.data.errors import TableInvalid, TypeNotAllowed
-from aidatalabs_services.data.schema import TableSchema
+from aidatalabs_services.data.schema import ColumnSchema, TableSchema
 from aidatalabs_services.runtime.errors import FieldViolation
 
 _TABLE_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
@@ -71,6 +71,37 @@ def checked(table: TableSchema) -> TableSchema:
     return TableSchema(table.name, columns, table.order_by, partition_by, ttl, table.comment)
 
 
+def checked_column(table: TableSchema, column: ColumnSchema) -> ColumnSchema:
+    """A column to add to `table`, its type in canonical form. Raises TableInvalid or TypeNotAllowed."""
+    wrong = list(_column_violations("column", column))
+    if len(table.columns) >= _MAX_COLUMNS and table.column(column.name) is None:
+        wrong.append(FieldViolation("column", f"is one too many: a table has at most {_MAX_COLUMNS:,}"))
+    kind = str(_type_of(column.name, column.type))
+    if wrong:
+        raise invalid(table.name, wrong)
+    return ColumnSchema(column.name, kind, column.comment)
+
+
+def column_taken(table: str, column: str) -> TableInvalid:
+    """The refusal of a column whose name another column of the table has."""
+    wrong = FieldViolation("column.name", "is that of a column with another type or comment")
+    return TableInvalid(
+        "The table has a column of this name with another type or comment. Choose another name.",
+        metadata={"table": table[:64], "column": column[:64]},
+        violations=[wrong],
+    )
+
+
+def add_column(table: str, column: ColumnSchema) -> str:
+    """ALTER TABLE for a column that passed `checked_column`; harmless where the column is there."""
+    return f"ALTER TABLE {quoted(table)} ADD COLUMN IF NOT EXISTS {_column_ddl(column)}"
+
+
+def _column_ddl(column: ColumnSchema) -> str:
+    comment = f" COMMENT {quote_text(column.comment)}" if column.comment else ""
+    return f"{quoted(column.name)} {column.type}{comment}"
+
+
 def invalid(name: str, violations: list[FieldViolation]) -> TableInvalid:
     """The refusal that names each field of a table's description that breaks a rule."""
     first = violations[0]
@@ -99,16 +130,19 @@ def _name_violations(table: TableSchema) -> Iterator[FieldViolation]:
         yield FieldViolation("table.comment", "must be at most 1,000 characters, none of them NUL")
     seen: set[str] = set()
     for index, column in enumerate(table.columns):
-        field = f"table.columns[{index}]"
-        if not _COLUMN_NAME.fullmatch(column.name):
-            yield FieldViolation(f"{field}.name", "must match [a-zA-Z_][a-zA-Z0-9_]*, at most 63 characters")
-        elif column.name in _RESERVED_COLUMNS:
-            yield FieldViolation(f"{field}.name", "is reserved; choose another name")
-        elif column.name in seen:
-            yield FieldViolation(f"{field}.name", "is there twice")
-        if len(column.comment) > _MAX_COMMENT or "\0" in column.comment:
-            yield FieldViolation(f"{field}.comment", "must be at most 1,000 characters, none of them NUL")
+        yield from _column_violations(f"table.columns[{index}]", column)
+        if column.name in seen:
+            yield FieldViolation(f"table.columns[{index}].name", "is there twice")
         seen.add(column.name)
+
+
+def _column_violations(field: str, column: ColumnSchema) -> Iterator[FieldViolation]:
+    if not _COLUMN_NAME.fullmatch(column.name):
+        yield FieldViolation(f"{field}.name", "must match [a-zA-Z_][a-zA-Z0-9_]*, at most 63 characters")
+    elif column.name in _RESERVED_COLUMNS:
+        yield FieldViolation(f"{field}.name", "is reserved; choose another name")
+    if len(column.comment) > _MAX_COMMENT or "\0" in column.comment:
+        yield FieldViolation(f"{field}.comment", "must be at most 1,000 characters, none of them NUL")
 
 
 def _order_violations(table: TableSchema, types: dict[str, ColumnType]) -> Iterator[FieldViolation]:
@@ -151,11 +185,7 @@ def create_table(
     `fsync` makes an insert survive power loss; `deduplication_window` is how many of the last blocks the
     engine recognises by their token.
     """
-    columns = ", ".join(
-        f"{quoted(column.name)} {column.type}"
-        + (f" COMMENT {quote_text(column.comment)}" if column.comment else "")
-        for column in table.columns
-    )
+    columns = ", ".join(_column_ddl(column) for column in table.columns)
     parts = [f"CREATE TABLE {quoted(table.name)} ({columns})", f"ENGINE = {engine}"]
     if table.partition_by:
         function, _, column = table.partition_by.rstrip(")").partition("(")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from aidatalabs_services.data import standard_tables
@@ -13,8 +13,15 @@ from aidatalabs_services.data.errors import (
     TableProtected,
 )
 from aidatalabs_services.data.ports import TableSize, Warehouse
-from aidatalabs_services.data.schema import SchemaCache, TableSchema
-from aidatalabs_services.data.table_ddl import checked, create_table, quoted
+from aidatalabs_services.data.schema import ColumnSchema, SchemaCache, TableSchema
+from aidatalabs_services.data.table_ddl import (
+    add_column,
+    checked,
+    checked_column,
+    column_taken,
+    create_table,
+    quoted,
+)
 
 _NO_SIZE = TableSize(0, 0)
 
@@ -105,10 +112,52 @@ class Tables:
         finally:
             self._schemas.forget(uid)
 
-    async def list(self, uid: str, *, count: int, after: str = "") -> TablePage:
-        """At most `count` tables by name, those after the name `after`."""
+    async def add_column(self, uid: str, name: str, wanted: ColumnSchema) -> TableView:
+        """Adds a column at the end of a table; a column that is there already as described changes nothing.
+
+        Rows that are there read the type's default (NULL, 0, empty). Raises TableNotFound, TableProtected,
+        TypeNotAllowed, or TableInvalid, also where a column of that name is another one.
+        """
+        if name in standard_tables.PROTECTED:
+            raise TableProtected(
+                f"{name!r} is a standard table of the platform; its columns stay as they are.",
+                metadata={"table": name},
+            )
+        table = await self._described(uid, name)
+        column = checked_column(table, wanted)
+        existing = table.column(column.name)
+        if existing is None:
+            try:
+                await self._warehouse.execute(uid, add_column(name, column), table=name)
+            finally:
+                self._schemas.forget(uid)
+            # Somebody else may have been faster, with another type: what counts is what is there now.
+            existing = (await self._described(uid, name)).column(column.name)
+        if existing is None or not _same_column(existing, column):
+            raise column_taken(name, column.name)
+        return await self.get(uid, name)
+
+    async def _described(self, uid: str, name: str) -> TableSchema:
+        """The table as the engine has it at this moment."""
+        self._schemas.forget(uid)
+        return await self._find(uid, name)
+
+    async def list(
+        self,
+        uid: str,
+        *,
+        count: int,
+        after: str | None = None,
+        descending: bool = False,
+        wanted: Callable[[TableSchema], bool] | None = None,
+    ) -> TablePage:
+        """At most `count` tables in order of their names, those behind the name `after` that are `wanted`."""
         schema = await self._schemas.get(uid)
-        names = sorted(name for name in schema if name > after)
+        names = sorted(
+            (name for name, table in schema.items() if wanted is None or wanted(table)), reverse=descending
+        )
+        if after is not None:
+            names = [name for name in names if (name < after if descending else name > after)]
         sizes = await self._warehouse.sizes(uid)
         return TablePage([_view(schema[name], sizes) for name in names[:count]], len(names) > count)
 
@@ -127,6 +176,10 @@ class Tables:
 
 def _view(table: TableSchema, sizes: Mapping[str, TableSize]) -> TableView:
     return TableView(table, sizes.get(table.name, _NO_SIZE))
+
+
+def _same_column(existing: ColumnSchema, wanted: ColumnSchema) -> bool:
+    return same_types([existing.type], [wanted.type]) and existing.comment == wanted.comment
 
 
 def _same(existing: TableSchema, wanted: TableSchema) -> bool:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from uuid import UUID
-
 from aidatalabs_services.identity.ports import UserStore
-from aidatalabs_services.identity.users import User, user_id
+from aidatalabs_services.identity.users import User, UserQuery, user_id
 from aidatalabs_services.runtime.errors import TokenInvalid
 
 
@@ -26,6 +23,6 @@ class UserDirectory:
             )
         return user
 
-    async def page(self, after: tuple[datetime, UUID] | None, size: int) -> list[User]:
-        """At most `size` users created after that moment and id, oldest first."""
-        return await self._store.page(after, size)
+    async def page(self, query: UserQuery, size: int) -> list[User]:
+        """At most `size` users that fit the query, in its order, from its place on."""
+        return await self._store.page(query, size)

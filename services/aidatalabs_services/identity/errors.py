@@ -1,10 +1,27 @@
 """The identity service's refusals.
 
-Callers of the API meet only shared reasons: `TokenInvalid` for a user that is gone, `PermissionDenied` for a
-role that is too low. The classes below are for the operator at a terminal and never leave through the API.
+Callers of the API meet shared reasons (`TokenInvalid` for a user that is gone, `PermissionDenied` for a
+role that is too low) and, with a browser session, the two at the top. Every IdentityFault is for the
+operator at a terminal and never leaves through the API.
 """
 
 from __future__ import annotations
+
+from aidatalabs_services.runtime.errors import ServiceError, StatusCode
+
+
+class SessionInvalid(ServiceError):
+    """The browser session is over or was never there."""
+
+    code = StatusCode.UNAUTHENTICATED
+    reason = "SESSION_INVALID"
+
+
+class CrossSiteRequest(ServiceError):
+    """A call with the session cookie does not show that it comes from our own pages."""
+
+    code = StatusCode.PERMISSION_DENIED
+    reason = "CROSS_SITE_REQUEST"
 
 
 class IdentityFault(Exception):

@@ -1,14 +1,17 @@
-"""Signing keys of the mesh: ES256 key pairs, the newest of which signs while all are published.
+"""Signing keys of the mesh: ES256 key pairs, one of which signs while others are published beside it.
 
-Publishing the older ones is what makes rotation possible: a token signed before the change stays good until
-its own end.
+    published ahead ──rotation──▶ signs ──next rotation──▶ published ──24 h and a bit──▶ gone
+
+The next key is published before it is needed, so that every verifier knows it when a rotation makes it
+sign; the older ones stay published until the last token they can have signed is over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from joserfc.jwk import ECKey
@@ -16,18 +19,31 @@ from joserfc.jwk import ECKey
 ALGORITHM = "ES256"
 _CURVE = "P-256"
 
+LONGEST_TOKEN = timedelta(hours=24)
+# Over the longest token: the 30 s that clocks may differ, and whoever read the keys just before a rotation.
+_PUBLISHED_AFTERWARDS = LONGEST_TOKEN + timedelta(minutes=5)
+# Verifiers ask for keys anew after 60 s at the latest (the max-age of the key set), or 30 s for an unknown
+# key.
+SETTLING = timedelta(seconds=60)
+
 
 @dataclass(frozen=True)
 class SigningKey:
-    """One key pair; `kid` is its RFC 7638 thumbprint, so that it cannot name two keys."""
+    """One key pair; `kid` is its RFC 7638 thumbprint, so that it cannot name two keys.
+
+    It signs from `sign_time` on, or, where that is None, not before a rotation. `rotation` is the id of the
+    request that made it sign, empty for the first key.
+    """
 
     pair: ECKey
     create_time: datetime
+    sign_time: datetime | None = None
+    rotation: str = ""
 
     @classmethod
-    def generate(cls, now: datetime) -> SigningKey:
-        """A new random key pair."""
-        return cls(ECKey.generate_key(_CURVE), now)
+    def generate(cls, now: datetime, *, signs: bool = False) -> SigningKey:
+        """A new random key pair, which signs from now on or is published ahead."""
+        return cls(ECKey.generate_key(_CURVE), now, now if signs else None)
 
     @classmethod
     def from_private(cls, jwk: dict[str, Any], create_time: datetime) -> SigningKey:
@@ -53,20 +69,83 @@ class SigningKey:
         return public | {"kid": self.kid, "alg": ALGORITHM, "use": "sig"}
 
 
-class KeyRing:
-    """All signing keys, at least one."""
+@dataclass(frozen=True)
+class PublicKey:
+    """A key that signs or has signed, by its id; it leaves the key set at `expire_time`, None if it signs."""
 
-    def __init__(self, keys: Sequence[SigningKey]) -> None:
-        if not keys:
-            raise ValueError("a key ring needs a key")
+    kid: str
+    create_time: datetime
+    expire_time: datetime | None
+
+
+class KeyRing:
+    """All signing keys at one moment, of which at least one signs or has signed."""
+
+    def __init__(self, keys: Sequence[SigningKey], now: datetime) -> None:
         # Two keys of one moment are told apart by kid, so that every process picks the same one.
-        self._keys = sorted(keys, key=lambda key: (key.create_time, key.kid))
+        signers = sorted((key.sign_time, key.kid, key) for key in keys if key.sign_time is not None)
+        self._signers = [key for _, _, key in signers]
+        if not self._signers:
+            raise ValueError("a key ring needs a key that signs")
+        self._ahead = min(
+            (key for key in keys if key.sign_time is None),
+            key=lambda key: (key.create_time, key.kid),
+            default=None,
+        )
+        self._now = now
+        ends = [later + _PUBLISHED_AFTERWARDS for _, (later, _, _) in pairwise(signers) if later]
+        self._ends: dict[str, datetime] = {
+            key.kid: end for key, end in zip(self._signers, ends, strict=False)
+        }
 
     @property
     def signing(self) -> SigningKey:
-        """The newest key, which signs."""
-        return self._keys[-1]
+        """The key that signs: the latest whose time has come."""
+        due = [key for key in self._signers if key.sign_time is not None and key.sign_time <= self._now]
+        return due[-1] if due else self._signers[0]
+
+    @property
+    def ahead(self) -> SigningKey | None:
+        """The key that signs after the next rotation; None until it was made."""
+        return self._ahead
+
+    def public(self) -> list[PublicKey]:
+        """The key of the last rotation first, then the older ones that are still published."""
+        return [PublicKey(key.kid, key.create_time, self._ends.get(key.kid)) for key in self._published()]
+
+    def expired(self) -> list[SigningKey]:
+        """The keys whose last token is over."""
+        return [key for key in self._signers if not self._is_good(key)]
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
-        """The public keys as a JWK set (RFC 7517), the signing one first."""
-        return {"keys": [key.public_jwk() for key in reversed(self._keys)]}
+        """The public keys as a JWK set (RFC 7517): those of `public`, then the one published ahead."""
+        keys = [*self._published(), *([self._ahead] if self._ahead else [])]
+        return {"keys": [key.public_jwk() for key in keys]}
+
+    def rotated(self, rotation: str, now: datetime) -> SigningKey | None:
+        """The key published ahead as one that signs; None where this rotation was carried out before.
+
+        It signs at once, unless it was published less than `SETTLING` ago, because another rotation came just
+        before: then it waits, since verifiers that do not know it yet would refuse its tokens.
+        """
+        done = [key for key in self._signers if key.rotation == rotation and self._is_recent(key, now)]
+        if done or self._ahead is None:
+            return None
+        last = self._signers[-1].sign_time or now
+        # A key made together with the first one was never missing in anybody's set.
+        fresh = self._ahead.create_time > min(key.create_time for key in self._signers)
+        known = self._ahead.create_time + SETTLING if fresh else self._ahead.create_time
+        sign_time = max(now, known, last + timedelta(microseconds=1))
+        return replace(self._ahead, sign_time=sign_time, rotation=rotation)
+
+    def _published(self) -> Iterator[SigningKey]:
+        return (key for key in reversed(self._signers) if self._is_good(key))
+
+    def _is_good(self, key: SigningKey) -> bool:
+        end = self._ends.get(key.kid)
+        return end is None or end > self._now
+
+    @staticmethod
+    def _is_recent(key: SigningKey, now: datetime) -> bool:
+        """Within the 24 hours that a request id is remembered for."""
+        return key.sign_time is not None and key.sign_time > now - timedelta(hours=24)

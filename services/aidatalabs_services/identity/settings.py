@@ -18,7 +18,8 @@ class IdentitySettings(ServerSettings):
     jwks_url: str = Field(default="", description="Unused: this service reads the keys where they are kept.")
     http_address: str = Field(
         pattern=r"^(unix:/.+|[^\s:/]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5})$",
-        description="Where the public keys are served: `unix:/path.sock` (mode 0600) or `host:port`.",
+        description="Where the public keys, sign-in and browser sessions are served: `unix:/path.sock` "
+        "(mode 0600) or `host:port`.",
     )
     postgres_url: str = Field(
         pattern=r"^postgres(ql)?://",
@@ -30,4 +31,17 @@ class IdentitySettings(ServerSettings):
     )
     key_directory: Path = Field(
         description="Directory of the signing keys, mode 0700; the first key is made at the first start."
+    )
+    edge_port: int = Field(
+        default=8080,
+        ge=1,
+        le=65535,
+        description="Port at which browsers reach the edge; it stands in the name of the session "
+        "cookie, because cookies are shared by all ports of a host.",
+    )
+    session_idle_seconds: float = Field(
+        default=12 * 3600, ge=120, description="Seconds without a call after which a browser session is over."
+    )
+    session_longest_seconds: float = Field(
+        default=7 * 86_400, ge=120, description="Seconds after which a browser session is over in any case."
     )

@@ -9,7 +9,7 @@ from secrets import token_urlsafe
 from joserfc import jwt
 
 from aidatalabs_services.identity.errors import LifetimeInvalid
-from aidatalabs_services.identity.keys import ALGORITHM, KeyRing
+from aidatalabs_services.identity.keys import ALGORITHM, LONGEST_TOKEN, KeyRing
 from aidatalabs_services.identity.users import User
 
 ISSUER = "aidatalabs"
@@ -17,7 +17,8 @@ AUDIENCE = "aidatalabs-api"
 TYPE = "at+jwt"
 
 DEFAULT_LIFETIME = timedelta(minutes=15)
-LONGEST_LIFETIME = timedelta(hours=24)
+LONGEST_LIFETIME = LONGEST_TOKEN
+SESSION_LIFETIME = timedelta(seconds=60)  # a browser's calls get a token each
 
 
 def check_lifetime(seconds: float) -> timedelta:

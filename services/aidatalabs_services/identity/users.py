@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal, Protocol
 from uuid import UUID
 
 from aidatalabs_services.identity.errors import EmailInvalid
@@ -30,6 +32,36 @@ class User:
     def name(self) -> str:
         """The resource name `users/{id}`, the `sub` of the user's tokens."""
         return f"{_PREFIX}{self.id}"
+
+
+class Comparison(Protocol):
+    """One condition of a filter: `email`, `role` or `create_time`, an operator of AIP-160, and a value."""
+
+    @property
+    def field(self) -> str:
+        """The field's name."""
+
+    @property
+    def operator(self) -> str:
+        """`=`, `!=`, `<`, `>` or `:` (has)."""
+
+    @property
+    def value(self) -> str | datetime:
+        """A moment for `create_time`, else a text."""
+
+
+@dataclass(frozen=True)
+class UserQuery:
+    """Which users, in which order, after which place in it (the order's value of a user, and their id)."""
+
+    conditions: Sequence[Comparison] = ()
+    order: Literal["create_time", "email"] = "create_time"
+    descending: bool = False
+    after: tuple[datetime | str, UUID] | None = None
+
+    def place_of(self, user: User) -> tuple[datetime | str, UUID]:
+        """Where a user stands in the order; the id tells users of one moment apart."""
+        return (user.email if self.order == "email" else user.create_time), user.id
 
 
 def user_id(name: str) -> UUID | None:

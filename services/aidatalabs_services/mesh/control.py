@@ -11,7 +11,7 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from aidatalabs_services.mesh.errors import HomeBusy, StartFailed
+from aidatalabs_services.mesh.errors import HomeBusy, HomeInUse, StartFailed
 from aidatalabs_services.mesh.events import EventKind, MeshEvent, OnEvent
 from aidatalabs_services.mesh.home import MeshHome, last_lines, put_long_log_aside
 from aidatalabs_services.mesh.pids import ProcessIdentity
@@ -43,7 +43,7 @@ class Stopped:
 async def start_detached(settings: MeshSettings, on_event: OnEvent, *, plan: str = LOCAL_PLAN) -> MeshRecord:
     """Start the mesh in a session of its own; returns when every process is SERVING.
 
-    A mesh that is already up in this HOME is left as it is, whatever port it was started with. Raises
+    A mesh that is already up in this HOME is left as it is. Raises HomeInUse when it has another port,
     PortInUse before anything was started, StartFailed after everything was stopped again. Cancelling stops
     the mesh.
     """
@@ -53,6 +53,8 @@ async def start_detached(settings: MeshSettings, on_event: OnEvent, *, plan: str
     while True:
         record = await _running_mesh(home)
         if record is not None:
+            if record.port != settings.port:
+                raise HomeInUse(home.path, record.port, settings.port)
             on_event(MeshEvent(EventKind.NOTICE, f"the mesh is already up at {record.url}"))
             return record
         with MeshLock(home) as lock:

@@ -10,28 +10,72 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+_MIB = 1024 * 1024
+
 
 @dataclass(frozen=True)
 class EdgeLimits:
     """Bounds kept at the edge; the defaults are the contract's."""
 
-    rest_body_bytes: int = 2 * 1024 * 1024
+    rest_body_bytes: int = 2 * _MIB
     """Largest body of a REST request; larger ones get 413."""
 
-    grpc_message_bytes: int = 16 * 1024 * 1024
+    rest_answer_bytes: int = 64 * _MIB
+    """Largest message of an answer that the edge turns into JSON; a stream may have any number of them."""
+
+    grpc_message_bytes: int = 16 * _MIB
     """Largest native gRPC request body."""
 
-    sql_in_uri_bytes: int = 8 * 1024
-    """Longest SQL in a URI; longer statements are POSTed."""
+    uri_bytes: int = 8 * 1024
+    """Longest path with its query over REST; longer SQL is POSTed. The services get a copy of the path, and
+    take 32 KiB of headers."""
+
+    header_kib: int = 32
+    """All headers of a request together, in KiB; more get 431."""
+
+    header_count: int = 100
+    """Headers of a request; more get 431."""
 
     connection_count: int = 12_000
-    """Downstream connections held at once, all clients together."""
+    """Downstream connections held at once, all clients together; one more is closed at once."""
 
-    request_seconds: float = 60.0
-    """Longest time of one unary request, the contract's upper bound of a query."""
+    stream_count: int = 512
+    """HTTP/2 streams open at once on one connection; clients queue what is more."""
+
+    reset_count: int = 500
+    """HTTP/2 streams after which a connection is closed, if most of them were reset within a second."""
+
+    requests_per_turn: int = 16
+    """Requests taken from one connection before the others get their turn."""
+
+    memory_bytes: int = 2048 * _MIB
+    """Envoy's heap; near it, memory is given back, then new requests get 503."""
+
+    request_seconds: float = 65.0
+    """Longest time of one unary request: the contract's upper bound of a query, and time to say so."""
+
+    headers_seconds: float = 10.0
+    """How long the headers of a request may take to arrive."""
+
+    upload_seconds: float = 60.0
+    """How long a whole request may take to arrive; bounds clients that send a byte now and then."""
 
     idle_seconds: float = 300.0
-    """How long a connection without a request stays open."""
+    """How long a connection without a request, or a stream on which nothing moves, stays open."""
+
+
+@dataclass(frozen=True)
+class EdgeTls:
+    """What the edge shows the services, and whom it believes. PEM files."""
+
+    certificate: Path
+    """Its own certificate, with `spiffe://aidatalabs.local/edge`."""
+
+    key: Path
+    """The key of it."""
+
+    authority: Path
+    """The authority that signed the services' certificates."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +92,7 @@ class EdgeConfig:
     """gRPC address of each service by name, `{"agent": "unix:/…/agent.sock"}`."""
 
     identity_http_address: str
-    """Where identity serves JWKS and login over plain HTTP, `unix:/…/identity-http.sock`."""
+    """Where identity serves JWKS, login and sessions over plain HTTP, `unix:/…/identity-http.sock`."""
 
     admin_socket: Path
     """Unix socket of Envoy's admin interface; it never gets a port."""
@@ -60,3 +104,18 @@ class EdgeConfig:
     """File the JSON access log is appended to."""
 
     limits: EdgeLimits = field(default_factory=EdgeLimits)
+
+    tls: EdgeTls | None = None
+    """mTLS to the services; None speaks plain h2c to them."""
+
+    allowed_origins: tuple[str, ...] = ()
+    """Origins whose pages may read answers (`https://app.example.com`); pages of the edge itself always may.
+    They send a token: the session cookie stays with our own pages."""
+
+    public_port: int = 0
+    """The port browsers see, in the name of the session cookie; 0 is `listen_port`."""
+
+    @property
+    def session_cookie(self) -> str:
+        """Name of the session cookie. Cookies ignore ports, so the name tells meshes apart."""
+        return f"__Host-aidatalabs-{self.public_port or self.listen_port}"

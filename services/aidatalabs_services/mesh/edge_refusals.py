@@ -7,11 +7,17 @@ services would send: `google.rpc.Status` as JSON over REST, status details over 
 from __future__ import annotations
 
 import base64
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from google.protobuf.any_pb2 import Any as PackedAny
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
+
+from aidatalabs_services.mesh import edge_rules
+from aidatalabs_services.mesh.edge_config import EdgeLimits
 
 DOMAIN = "aidatalabs"
 
@@ -44,11 +50,31 @@ class Refusal:
     tells_cause: bool = False
     """Adds Envoy's own words over REST, where they name the field that does not fit."""
 
+    keeps_body: bool = False
+    """The body over REST is a service's own refusal and stays as it is."""
+
+    limit: str = ""
+    """Field of EdgeLimits that was passed; its value stands in the metadata as `limit_bytes`."""
+
+    and_above: bool = False
+    """Statuses above this one get the same answer, where no refusal before named them."""
+
     surfaces: tuple[str, ...] = ("grpc", "rest")
     """Who gets this answer; a missing route is another reason to each."""
 
 
+_SESSION_INVALID = "The browser session is over; sign in again."
+_CROSS_SITE = "The session cookie works for our own pages only; use a token."
+_LONG_URI = "The URL is too long; send the same fields with POST."
+_NOT_JSON = "Send the body as JSON, with Content-Type: application/json."
+_DENIED = "ext_authz_denied"
+
 REFUSALS = (
+    # What identity says about a session cookie is its own over REST; gRPC clients get the same reason.
+    Refusal(401, 16, "SESSION_INVALID", _SESSION_INVALID, _DENIED, keeps_body=True),
+    Refusal(403, 7, "CROSS_SITE_REQUEST", _CROSS_SITE, _DENIED, keeps_body=True),
+    Refusal(403, 3, "URI_TOO_LONG", _LONG_URI, edge_rules.URI_TOO_LONG, 414, limit="uri_bytes"),
+    Refusal(403, 3, "CONTENT_TYPE_NOT_SUPPORTED", _NOT_JSON, edge_rules.CONTENT_TYPE, 415),
     Refusal(401, 16, "TOKEN_EXPIRED", "The token has expired; get a new one.", "Jwt_is_expired"),
     Refusal(401, 16, "TOKEN_MISSING", "Send a token: Authorization: Bearer <token>.", "Jwt_is_missing"),
     Refusal(401, 16, "TOKEN_INVALID", "The token was not issued for this API."),
@@ -72,27 +98,68 @@ REFUSALS = (
         surfaces=("grpc",),
     ),
     Refusal(408, 4, "DEADLINE_EXCEEDED", "The request did not arrive in time."),
-    Refusal(413, 8, "REQUEST_TOO_LARGE", "The body is too large; send several smaller requests."),
+    Refusal(
+        413,
+        8,
+        "REQUEST_TOO_LARGE",
+        "The body is too large; send several smaller requests.",
+        limit="rest_body_bytes",
+    ),
     Refusal(426, 3, "BAD_HTTP_REQUEST", "Use HTTP/1.1 or HTTP/2."),
     Refusal(429, 8, "OVERLOADED", "Too many requests; wait a moment and try again.", retry_seconds=1),
     Refusal(431, 3, "BAD_HTTP_REQUEST", "The headers are too large."),
     Refusal(502, 14, "SERVICE_UNAVAILABLE", "The service did not answer; try again.", "", 503, 1),
     Refusal(503, 14, "SERVICE_UNAVAILABLE", "The service is down or starting; try again.", retry_seconds=1),
     Refusal(504, 4, "DEADLINE_EXCEEDED", "The answer was not complete in time; work on it was stopped."),
+    Refusal(501, 3, "BAD_HTTP_REQUEST", "The body has an encoding that is not known.", "", 400),
+    Refusal(500, 13, "INTERNAL", "Something went wrong on our side.", and_above=True),
+    Refusal(400, 3, "BAD_HTTP_REQUEST", "The HTTP request cannot be taken.", and_above=True),
 )
 
 _RUNTIME_KEY = "aidatalabs.unused"
 _STATUS_DETAILS = "grpc-status-details-bin"
+_REQUEST_ID = "%REQ(X-REQUEST-ID)%"
+_UNQUOTED = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
+_ANY_ID = "00000000-0000-4000-8000-000000000000"
 
 
-def mappers() -> list[dict[str, object]]:
+def mappers(limits: EdgeLimits) -> list[dict[str, object]]:
     """The `mappers` of Envoy's `local_reply_config`, native gRPC and REST for each refusal."""
     makers = {"grpc": _grpc_mapper, "rest": _rest_mapper}
-    return [makers[surface](refusal) for refusal in REFUSALS for surface in refusal.surfaces]
+    return [makers[surface](refusal, limits) for refusal in REFUSALS for surface in refusal.surfaces]
+
+
+def lua_table() -> str:
+    """For each refusal of gRPC its details, and what stands around the request id in those with one: Lua.
+
+    An id is 36 bytes, and base64 turns 3 bytes into 4 letters whatever stands beside them: where the id
+    begins at a multiple of 3, its letters can be put between two fixed texts.
+    """
+    entries = []
+    for refusal in REFUSALS:
+        if "grpc" in refusal.surfaces:
+            before, after = _around_request_id(refusal)
+            entries.append(
+                f"  [{json.dumps(_details(refusal))}] = {{{json.dumps(before)}, {json.dumps(after)}}},"
+            )
+    return "{\n" + "\n".join(dict.fromkeys(entries)) + "\n}"
+
+
+def _around_request_id(refusal: Refusal) -> tuple[str, str]:
+    packed = _status(refusal, {"request_id": _ANY_ID}).SerializeToString(deterministic=True)
+    # A field may be said more than once: the code, two bytes, is said until the id begins at a multiple of 3.
+    while packed.index(_ANY_ID.encode()) % 3:
+        packed = b"\x08\x00" + packed
+    before, _, after = packed.partition(_ANY_ID.encode())
+    return base64.b64encode(before).decode(), base64.b64encode(after).decode().rstrip("=")
 
 
 def _matching(refusal: Refusal, *, grpc: bool) -> dict[str, object]:
-    comparison = {"op": "EQ", "value": {"default_value": refusal.http_status, "runtime_key": _RUNTIME_KEY}}
+    operator = "GE" if refusal.and_above else "EQ"
+    comparison = {
+        "op": operator,
+        "value": {"default_value": refusal.http_status, "runtime_key": _RUNTIME_KEY},
+    }
     filters: list[dict[str, object]] = [
         {"status_code_filter": {"comparison": comparison}},
         _native_grpc() if grpc else _rest(),
@@ -133,38 +200,65 @@ def _was_transcoded(wanted: bool) -> dict[str, object]:
     return {"header_filter": {"header": {"name": "x-envoy-original-path", "present_match": wanted}}}
 
 
-def _status(refusal: Refusal) -> status_pb2.Status:
+def _status(refusal: Refusal, metadata: Mapping[str, str]) -> status_pb2.Status:
     details = [PackedAny(), PackedAny()] if refusal.retry_seconds else [PackedAny()]
-    details[0].Pack(error_details_pb2.ErrorInfo(domain=DOMAIN, reason=refusal.reason))
+    details[0].Pack(
+        error_details_pb2.ErrorInfo(domain=DOMAIN, reason=refusal.reason, metadata=metadata),
+        deterministic=True,
+    )
     if refusal.retry_seconds:
         delay = Duration(seconds=refusal.retry_seconds)
         details[1].Pack(error_details_pb2.RetryInfo(retry_delay=delay))
     return status_pb2.Status(code=refusal.grpc_code, message=refusal.message, details=details)
 
 
-def _grpc_mapper(refusal: Refusal) -> dict[str, object]:
-    # A gRPC client refuses details whose message differs from grpc-message, so the body is that message.
-    details = base64.b64encode(_status(refusal).SerializeToString()).decode().rstrip("=")
-    mapper = {
-        "filter": _matching(refusal, grpc=True),
-        "body": {"inline_string": refusal.message},
-        "body_format_override": {"text_format_source": {"inline_string": "%LOCAL_REPLY_BODY%"}},
-        "headers_to_add": [
-            _header(_STATUS_DETAILS, details),
-            _header("grpc-status", str(refusal.grpc_code)),
-        ],
+def _details(refusal: Refusal) -> str:
+    return base64.b64encode(_status(refusal, {}).SerializeToString()).decode().rstrip("=")
+
+
+def _grpc_mapper(refusal: Refusal, _limits: EdgeLimits) -> dict[str, object]:
+    # A gRPC client refuses details whose message differs from grpc-message. Without a body the answer is a
+    # status alone for gRPC-Web, too.
+    headers = {
+        "grpc-message": quote(refusal.message, safe=_UNQUOTED),
+        _STATUS_DETAILS: _details(refusal),
+        "grpc-status": str(refusal.grpc_code),
+        "x-request-id": _REQUEST_ID,
     }
-    if refusal.answer_status:
-        mapper["status_code"] = refusal.answer_status
-    return mapper
+    # 200 is what Envoy gives native gRPC by itself; gRPC-Web would get the HTTP status, and lose the details.
+    return {
+        "filter": _matching(refusal, grpc=True),
+        "status_code": 200,
+        "body": {"inline_string": ""},
+        "body_format_override": {"text_format_source": {"inline_string": "%LOCAL_REPLY_BODY%"}},
+        "headers_to_add": [header(key, value) for key, value in headers.items()],
+    }
 
 
-def _rest_mapper(refusal: Refusal) -> dict[str, object]:
+def _rest_mapper(refusal: Refusal, limits: EdgeLimits) -> dict[str, object]:
+    headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+    if refusal.retry_seconds:
+        headers["retry-after"] = str(refusal.retry_seconds)
+    status: dict[str, object] = {"status_code": refusal.answer_status} if refusal.answer_status else {}
+    return {
+        "filter": _matching(refusal, grpc=False),
+        "body_format_override": {"content_type": "application/json", **_rest_body(refusal, limits)},
+        "headers_to_add": [header(key, value) for key, value in headers.items()],
+        **status,
+    }
+
+
+def _rest_body(refusal: Refusal, limits: EdgeLimits) -> dict[str, object]:
+    if refusal.keeps_body:
+        return {"text_format_source": {"inline_string": "%LOCAL_REPLY_BODY%"}}
+    metadata = {"request_id": _REQUEST_ID}
+    if refusal.limit:
+        metadata["limit_bytes"] = str(getattr(limits, refusal.limit))
     info: dict[str, object] = {
         "@type": "type.googleapis.com/google.rpc.ErrorInfo",
         "reason": refusal.reason,
         "domain": DOMAIN,
-        "metadata": {"request_id": "%REQ(X-REQUEST-ID)%"},
+        "metadata": metadata,
     }
     details: list[dict[str, object]] = [info]
     if refusal.retry_seconds:
@@ -174,21 +268,13 @@ def _rest_mapper(refusal: Refusal) -> dict[str, object]:
         }
         details.append(retry)
     message = f"{refusal.message}: %LOCAL_REPLY_BODY%" if refusal.tells_cause else refusal.message
-    mapper: dict[str, object] = {
-        "filter": _matching(refusal, grpc=False),
-        "body_format_override": {
-            "content_type": "application/json",
-            # A request refused before it got an id has none to tell.
-            "omit_empty_values": True,
-            "json_format": {"code": refusal.grpc_code, "message": message, "details": details},
-        },
+    # A request refused before it got an id has none to tell.
+    return {
+        "omit_empty_values": True,
+        "json_format": {"code": refusal.grpc_code, "message": message, "details": details},
     }
-    if refusal.retry_seconds:
-        mapper["headers_to_add"] = [_header("retry-after", str(refusal.retry_seconds))]
-    if refusal.answer_status:
-        mapper["status_code"] = refusal.answer_status
-    return mapper
 
 
-def _header(key: str, value: str) -> dict[str, object]:
+def header(key: str, value: str) -> dict[str, object]:
+    """A header as Envoy sets it in an answer, in place of one that is there."""
     return {"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}

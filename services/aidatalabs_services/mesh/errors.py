@@ -92,3 +92,13 @@ class AlreadyUp(MeshError):
 
     def __init__(self, home: Path) -> None:
         super().__init__(f"The mesh in {home} is already up.", "Run `aidatalabs status` to look at it.")
+
+
+class HomeInUse(MeshError):
+    """A mesh runs in this HOME with another port than the one asked for; a HOME has one mesh."""
+
+    def __init__(self, home: Path, running_port: int, wanted_port: int) -> None:
+        super().__init__(
+            f"The mesh in {home} is up with port {running_port}; none can start there with {wanted_port}.",
+            "Run `aidatalabs down` first, or set AIDATALABS_HOME to another folder for a second mesh.",
+        )

@@ -1,11 +1,12 @@
-"""One member of a running mesh: started, watched, started again when it ends by itself, stopped."""
+"""One member of a running mesh: started, watched, replaced when it ends or hangs, stopped."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 from aidatalabs_services.mesh.errors import MeshError, StartFailed
 from aidatalabs_services.mesh.events import EventKind, MeshEvent, OnEvent
@@ -18,25 +19,24 @@ from aidatalabs_services.mesh.pids import (
     process_table,
 )
 from aidatalabs_services.mesh.processes import Launching, ProcessSpec, Running, describe_exit
+from aidatalabs_services.mesh.restarts import RestartBook, RestartPolicy
 from aidatalabs_services.mesh.state import ProcessPhase, ProcessRecord
 from aidatalabs_services.runtime.postgres_server import PostgresNotStarted
 
 _CHILD_GRACE_SECONDS = 2.0
+_LEAST_SILENT_ASKS = 3
 
 
 @dataclass(frozen=True)
-class RestartPolicy:
-    """How a process that ended by itself is started again: waits double, and tries are limited."""
+class Patience:
+    """How long a member may take: to become ready, and without an answer to its health check.
 
-    first_wait_seconds: float = 0.2
-    longest_wait_seconds: float = 5.0
-    tries: int = 5
-    window_seconds: float = 60.0
-    """After `tries` restarts within this time the process is given up."""
+    It is asked every `ask_seconds`; one that answers nothing for `hang_seconds` hangs and is killed.
+    """
 
-    def wait_seconds(self, recent_tries: int) -> float:
-        """How long to wait before the next try."""
-        return min(self.first_wait_seconds * 2.0**recent_tries, self.longest_wait_seconds)
+    start_seconds: float
+    hang_seconds: float
+    ask_seconds: float
 
 
 class Member:
@@ -50,7 +50,7 @@ class Member:
         *,
         on_event: OnEvent,
         save: Callable[[], None],
-        start_timeout_seconds: float,
+        patience: Patience,
         restarts: RestartPolicy,
     ) -> None:
         self.spec = spec
@@ -60,14 +60,15 @@ class Member:
         self._launching = replace(launching, log=self._log)
         self._on_event = on_event
         self._save = save
-        self._start_timeout_seconds = start_timeout_seconds
-        self._restarts = restarts
-        self._tries: deque[float] = deque()
+        self._patience = patience
+        self._restarts = RestartBook(restarts)
+        self._ready_at: float | None = None
         self._running: Running | None = None
 
     async def start(self) -> None:
         """Start it and return when it is ready. Raises StartFailed; the process is stopped then."""
-        begun = asyncio.get_running_loop().time()
+        begun = _now()
+        self._ready_at = None
         self._move(ProcessPhase.STARTING)
         self._tell(EventKind.PROCESS_STARTING, f"{self.spec.name} is starting")
         try:
@@ -76,6 +77,8 @@ class Member:
             raise self._failure(str(error).rstrip(".")) from error
         except (OSError, PostgresNotStarted) as error:
             raise self._failure(str(error)) from error
+        except Exception as error:  # a fault of ours must not end the watch over this process
+            raise self._failure(f"{type(error).__name__}: {error}") from error
         self.record.identity = ProcessIdentity.of(self._running.pid)
         self.record.check = self.spec.ready()
         self._save()
@@ -85,23 +88,23 @@ class Member:
             raise self._failure(trouble)
         self.note_children(process_table())
         self._move(ProcessPhase.RUNNING)
+        self._ready_at = _now()
         self.ready.set()
-        seconds = asyncio.get_running_loop().time() - begun
         self._tell(
-            EventKind.PROCESS_READY, f"{self.spec.name} is ready ({seconds:.1f} s){self._running.note}"
+            EventKind.PROCESS_READY,
+            f"{self.spec.name} is ready ({self._ready_at - begun:.1f} s){self._running.note}",
         )
 
     async def keep_running(self) -> None:
-        """Wait for its end and start it again, until the policy gives it up; cancelled to stop the mesh."""
+        """Wait for its end or its silence and start it again, for ever; cancelled to stop the mesh."""
         while self._running is not None:
-            code = await self._running.wait()
+            ended = await self._end_of(self._running)
             await self._end_children()
             self._running = None
             self.record.identity = None
-            self._note(f"{describe_exit(code)} by itself", ProcessPhase.RESTARTING)
-            self._tell(
-                EventKind.PROCESS_EXITED, f"{self.spec.name} {describe_exit(code)} by itself", tail=True
-            )
+            self._note_end(ended)
+            self._move(ProcessPhase.RESTARTING)
+            self._tell(EventKind.PROCESS_EXITED, f"{self.spec.name} {ended}", tail=True)
             await self._start_again()
 
     async def stop(self, timeout_seconds: float) -> None:
@@ -109,6 +112,8 @@ class Member:
         running, self._running = self._running, None
         if running is not None:
             self.note_children(process_table())
+            if self.spec.drain is not None and timeout_seconds > 0 and self._ready_at is not None:
+                await self.spec.drain(timeout_seconds)
             await running.stop(timeout_seconds)
             await self._end_children()
             self._tell(EventKind.PROCESS_STOPPED, f"{self.spec.name} has stopped")
@@ -126,40 +131,76 @@ class Member:
         self.record.children = found
         return changed
 
+    async def _end_of(self, running: Running) -> str:
+        """Wait until it has ended, by itself or because it hung; how it ended, in words."""
+        ended = asyncio.ensure_future(running.wait())
+        silent = asyncio.ensure_future(self._wait_for_silence())
+        try:
+            await asyncio.wait({ended, silent}, return_when=asyncio.FIRST_COMPLETED)
+            if ended.done():
+                return f"{describe_exit(ended.result())} by itself"
+            silent.result()
+            if self.record.identity is not None:
+                # A hung process may never come to its handler of a gentler signal.
+                self.record.identity.send(signal.SIGKILL)
+            await ended
+            return f"did not answer for {self._patience.hang_seconds:.0f} s and was killed"
+        finally:
+            ended.cancel()
+            silent.cancel()
+
+    async def _wait_for_silence(self) -> None:
+        """Return when its health check has had no answer of any kind for too long."""
+        asks, silent_since = 0, 0.0
+        while True:
+            await asyncio.sleep(self._patience.ask_seconds)
+            begun = _now()
+            if self.record.check is None or await self.record.check.answers():
+                asks = 0
+                continue
+            asks += 1
+            silent_since = begun if asks == 1 else silent_since
+            # Counted too: a machine that slept for a while is not a process that hangs.
+            if asks >= _LEAST_SILENT_ASKS and _now() - silent_since >= self._patience.hang_seconds:
+                return
+
     async def _start_again(self) -> None:
         while True:
-            now = asyncio.get_running_loop().time()
-            while self._tries and now - self._tries[0] > self._restarts.window_seconds:
-                self._tries.popleft()
-            if len(self._tries) >= self._restarts.tries:
-                self._note("ended by itself too often and is not started again", ProcessPhase.FAILED)
-                self._tell(EventKind.PROCESS_FAILED, f"{self.spec.name} {self.record.message}", tail=True)
-                return
-            wait = self._restarts.wait_seconds(len(self._tries))
-            self._tries.append(now)
-            self._tell(EventKind.PROCESS_RESTARTING, f"{self.spec.name} starts again in {wait:.1f} s")
-            await asyncio.sleep(wait)
+            up_seconds = 0.0 if self._ready_at is None else _now() - self._ready_at
+            coming = self._restarts.next_try(_now(), up_seconds)
+            when = (
+                f"{coming.wait_seconds:.1f} s" if coming.wait_seconds < 10 else f"{coming.wait_seconds:.0f} s"
+            )
+            if coming.rests:
+                time = datetime.now(UTC) + timedelta(seconds=coming.wait_seconds)
+                message = f"ended too often; the next try is at {time:%H:%M:%S} UTC"
+                self._note(message, ProcessPhase.FAILED)
+                text = f"{self.spec.name} ended too often; the next try is in {when}"
+                self._tell(EventKind.PROCESS_FAILED, text, tail=True)
+            else:
+                self._tell(EventKind.PROCESS_RESTARTING, f"{self.spec.name} starts again in {when}")
+            await asyncio.sleep(coming.wait_seconds)
             self.record.restart_count += 1
             try:
                 await self.start()
             except StartFailed as error:
-                self._note(error.reason, ProcessPhase.RESTARTING)
+                self._note_end(f"did not start: {error.reason}")
+                self._move(ProcessPhase.RESTARTING)
                 self._tell(EventKind.PROCESS_FAILED, error.message, tail=True)
             else:
                 return
 
     async def _trouble_before_ready(self, running: Running) -> str | None:
         """Why it will not become ready, None as soon as it is."""
+        seconds = self._patience.start_seconds
         ready = asyncio.ensure_future(self.spec.ready().wait())
         ended = asyncio.ensure_future(running.wait())
         try:
-            await asyncio.wait(
-                {ready, ended}, timeout=self._start_timeout_seconds, return_when=asyncio.FIRST_COMPLETED
-            )
+            await asyncio.wait({ready, ended}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             if ended.done():
                 return describe_exit(ended.result())
             if not ready.done():
-                return f"it was not ready within {self._start_timeout_seconds:.0f} s"
+                return f"it was not ready within {seconds:.0f} s"
             ready.result()
             return None
         finally:
@@ -173,6 +214,11 @@ class Member:
     def _failure(self, reason: str) -> StartFailed:
         return StartFailed(self.spec.name, reason, self._log, last_lines(self._log))
 
+    def _note_end(self, how: str) -> None:
+        """Keep the last end for `status`; it stays in the record when the process is back."""
+        self.record.last_end = how
+        self.record.last_end_time = datetime.now(UTC).isoformat(timespec="seconds")
+
     def _move(self, phase: ProcessPhase) -> None:
         self._note("", phase)
 
@@ -184,3 +230,7 @@ class Member:
     def _tell(self, kind: EventKind, text: str, *, tail: bool = False) -> None:
         detail = last_lines(self._log) if tail else ""
         self._on_event(MeshEvent(kind, text, self.spec.name, detail))
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

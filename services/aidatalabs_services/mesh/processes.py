@@ -26,6 +26,9 @@ from aidatalabs_services.runtime.postgres_server import PostgresServer
 LIFELINE_VARIABLE = "AIDATALABS_LIFELINE_FD"
 """Names the descriptor that a service reads until it ends, and then exits."""
 
+HOME_VARIABLE = "AIDATALABS_MESH_OF"
+"""Names HOME in the environment of every child, so that one is found that no record names yet."""
+
 _LEFTOVER_GRACE_SECONDS = 2.0
 
 
@@ -64,7 +67,8 @@ class ProcessSpec:
     `env` is asked at each start and is the child's whole environment; `ready` is asked once it runs. `needs`
     must be ready before it starts. `layer` orders the stop: the highest first, one layer at a time.
     `sockets` are unix sockets it makes, removed before it starts. `prepare` runs before each start, for a
-    file that must be written first. `launch` replaces `argv` for a process that has a starter of its own.
+    file that must be written first. `drain` runs before a wanted stop, within the seconds it is given.
+    `launch` replaces `argv` for a process that has a starter of its own.
     """
 
     name: str
@@ -77,6 +81,7 @@ class ProcessSpec:
     holds_lifeline: bool = True
     death_signal: signal.Signals = signal.SIGTERM
     prepare: Callable[[], None] | None = None
+    drain: Callable[[float], Awaitable[None]] | None = None
     launch: Callable[[Launching], Awaitable[Running]] | None = None
 
     async def start(self, launching: Launching) -> Running:
@@ -102,7 +107,7 @@ class ChildProcess:
     @classmethod
     async def start(cls, spec: ProcessSpec, launching: Launching) -> ChildProcess:
         """Start the program with the spec's environment; its output goes to the log."""
-        env = dict(spec.env())
+        env = dict(spec.env()) | {HOME_VARIABLE: str(launching.folder)}
         descriptors: tuple[int, ...] = ()
         if spec.holds_lifeline:
             env[LIFELINE_VARIABLE] = str(launching.lifeline)

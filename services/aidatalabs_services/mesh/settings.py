@@ -30,6 +30,12 @@ class MeshSettings(BaseSettings):
     mesh_stop_timeout_seconds: float = Field(default=8.0, gt=0)
     """How long one process may take to stop before it is killed."""
 
+    mesh_hang_seconds: float = Field(default=15.0, gt=0)
+    """A process whose health check had no answer for this long is killed and started again."""
+
+    mesh_drain_seconds: float = Field(default=5.0, ge=0)
+    """How long the edge waits for requests under way when the mesh stops; with none left it ends at once."""
+
     mesh_log_bytes: int = Field(default=4 * 1024 * 1024, gt=0)
     """A log longer than this is put aside (`<name>.log.1`) when its process starts."""
 

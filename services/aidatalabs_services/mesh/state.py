@@ -40,13 +40,16 @@ class ProcessPhase(StrEnum):
     RESTARTING = "RESTARTING"
     """It ended by itself; the mesh is starting it again."""
     FAILED = "FAILED"
-    """It ended by itself too often; the mesh no longer starts it again."""
+    """It ended by itself too often; the mesh tries it again from time to time."""
     STOPPED = "STOPPED"
 
 
 @dataclass
 class ProcessRecord:
-    """What is kept of one process; `children` are the processes it started itself."""
+    """What is kept of one process; `children` are the processes it started itself.
+
+    `message` says what happens to it now, `last_end` how it last ended unasked, with the time (ISO, UTC).
+    """
 
     name: str
     phase: ProcessPhase
@@ -55,6 +58,8 @@ class ProcessRecord:
     children: list[ProcessIdentity] = field(default_factory=list)
     restart_count: int = 0
     message: str = ""
+    last_end: str = ""
+    last_end_time: str = ""
 
 
 @dataclass
@@ -109,6 +114,8 @@ def read_record(home: MeshHome) -> MeshRecord | None:
             children=[ProcessIdentity(**child) for child in entry["children"]],
             restart_count=entry["restart_count"],
             message=entry["message"],
+            last_end=entry.get("last_end", ""),
+            last_end_time=entry.get("last_end_time", ""),
         )
         for entry in data.pop("processes")
     ]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import psutil
 
@@ -13,6 +15,9 @@ from aidatalabs_services.mesh.pids import ProcessIdentity
 from aidatalabs_services.mesh.readiness import Health
 from aidatalabs_services.mesh.state import MeshPhase, ProcessPhase, ProcessRecord, mesh_is_locked, read_record
 
+_ENGINE_MODULE = "aidatalabs_services.data.engine"
+_PING_SECONDS = 2.0
+
 
 @dataclass(frozen=True)
 class ChildStatus:
@@ -20,6 +25,9 @@ class ChildStatus:
 
     pid: int
     name: str
+    """`engine <uid of its platform>`, or what PostgreSQL calls the process."""
+    health: str
+    """SERVING or UNREACHABLE for an engine; empty where there is nothing to ask."""
     rss_bytes: int
     uptime_seconds: float
 
@@ -38,6 +46,10 @@ class ProcessStatus:
     uptime_seconds: float
     restart_count: int
     message: str
+    """What is happening to it now; empty while all is well."""
+    last_end: str
+    """How it last ended unasked, and when (ISO, UTC); both empty when it never did."""
+    last_end_time: str
     children: tuple[ChildStatus, ...]
 
 
@@ -111,6 +123,8 @@ def _measured(record: ProcessRecord, state: str, health: str, *, with_children: 
         uptime_seconds=uptime_seconds,
         restart_count=record.restart_count,
         message=record.message,
+        last_end=record.last_end,
+        last_end_time=record.last_end_time,
         children=children,
     )
 
@@ -130,11 +144,30 @@ def _children(process: psutil.Process) -> tuple[ChildStatus, ...]:
         try:
             with child.oneshot():
                 uptime_seconds = round(time.time() - child.create_time(), 1)
-                status = ChildStatus(child.pid, _name(child), child.memory_info().rss, uptime_seconds)
+                name, health = _name(child), ""
+                if _ENGINE_MODULE in child.cmdline():
+                    name, health = f"engine {Path(child.cwd()).name}", _engine_health(child).value
+                status = ChildStatus(child.pid, name, health, child.memory_info().rss, uptime_seconds)
             found.append(status)
         except psutil.Error:
             continue
     return tuple(found)
+
+
+def _engine_health(process: psutil.Process) -> Health:
+    """Whether an engine answers `/ping`, which needs no password, on the port it listens on."""
+    for connection in process.net_connections("tcp"):
+        if connection.status == psutil.CONN_LISTEN:
+            host, port = connection.laddr[0], connection.laddr[1]
+            asking = http.client.HTTPConnection(host, port, timeout=_PING_SECONDS)
+            try:
+                asking.request("GET", "/ping")
+                return Health.SERVING if asking.getresponse().status == 200 else Health.NOT_SERVING
+            except (OSError, http.client.HTTPException):
+                return Health.UNREACHABLE
+            finally:
+                asking.close()
+    return Health.UNREACHABLE
 
 
 def _name(process: psutil.Process) -> str:

@@ -1,9 +1,9 @@
 """Runs one mesh in this process: starts its processes in order, watches them, stops them in reverse.
 
-    run_mesh ── takes HOME's lock, ends strays of a killed mesh, checks the port
+    run_mesh ── takes HOME's lock, ends strays of a killed mesh, checks the port, makes certificates
        └─ Supervisor ── one Member a process: start when its needs are ready, keep running, stop by layer
 
-A process that fails to start stops the whole start. One that ends later is reported and started again.
+A process that fails to start stops the whole start. One that ends or hangs later is reported and replaced.
 """
 
 from __future__ import annotations
@@ -16,18 +16,21 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from aidatalabs_services.mesh.errors import AlreadyUp, StartFailed
+from aidatalabs_services.mesh.errors import AlreadyUp, HomeInUse, StartFailed
 from aidatalabs_services.mesh.events import EventKind, MeshEvent, OnEvent
 from aidatalabs_services.mesh.home import MeshHome
-from aidatalabs_services.mesh.members import Member, RestartPolicy
+from aidatalabs_services.mesh.identities import mint_for_mesh
+from aidatalabs_services.mesh.members import Member, Patience
 from aidatalabs_services.mesh.pids import ProcessIdentity, process_table
 from aidatalabs_services.mesh.ports import refuse_busy_port
 from aidatalabs_services.mesh.processes import Launching, ProcessSpec
+from aidatalabs_services.mesh.restarts import RestartPolicy
 from aidatalabs_services.mesh.settings import MeshSettings
-from aidatalabs_services.mesh.state import MeshLock, MeshPhase, MeshRecord
+from aidatalabs_services.mesh.state import MeshLock, MeshPhase, MeshRecord, read_record
 from aidatalabs_services.mesh.strays import end_strays
 
 _NOTE_CHILDREN_SECONDS = 1.0
+_ASK_SECONDS = 3.0
 
 Plan = Callable[[MeshSettings, MeshHome, Path], Sequence[ProcessSpec]]
 """Makes the list of processes from the settings, HOME and the folder for sockets."""
@@ -54,12 +57,16 @@ async def run_mesh(
     home.prepare()
     with MeshLock(home) as lock:
         if not await lock.take_patiently():
+            running = read_record(home)
+            if running is not None and running.port != settings.port:
+                raise HomeInUse(home.path, running.port, settings.port)
             raise AlreadyUp(home.path)
         ended = await end_strays(home)
         if ended:
             on_event(MeshEvent(EventKind.NOTICE, f"ended {ended} processes that a killed mesh left behind"))
         refuse_busy_port(settings.port)
         sockets = home.make_socket_folder()
+        mint_for_mesh(sockets)
         specs = plan(settings, home, sockets)
         supervisor = Supervisor(settings, home, sockets, specs, on_event, restarts or RestartPolicy())
         async with _signals() as (stop, hurry):
@@ -134,8 +141,13 @@ class Supervisor:
         self._on_event = on_event
         self._stop_timeout_seconds = settings.mesh_stop_timeout_seconds
         self._lifeline_reader, self._lifeline_writer = os.pipe()
-        self._keepers: set[asyncio.Task[None]] = set()
+        self._keepers: set[asyncio.Future[None]] = set()
         launching = Launching(self._lifeline_reader, home.log("mesh"), settings.mesh_log_bytes, home.path)
+        patience = Patience(
+            settings.mesh_start_timeout_seconds,
+            settings.mesh_hang_seconds,
+            min(_ASK_SECONDS, settings.mesh_hang_seconds / 4),
+        )
         self._members = {
             spec.name: Member(
                 spec,
@@ -143,7 +155,7 @@ class Supervisor:
                 launching,
                 on_event=on_event,
                 save=self._save,
-                start_timeout_seconds=settings.mesh_start_timeout_seconds,
+                patience=patience,
                 restarts=restarts,
             )
             for spec in specs
@@ -219,7 +231,14 @@ class Supervisor:
     def _keep(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
         self._keepers.add(task)
-        task.add_done_callback(self._keepers.discard)
+        task.add_done_callback(self._kept)
+
+    def _kept(self, task: asyncio.Future[None]) -> None:
+        """A watch that ends on a fault of its own leaves something unwatched, and must not do so silently."""
+        self._keepers.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            text = f"the mesh no longer watches one of its processes ({type(error).__name__}: {error})"
+            self._on_event(MeshEvent(EventKind.NOTICE, text))
 
     def _report_failure(self, failure: BaseException) -> None:
         if isinstance(failure, StartFailed):

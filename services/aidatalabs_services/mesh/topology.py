@@ -8,30 +8,38 @@
 
 Services find their peers when a call needs them, so only a store that must answer at start is a need, and
 imports run side by side; the edge opens the port when all are SERVING. Stopping goes by layer, callers first.
+Between edge and services, and from service to service, everything is mutual TLS, see `mesh.identities`.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import aidatalabs_services
-from aidatalabs_services.mesh.edge import render_edge_config
-from aidatalabs_services.mesh.edge_config import EdgeConfig
+from aidatalabs_services.mesh.draining import DRAIN_ARGUMENTS, drain_edge
+from aidatalabs_services.mesh.edge import write_edge_config
+from aidatalabs_services.mesh.edge_config import EdgeConfig, EdgeTls
 from aidatalabs_services.mesh.errors import PartMissing
 from aidatalabs_services.mesh.home import MeshHome, put_long_log_aside
-from aidatalabs_services.mesh.ports import HOST
+from aidatalabs_services.mesh.identities import EDGE_NAME, identity_of
+from aidatalabs_services.mesh.ports import HOST, refuse_busy_port
 from aidatalabs_services.mesh.postgres import Database
 from aidatalabs_services.mesh.processes import ProcessSpec
-from aidatalabs_services.mesh.readiness import edge_ready, grpc_serving
+from aidatalabs_services.mesh.readiness import edge_ready, service_serving
 from aidatalabs_services.mesh.settings import MeshSettings
 
 SERVICE_LAYERS = {"identity": 1, "platform": 2, "data": 2, "agent": 3, "monitoring": 3}
 """Every service with the layer it stops in."""
+
+HEALTH_SERVICE = "platform"
+"""Whom the edge asks for the health of any service."""
 
 _PEERS = ("identity", "platform", "data")
 """Services that others call."""
@@ -70,7 +78,7 @@ def _service(
         # -P: the working folder must not shadow installed packages.
         argv=(sys.executable, "-P", "-m", "aidatalabs_services", name),
         env=partial(_service_env, name, settings, home, sockets, database),
-        ready=lambda: grpc_serving(address),
+        ready=lambda: service_serving(address, name, sockets),
         needs=("postgres",) if name in ("identity", "platform") else (),
         layer=layer,
         sockets=tuple(own_sockets),
@@ -84,9 +92,15 @@ def _service_env(
     env = {key: os.environ[key] for key in _KEPT_VARIABLES if key in os.environ}
     env["PYTHONUNBUFFERED"] = "1"
     env[f"{prefix}LOG_LEVEL"] = settings.mesh_log_level
+    # Calls under way have until shortly before the supervisor would end the process.
+    env[f"{prefix}DRAIN_LIMIT_SECONDS"] = str(max(0.5, settings.mesh_stop_timeout_seconds - 1.0))
     # A setting the user made for this service reaches this service alone; the addresses below are the mesh's.
     env |= {key: value for key, value in os.environ.items() if key.startswith(prefix)}
     env[f"{prefix}LISTEN_ADDRESS"] = service_address(sockets, name)
+    tls = identity_of(sockets, name)
+    env[f"{prefix}TLS_CERTIFICATE"] = str(tls.certificate)
+    env[f"{prefix}TLS_KEY"] = str(tls.key)
+    env[f"{prefix}TLS_AUTHORITY"] = str(tls.authority)
     env[f"{prefix}JWKS_URL"] = f"unix:{_identity_http(sockets)}"
     for peer in _PEERS:
         if peer != name:
@@ -94,6 +108,10 @@ def _service_env(
     if name == "identity":
         env[f"{prefix}HTTP_ADDRESS"] = f"unix:{_identity_http(sockets)}"
         env[f"{prefix}KEY_DIRECTORY"] = str(home.keys)
+        env[f"{prefix}EDGE_PORT"] = str(settings.port)
+    if name == HEALTH_SERVICE:
+        peers = {peer: service_address(sockets, peer) for peer in SERVICE_LAYERS if peer != name}
+        env[f"{prefix}PEER_ADDRESSES"] = json.dumps(peers)
     if name in ("identity", "platform"):
         env[f"{prefix}POSTGRES_URL"] = database.url
     if name == "data":
@@ -105,8 +123,11 @@ def _edge(settings: MeshSettings, home: MeshHome, sockets: Path) -> ProcessSpec:
     admin = sockets / "edge-admin.sock"
     config_file = home.run / "envoy.yaml"
     access_log = home.logs / "access.log"
+    tls = identity_of(sockets, EDGE_NAME)
 
     def prepare() -> None:
+        # Asked again at each restart: somebody may have taken the port of an edge that ended.
+        refuse_busy_port(settings.port)
         put_long_log_aside(access_log, settings.mesh_log_bytes)
         config = EdgeConfig(
             listen_host=HOST,
@@ -116,8 +137,9 @@ def _edge(settings: MeshSettings, home: MeshHome, sockets: Path) -> ProcessSpec:
             admin_socket=admin,
             descriptor_set=_descriptor_set(),
             access_log=access_log,
+            tls=EdgeTls(tls.certificate, tls.key, tls.authority),
         )
-        config_file.write_text(render_edge_config(config), encoding="utf-8")
+        write_edge_config(config, config_file)
 
     return ProcessSpec(
         name="edge",
@@ -128,6 +150,7 @@ def _edge(settings: MeshSettings, home: MeshHome, sockets: Path) -> ProcessSpec:
             *("--concurrency", "2"),
             *("--log-level", "warning"),
             *("--file-flush-interval-msec", "1000"),
+            *DRAIN_ARGUMENTS,
         ),
         env=dict,
         ready=lambda: edge_ready(f"http://{HOST}:{settings.port}", admin),
@@ -135,7 +158,10 @@ def _edge(settings: MeshSettings, home: MeshHome, sockets: Path) -> ProcessSpec:
         layer=4,
         sockets=(admin,),
         holds_lifeline=False,
+        # It keeps nothing, and hung it would not come to its handler of a gentler signal.
+        death_signal=signal.SIGKILL,
         prepare=prepare,
+        drain=lambda seconds: drain_edge(admin, min(seconds, settings.mesh_drain_seconds)),
     )
 
 

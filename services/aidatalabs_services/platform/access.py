@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from uuid import UUID
 
-from aidatalabs_services.platform.platforms import platform_id_of
+from aidatalabs_services.platform.errors import not_active
+from aidatalabs_services.platform.platforms import State, platform_id_of
 from aidatalabs_services.platform.ports import MeshRoles, PlatformStore
 from aidatalabs_services.runtime.caller import Role
 from aidatalabs_services.runtime.errors import platform_not_found
@@ -12,11 +14,16 @@ from aidatalabs_services.runtime.errors import platform_not_found
 
 @dataclass(frozen=True)
 class Access:
-    """The roles of one user now; the platform's fields are empty where none was named."""
+    """The roles of one user now; the platform's fields are empty where none was named.
+
+    `works_on_it`: an attempt of this user at making or removing the platform's database is running.
+    """
 
     mesh_role: Role
     platform_role: Role = Role.NONE
     platform_uid: str = ""
+    state: State | None = None
+    works_on_it: bool = False
 
 
 class AccessBook:
@@ -29,8 +36,8 @@ class AccessBook:
     async def look_up(self, user: str, platform: str = "") -> Access:
         """The roles of `users/{id}`, on `platforms/{id}` too where one is named.
 
-        The platform role is the highest of the user's own, that of all users, and admin for a mesh admin. It
-        counts in every state of a platform: its owner must get through while the database is being made.
+        The platform role is the highest of the user's own, that of all users, and admin for a mesh admin,
+        whatever state the platform is in.
         Raises PlatformNotFound for a platform that is missing or not shared with the user, TokenInvalid for
         a user that is gone.
         """
@@ -43,4 +50,26 @@ class AccessBook:
         role = Role.ADMIN if mesh_role is Role.ADMIN else found.role
         if role is Role.NONE:
             raise platform_not_found(platform)
-        return Access(mesh_role, role, str(found.platform_uid))
+        return Access(mesh_role, role, str(found.platform_uid), found.state, found.works_on_it)
+
+    async def for_services(self, user: str, platform: str = "") -> Access:
+        """The same for the services that hold a platform's data and answer questions about it.
+
+        Those take nothing of a platform that is not ACTIVE, except from the user whose attempt at making or
+        removing the database is running: that attempt is a call of the data service's own.
+        Raises PlatformNotActive beside what `look_up` raises.
+        """
+        found = await self.look_up(user, platform)
+        if found.state not in (None, State.ACTIVE) and not found.works_on_it:
+            raise not_active(platform, found.state.name)
+        return found
+
+    async def after_deletion(self, user: str, platform: str) -> Access | None:
+        """The access of a user to the platform that the same user deleted: enough to repeat that call.
+
+        None where the user deleted none of that name with a request id in the last 24 hours.
+        """
+        uid: UUID | None = await self._store.deleted_by(user, platform_id_of(platform))
+        if uid is None:
+            return None
+        return Access(await self._mesh_roles.mesh_role(user), Role.ADMIN, str(uid))

@@ -12,9 +12,11 @@ from aidatalabs_services.platform.adapters.identity_client import IdentityMeshRo
 from aidatalabs_services.platform.adapters.own_roles import OwnRoles
 from aidatalabs_services.platform.adapters.postgres_platforms import PostgresPlatformStore
 from aidatalabs_services.platform.creation import PlatformCreation
+from aidatalabs_services.platform.deletion import PlatformDeletion
 from aidatalabs_services.platform.ports import MeshRoles, PlatformDatabases, PlatformStore
 from aidatalabs_services.platform.servicer import AccessServicer, PlatformServicer
 from aidatalabs_services.platform.settings import PlatformSettings
+from aidatalabs_services.platform.updates import PlatformUpdates
 from aidatalabs_services.platform.workspaces import Workspaces
 from aidatalabs_services.runtime.channels import open_channel
 from aidatalabs_services.runtime.migrations import migrate
@@ -24,9 +26,10 @@ from aidatalabs_services.runtime.server import Service
 SCHEMA = "platform"
 MIGRATIONS = "aidatalabs_services.platform.migrations"
 
-# Both may be repeated while the peer starts: one only reads, the other makes only what is missing.
+# They may be repeated while the peer starts: one reads, one makes what is missing, one removes what is there.
 _GET_CURRENT_USER = "/aidatalabs.identity.v1.IdentityService/GetCurrentUser"
 _PROVISION_PLATFORM = "/aidatalabs.data.v1.DataService/ProvisionPlatform"
+_DEPROVISION_PLATFORM = "/aidatalabs.data.v1.DataService/DeprovisionPlatform"
 
 
 async def bootstrap(
@@ -47,24 +50,35 @@ async def bootstrap(
             settings.postgres_url, SCHEMA, most_connections=settings.postgres_connections
         )
         store = PostgresPlatformStore(database)
-    identity = open_channel(settings.identity_address, idempotent=[_GET_CURRENT_USER])
-    data = open_channel(settings.data_address, idempotent=[_PROVISION_PLATFORM])
+    identity = open_channel(
+        settings.identity_address, service="identity", tls=settings.tls, idempotent=[_GET_CURRENT_USER]
+    )
+    data = open_channel(
+        settings.data_address,
+        service="data",
+        tls=settings.tls,
+        idempotent=[_PROVISION_PLATFORM, _DEPROVISION_PLATFORM],
+    )
     access = AccessBook(store, mesh_roles or IdentityMeshRoles(identity))
-    creation = PlatformCreation(store, databases or DataPlatformDatabases(data))
-    workspaces = Workspaces(store, access)
+    databases = databases or DataPlatformDatabases(data)
+    creation = PlatformCreation(store, databases, rest_seconds=settings.id_rest_seconds)
+    deletion = PlatformDeletion(store, databases)
+    workspaces = Workspaces(store, access, deletion)
+    servicer = PlatformServicer(creation, PlatformUpdates(store), deletion, workspaces)
 
     async def start() -> None:
         if database is not None:
             await migrate(settings.postgres_url, SCHEMA, MIGRATIONS)
 
     async def close() -> None:
+        await deletion.close()
         await identity.close()
         await data.close()
         if database is not None:
             await database.close()
 
     def register(server: grpc.aio.Server) -> None:
-        pb_grpc.add_PlatformServiceServicer_to_server(PlatformServicer(creation, workspaces), server)
+        pb_grpc.add_PlatformServiceServicer_to_server(servicer, server)
         access_pb_grpc.add_AccessServiceServicer_to_server(AccessServicer(access), server)
 
     return Service(

@@ -3,6 +3,7 @@
 The row is written first, in PROVISIONING and with a time limit for the attempt; then the database is made;
 then the row becomes ACTIVE and the answer is noted with the request id. Whatever breaks in between, the same
 call sent again takes it up: making the database is idempotent, and an attempt whose time is over is nobody's.
+An id whose platform was deleted may be used again after a short rest, for which the call waits.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import asyncio
 from dataclasses import dataclass
 from uuid import UUID
 
-from aidatalabs_services.platform.errors import already_exists
+from aidatalabs_services.platform.errors import already_exists, other_content
 from aidatalabs_services.platform.platforms import Draft, Platform, State, new_platform_id, platform_name
 from aidatalabs_services.platform.ports import (
     Attempted,
@@ -21,10 +22,13 @@ from aidatalabs_services.platform.ports import (
     RequestKey,
 )
 from aidatalabs_services.runtime.caller import current_call
-from aidatalabs_services.runtime.errors import IdempotencyMismatch, ServiceError, platform_not_found
+from aidatalabs_services.runtime.errors import PlatformNotFound, ServiceError, platform_not_found
 
 _METHOD = "CreatePlatform"
 _LOOK_AGAIN_SECONDS = 0.1
+_MISSING_SECONDS = 1.2
+# Other services remember for up to 5 seconds which platform an id means.
+REST_SECONDS = 6.0
 
 
 @dataclass(frozen=True)
@@ -35,16 +39,23 @@ class _Attempt:
     id: UUID
 
 
-class _RunsElsewhere(Exception):
-    """The same call is being served at this moment, here or in another process; its answer will be ours."""
+class _NotNow(Exception):
+    """Look again after so many seconds: the same call is being served elsewhere, or the id still rests."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
 
 
 class PlatformCreation:
     """Creates platforms for callers whom the gate has let through."""
 
-    def __init__(self, store: PlatformStore, databases: PlatformDatabases) -> None:
+    def __init__(
+        self, store: PlatformStore, databases: PlatformDatabases, *, rest_seconds: float = REST_SECONDS
+    ) -> None:
         self._store = store
         self._databases = databases
+        self._rest_seconds = rest_seconds
 
     async def create(self, owner: str, draft: Draft, request_id: str) -> Platform:
         """The new platform, ACTIVE, owned by `users/{id}`; for a repeated call the first answer.
@@ -59,8 +70,8 @@ class PlatformCreation:
                 async with self._store.transaction() as changes:
                     begun = await self._begin(changes, owner, draft, key)
                 break
-            except _RunsElsewhere:
-                await asyncio.sleep(_LOOK_AGAIN_SECONDS)  # the call's deadline ends this wait
+            except _NotNow as later:
+                await asyncio.sleep(later.seconds)  # the call's deadline ends this wait
         if isinstance(begun, Platform):
             return begun
         await self._make_database(begun)
@@ -73,10 +84,7 @@ class PlatformCreation:
         earlier = await changes.remember(key) if key else None
         if earlier is not None and key is not None:
             if earlier.fingerprint != key.fingerprint:
-                raise IdempotencyMismatch(
-                    "This request_id was used before with other content. Send a new request_id.",
-                    metadata={"repeated_request_id": key.request_id},
-                )
+                raise other_content(key.request_id)
             if earlier.answer is not None:
                 return earlier.answer
             begun = await changes.by_uid(earlier.platform_uid) if earlier.platform_uid else None
@@ -89,7 +97,7 @@ class PlatformCreation:
     ) -> Platform | _Attempt:
         """For a repeated call whose first run left no answer."""
         if begun.running:
-            raise _RunsElsewhere
+            raise _NotNow(_LOOK_AGAIN_SECONDS)
         if begun.platform.state in (State.PROVISIONING, State.FAILED):
             return await self._attempt(changes, begun.platform)
         await changes.answer(key, begun.platform)
@@ -103,10 +111,14 @@ class PlatformCreation:
         if platform is None:
             platform = await self._unfinished(changes, owner, wanted)
         else:
+            # Asked after the insertion, which waits for a removal of the id that is being committed.
+            rest = await changes.seconds_to_rest(wanted.id, self._rest_seconds)
+            if rest > 0:
+                raise _NotNow(rest)
             details = {"platform": platform.name, "display_name": platform.display_name}
             await changes.record(platform.uid, owner, _METHOD, details)
         if key:
-            await changes.link(key, platform.uid)
+            await changes.link(key, platform)
         return await self._attempt(changes, platform)
 
     async def _unfinished(self, changes: PlatformChanges, owner: str, wanted: Draft) -> Platform:
@@ -128,7 +140,11 @@ class PlatformCreation:
 
     async def _make_database(self, attempt: _Attempt) -> None:
         try:
-            await self._databases.provision(attempt.platform.name)
+            try:
+                await self._databases.provision(attempt.platform.name)
+            except PlatformNotFound:  # asked for before it was there, which is remembered for a second
+                await asyncio.sleep(_MISSING_SECONDS)
+                await self._databases.provision(attempt.platform.name)
         except ServiceError:
             await self._store.fail_attempt(attempt.platform.uid, attempt.id)
             raise

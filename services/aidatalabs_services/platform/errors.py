@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aidatalabs_services.runtime.errors import ServiceError, StatusCode
+from aidatalabs_services.runtime.errors import IdempotencyMismatch, ServiceError, StatusCode
 
 
 class PlatformAlreadyExists(ServiceError):
@@ -12,9 +12,53 @@ class PlatformAlreadyExists(ServiceError):
     reason = "PLATFORM_ALREADY_EXISTS"
 
 
+class EtagMismatch(ServiceError):
+    """The platform was changed since the caller read it."""
+
+    code = StatusCode.ABORTED
+    reason = "ETAG_MISMATCH"
+
+
+class PlatformNotActive(ServiceError):
+    """The platform is being made, could not be made, or is being deleted; `metadata` has its state."""
+
+    code = StatusCode.FAILED_PRECONDITION
+    reason = "PLATFORM_NOT_ACTIVE"
+
+
+_INSTEAD = {
+    "PROVISIONING": "It is still being made. Try again when its state is ACTIVE.",
+    "FAILED": "It could not be made. Create it again with the same request to finish it, or delete it.",
+    "DELETING": "It is being deleted and takes no data, questions or changes any more.",
+}
+
+
 def already_exists(name: str) -> PlatformAlreadyExists:
     """The refusal for `platforms/{id}`, the same whoever owns it."""
     return PlatformAlreadyExists(
         "A platform of this id exists. Choose another platform_id, or leave it out to be given one.",
         metadata={"platform": name},
+    )
+
+
+def etag_mismatch(name: str) -> EtagMismatch:
+    """The refusal of a change to `platforms/{id}` that was made on an older version."""
+    return EtagMismatch(
+        "The platform was changed since you read it. Read it again and repeat your change on that.",
+        metadata={"platform": name},
+    )
+
+
+def not_active(name: str, state: str) -> PlatformNotActive:
+    """The refusal for `platforms/{id}` in a state other than ACTIVE, spelt as in the contract."""
+    return PlatformNotActive(
+        f"The platform is not active. {_INSTEAD[state]}", metadata={"platform": name, "state": state}
+    )
+
+
+def other_content(request_id: str) -> IdempotencyMismatch:
+    """The refusal of a request id that was used with other content."""
+    return IdempotencyMismatch(
+        "This request_id was used before with other content. Send a new request_id.",
+        metadata={"repeated_request_id": request_id},
     )

@@ -34,6 +34,12 @@ def check_change(owner: str, wanted: Member) -> None:
         raise _refusal("member.member", "names no user", "Set it to users/{id} with the user's UUID.")
 
 
+def check_removal(owner: str, member: str) -> None:
+    """Raises InvalidRequest for the owner, who stays admin."""
+    if member == owner:
+        raise _refusal("member", "the owner stays admin", "Leave the owner's role as it is.")
+
+
 def _is_user(name: str) -> bool:
     try:
         return name == f"{_USER}{UUID(name.removeprefix(_USER))}"
@@ -43,5 +49,5 @@ def _is_user(name: str) -> bool:
 
 def _refusal(field: str, wrong: str, next_step: str) -> InvalidRequest:
     return InvalidRequest(
-        f"This role cannot be given: {wrong}. {next_step}", violations=[FieldViolation(field, wrong)]
+        f"This role cannot be changed so: {wrong}. {next_step}", violations=[FieldViolation(field, wrong)]
     )

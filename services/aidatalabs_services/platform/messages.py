@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import cast
 
@@ -11,10 +12,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from aidatalabs.common.v1 import access_service_pb2 as access_pb
 from aidatalabs.platform.v1 import platform_pb2 as pb
 from aidatalabs_services.platform.configs import JsonValue
+from aidatalabs_services.platform.listings import ORDERS, Listing
 from aidatalabs_services.platform.members import Member
-from aidatalabs_services.platform.platforms import Draft, Platform, State
+from aidatalabs_services.platform.platforms import Change, Draft, Platform, State
 from aidatalabs_services.runtime.caller import Role
 from aidatalabs_services.runtime.errors import FieldViolation, InvalidRequest
+from aidatalabs_services.runtime.filters import FieldKind, parse_filter, parse_order, render_filter
 
 _STATES = {
     State.PROVISIONING: pb.Platform.PROVISIONING,
@@ -22,7 +25,17 @@ _STATES = {
     State.FAILED: pb.Platform.FAILED,
     State.DELETING: pb.Platform.DELETING,
 }
-_SET_BY_SERVER = ("name", "create_time", "update_time", "etag")
+_SET_BY_SERVER = ("name", "create_time", "update_time", "etag", "delete_time")
+_NEVER_CHANGED = ("create_time", "update_time", "delete_time")
+_CHANGEABLE = ("display_name", "config")
+FIELDS = {
+    "name": FieldKind.TEXT,
+    "display_name": FieldKind.TEXT,
+    "state": FieldKind.CHOICE(*(state.name for state in State)),
+    "owner": FieldKind.TEXT,
+    "create_time": FieldKind.TIMESTAMP,
+    "update_time": FieldKind.TIMESTAMP,
+}
 
 
 def draft_of(platform_id: str, message: pb.Platform) -> Draft:
@@ -30,18 +43,46 @@ def draft_of(platform_id: str, message: pb.Platform) -> Draft:
 
     The contract's rules refuse a set uid, state and owner already.
     """
+    _refuse_set(message, _SET_BY_SERVER, "Leave them out; an id goes into platform_id.")
+    return Draft(platform_id, message.display_name, _plain_object(message.config))
+
+
+def change_of(message: pb.Platform, paths: Sequence[str]) -> Change:
+    """What the caller wants changed: what the mask's paths name; both parts where it names none.
+
+    Raises InvalidRequest for a path that names nothing that can be changed, `*` too, and for a field that
+    only the server sets; the contract's rules refuse a set uid, state and owner already.
+    """
+    violations = [
+        FieldViolation("update_mask", f"names no field that can be changed: {path[:100]!r}")
+        for path in paths
+        if path not in _CHANGEABLE
+    ]
+    if violations:
+        raise InvalidRequest(
+            "The update_mask may name display_name and config; leave it out to replace both.",
+            violations=violations[:10],
+        )
+    _refuse_set(message, _NEVER_CHANGED, "Leave them out.")
+    named = paths or _CHANGEABLE
+    return Change(
+        display_name=message.display_name if "display_name" in named else None,
+        config=_plain_object(message.config) if "config" in named else None,
+        etag=message.etag,
+    )
+
+
+def _refuse_set(message: pb.Platform, names: Sequence[str], next_step: str) -> None:
     present = {field.name for field, _ in message.ListFields()}
     violations = [
         FieldViolation(f"platform.{name}", "is set by the server; leave it out")
-        for name in _SET_BY_SERVER
+        for name in names
         if name in present
     ]
     if violations:
         raise InvalidRequest(
-            "The platform has fields that only the server sets. Leave them out; an id goes into platform_id.",
-            violations=violations,
+            f"The platform has fields that only the server sets. {next_step}", violations=violations
         )
-    return Draft(platform_id, message.display_name, _plain_object(message.config))
 
 
 def platform_message(platform: Platform) -> pb.Platform:
@@ -58,7 +99,23 @@ def platform_message(platform: Platform) -> pb.Platform:
         create_time=_timestamp(platform.create_time),
         update_time=_timestamp(platform.update_time),
         etag=platform.etag,
+        delete_time=_timestamp(platform.delete_time) if platform.delete_time else None,
     )
+
+
+def listing_of(filter_text: str, order_by: str) -> tuple[Listing, dict[str, str]]:
+    """The list asked for, and what its page tokens are bound to, however it was spelt.
+
+    Raises InvalidRequest for a filter or an order that cannot be read.
+    """
+    conditions = parse_filter(filter_text, FIELDS)
+    order = parse_order(order_by, ORDERS, "name")
+    parameters = {
+        "list": "platforms",
+        "filter": render_filter(conditions),
+        "order": f"{order.field} desc" if order.descending else order.field,
+    }
+    return Listing(conditions, order.field, order.descending), parameters
 
 
 def member_of(message: pb.Member) -> Member:

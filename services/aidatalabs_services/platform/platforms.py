@@ -1,8 +1,9 @@
-"""What a platform is: its state, its content and the rules for a new one."""
+"""What a platform is: its state, its content and the rules for a new one and for a change."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,7 +31,8 @@ class Platform:
     """An isolated analytics workspace.
 
     `id` is chosen by people and may be used again after a deletion, `uid` never is. `owner` is `users/{id}`.
-    `version` counts the changes of display name and config, not those of the state.
+    `version` counts the changes of display name and config, not those of the state. `delete_time` is when its
+    deletion began, in DELETING only.
     """
 
     id: str
@@ -42,6 +44,7 @@ class Platform:
     create_time: datetime
     update_time: datetime
     version: int = 1
+    delete_time: datetime | None = None
 
     @property
     def name(self) -> str:
@@ -64,11 +67,7 @@ class Draft:
 
     def check(self) -> None:
         """Raises InvalidRequest where the config breaks its rules; the contract's own rules hold already."""
-        violations = config_violations(self.config)
-        if violations:
-            raise InvalidRequest(
-                "The platform's config cannot be kept. Correct it and send it again.", violations=violations
-            )
+        _check_config(self.config)
 
     def fingerprint(self) -> bytes:
         """SHA-256 over the content as it was sent: equal for a repetition, different for any other draft."""
@@ -80,6 +79,43 @@ class Draft:
         name = self.display_name or platform.id
         same_config = config_text(self.config) == config_text(platform.config)
         return self.id in ("", platform.id) and name == platform.display_name and same_config
+
+
+@dataclass(frozen=True)
+class Change:
+    """New content for a platform; None leaves a part as it is. An empty display name means the id.
+
+    A set `etag` is the version that the caller read.
+    """
+
+    display_name: str | None
+    config: Config | None
+    etag: str = ""
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What is changed, by its name in the contract."""
+        both = (("display_name", self.display_name), ("config", self.config))
+        return tuple(name for name, value in both if value is not None)
+
+    def check(self) -> None:
+        """Raises InvalidRequest where the config breaks its rules."""
+        if self.config is not None:
+            _check_config(self.config)
+
+    def fingerprint(self, platform: str) -> bytes:
+        """SHA-256 over the change to `platforms/{id}`: equal for a repetition, different for any other."""
+        config = config_text(self.config) if self.config is not None else None
+        text = json.dumps([platform, self.display_name, config, self.etag])
+        return hashlib.sha256(text.encode()).digest()
+
+
+def _check_config(config: Config) -> None:
+    violations = config_violations(config)
+    if violations:
+        raise InvalidRequest(
+            "The platform's config cannot be kept. Correct it and send it again.", violations=violations
+        )
 
 
 def platform_name(platform_id: str) -> str:

@@ -8,17 +8,24 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+from aidatalabs_services.platform.listings import After, Listing
 from aidatalabs_services.platform.members import Member
-from aidatalabs_services.platform.platforms import Draft, Platform
+from aidatalabs_services.platform.platforms import Change, Draft, Platform, State
 from aidatalabs_services.runtime.caller import Role
 
 
 @dataclass(frozen=True)
 class Membership:
-    """A user's role on a platform: the higher of the own and that of all users; NONE for a stranger."""
+    """A user's role on a platform: the higher of the own and that of all users; NONE for a stranger.
+
+    `state` is the platform's; `works_on_it` says whether an attempt of this user at making or removing its
+    database is running.
+    """
 
     platform_uid: UUID
     role: Role
+    state: State
+    works_on_it: bool
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,7 @@ class Remembered:
 
 @dataclass(frozen=True)
 class Attempted:
-    """A platform, and whether an attempt at making its database is `running` and within its time."""
+    """A platform, and whether an attempt at its database is `running` and within its time."""
 
     platform: Platform
     running: bool
@@ -57,7 +64,7 @@ class PlatformChanges(Protocol):
     async def remember(self, key: RequestKey) -> Remembered | None:
         """Notes a call; returns the earlier one of the last 24 hours, locked until the end."""
 
-    async def link(self, key: RequestKey, platform_uid: UUID) -> None:
+    async def link(self, key: RequestKey, platform: Platform) -> None:
         """Notes which platform a call works on."""
 
     async def answer(self, key: RequestKey, platform: Platform) -> None:
@@ -65,6 +72,9 @@ class PlatformChanges(Protocol):
 
     async def insert(self, draft: Draft, owner: str) -> Platform | None:
         """A new platform in PROVISIONING with its owner as admin; None where the id is taken."""
+
+    async def seconds_to_rest(self, platform_id: str, seconds: float) -> float:
+        """How long an id whose platform was deleted must still rest, of so many seconds; 0 for all others."""
 
     async def by_id(self, platform_id: str) -> Attempted | None:
         """The platform of that id, locked until the end of the transaction."""
@@ -78,8 +88,26 @@ class PlatformChanges(Protocol):
     async def activate(self, uid: UUID) -> Platform | None:
         """Ends the attempt well: the state is ACTIVE. None where the platform is gone."""
 
+    async def rewrite(self, uid: UUID, change: Change) -> Platform | None:
+        """Changes the content and counts the version up, in one step with the comparison of the etag.
+
+        None where the platform is gone, is being deleted, or has another etag.
+        """
+
+    async def mark_deleting(self, uid: UUID) -> Platform:
+        """Records the deletion of a locked platform: the state is DELETING from now on."""
+
+    async def begin_removal(self, uid: UUID, user: str, seconds: float) -> UUID:
+        """Opens an attempt of `user` at removing the data, of at most so many seconds; returns it."""
+
+    async def remove(self, uid: UUID, attempt: UUID) -> bool:
+        """Ends the attempt well: platform and members are gone. False where another one took over."""
+
     async def put_member(self, uid: UUID, member: Member) -> Role:
         """Sets a role; returns the one before, NONE where there was none."""
+
+    async def remove_member(self, uid: UUID, member: str) -> Role:
+        """Takes a role away; returns it, NONE where there was none."""
 
     async def record(self, uid: UUID, actor: str, action: str, details: Mapping[str, str]) -> None:
         """Writes a line of the audit log."""
@@ -92,16 +120,21 @@ class PlatformStore(Protocol):
         """Commits at the end of the block, undoes all of it on an exception."""
 
     async def fail_attempt(self, uid: UUID, attempt: UUID) -> None:
-        """Ends this attempt badly: the state is FAILED, unless another attempt took over meanwhile."""
+        """Ends this attempt badly, unless another took over meanwhile: PROVISIONING becomes FAILED."""
 
     async def get(self, uid: UUID) -> Platform | None:
         """One platform."""
 
-    async def page(self, user: str | None, after_id: str, size: int) -> list[Platform]:
-        """At most `size` platforms after that id, by id: those that `user` may see, None for all."""
+    async def page(
+        self, user: str | None, listing: Listing, after: After | None, size: int
+    ) -> list[Platform]:
+        """At most `size` platforms of the list after that place: those that `user` may see, None for all."""
 
     async def membership(self, platform_id: str, user: str) -> Membership | None:
         """The user's role on the platform; None where there is no such platform."""
+
+    async def deleted_by(self, user: str, platform_id: str) -> UUID | None:
+        """The platform of that id that the user deleted with a request id in the last 24 hours."""
 
     async def members(self, uid: UUID) -> list[Member]:
         """Everybody with a role: the owner first, then in order of their names."""
@@ -121,4 +154,10 @@ class PlatformDatabases(Protocol):
         """Makes the database of `platforms/{id}` where it is missing, as the caller and in the time left.
 
         Raises ServiceUnavailable and the data service's other refusals.
+        """
+
+    async def deprovision(self, platform: str) -> None:
+        """Removes the data of `platforms/{id}`, as the caller and in the time left.
+
+        Repeating it is harmless. Raises ServiceUnavailable and the data service's other refusals.
         """

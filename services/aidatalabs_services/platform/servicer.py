@@ -14,28 +14,37 @@ from aidatalabs.platform.v1 import platform_service_pb2 as pb
 from aidatalabs.platform.v1 import platform_service_pb2_grpc as pb_grpc
 from aidatalabs_services.platform.access import AccessBook
 from aidatalabs_services.platform.creation import PlatformCreation
+from aidatalabs_services.platform.deletion import PlatformDeletion
 from aidatalabs_services.platform.messages import (
+    change_of,
     draft_of,
+    listing_of,
     member_message,
     member_of,
     platform_message,
     role_number,
 )
+from aidatalabs_services.platform.updates import PlatformUpdates
 from aidatalabs_services.platform.workspaces import Workspaces
-from aidatalabs_services.runtime.caller import current_call, current_caller
-from aidatalabs_services.runtime.errors import not_built_yet
+from aidatalabs_services.runtime.caller import current_caller
 from aidatalabs_services.runtime.paging import page_position, page_size, page_token
 
 Context = grpc.aio.ServicerContext[Any, Any]
-
-_LIST = {"list": "platforms"}
 
 
 class PlatformServicer(pb_grpc.PlatformServiceServicer):
     """Answers about platforms; the gate has checked the caller's role."""
 
-    def __init__(self, creation: PlatformCreation, workspaces: Workspaces) -> None:
+    def __init__(
+        self,
+        creation: PlatformCreation,
+        updates: PlatformUpdates,
+        deletion: PlatformDeletion,
+        workspaces: Workspaces,
+    ) -> None:
         self._creation = creation
+        self._updates = updates
+        self._deletion = deletion
         self._workspaces = workspaces
 
     async def CreatePlatform(
@@ -53,12 +62,12 @@ class PlatformServicer(pb_grpc.PlatformServiceServicer):
     async def ListPlatforms(
         self, request: pb.ListPlatformsRequest, context: Context
     ) -> pb.ListPlatformsResponse:
-        """One page of the platforms that the caller can see, by id."""
+        """One page of the platforms that the caller can see."""
         size = page_size(request.page_size)
-        position = page_position(request.page_token, _LIST)
-        after = str(position[0]) if position else ""
-        found = await self._workspaces.page(current_caller(), after, size + 1)
-        token = page_token((found[size - 1].id,), _LIST) if len(found) > size else ""
+        listing, parameters = listing_of(request.filter, request.order_by)
+        after = listing.after(page_position(request.page_token, parameters))
+        found = await self._workspaces.page(current_caller(), listing, after, size + 1)
+        token = page_token(listing.position(found[size - 1]), parameters) if len(found) > size else ""
         return pb.ListPlatformsResponse(
             platforms=[platform_message(platform) for platform in found[:size]], next_page_token=token
         )
@@ -66,20 +75,24 @@ class PlatformServicer(pb_grpc.PlatformServiceServicer):
     async def UpdatePlatform(
         self, request: pb.UpdatePlatformRequest, context: Context
     ) -> platform_pb2.Platform:
-        """Not built yet."""
-        raise not_built_yet(current_call().method)
+        """The platform with its new content, or the first answer again."""
+        change = change_of(request.platform, request.update_mask.paths)
+        updated = await self._updates.update(current_caller(), change, request.request_id)
+        return platform_message(updated)
 
     async def DeletePlatform(self, request: pb.DeletePlatformRequest, context: Context) -> Empty:
-        """Not built yet."""
-        raise not_built_yet(current_call().method)
+        """Answers when the platform is gone."""
+        await self._deletion.delete(current_caller(), request.etag, request.request_id)
+        return Empty()
 
     async def SetMember(self, request: pb.SetMemberRequest, context: Context) -> platform_pb2.Member:
         """The member with the role from now on."""
         return member_message(await self._workspaces.set_member(current_caller(), member_of(request.member)))
 
     async def RemoveMember(self, request: pb.RemoveMemberRequest, context: Context) -> Empty:
-        """Not built yet."""
-        raise not_built_yet(current_call().method)
+        """The member has no role of its own from now on."""
+        await self._workspaces.remove_member(current_caller(), request.member)
+        return Empty()
 
     async def ListMembers(self, request: pb.ListMembersRequest, context: Context) -> pb.ListMembersResponse:
         """Everybody with a role."""
@@ -98,7 +111,7 @@ class AccessServicer(access_pb_grpc.AccessServiceServicer):
     ) -> access_pb.ResolveAccessResponse:
         """The roles of the token's user."""
         user = current_caller().user
-        found = await self._access.look_up(user, request.platform)
+        found = await self._access.for_services(user, request.platform)
         return access_pb.ResolveAccessResponse(
             user=user,
             mesh_role=role_number(found.mesh_role),

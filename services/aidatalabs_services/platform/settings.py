@@ -29,3 +29,9 @@ class PlatformSettings(ServerSettings):
     postgres_connections: int = Field(
         default=10, ge=1, description="Most connections held open to PostgreSQL."
     )
+    id_rest_seconds: float = Field(
+        default=6.0,
+        ge=0,
+        description="Seconds that the id of a deleted platform rests before another may have it: longer than "
+        "the 5 that services remember which platform an id means.",
+    )

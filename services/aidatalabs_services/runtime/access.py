@@ -19,6 +19,7 @@ from aidatalabs_services.runtime.caller import Caller, Role
 from aidatalabs_services.runtime.errors import (
     FieldViolation,
     InvalidRequest,
+    PeerNotAllowed,
     PermissionDenied,
     PlatformNotFound,
     platform_not_found,
@@ -56,6 +57,8 @@ class MethodAccess:
     the field with the platform's name: `platform`, dotted for a nested one (`platform.name`), or a field
     whose value starts with it (`name` = `platforms/{id}/tables/…`). `deadline_seconds` holds even when the
     client sets none; `request_bytes` is the largest message. `peers` names the services that may call it.
+    `queued` False: asked by peers for callers who hold a place elsewhere, so it never waits for one itself
+    (two services that wait for each other's places would wait for ever).
     """
 
     method: str
@@ -68,6 +71,7 @@ class MethodAccess:
     rate_class: str = "standard"
     audited: bool = False
     peers: tuple[str, ...] = ()
+    queued: bool = True
 
 
 class AccessTableIncomplete(Exception):
@@ -129,6 +133,15 @@ def _no_platform(field: str) -> InvalidRequest:
     return InvalidRequest(
         f"The field {field} names no platform. Set it to platforms/{{id}}.", violations=[violation]
     )
+
+
+def check_peer(row: MethodAccess, peer: str) -> None:
+    """Raises PeerNotAllowed unless `peer`, the name in the caller's certificate, is one of the row's."""
+    if peer not in row.peers:
+        raise PeerNotAllowed(
+            "The certificate of this connection is none that may call this method. Call it through the edge.",
+            metadata={"peer": peer},
+        )
 
 
 class Gate:

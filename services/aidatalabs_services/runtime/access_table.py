@@ -26,6 +26,7 @@ def _row(
     rate_class: str = "read",
     audited: bool = False,
     peers: tuple[str, ...] = _EDGE,
+    queued: bool = True,
 ) -> MethodAccess:
     service, _, name = method.partition("/")
     return MethodAccess(
@@ -39,6 +40,7 @@ def _row(
         rate_class=rate_class,
         audited=audited,
         peers=peers,
+        queued=queued,
     )
 
 
@@ -56,6 +58,7 @@ TABLE: tuple[MethodAccess, ...] = (
         Scope.SELF,
         Role.NONE,
         peers=("identity", "data", "agent", "monitoring"),
+        queued=False,
     ),
     _row("identity.v1.IdentityService/GetCurrentUser", Scope.SELF, Role.NONE, peers=("edge", "platform")),
     _row("identity.v1.IdentityService/ListUsers", Scope.MESH, Role.ADMIN),

@@ -25,6 +25,7 @@ from aidatalabs_services.runtime.errors import (
     ServiceUnavailable,
     StatusCode,
 )
+from aidatalabs_services.runtime.tls import TlsFiles, server_name
 
 DETAILS_KEY = "grpc-status-details-bin"
 REQUEST_ID_KEY = "x-request-id"
@@ -38,12 +39,18 @@ def grpc_target(address: str) -> str:
     return address if address.startswith("unix:") else f"dns:///{address}"
 
 
-def open_channel(address: str, *, idempotent: Iterable[str] = ()) -> grpc.aio.Channel:
+def open_channel(
+    address: str, *, service: str = "", tls: TlsFiles | None = None, idempotent: Iterable[str] = ()
+) -> grpc.aio.Channel:
     """A channel to `unix:/path` or `host:port`; open one per peer inside the running loop.
 
+    With `tls` (a service's `settings.tls`) the channel shows that certificate and talks only to a server
+    whose own one names `service`, wherever the address leads; without it the connection is plain.
     `idempotent` lists the methods (`/package.Service/Method`) that gRPC may repeat by itself while the peer
     is unavailable (4 attempts within about a second). Messages up to 64 MiB are received.
     """
+    if tls is not None and not service:
+        raise ValueError("a channel with TLS needs the name of the service it is meant for")
     names = [dict(zip(("service", "method"), path.strip("/").split("/"), strict=True)) for path in idempotent]
     retry = {
         "maxAttempts": 4,
@@ -56,21 +63,22 @@ def open_channel(address: str, *, idempotent: Iterable[str] = ()) -> grpc.aio.Ch
         "methodConfig": [{"name": names, "retryPolicy": retry}] if names else [],
         "retryThrottling": {"maxTokens": 100, "tokenRatio": 0.1},
     }
-    return grpc.aio.insecure_channel(
-        grpc_target(address),
-        options=[
-            ("grpc.service_config", json.dumps(config)),
-            ("grpc.max_receive_message_length", _RECEIVE_BYTES),
-            ("grpc.max_send_message_length", _RECEIVE_BYTES),
-            ("grpc.keepalive_time_ms", 30_000),
-            ("grpc.keepalive_timeout_ms", 10_000),
-            ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.min_reconnect_backoff_ms", 100),
-            ("grpc.max_reconnect_backoff_ms", 2_000),
-            ("grpc.max_metadata_size", 32 * 1024),
-            ("grpc.absolute_max_metadata_size", 64 * 1024),
-        ],
-    )
+    options: list[tuple[str, str | int]] = [
+        ("grpc.service_config", json.dumps(config)),
+        ("grpc.max_receive_message_length", _RECEIVE_BYTES),
+        ("grpc.max_send_message_length", _RECEIVE_BYTES),
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.min_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 2_000),
+        ("grpc.max_metadata_size", 32 * 1024),
+        ("grpc.absolute_max_metadata_size", 64 * 1024),
+    ]
+    if tls is None:
+        return grpc.aio.insecure_channel(grpc_target(address), options=options)
+    options.append(("grpc.ssl_target_name_override", server_name(service)))
+    return grpc.aio.secure_channel(grpc_target(address), tls.channel_credentials(), options=options)
 
 
 def call_metadata() -> tuple[tuple[str, str], ...]:

@@ -115,6 +115,13 @@ class PermissionDenied(ServiceError):
     reason = "PERMISSION_DENIED"
 
 
+class PeerNotAllowed(ServiceError):
+    """The calling service's certificate is none that may call this method; `metadata` names the peer."""
+
+    code = StatusCode.PERMISSION_DENIED
+    reason = "PEER_NOT_ALLOWED"
+
+
 class MethodNotFound(ServiceError):
     """No service of the contract has this method."""
 

@@ -44,6 +44,8 @@ EventDict = MutableMapping[str, Any]
 
 def redacted(text: str) -> str:
     """The text without tokens, passwords, e-mail addresses and, where it looks like SQL, without literals."""
+    if text.isalpha():  # one plain word, as most events and names are: no pattern matches letters alone
+        return text
     for pattern, replacement in _REPLACEMENTS:
         text = pattern.sub(replacement, text)
     if "'" in text and _SQL.search(text):

@@ -11,6 +11,7 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 
 from aidatalabs_services.runtime.errors import FieldViolation, InvalidRequest, PageTokenInvalid
@@ -19,6 +20,7 @@ DEFAULT_PAGE_SIZE = 100
 LARGEST_PAGE_SIZE = 1000
 _TOKEN_CHARACTERS = 2048
 _CHECKSUM_CHARACTERS = 16
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 
 Position = tuple[str | int, ...]
 
@@ -56,11 +58,20 @@ def page_position(token: str, parameters: Mapping[str, str]) -> Position | None:
         if checksum != _checksum(text, parameters):
             raise ValueError
         position = json.loads(text)
+        if not isinstance(position, list) or not position or not all(map(_is_part, position)):
+            raise ValueError  # the checksum is no secret: anybody can make a token
     except (ValueError, binascii.Error, RecursionError):
         raise PageTokenInvalid(
             "page_token does not belong to this list with these parameters. Leave it out to start again."
         ) from None
     return tuple(position)
+
+
+def _is_part(value: object) -> bool:
+    """What a database can compare with: a text without odd characters, or a number of 64 bits."""
+    if isinstance(value, str):
+        return _NO_TEXT.search(value) is None
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
 
 
 def _checksum(text: str, parameters: Mapping[str, str]) -> str:

@@ -11,16 +11,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
-import stat
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import grpc
 import structlog
 from google.protobuf.descriptor import ServiceDescriptor
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from aidatalabs_services.runtime.access import Gate, MethodAccess, Scope, check_complete
@@ -28,16 +25,19 @@ from aidatalabs_services.runtime.access_table import TABLE
 from aidatalabs_services.runtime.caller import Role
 from aidatalabs_services.runtime.channels import open_channel
 from aidatalabs_services.runtime.contract import load_contract
+from aidatalabs_services.runtime.health import MeshHealth
 from aidatalabs_services.runtime.interceptors import CallInterceptor
 from aidatalabs_services.runtime.interceptors.admission import Admission
 from aidatalabs_services.runtime.interceptors.validation import RequestRules
+from aidatalabs_services.runtime.listening import AddressInUse, listen, server_options
+from aidatalabs_services.runtime.loop_watch import LoopWatch
 from aidatalabs_services.runtime.roles import RemoteRoleDirectory, RoleDirectory
 from aidatalabs_services.runtime.settings import ServerSettings
 from aidatalabs_services.runtime.tokens import TokenVerifier, jwks_source
 
-LIFELINE_VARIABLE = "AIDATALABS_LIFELINE_FD"
-_ABOVE_LIMIT_BYTES = 1024 * 1024  # a little too large still reaches us, and gets a refusal with its reason
+__all__ = ["LIFELINE_VARIABLE", "AddressInUse", "RunningServer", "Service", "run", "start_server"]
 
+LIFELINE_VARIABLE = "AIDATALABS_LIFELINE_FD"
 _DAY_SECONDS = 86_400.0
 _INFRASTRUCTURE = (
     MethodAccess("/grpc.health.v1.Health/Check", Scope.OPEN, Role.NONE, deadline_seconds=5.0),
@@ -48,6 +48,7 @@ _INFRASTRUCTURE = (
         Scope.SELF,
         Role.NONE,
         deadline_seconds=60.0,
+        peers=("edge",),
     ),
 )
 
@@ -75,10 +76,6 @@ class Service:
     verifier: TokenVerifier | None = field(default=None, repr=False)
 
 
-class AddressInUse(Exception):
-    """Another process listens on the address already."""
-
-
 class RunningServer:
     """One service that listens. Made by `start_server`; `address` is where, with the real port."""
 
@@ -86,9 +83,11 @@ class RunningServer:
         self.address = ""
         self._service = service
         self._settings = settings
-        self._longest_seconds = max((row.deadline_seconds for row in table), default=0.0)
+        own = tuple(f"/{name}/" for name in service.full_names)
+        served = [row.deadline_seconds for row in table if row.method.startswith(own)]
+        self._grace_seconds = min(max(served, default=0.0) + 1.0, settings.drain_limit_seconds)
         self._rows = {row.method: row for row in (*_INFRASTRUCTURE, *table)}
-        self._health = health.aio.HealthServicer()
+        self._health: MeshHealth
         self._channel: grpc.aio.Channel | None = None
         self._drained: asyncio.Task[None] | None = None
         self._server: grpc.aio.Server
@@ -100,27 +99,32 @@ class RunningServer:
         rules = RequestRules()
         rules.prepare(method.input_type for service in contract for method in service.methods)
         settings = self._settings
+        names = frozenset(service.full_name for service in contract)
+        self._health = MeshHealth(self._service.full_names, names, settings.peer_addresses, settings.tls)
         self._interceptor = CallInterceptor(
             self._rows,
             self._service.verifier or TokenVerifier(jwks_source(settings.jwks_url)),
             Gate(self._roles()),
-            Admission(settings.running_calls, settings.queued_calls),
+            Admission(settings.running_calls, settings.queued_calls, settings.queued_bytes),
             rules,
+            peers_are_known=settings.tls is not None,
         )
-        self._server = grpc.aio.server(interceptors=(self._interceptor,), options=_options(settings))
+        self._server = grpc.aio.server(
+            interceptors=(self._interceptor,), options=server_options(settings.receive_bytes)
+        )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        names = [*(service.full_name for service in contract), health.SERVICE_NAME, reflection.SERVICE_NAME]
-        reflection.enable_server_reflection(names, self._server)
+        listed = [*sorted(names), health.SERVICE_NAME, reflection.SERVICE_NAME]
+        reflection.enable_server_reflection(listed, self._server)
         self._service.register(self._server)
-        await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        await self._health.serving(False)
         await self._service.start()
         try:
-            self.address = _listen(self._server, settings.listen_address)
+            self.address = listen(self._server, settings.listen_address, settings.tls)
             await self._server.start()
         except BaseException:
             await self._close()
             raise
-        await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+        await self._health.serving(True)
         self._log.info("serving", address=self.address)
 
     async def drain(self, *, wait_seconds: float | None = None) -> None:
@@ -136,15 +140,16 @@ class RunningServer:
     async def _drain(self, wait_seconds: float | None) -> None:
         settings = self._settings
         self._log.info("draining")
-        await self._health.enter_graceful_shutdown()
+        await self._health.drain()
         await asyncio.sleep(settings.drain_wait_seconds if wait_seconds is None else wait_seconds)
         self._interceptor.end_open_calls()
-        await self._server.stop(min(self._longest_seconds + 1.0, settings.drain_limit_seconds))
+        await self._server.stop(self._grace_seconds)
         await self._close()
         self._log.info("stopped")
 
     async def _close(self) -> None:
         await self._service.close()
+        await self._health.close()
         if self._channel is not None:
             await self._channel.close()
 
@@ -154,12 +159,10 @@ class RunningServer:
         if not self._settings.platform_address:
             raise ValueError(f"{self._service.name} needs platform_address: it keeps no roles of its own")
         asked = "/aidatalabs.common.v1.AccessService/ResolveAccess"
-        self._channel = open_channel(self._settings.platform_address, idempotent=[asked])
+        self._channel = open_channel(
+            self._settings.platform_address, service="platform", tls=self._settings.tls, idempotent=[asked]
+        )
         return RemoteRoleDirectory(self._channel)
-
-    async def _set_health(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
-        for name in ("", *self._service.full_names):
-            await self._health.set(name, status)
 
 
 async def start_server(
@@ -182,20 +185,32 @@ async def start_server(
     return server
 
 
-async def run(service: Service, settings: ServerSettings) -> None:
-    """Serves until SIGTERM, SIGINT or the end of the parent (see LIFELINE_VARIABLE), drains, and returns."""
+async def run(
+    service: Service,
+    settings: ServerSettings,
+    *,
+    table: Sequence[MethodAccess] | None = None,
+    contract: Sequence[ServiceDescriptor] | None = None,
+) -> None:
+    """Serves until SIGTERM, SIGINT or the end of the parent (see LIFELINE_VARIABLE), drains, and returns.
+
+    `table` and `contract` as for `start_server`.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     signals = (signal.SIGTERM, signal.SIGINT)
     for number in signals:
         loop.add_signal_handler(number, stop.set)
     _watch_lifeline(loop, stop)
-    server = await start_server(service, settings)
+    watch = LoopWatch()
+    watch.start()
+    server = await start_server(service, settings, table=table, contract=contract)
     await stop.wait()
     cut: list[asyncio.Task[None]] = []
     for number in signals:  # asked twice, it stops at once
         loop.add_signal_handler(number, lambda: cut.append(asyncio.create_task(server.stop_now())))
     await server.drain()
+    watch.stop()
 
 
 def _watch_lifeline(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
@@ -212,60 +227,3 @@ def _watch_lifeline(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> Non
             stop.set()
 
     loop.add_reader(descriptor, readable)
-
-
-def _options(settings: ServerSettings) -> list[tuple[str, int]]:
-    return [
-        # One port per process; two processes on one port would share connections unevenly and unseen.
-        ("grpc.so_reuseport", 0),
-        # The default sheds load as CANCELLED from about a thousand calls in flight.
-        ("grpc.server.max_pending_requests", 20_000),
-        ("grpc.server.max_pending_requests_hard_limit", 40_000),
-        ("grpc.max_receive_message_length", settings.receive_bytes + _ABOVE_LIMIT_BYTES),
-        ("grpc.max_send_message_length", 64 * 1024 * 1024),
-        ("grpc.max_metadata_size", 32 * 1024),
-        ("grpc.absolute_max_metadata_size", 64 * 1024),
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
-        # A client that was refused while it sends much pings often; cutting its connection helps nobody.
-        ("grpc.http2.max_ping_strikes", 0),
-        ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.keepalive_time_ms", 60_000),
-        ("grpc.keepalive_timeout_ms", 20_000),
-        ("grpc.max_concurrent_streams", 4_096),
-    ]
-
-
-def _listen(server: grpc.aio.Server, address: str) -> str:
-    """Binds and returns the address with the real port. Raises AddressInUse."""
-    if not address.startswith("unix:"):
-        host = address.rsplit(":", 1)[0]
-        try:
-            return f"{host}:{server.add_insecure_port(address)}"
-        except RuntimeError:
-            raise AddressInUse(f"Another process listens on {address}. Stop it or choose another.") from None
-    path = Path(address.removeprefix("unix:").replace("//", "/"))
-    _remove_stale_socket(path)
-    before = os.umask(0o177)
-    try:
-        server.add_insecure_port(f"unix:{path}")
-    except RuntimeError:
-        raise AddressInUse(f"Nothing can listen on {path}. Is its folder there and writable?") from None
-    finally:
-        os.umask(before)
-    return f"unix:{path}"
-
-
-def _remove_stale_socket(path: Path) -> None:
-    """Removes the socket of a process that is gone; a live one is not taken over."""
-    if not path.exists():
-        return
-    if not stat.S_ISSOCK(path.stat().st_mode):
-        raise AddressInUse(f"{path} is no socket. Remove it or choose another address.")
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(1.0)
-        try:
-            probe.connect(str(path))
-        except OSError:
-            path.unlink(missing_ok=True)
-            return
-    raise AddressInUse(f"Another process listens on {path}. Stop it or choose another address.")

@@ -8,10 +8,13 @@ A service derives its class and names its prefix:
 
 from __future__ import annotations
 
-from typing import Literal, TypeVar
+from pathlib import Path
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from aidatalabs_services.runtime.tls import TlsFiles
 
 _ADDRESS = r"^(unix:/.+|[^\s:/]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5})$"
 _MIB = 1024 * 1024
@@ -41,12 +44,29 @@ class ServerSettings(BaseSettings):
         pattern=_ADDRESS[:-1] + "|$",
         description="gRPC address of the platform service, asked for roles; empty where roles are kept here.",
     )
+    tls_certificate: Path | None = Field(
+        default=None,
+        description="This service's certificate (PEM). With the next two, every connection is mutual TLS.",
+    )
+    tls_key: Path | None = Field(default=None, description="The key of the certificate (PEM).")
+    tls_authority: Path | None = Field(
+        default=None, description="The certificate of the authority that all peers' certificates come from."
+    )
+    peer_addresses: dict[str, Annotated[str, Field(pattern=_ADDRESS)]] = Field(
+        default_factory=dict,
+        description='Services that health answers for beside this one: JSON {"agent": "unix:/path.sock", …}.',
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least serious log lines that are written."
     )
-    running_calls: int = Field(default=64, ge=1, description="Calls that run at the same time.")
+    running_calls: int = Field(
+        default=64, ge=1, description="Calls that run at the same time; one platform gets three quarters."
+    )
     queued_calls: int = Field(
-        default=256, ge=0, description="Calls that wait for a place; beyond, callers are told to come back."
+        default=1024, ge=0, description="Calls that wait for a place; beyond, callers are told to come back."
+    )
+    queued_bytes: int = Field(
+        default=64 * _MIB, ge=0, description="Bytes of the messages of the calls that wait for a place."
     )
     receive_bytes: int = Field(
         default=16 * _MIB, ge=4096, description="Bytes of one incoming message; a method may take less."
@@ -57,8 +77,25 @@ class ServerSettings(BaseSettings):
         description="Seconds between NOT_SERVING and the last accepted call, for balancers.",
     )
     drain_limit_seconds: float = Field(
-        default=20.0, gt=0, description="Seconds running calls get to finish after a stop signal."
+        default=65.0,
+        gt=0,
+        description="Most seconds that running calls get to finish after a stop signal; less than the "
+        "longest deadline of this service's methods cuts calls.",
     )
+
+    @property
+    def tls(self) -> TlsFiles | None:
+        """The files of mutual TLS; None where connections are plain (a service alone, a sidecar's TLS)."""
+        if self.tls_certificate is None or self.tls_key is None or self.tls_authority is None:
+            return None
+        return TlsFiles(self.tls_certificate, self.tls_key, self.tls_authority)
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> Self:
+        given = [self.tls_certificate, self.tls_key, self.tls_authority]
+        if any(given) and not all(given):
+            raise ValueError("tls_certificate, tls_key and tls_authority are set together or not at all")
+        return self
 
 
 def load_settings(kind: type[SettingsType]) -> SettingsType:
@@ -72,5 +109,6 @@ def load_settings(kind: type[SettingsType]) -> SettingsType:
             name = "_".join(str(part) for part in problem["loc"])
             field = kind.model_fields.get(str(problem["loc"][0])) if problem["loc"] else None
             about = f" ({field.description})" if field and field.description else ""
-            lines.append(f"  {prefix}{name}".upper() + f": {problem['msg']}{about}")
+            variable = f"{prefix}{name}".upper() if name else f"{prefix}*".upper()
+            lines.append(f"  {variable}: {problem['msg']}{about}")
         raise SettingsInvalid("These settings are missing or wrong:\n" + "\n".join(lines)) from None

@@ -33,6 +33,7 @@ from aidatalabs_services.runtime.postgres_server import PostgresServer
 from aidatalabs_services.runtime.roles import ResolvedAccess, RoleDirectory
 from aidatalabs_services.runtime.server import RunningServer, Service, start_server
 from aidatalabs_services.runtime.settings import ServerSettings
+from aidatalabs_services.runtime.tls import TlsFiles
 from aidatalabs_services.runtime.tokens import ALGORITHM, AUDIENCE, ISSUER, TOKEN_TYPE, TokenVerifier
 
 ALICE = "users/00000000-0000-4000-8000-00000000000a"
@@ -126,14 +127,20 @@ async def running_server(
     table: Sequence[MethodAccess] | None = None,
     contract: Sequence[ServiceDescriptor] | None = None,
     settings: ServerSettings | None = None,
+    certificates: Path | None = None,
 ) -> AsyncIterator[RunningServer]:
     """Starts a service on a free port of the loopback and drains it at the end.
 
     `mint` and `roles` stand in for the identity and platform services unless the service brings its own.
+    With `certificates` (a folder of `mint_certificates` that knows the service's name) it speaks mutual TLS.
     """
     settings = settings or ServerSettings(
         listen_address="127.0.0.1:0", jwks_url="http://127.0.0.1:9", drain_limit_seconds=5.0
     )
+    if certificates is not None:
+        tls = TlsFiles.of(certificates, service.name)
+        files = {"tls_certificate": tls.certificate, "tls_key": tls.key, "tls_authority": tls.authority}
+        settings = settings.model_copy(update=files)
     filled = replace(
         service,
         verifier=service.verifier or (mint or TokenMint()).verifier(),
@@ -155,12 +162,21 @@ async def running(
     table: Sequence[MethodAccess] | None = None,
     contract: Sequence[ServiceDescriptor] | None = None,
     settings: ServerSettings | None = None,
+    certificates: Path | None = None,
+    peer: str = "edge",
 ) -> AsyncIterator[grpc.aio.Channel]:
-    """As `running_server`, but yields a channel to the service."""
+    """As `running_server`, but yields a channel to the service; with `certificates` it is that of `peer`."""
     async with running_server(
-        service, mint=mint, roles=roles, table=table, contract=contract, settings=settings
+        service,
+        mint=mint,
+        roles=roles,
+        table=table,
+        contract=contract,
+        settings=settings,
+        certificates=certificates,
     ) as server:
-        channel = open_channel(server.address)
+        tls = TlsFiles.of(certificates, peer) if certificates is not None else None
+        channel = open_channel(server.address, service=service.name, tls=tls)
         try:
             yield channel
         finally:

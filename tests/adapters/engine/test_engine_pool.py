@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -10,6 +13,7 @@ from typing import Any
 
 import clickhouse_connect
 import pytest
+from clickhouse_connect.driver.exceptions import Error
 
 from aidatalabs_services.data.engine.pool import EnginePool
 from aidatalabs_services.data.engine.process import EngineAddress
@@ -93,8 +97,12 @@ async def test_place_is_made_by_the_one_idle_longest_and_refused_when_all_are_le
 
 async def test_idle_engine_is_stopped_but_not_one_that_is_leased_or_runs_a_query(pools: Pools) -> None:
     pool = pools(idle_seconds=0.4)
-    busy = await pool.address(TWO)
-    query = asyncio.create_task(_command(busy, "SELECT sleep(2)"))
+    async with pool.lease(TWO) as busy:
+        query = asyncio.create_task(_command(busy, "SELECT sleep(2.5)"))
+        while "SELECT sleep" not in str(
+            await _command(busy, "SELECT groupArray(query) FROM system.processes")
+        ):
+            await asyncio.sleep(0.02)
     async with pool.lease(ONE):
         await asyncio.sleep(1.2)
         assert set(pool.running()) == {ONE, TWO}
@@ -112,8 +120,55 @@ async def test_dropped_platform_leaves_nothing(pools: Pools, tmp_path: Path) -> 
     await _command(await pool.address(ONE), "CREATE TABLE mine (a UInt8) ENGINE=MergeTree ORDER BY a")
     await pool.drop(ONE)
     await pool.drop(ONE)
+    with pytest.raises(ServiceUnavailable):
+        await pool.address(ONE)
     assert not (tmp_path / "engines" / ONE).exists()
-    assert await _command(await pool.address(ONE), "EXISTS TABLE mine") == 0
+
+
+async def test_dropping_a_platform_ends_its_queries_and_starts_no_engine_for_those_who_wait(
+    pools: Pools, tmp_path: Path
+) -> None:
+    pool = pools()
+    process_of = pool.running
+    query = asyncio.create_task(_command(await pool.address(ONE), "SELECT sleep(3)"))
+    await asyncio.sleep(0.3)
+    os.kill(process_of()[ONE].pid, signal.SIGSTOP)
+    begun = time.monotonic()
+    _, *late = await asyncio.gather(
+        pool.drop(ONE), *(pool.address(ONE) for _ in range(3)), return_exceptions=True
+    )
+    assert time.monotonic() - begun < 2
+    assert [type(each) for each in late] == [ServiceUnavailable] * 3
+    with pytest.raises(Error):
+        await query
+    assert not (tmp_path / "engines" / ONE).exists()
+
+
+async def test_an_engine_that_hangs_while_it_is_used_is_killed_and_started_again(pools: Pools) -> None:
+    pool = pools(hung_seconds=1.0)
+    await _command(await pool.address(ONE), "CREATE TABLE kept (a UInt8) ENGINE=MergeTree ORDER BY a")
+    hung = pool.running()[ONE]
+    os.kill(hung.pid, signal.SIGSTOP)
+    begun = time.monotonic()
+    async with pool.lease(ONE) as address:
+        with pytest.raises(Error):
+            await _command(address, "SELECT 1")
+    assert 1.0 <= time.monotonic() - begun < 4.0
+    assert hung.exited.is_set()
+    async with pool.lease(ONE) as address:
+        assert await _command(address, "EXISTS TABLE kept") == 1
+    assert pool.running()[ONE].pid != hung.pid
+
+
+async def test_an_engine_that_is_only_busy_is_left_alone(pools: Pools) -> None:
+    pool = pools(hung_seconds=0.5)
+    async with pool.lease(ONE) as address:
+        busy = [
+            _command(address, "SELECT count() FROM numbers(300000000) WHERE cityHash64(number) = 1")
+            for _ in range(4)
+        ]
+        await asyncio.gather(*busy, _command(address, "SELECT sleep(2)"))
+        assert not pool.running()[ONE].exited.is_set()
 
 
 async def test_closed_pool_stops_its_engines_and_gives_no_more(pools: Pools) -> None:

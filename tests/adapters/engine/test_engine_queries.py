@@ -245,3 +245,30 @@ def test_twenty_callers_at_once_get_their_own_answers(engine: EngineProcess) -> 
     with ThreadPoolExecutor(20) as threads:
         answers = list(threads.map(ask, range(20)))
     assert answers == [[number * 1000 + turn for turn in range(5)] for number in range(20)]
+
+
+def test_csv_with_names_is_streamed_as_one_document(client: Client) -> None:
+    sql = 'SELECT number AS `a\n"b`, toString(number) AS t FROM numbers(300000)'
+    with client.raw_stream(sql, fmt="CSVWithNames") as stream:
+        data = b"".join(stream)
+    head = b'"a\n""b","t"\n'
+    assert data.startswith(head + b'0,"0"\n')
+    assert data.count(b'"a\n') == 1
+    assert data.count(b"\n") == 300_002
+    with client.raw_stream("SELECT 1 AS a WHERE 0", fmt="CSVWithNames") as stream:
+        assert b"".join(stream) == b'"a"\n'
+
+
+def test_a_stream_larger_than_its_memory_is_complete(client: Client) -> None:
+    """Blocks that are sent must not go on counting as the query's memory."""
+    sql = "SELECT number, repeat('x', 100) AS t FROM numbers(3000000)"
+    limits = {
+        "max_memory_usage": 100 * 1024 * 1024,
+        "max_block_size": 16_384,
+        "output_format_arrow_compression_method": "none",
+    }
+    rows = 0
+    with client.query_arrow_stream(sql, settings=limits) as stream:
+        for batch in stream:
+            rows += batch.num_rows
+    assert rows == 3_000_000

@@ -180,12 +180,3 @@ async def test_one_platform_never_sees_anothers_table(data: Data) -> None:
     await data.call("CreateTable", table("only_here", ("a", "Int32")))
     request = pb.QueryRequest(platform=OTHER, sql="SELECT * FROM only_here")
     assert (await data.refusal("Query", request)).reason == "TABLE_NOT_KNOWN"
-
-
-async def test_methods_not_built_yet_say_so(data: Data) -> None:
-    column = table_pb2.Column(name="x", type="Int8")
-    refused = await data.refusal(
-        "AddColumn", pb.AddColumnRequest(platform=DEMO, table="events", column=column)
-    )
-    assert (refused.code.name, refused.reason) == ("UNIMPLEMENTED", "NOT_BUILT_YET")
-    assert refused.metadata["method"] == "/aidatalabs.data.v1.DataService/AddColumn"

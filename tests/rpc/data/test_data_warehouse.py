@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -141,3 +143,27 @@ async def test_on_one_server_every_platform_has_a_database_of_its_own(cluster: C
     with pytest.raises(TableNotKnown):
         await cluster.query(first, "SELECT count() FROM events", limits=limits, query_id=uuid.uuid4().hex)
     assert (await cluster.sizes(second))["events"].row_count == 0
+
+
+async def test_closing_a_dead_engines_client_never_makes_a_block_look_refused(data: Data) -> None:
+    """The driver repeats a request by itself, on a client that another call may have closed meanwhile."""
+    uid = await data.uid()
+    await data.rows("SELECT 1")
+    engine, line = data.pool.running()[uid], b'{"event_type":"replaced"}'
+
+    async def insert(number: int) -> None:
+        await data.warehouse.insert_block(
+            uid, "events", ["event_type"], line, format_name="JSONEachRow", token=f"replaced-{number}"
+        )
+
+    os.kill(engine.pid, signal.SIGSTOP)
+    calls = [asyncio.create_task(insert(number)) for number in range(3)]
+    calls.append(asyncio.create_task(data.rows("SELECT 1")))  # type: ignore[arg-type]
+    await asyncio.sleep(0.3)
+    key = data.warehouse._by_platform[uid]
+    closing = asyncio.create_task(data.warehouse._discard(key))
+    await asyncio.sleep(0.1)
+    engine.kill()
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    await closing
+    assert [getattr(each, "reason", each) for each in outcomes] == ["SERVICE_UNAVAILABLE"] * 4

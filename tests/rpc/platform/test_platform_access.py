@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,6 @@ from tests.rpc.platform.world import PlatformWorld, User, refusal, refused
 INVALID = ("INVALID_ARGUMENT", "INVALID_REQUEST")
 DENIED = ("PERMISSION_DENIED", "PERMISSION_DENIED")
 MISSING = ("NOT_FOUND", "PLATFORM_NOT_FOUND")
-NOT_BUILT = ("UNIMPLEMENTED", "NOT_BUILT_YET")
 P = platform_pb2.Platform
 
 Call = Callable[[PlatformWorld, User, str], Any]
@@ -41,6 +41,12 @@ CALLS: dict[str, tuple[Call, access_pb.Role.ValueType]] = {
         ),
         access_pb.ROLE_ADMIN,
     ),
+    "unshare": (
+        lambda w, u, name: w.platforms.RemoveMember(
+            pb.RemoveMemberRequest(platform=name, member="allUsers"), metadata=u.metadata
+        ),
+        access_pb.ROLE_ADMIN,
+    ),
     "update": (
         lambda w, u, name: w.platforms.UpdatePlatform(
             pb.UpdatePlatformRequest(platform=P(name=name, display_name="x")), metadata=u.metadata
@@ -54,7 +60,6 @@ CALLS: dict[str, tuple[Call, access_pb.Role.ValueType]] = {
         access_pb.ROLE_ADMIN,
     ),
 }
-LATER = ("update", "delete")
 ROLES = (access_pb.ROLE_VIEWER, access_pb.ROLE_EDITOR, access_pb.ROLE_ADMIN)
 
 
@@ -74,8 +79,6 @@ async def test_each_method_lets_through_its_least_role_and_refuses_the_ones_belo
             found = await refusal(answer)
             assert (found.code, found.reason) == DENIED
             assert found.metadata["needed_role"] == "admin"
-        elif method in LATER:
-            assert await refused(answer) == NOT_BUILT
         else:
             await answer
 
@@ -105,10 +108,7 @@ async def test_a_mesh_admin_is_admin_of_every_platform_but_not_of_missing_ones(
     await world.create(owner, "demo")
     call, _ = CALLS[method]
     assert await refused(call(world, root, "platforms/absent")) == MISSING
-    if method in LATER:
-        assert await refused(call(world, root, "platforms/demo")) == NOT_BUILT
-    else:
-        await call(world, root, "platforms/demo")
+    await call(world, root, "platforms/demo")
 
 
 @pytest.mark.parametrize("method", CALLS)
@@ -252,6 +252,43 @@ async def test_members_are_listed_with_the_owner_first_and_each_change_is_writte
         (ann.name, "none", "viewer"),
         (ann.name, "viewer", "editor"),
     ]
+
+
+async def test_a_role_taken_away_is_gone_at_once_and_written_down(world: PlatformWorld) -> None:
+    ann, bob = await world.user("ann", Role.EDITOR), await world.user("bob", Role.VIEWER)
+    await world.create(ann, "demo")
+    await world.share(ann, "demo", bob.name, access_pb.ROLE_EDITOR)
+    await world.get(bob, "demo")
+    request = pb.RemoveMemberRequest(platform="platforms/demo", member=bob.name)
+    for _ in range(2):  # the second time there is nothing to take away
+        await world.platforms.RemoveMember(request, metadata=ann.metadata)
+        assert await refused(world.get(bob, "demo")) == MISSING
+    lines = await world.sql("SELECT actor, details FROM audit_logs WHERE action = 'RemoveMember'")
+    assert [(line["actor"], json.loads(line["details"])) for line in lines] == [
+        (ann.name, {"member": bob.name, "role_before": "editor"})
+    ]
+
+
+async def test_who_loses_the_own_role_keeps_that_of_everybody(world: PlatformWorld) -> None:
+    ann, bob = await world.user("ann", Role.EDITOR), await world.user("bob", Role.VIEWER)
+    await world.create(ann, "demo")
+    await world.share(ann, "demo", bob.name, access_pb.ROLE_ADMIN)
+    await world.share(ann, "demo", "allUsers", access_pb.ROLE_VIEWER)
+    request = pb.RemoveMemberRequest(platform="platforms/demo", member=bob.name)
+    await world.platforms.RemoveMember(request, metadata=bob.metadata)
+    assert (await resolved(world, bob, "platforms/demo")).platform_role == access_pb.ROLE_VIEWER
+    everybody = pb.RemoveMemberRequest(platform="platforms/demo", member="allUsers")
+    await world.platforms.RemoveMember(everybody, metadata=ann.metadata)
+    assert await refused(world.get(bob, "demo")) == MISSING
+
+
+async def test_the_owners_role_cannot_be_taken_away(world: PlatformWorld) -> None:
+    ann, root = await world.user("ann", Role.EDITOR), await world.user("root", Role.ADMIN)
+    await world.create(ann, "demo")
+    for user in (ann, root):
+        request = pb.RemoveMemberRequest(platform="platforms/demo", member=ann.name)
+        found = await refusal(world.platforms.RemoveMember(request, metadata=user.metadata))
+        assert (found.code, found.reason, found.fields) == (*INVALID, ("member",))
 
 
 async def resolved(world: PlatformWorld, user: User, platform: str = "") -> access_pb.ResolveAccessResponse:

@@ -10,6 +10,7 @@ import grpc
 import pytest
 from google.protobuf.struct_pb2 import Struct
 
+from aidatalabs.data.v1 import data_service_pb2 as data_pb
 from aidatalabs.platform.v1 import platform_pb2
 from aidatalabs.platform.v1 import platform_service_pb2 as pb
 from aidatalabs_services.runtime.caller import Role
@@ -232,3 +233,12 @@ async def test_every_creation_is_written_down_with_who_and_the_call(world: Platf
     for change in ("DELETE FROM audit_logs", "UPDATE audit_logs SET actor = 'x'", "TRUNCATE audit_logs"):
         with pytest.raises(Exception, match="only ever added to"):
             await world.sql(change)
+
+
+async def test_who_asked_for_a_platform_before_it_was_there_can_create_it(world: PlatformWorld) -> None:
+    """The data service remembers for a second that there was none."""
+    ann = await world.user("ann", Role.EDITOR)
+    request = data_pb.ListTablesRequest(platform="platforms/demo")
+    missing = world.tables.ListTables(request, metadata=ann.metadata)
+    assert await refused(missing) == ("NOT_FOUND", "PLATFORM_NOT_FOUND")
+    assert (await world.create(ann, "demo")).state == P.ACTIVE

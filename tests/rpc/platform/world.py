@@ -1,11 +1,11 @@
-"""The platform and identity services on real parts; the data service's one method that platform calls is a
+"""The platform and identity services on real parts; the data service's two methods that platform calls are a
 peer of the tests' own, behind the real server, access check and sockets."""
 
 from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,10 +42,13 @@ class User:
 
 
 class DataPeer(data_pb_grpc.DataServiceServicer):
-    """ProvisionPlatform as the tests want it: it waits for `gate`, then fails while `failure` is set."""
+    """Both methods as the tests want them: they wait for `gate`, then fail while `failure` is set."""
 
     def __init__(self) -> None:
         self.callers: list[Caller] = []
+        self.removers: list[Caller] = []
+        self.removed: list[str] = []
+        self.questions: list[Caller] = []
         self.failure: Exception | None = None
         self.gate = asyncio.Event()
         self.gate.set()
@@ -56,6 +59,26 @@ class DataPeer(data_pb_grpc.DataServiceServicer):
         if self.failure is not None:
             raise self.failure
         return Empty()
+
+    async def DeprovisionPlatform(self, request: data_pb.DeprovisionPlatformRequest, context: Any) -> Empty:
+        self.removers.append(current_caller())
+        await self.gate.wait()
+        if self.failure is not None:
+            raise self.failure
+        self.removed.append(current_caller().platform_uid)
+        return Empty()
+
+    async def ListTables(
+        self, request: data_pb.ListTablesRequest, context: Any
+    ) -> data_pb.ListTablesResponse:
+        self.questions.append(current_caller())
+        return data_pb.ListTablesResponse()
+
+    async def removing(self, times: int = 1) -> None:
+        """Waits until a removal was asked for so many times."""
+        async with asyncio.timeout(15):
+            while len(self.removers) < times:
+                await asyncio.sleep(0.01)
 
     async def called(self, times: int = 1) -> None:
         """Waits until it was called so many times."""
@@ -73,7 +96,9 @@ class PlatformWorld:
         self.data = DataPeer()  # type: ignore[abstract]
         self.platforms: pb_grpc.PlatformServiceAsyncStub
         self.access: access_pb_grpc.AccessServiceAsyncStub
+        self.tables: data_pb_grpc.DataServiceAsyncStub
         self.sockets = ""
+        self.rest_seconds = 0.0
 
     @asynccontextmanager
     async def running(self, *, with_data: bool = True) -> AsyncIterator[PlatformWorld]:
@@ -89,12 +114,16 @@ class PlatformWorld:
                 identity_address=f"unix:{folder}/identity.sock",
                 data_address=f"unix:{folder}/data.sock",
                 postgres_url=self.postgres_url,
+                id_rest_seconds=self.rest_seconds,
             )
             await self._serve(stack, await bootstrap_platform(settings), settings)
             channel = open_channel(settings.listen_address)
             stack.push_async_callback(channel.close)
             self.platforms = pb_grpc.PlatformServiceStub(channel)
             self.access = access_pb_grpc.AccessServiceStub(channel)
+            data = open_channel(f"unix:{folder}/data.sock")
+            stack.push_async_callback(data.close)
+            self.tables = data_pb_grpc.DataServiceStub(data)
             yield self
 
     async def _start_identity(self, stack: AsyncExitStack) -> None:
@@ -146,6 +175,34 @@ class PlatformWorld:
     async def get(self, user: User, platform_id: str) -> platform_pb2.Platform:
         request = pb.GetPlatformRequest(name=f"platforms/{platform_id}")
         return await self.platforms.GetPlatform(request, metadata=user.metadata)
+
+    async def update(
+        self, user: User, platform_id: str, *, mask: Sequence[str] = (), request_id: str = "", **fields: Any
+    ) -> platform_pb2.Platform:
+        request = pb.UpdatePlatformRequest(
+            platform=platform_pb2.Platform(name=f"platforms/{platform_id}", **fields), request_id=request_id
+        )
+        if mask:
+            request.update_mask.paths.extend(mask)
+        return await self.platforms.UpdatePlatform(request, metadata=user.metadata)
+
+    async def delete(
+        self,
+        user: User,
+        platform_id: str,
+        *,
+        etag: str = "",
+        request_id: str = "",
+        seconds: float | None = None,
+    ) -> Empty:
+        request = pb.DeletePlatformRequest(name=f"platforms/{platform_id}", etag=etag, request_id=request_id)
+        return await self.platforms.DeletePlatform(request, metadata=user.metadata, timeout=seconds)
+
+    async def gone(self, platform_id: str) -> None:
+        """Waits until the platform's row is gone."""
+        async with asyncio.timeout(20):
+            while await self.sql("SELECT 1 FROM platforms WHERE platform_id = $1", platform_id):
+                await asyncio.sleep(0.05)
 
     async def share(self, owner: User, platform_id: str, member: str, role: Any) -> platform_pb2.Member:
         request = pb.SetMemberRequest(

@@ -207,12 +207,10 @@ from tests.rpc.runtime.echo_service import CONTRACT, TABLE, Echo
 async def close():
     print("closed", flush=True)
 
-server.TABLE = TABLE
-server.load_contract = lambda: CONTRACT
 configure_logging("echo")
 service = replace(Echo().service(), roles=StaticRoles(), close=close)
 settings = ServerSettings(listen_address="127.0.0.1:0", jwks_url="http://127.0.0.1:9")
-asyncio.run(server.run(service, settings))
+asyncio.run(server.run(service, settings, table=TABLE, contract=CONTRACT))
 """
 
 
@@ -247,3 +245,16 @@ async def test_process_drains_and_ends_with_0(how: str) -> None:
             os.close(write_end)
         if child.returncode is None:
             child.kill()
+
+
+async def test_metadata_of_30_kb_passes_and_of_70_kb_is_refused() -> None:
+    async with echo_server() as server, open_channel(server.address) as channel:
+        for size, fits in ((30_000, True), (70_000, False), (30_000, True)):
+            metadata = (*MINT.metadata(), ("x-much", "m" * size))
+            call = Raw(channel, metadata).call("Say", EchoRequest(platform="platforms/demo"), timeout=5)
+            if fits:
+                await call
+                continue
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await call
+            assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED

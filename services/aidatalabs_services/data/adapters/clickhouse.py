@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import clickhouse_connect
@@ -17,7 +18,9 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from aidatalabs_services.data.adapters.clickhouse_errors import ddl_errors, insert_errors, query_errors
+from aidatalabs_services.data.adapters.clickhouse_streams import open_stream
 from aidatalabs_services.data.adapters.servers import Server, Servers
+from aidatalabs_services.data.column_types import quote_text
 from aidatalabs_services.data.errors import InsertRefused, QueryTimeout
 from aidatalabs_services.data.ports import QueryLimits, QueryOutcome, TableSize
 from aidatalabs_services.data.schema import ColumnSchema, Schema, TableSchema
@@ -42,6 +45,16 @@ _JSON = {
     "output_format_json_named_tuples_as_objects": 1,
     "output_format_json_escape_forward_slashes": 0,
     "date_time_output_format": "iso",
+    "print_pretty_type_names": 0,
+}
+# Files and streams: a column is one column, NULL in CSV is nothing between two commas (an empty text is "").
+_FILES = {
+    "format_csv_null_representation": "",
+    "output_format_csv_serialize_tuple_into_separate_columns": 0,
+    "output_format_arrow_compression_method": "none",  # not every Arrow reader can decompress
+    # Several blocks are under way at a time; wide rows would fill the query's memory with larger ones.
+    "max_block_size": 16_384,
+    "max_joined_block_size_rows": 16_384,
 }
 _INSERT = {
     **_SESSION,
@@ -109,16 +122,23 @@ class ClickHouseWarehouse:
 
     async def drop_database(self, uid: str) -> None:
         """See Warehouse."""
+        if not await self._servers.remove(uid):
+            await self._drop_shared(uid)
+        # Last: closing a client waits for its requests, and those of a hung engine end only with it.
         key = self._by_platform.pop(uid, None)
         if key is not None and key not in self._by_platform.values():
             await self._discard(key)
-        if await self._servers.remove(uid):
-            return
+
+    async def _drop_shared(self, uid: str) -> None:
+        """Drops the platform's database on a server that others use too."""
+        database = self.database_of(uid)
         async with self._servers.lease(uid) as server:
             with ddl_errors(""):
                 async with asyncio.timeout(_seconds_left()):
                     client = await self._open(server, "default")
-                    await client.command(f"DROP DATABASE IF EXISTS {quoted(self.database_of(uid))} SYNC")
+                    # Tables stay as long as a query reads them.
+                    await client.command(f"KILL QUERY WHERE current_database = {quote_text(database)} ASYNC")
+                    await client.command(f"DROP DATABASE IF EXISTS {quoted(database)} SYNC")
 
     async def execute(self, uid: str, sql: str, *, table: str) -> None:
         """See Warehouse."""
@@ -134,6 +154,34 @@ class ClickHouseWarehouse:
             async with asyncio.timeout(limits.max_seconds + 1.0), self._client(uid) as client:
                 answer = await client.raw_query(sql, settings=settings, fmt="JSONCompact")
         return _outcome(answer, limits.max_rows)
+
+    @asynccontextmanager
+    async def stream(
+        self, uid: str, sql: str, *, limits: QueryLimits, query_id: str, format_name: str
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """See Warehouse."""
+        settings = {**_stream_settings(limits), "query_id": query_id}
+        with query_errors(limits):
+            async with (
+                self._servers.lease(uid) as server,
+                open_stream(
+                    server,
+                    self.database_of(uid),
+                    f"{sql}\nFORMAT {format_name}",
+                    settings,
+                    patience_seconds=limits.max_seconds + 1.0,
+                ) as pieces,
+                aclosing(_translated(pieces, limits)) as translated,
+            ):
+                yield translated
+
+    async def result_columns(
+        self, uid: str, sql: str, *, limits: QueryLimits, query_id: str
+    ) -> Sequence[tuple[str, str]]:
+        """See Warehouse."""
+        wide = replace(limits, max_rows=_OWN.max_rows)
+        outcome = await self.query(uid, f"DESCRIBE TABLE ({sql})", limits=wide, query_id=query_id)
+        return [(str(row[0]), str(row[1])) for row in outcome.rows]
 
     async def insert_columns(
         self,
@@ -153,7 +201,7 @@ class ClickHouseWarehouse:
         rows = len(data[0]) if data else 0
         if not rows:
             return 0
-        with insert_errors():
+        with insert_errors(encodes=True):
             async with asyncio.timeout(_seconds_left()), self._client(uid) as client:
                 try:
                     await client.insert(
@@ -172,7 +220,7 @@ class ClickHouseWarehouse:
         self, uid: str, table: str, columns: Sequence[str], payload: bytes, *, format_name: str, token: str
     ) -> None:
         """See Warehouse."""
-        with insert_errors():
+        with insert_errors(encodes=False):
             async with asyncio.timeout(_seconds_left()), self._client(uid) as client:
                 await client.raw_insert(
                     quoted(table),
@@ -316,6 +364,20 @@ def _read_settings(limits: QueryLimits) -> dict[str, Any]:
         "max_temporary_data_on_disk_size_for_query": 4 * _GIB,
         "cancel_http_readonly_queries_on_client_close": 1,
     }
+
+
+def _stream_settings(limits: QueryLimits) -> dict[str, Any]:
+    """The same for a result that is streamed whole: more rows than wanted are an error, none are cut off."""
+    settings = {**_read_settings(limits), **_FILES, "max_result_rows": limits.max_rows}
+    del settings["limit"]
+    return settings
+
+
+async def _translated(pieces: AsyncIterator[bytes], limits: QueryLimits) -> AsyncGenerator[bytes, None]:
+    """The same pieces; a failure of the engine between them is raised as what it stands for."""
+    with query_errors(limits):
+        async for piece in pieces:
+            yield piece
 
 
 def _outcome(answer: bytes, max_rows: int) -> QueryOutcome:

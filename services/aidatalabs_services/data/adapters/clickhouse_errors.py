@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.exceptions import ClickHouseError, ProgrammingError
 
 from aidatalabs_services.data.errors import (
     ColumnNotKnown,
@@ -31,7 +31,7 @@ _UNKNOWN_TABLE = (60, 81)
 _UNKNOWN_COLUMN = (16, 47)
 _SYNTAX = (62,)
 _TIMEOUT = (159, 160)
-_MEMORY = (131, 173, 241, 243)
+_MEMORY = (173, 241, 243)
 _READS = (158, 191, 307)
 _RESULT = (396,)
 _BUSY = (202, 439)
@@ -52,6 +52,7 @@ _FAILED_WORDS = {
     69: "an argument is out of bounds",
     70: "a value cannot be converted to the type wanted",
     72: "a text cannot be read as a number",
+    131: "a function, for example repeat, was asked for a longer text than it may make",
     153: "it divides by zero",
     184: "an aggregate function stands where none may, or inside another",
     207: "a name in it could mean several columns",
@@ -60,12 +61,20 @@ _FAILED_WORDS = {
 }
 
 
+class EngineFailure(Exception):
+    """The engine ended a stream; `code` is ClickHouse's number, 0 where the connection was lost."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"the engine ended the stream with code {code}")
+        self.code = code
+
+
 @contextmanager
 def query_errors(limits: QueryLimits) -> Iterator[None]:
     """Turns what the driver raises for a SELECT into the error of the limit or mistake it stands for."""
     try:
         yield
-    except (ClickHouseError, TimeoutError) as error:
+    except (ClickHouseError, EngineFailure, TimeoutError) as error:
         raise _query_refusal(error, limits) from error
 
 
@@ -91,13 +100,16 @@ def ddl_errors(table: str) -> Iterator[None]:
 
 
 @contextmanager
-def insert_errors() -> Iterator[None]:
-    """The same for inserts: InsertRefused where repeating is useless, else ServiceUnavailable."""
+def insert_errors(*, encodes: bool) -> Iterator[None]:
+    """The same for inserts: InsertRefused where repeating is useless, else ServiceUnavailable.
+
+    `encodes` says that the driver turns values into bytes, so that an error without a number may be theirs.
+    """
     try:
         yield
     except (ClickHouseError, TimeoutError) as error:
         code = _code(error)
-        if code == 0 and not isinstance(error, TimeoutError) and not _lost(error):
+        if encodes and code == 0 and not isinstance(error, TimeoutError) and not _lost(error):
             raise InsertRefused(0) from error  # the driver could not encode the values
         if code == 0 or code in _INSERT_WAITS:
             raise _unavailable() from error
@@ -154,8 +166,8 @@ def _passing(error: BaseException, code: int) -> ServiceError | None:
         )
     if code in _CANCELLED:
         return CallCancelled("The query was stopped before its answer was complete.")
-    if isinstance(error, TimeoutError) or code in _CONNECTION or (code == 0 and _lost(error)):
-        return _unavailable()
+    if code == 0 or code in _CONNECTION:
+        return _unavailable()  # without a number it was not the engine that refused
     return None
 
 
@@ -174,5 +186,7 @@ def _code(error: BaseException) -> int:
 
 def _lost(error: BaseException) -> bool:
     """Whether the connection failed, not the statement: the driver then has an operating system's cause."""
+    if isinstance(error, ProgrammingError) and "session is unavailable" in str(error):
+        return True  # another call closed the client of an engine that was replaced
     cause = error.__cause__ or error.__context__
     return isinstance(cause, OSError) or type(error).__name__ in ("OperationalError", "StreamFailureError")

@@ -14,7 +14,13 @@ from aidatalabs_services.data.engine.limits import EngineLimits
 from aidatalabs_services.data.engine.running import RunningQueries, RunningQuery
 from aidatalabs_services.data.engine.statements import Statement, admit
 from aidatalabs_services.data.engine.storage import Connection, Result, Storage, identifier, quoted
-from aidatalabs_services.data.engine.streams import ARROW_END, ArrowJoint, exception_frame, exception_tag
+from aidatalabs_services.data.engine.streams import (
+    ARROW_END,
+    ArrowJoint,
+    NamesJoint,
+    exception_frame,
+    exception_tag,
+)
 
 _COPIED_BYTES = 1024 * 1024
 
@@ -107,10 +113,10 @@ class Executor:
     ) -> None:
         """Sends blocks as they come; the first is fetched before the head, so early errors have a status."""
         stream = connection.send_query(statement.text, call.default_format, params=call.params)
-        joint = ArrowJoint() if format_name == "ArrowStream" else None
+        joint = _joint(format_name)
         result = connection.streaming_fetch_result(stream)
         if joint and not result.size():
-            # No block, so no schema either: an empty result is written as a whole.
+            # No block, so no schema and no names either: an empty result is written as a whole.
             result = connection.query(statement.text, call.default_format, params=call.params)
         tag = exception_tag()
         headers = self.headers(call.query_id)
@@ -121,7 +127,7 @@ class Executor:
                 view = result.get_memview().view()
                 answer.piece(joint.joined(view) if joint else view)
                 result = connection.streaming_fetch_result(stream)
-            if joint:
+            if isinstance(joint, ArrowJoint):
                 answer.piece(ARROW_END)
         except ClientGone:
             with suppress(RuntimeError):
@@ -131,6 +137,13 @@ class Executor:
             answer.keep_alive = False
             answer.piece(exception_frame(tag, fault_of(error).body(self.storage.version)))
         answer.piece(b"")
+
+
+def _joint(format_name: str) -> ArrowJoint | NamesJoint | None:
+    """What makes one document of the blocks of this format; None where they follow each other as they are."""
+    if format_name == "ArrowStream":
+        return ArrowJoint()
+    return NamesJoint() if format_name == "CSVWithNames" else None
 
 
 def _prefix(call: Call) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import re
 import shutil
@@ -35,6 +36,7 @@ class _Slot:
     used: float = field(default_factory=time.monotonic)
     failures: int = 0
     not_before: float = 0.0
+    removed: bool = False
 
     def is_running(self) -> bool:
         return self.process is not None and not self.process.exited.is_set()
@@ -44,7 +46,8 @@ class EnginePool:
     """Hands out addresses of engines. Use `lease` around each query; ask again for each, ports change.
 
     At most `max_engines` run at once: a new one takes the place of the one idle longest, or is refused with
-    Overloaded. An engine nobody used for `idle_seconds` is stopped; its next use starts it (about 0.7 s).
+    Overloaded. An engine nobody used for `idle_seconds` is stopped; its next use starts it (about 0.7 s). One
+    that is in use and has not answered a ping for `hung_seconds` is killed, and so started again.
     """
 
     def __init__(
@@ -54,15 +57,17 @@ class EnginePool:
         *,
         max_engines: int = 8,
         idle_seconds: float = 600.0,
+        hung_seconds: float = 15.0,
     ) -> None:
         self._root = root
         self._limits = limits or EngineLimits()
         self._max_engines = max_engines
         self._idle_seconds = idle_seconds
+        self._hung_seconds = hung_seconds
         self._slots: dict[str, _Slot] = {}
         self._count = asyncio.Lock()
         self._closed = False
-        self._reaper: asyncio.Task[None] | None = None
+        self._keepers: list[asyncio.Task[None]] = []
 
     async def address(self, platform_uid: str) -> EngineAddress:
         """The platform's engine, started if need be; callers at the same time share one start.
@@ -73,6 +78,10 @@ class EnginePool:
         slot = self._slot(platform_uid)
         slot.used = time.monotonic()
         async with slot.lock:
+            if slot.removed:
+                raise ServiceUnavailable(
+                    "The data of this platform is being removed.", retry_after_seconds=1.0
+                )
             if not slot.is_running():
                 await self._start(platform_uid, slot)
             if slot.process is None:
@@ -91,23 +100,28 @@ class EnginePool:
             slot.used = time.monotonic()
 
     async def drop(self, platform_uid: str) -> None:
-        """Stops the platform's engine and removes its directory with all rows; safe to repeat."""
+        """Kills the platform's engine with all it runs and removes its directory; safe to repeat.
+
+        The uid gets no engine any more, so that nobody who waited for one begins an empty store.
+        """
         slot = self._slot(platform_uid)
+        slot.removed = True
+        if slot.process is not None:
+            slot.process.kill()  # whoever holds the lock may be waiting for it
         async with slot.lock:
-            await self._stop(slot)
+            await self._stop(slot, grace_seconds=0.0)
             await asyncio.to_thread(shutil.rmtree, self._root / platform_uid, ignore_errors=True)
             if (self._root / platform_uid).exists():
                 raise ServiceUnavailable(
                     "The data could not be removed yet; try again.", retry_after_seconds=5.0
                 )
-            slot.failures, slot.not_before = 0, 0.0
 
     async def close(self) -> None:
         """Stops every engine; the pool hands out nothing afterwards."""
         self._closed = True
-        if self._reaper is not None:
-            self._reaper.cancel()
-            await asyncio.gather(self._reaper, return_exceptions=True)
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
         await asyncio.gather(*(self._stop_locked(slot) for slot in self._slots.values()))
 
     def running(self) -> dict[str, EngineProcess]:
@@ -146,8 +160,12 @@ class EnginePool:
             ) from error
         finally:
             slot.starting = False
-        if self._reaper is None and not self._closed:
-            self._reaper = asyncio.create_task(self._reap())
+        if not self._keepers and not self._closed:
+            # Of their own context: the deadline of the call that starts an engine is not theirs.
+            context = contextvars.Context()
+            self._keepers = [
+                asyncio.create_task(work, context=context) for work in (self._reap(), self._watch())
+            ]
 
     def _note_end(self, slot: _Slot, process: EngineProcess) -> None:
         """An engine ended that nobody stopped: long-lived ones may start at once, others rest."""
@@ -187,6 +205,34 @@ class EnginePool:
                         if not slot.leases and time.monotonic() - slot.used > self._idle_seconds:
                             await self._stop(slot)
 
+    async def _watch(self) -> None:
+        """Looks after the engines in use, each in a task of its own: one that hangs must not hide another."""
+        watched: dict[EngineProcess, asyncio.Task[None]] = {}
+        try:
+            while not self._closed:
+                watched = {process: task for process, task in watched.items() if not task.done()}
+                for slot in self._slots.values():
+                    process = slot.process
+                    if process is not None and slot.leases and slot.is_running() and process not in watched:
+                        watched[process] = asyncio.create_task(self._kill_if_hung(slot, process))
+                await asyncio.sleep(self._hung_seconds / 5)
+        finally:
+            for task in watched.values():
+                task.cancel()
+
+    async def _kill_if_hung(self, slot: _Slot, process: EngineProcess) -> None:
+        """Asks an engine until it answers; kills it when it has not for `hung_seconds` while calls wait."""
+        end = time.monotonic() + self._hung_seconds
+        while slot.process is process and slot.is_running():
+            if await process.answers(self._hung_seconds / 5):
+                return
+            if time.monotonic() >= end:
+                if slot.leases:
+                    _LOG.error("an engine has not answered for %s s: it is killed", self._hung_seconds)
+                    process.kill()
+                return
+            await asyncio.sleep(self._hung_seconds / 50)
+
     @staticmethod
     async def _is_idle(slot: _Slot) -> bool:
         """Whether nobody leases the engine and no query of an unleased address runs in it."""
@@ -202,8 +248,8 @@ class EnginePool:
             await self._stop(slot)
 
     @staticmethod
-    async def _stop(slot: _Slot) -> None:
+    async def _stop(slot: _Slot, *, grace_seconds: float = 10.0) -> None:
         """Stops the engine of a slot whose lock is held; a wanted end is no failure."""
         process, slot.process = slot.process, None
         if process is not None:
-            await process.stop()
+            await process.stop(grace_seconds)

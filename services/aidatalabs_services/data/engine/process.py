@@ -118,6 +118,13 @@ class EngineProcess:
         except (TimeoutError, ValueError) as error:
             raise ConnectionError("the engine did not tell its state") from error
 
+    async def answers(self, seconds: float) -> bool:
+        """Whether the engine answers a ping within this time."""
+        try:
+            return await asyncio.wait_for(_ping(self.address), seconds)
+        except (TimeoutError, OSError):
+            return False
+
     async def _wait(self) -> None:
         await self._child.wait()
         self.exited.set()
@@ -187,5 +194,14 @@ async def _running_queries(address: EngineAddress) -> int:
         )
         answer = await reader.read()
         return int(json.loads(answer.partition(b"\r\n\r\n")[2])["running"])
+    finally:
+        writer.close()
+
+
+async def _ping(address: EngineAddress) -> bool:
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    try:
+        writer.write(b"GET /ping HTTP/1.1\r\nHost: engine\r\nConnection: close\r\n\r\n")
+        return (await reader.readline()).startswith(b"HTTP/1.1 200 ")
     finally:
         writer.close()

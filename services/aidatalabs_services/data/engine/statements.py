@@ -37,9 +37,20 @@ _TOKEN = re.compile(
 _READ_WORDS = frozenset(
     (b"SELECT", b"WITH", b"FROM", b"(", b"SHOW", b"DESC", b"DESCRIBE", b"EXPLAIN", b"EXISTS", b"CHECK")
 )
-# Formats whose chunks are a correct stream when sent one after the other (ArrowStream: see streams.py).
+# Formats whose chunks are a correct stream when sent one after the other (ArrowStream and CSVWithNames:
+# see streams.py).
 _STREAM_FORMATS = frozenset(
-    ("Native", "ArrowStream", "TabSeparated", "TSV", "CSV", "JSONEachRow", "JSONCompactEachRow", "RowBinary")
+    [
+        "Native",
+        "ArrowStream",
+        "TabSeparated",
+        "TSV",
+        "CSV",
+        "CSVWithNames",
+        "JSONEachRow",
+        "JSONCompactEachRow",
+        "RowBinary",
+    ]
 )
 
 

@@ -23,6 +23,9 @@ _GRANTS = (
     " OPTIMIZE, SHOW DATABASES, SHOW TABLES, SHOW COLUMNS, KILL QUERY, SYSTEM MERGES, SYSTEM VIEWS,"
     " SYSTEM SYNC REPLICA, dictGet"
 )
+# Encoded in parallel, the memory of Arrow batches that are sent already still counts as the query's: a stream
+# of some size would end with code 241. A union of types has no place in Parquet, its JSON text has.
+_DEFAULTS = {"output_format_arrow_parallel_encoding": "0", "output_format_arrow_variant_as_string": "1"}
 
 
 class Result(Protocol):
@@ -175,7 +178,8 @@ def _users_xml(limits: EngineLimits) -> str:
         "max_memory_usage": (str(limits.max_query_memory_bytes), "1"),
         "max_result_bytes": (str(limits.max_result_bytes), "1"),
     }
-    values = "".join(f"<{name}>{top}</{name}>" for name, (top, _) in caps.items())
+    defaults = {name: top for name, (top, _) in caps.items()} | _DEFAULTS
+    values = "".join(f"<{name}>{value}</{name}>" for name, value in defaults.items())
     walls = "".join(
         f"<{name}><min>{least}</min><max>{top}</max></{name}>" for name, (top, least) in caps.items()
     )

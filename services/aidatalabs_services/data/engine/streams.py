@@ -6,6 +6,8 @@ import secrets
 import string
 
 _ALPHABET = string.ascii_lowercase
+_LOOKED_AT_BYTES = 4096
+_QUOTE, _NEW_LINE = b'"\n'
 ARROW_END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 
 
@@ -25,6 +27,37 @@ class ArrowJoint:
         start = 0 if self._first else 8 + int.from_bytes(piece[4:8], "little")
         self._first = False
         return piece[start:-8]
+
+
+class NamesJoint:
+    """Makes one CSV document of many: each block comes with the line of column names in front.
+
+    The line of the first block stays; the same bytes in front of the later ones go.
+    """
+
+    def __init__(self) -> None:
+        self._line_bytes = 0
+
+    def joined(self, piece: memoryview) -> memoryview:
+        """The part of `piece` that belongs into the joint document."""
+        if self._line_bytes:
+            return piece[self._line_bytes :]
+        self._line_bytes = _line_end(piece)
+        return piece
+
+
+def _line_end(piece: memoryview) -> int:
+    """Bytes of the first line with its end; a line end between quotes is part of a name."""
+    quoted, start = False, 0
+    while start < len(piece):
+        part = bytes(piece[start : start + _LOOKED_AT_BYTES])
+        for place, byte in enumerate(part):
+            if byte == _QUOTE:
+                quoted = not quoted
+            elif byte == _NEW_LINE and not quoted:
+                return start + place + 1
+        start += len(part)
+    raise ValueError("no line of column names")
 
 
 def exception_tag() -> str:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from uuid import UUID
 
-import asyncpg
-
-from aidatalabs_services.identity.users import User
+from aidatalabs_services.identity.adapters.postgres_rows import COLUMNS, user_of
+from aidatalabs_services.identity.users import User, UserQuery
 from aidatalabs_services.runtime.caller import Role
+from aidatalabs_services.runtime.filters import Condition, sql_conditions
 from aidatalabs_services.runtime.postgres import Database
 
-_COLUMNS = "id, email, mesh_role, subscription_tier, created_at"
+_FIELDS = {"email": "email", "role": "upper(mesh_role)", "create_time": "created_at"}
+# Texts by their characters, whatever the language of the database.
+_ORDERS = {"create_time": ("created_at", "timestamptz"), "email": ('email COLLATE "C"', "text")}
 
 
 class PostgresUserStore:
@@ -23,8 +24,8 @@ class PostgresUserStore:
     async def get(self, user_id: UUID) -> User | None:
         """The user, or None where there is none (any more)."""
         async with self._database.connection() as run:
-            row = await run.fetchrow(f"SELECT {_COLUMNS} FROM users WHERE id = $1", user_id)  # noqa: S608
-        return _user(row) if row is not None else None
+            row = await run.fetchrow(f"SELECT {COLUMNS} FROM users WHERE id = $1", user_id)  # noqa: S608
+        return user_of(row) if row is not None else None
 
     async def put(self, email: str, role: Role | None) -> User:
         """One statement, so that two at once make one user."""
@@ -32,34 +33,34 @@ class PostgresUserStore:
             row = await run.fetchrow(
                 "INSERT INTO users (email, mesh_role) VALUES ($1, COALESCE($2, 'viewer')) "  # noqa: S608
                 "ON CONFLICT (email) DO UPDATE SET mesh_role = COALESCE($2, users.mesh_role) "
-                f"RETURNING {_COLUMNS}",
+                f"RETURNING {COLUMNS}",
                 email,
                 role.name.lower() if role is not None else None,
             )
         if row is None:
             raise LookupError("an upsert returned no row")
-        return _user(row)
+        return user_of(row)
 
-    async def page(self, after: tuple[datetime, UUID] | None, size: int) -> list[User]:
-        """At most `size` users created after that moment and id, oldest first."""
-        moment, user_id = after or (None, None)
+    async def page(self, query: UserQuery, size: int) -> list[User]:
+        """One statement, in which every value is bound."""
+        values: list[object] = []
+
+        def bind(value: object) -> str:
+            values.append(value)
+            return f"${len(values)}"
+
+        wanted = [Condition(one.field, one.operator, one.value) for one in query.conditions]
+        where = sql_conditions(wanted, _FIELDS, bind)
+        column, kind = _ORDERS[query.order]
+        if query.after is not None:
+            key, user_id = query.after
+            side = "<" if query.descending else ">"
+            where.append(f"({column}, id) {side} ({bind(key)}::{kind}, {bind(user_id)}::uuid)")
+        way = "DESC" if query.descending else "ASC"
+        statement = (
+            f"SELECT {COLUMNS} FROM users WHERE {' AND '.join(where) or 'true'} "  # noqa: S608 - own words
+            f"ORDER BY {column} {way}, id {way} LIMIT {bind(size)}"
+        )
         async with self._database.connection() as run:
-            rows = await run.fetch(
-                f"SELECT {_COLUMNS} FROM users "  # noqa: S608
-                "WHERE $1::timestamptz IS NULL OR (created_at, id) > ($1, $2) "
-                "ORDER BY created_at, id LIMIT $3",
-                moment,
-                user_id,
-                size,
-            )
-        return [_user(row) for row in rows]
-
-
-def _user(row: asyncpg.Record) -> User:
-    return User(
-        id=row["id"],
-        email=row["email"],
-        mesh_role=Role[row["mesh_role"].upper()],
-        subscription_tier=row["subscription_tier"] or "",
-        create_time=row["created_at"],
-    )
+            rows = await run.fetch(statement, *values)
+        return [user_of(row) for row in rows]

@@ -1,4 +1,4 @@
-"""The data service as the maker of platforms' databases."""
+"""The data service as the maker and remover of platforms' databases."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MARGIN_SECONDS = 0.5  # what is left to write down how the attempt ended
 
 
 class DataPlatformDatabases:
-    """PlatformDatabases over `DataService.ProvisionPlatform`, as the caller and in the time left."""
+    """PlatformDatabases over the data service's two methods for it, as the caller and in the time left."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = pb_grpc.DataServiceStub(channel)
@@ -22,6 +22,15 @@ class DataPlatformDatabases:
         with peer_errors("data"):
             await self._stub.ProvisionPlatform(
                 pb.ProvisionPlatformRequest(platform=platform),
+                timeout=call_timeout(_MARGIN_SECONDS),
+                metadata=call_metadata(),
+            )
+
+    async def deprovision(self, platform: str) -> None:
+        """See PlatformDatabases."""
+        with peer_errors("data"):
+            await self._stub.DeprovisionPlatform(
+                pb.DeprovisionPlatformRequest(platform=platform),
                 timeout=call_timeout(_MARGIN_SECONDS),
                 metadata=call_metadata(),
             )

@@ -16,12 +16,14 @@ from aidatalabs_services.platform.adapters.postgres_rows import (
 )
 from aidatalabs_services.platform.configs import config_text
 from aidatalabs_services.platform.members import Member
-from aidatalabs_services.platform.platforms import Draft, Platform
+from aidatalabs_services.platform.platforms import Change, Draft, Platform
 from aidatalabs_services.platform.ports import Attempted, Remembered, RequestKey
 from aidatalabs_services.runtime.caller import Role, current_call
 from aidatalabs_services.runtime.postgres import Connection
 
 _REMEMBERED = timedelta(hours=24)
+# As `Platform.etag` makes it.
+_ETAG = "left(encode(sha256(convert_to(id::text || ':' || version::text, 'UTF8')), 'hex'), 16)"
 
 
 class PostgresChanges:
@@ -39,7 +41,7 @@ class PostgresChanges:
         noted = await run.fetchval(
             "INSERT INTO requests (user_id, method, request_id, request_hash) VALUES ($1, $2, $3, $4) "
             "ON CONFLICT (user_id, method, request_id) DO UPDATE SET request_hash = EXCLUDED.request_hash, "
-            "platform_id = NULL, response = NULL, created_at = now() "
+            "platform_id = NULL, platform_name = NULL, response = NULL, created_at = now() "
             "WHERE requests.created_at < now() - $5::interval RETURNING true",
             *_key(key),
             key.fingerprint,
@@ -62,12 +64,14 @@ class PostgresChanges:
         answer = answer_of(row["response"]) if row["response"] is not None else None
         return Remembered(row["request_hash"], row["platform_id"], answer)
 
-    async def link(self, key: RequestKey, platform_uid: UUID) -> None:
+    async def link(self, key: RequestKey, platform: Platform) -> None:
         """Notes which platform a call works on."""
         await self._connection.execute(
-            "UPDATE requests SET platform_id = $4 WHERE user_id = $1 AND method = $2 AND request_id = $3",
+            "UPDATE requests SET platform_id = $4, platform_name = $5 "
+            "WHERE user_id = $1 AND method = $2 AND request_id = $3",
             *_key(key),
-            platform_uid,
+            platform.uid,
+            platform.id,
         )
 
     async def answer(self, key: RequestKey, platform: Platform) -> None:
@@ -96,6 +100,15 @@ class PostgresChanges:
         await self.put_member(row["id"], Member(owner, Role.ADMIN))
         return platform_of(row)
 
+    async def seconds_to_rest(self, platform_id: str, seconds: float) -> float:
+        """The database's clock counts the rest of a released id."""
+        rested = await self._connection.fetchval(
+            "SELECT extract(epoch FROM clock_timestamp() - released_at)::float8 FROM released_ids "
+            "WHERE platform_id = $1",
+            platform_id,
+        )
+        return 0.0 if rested is None else max(0.0, seconds - float(rested))
+
     async def by_id(self, platform_id: str) -> Attempted | None:
         """The platform of that id, locked until the end of the transaction."""
         return await self._locked("platform_id = $1", platform_id)
@@ -108,7 +121,7 @@ class PostgresChanges:
         """Opens an attempt; the database's clock counts its seconds."""
         attempt = uuid4()
         await self._connection.execute(
-            "UPDATE platforms SET status = 'provisioning', attempt = $2, "
+            "UPDATE platforms SET status = 'provisioning', attempt = $2, attempt_by = user_id, "
             "attempt_until = clock_timestamp() + $3::interval WHERE id = $1",
             uid,
             attempt,
@@ -125,6 +138,64 @@ class PostgresChanges:
         )
         return platform_of(row) if row is not None else None
 
+    async def rewrite(self, uid: UUID, change: Change) -> Platform | None:
+        """One statement compares and changes, so of two changes on one etag one finds nothing to change."""
+        row = await self._connection.fetchrow(
+            "UPDATE platforms SET "  # noqa: S608
+            "name = CASE WHEN $2::text = '' THEN platform_id ELSE coalesce($2, name) END, "
+            "config = coalesce($3::jsonb, config), version = version + 1, updated_at = clock_timestamp() "
+            f"WHERE id = $1 AND status <> 'deleting' AND ($4 = '' OR {_ETAG} = $4) RETURNING {COLUMNS}",
+            uid,
+            change.display_name,
+            config_text(change.config) if change.config is not None else None,
+            change.etag,
+        )
+        return platform_of(row) if row is not None else None
+
+    async def mark_deleting(self, uid: UUID) -> Platform:
+        """An attempt at making the database, whose time is over, is forgotten."""
+        row = await self._connection.fetchrow(
+            "UPDATE platforms SET status = 'deleting', deleted_at = now(), attempt = NULL, "  # noqa: S608
+            f"attempt_by = NULL, attempt_until = NULL WHERE id = $1 RETURNING {COLUMNS}",
+            uid,
+        )
+        if row is None:
+            raise LookupError("a locked row has gone")
+        return platform_of(row)
+
+    async def begin_removal(self, uid: UUID, user: str, seconds: float) -> UUID:
+        """Opens an attempt; the database's clock counts its seconds."""
+        attempt = uuid4()
+        await self._connection.execute(
+            "UPDATE platforms SET attempt = $2, attempt_by = $3, "
+            "attempt_until = clock_timestamp() + $4::interval WHERE id = $1 AND status = 'deleting'",
+            uid,
+            attempt,
+            user_uuid(user),
+            timedelta(seconds=seconds),
+        )
+        return attempt
+
+    async def remove(self, uid: UUID, attempt: UUID) -> bool:
+        """Members go with the row; the audit log and the notes of requests stay. The id begins its rest."""
+        released = await self._connection.fetchval(
+            "DELETE FROM platforms WHERE id = $1 AND attempt = $2 AND status = 'deleting' "
+            "RETURNING platform_id",
+            uid,
+            attempt,
+        )
+        if released is None:
+            return False
+        await self._connection.execute(
+            "INSERT INTO released_ids (platform_id, released_at) VALUES ($1, clock_timestamp()) "
+            "ON CONFLICT (platform_id) DO UPDATE SET released_at = EXCLUDED.released_at",
+            released,
+        )
+        await self._connection.execute(
+            "DELETE FROM released_ids WHERE released_at < clock_timestamp() - interval '1 hour'"
+        )
+        return True
+
     async def put_member(self, uid: UUID, member: Member) -> Role:
         """Sets a role; the lock on the platform's row keeps two changes apart."""
         before = await self._connection.fetchval(
@@ -136,6 +207,13 @@ class PostgresChanges:
             uid,
             member.member,
             member.role.name.lower(),
+        )
+        return Role[before.upper()] if before else Role.NONE
+
+    async def remove_member(self, uid: UUID, member: str) -> Role:
+        """Takes a role away."""
+        before = await self._connection.fetchval(
+            "DELETE FROM platform_members WHERE platform_id = $1 AND member = $2 RETURNING role", uid, member
         )
         return Role[before.upper()] if before else Role.NONE
 
@@ -153,7 +231,7 @@ class PostgresChanges:
 
     async def _locked(self, condition: str, value: object) -> Attempted | None:
         row = await self._connection.fetchrow(
-            f"SELECT {COLUMNS}, status = 'provisioning' AND attempt_until > clock_timestamp() AS running "  # noqa: S608
+            f"SELECT {COLUMNS}, coalesce(attempt_until > clock_timestamp(), false) AS running "  # noqa: S608
             f"FROM platforms WHERE {condition} FOR UPDATE",
             value,
         )

@@ -7,9 +7,12 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 
 from aidatalabs_services.platform.adapters.postgres_changes import PostgresChanges
-from aidatalabs_services.platform.adapters.postgres_rows import COLUMNS, platform_of
+from aidatalabs_services.platform.adapters.postgres_pages import page_query
+from aidatalabs_services.platform.adapters.postgres_rows import COLUMNS, platform_of, user_uuid
+from aidatalabs_services.platform.deletion import METHOD as DELETION
+from aidatalabs_services.platform.listings import After, Listing
 from aidatalabs_services.platform.members import ALL_USERS, Member
-from aidatalabs_services.platform.platforms import Platform
+from aidatalabs_services.platform.platforms import Platform, State
 from aidatalabs_services.platform.ports import Membership
 from aidatalabs_services.runtime.caller import Role
 from aidatalabs_services.runtime.postgres import Database
@@ -28,11 +31,12 @@ class PostgresPlatformStore:
             yield PostgresChanges(connection)
 
     async def fail_attempt(self, uid: UUID, attempt: UUID) -> None:
-        """Ends this attempt badly, unless another took over meanwhile."""
+        """Ends this attempt badly, unless another took over meanwhile. A deletion stays one."""
         async with self._database.connection() as run:
             await run.execute(
-                "UPDATE platforms SET status = 'failed', attempt = NULL, attempt_until = NULL "
-                "WHERE id = $1 AND attempt = $2 AND status = 'provisioning'",
+                "UPDATE platforms SET attempt = NULL, attempt_by = NULL, attempt_until = NULL, "
+                "status = CASE status WHEN 'provisioning' THEN 'failed' ELSE status END "
+                "WHERE id = $1 AND attempt = $2",
                 uid,
                 attempt,
             )
@@ -43,26 +47,34 @@ class PostgresPlatformStore:
             row = await run.fetchrow(f"SELECT {COLUMNS} FROM platforms WHERE id = $1", uid)  # noqa: S608
         return platform_of(row) if row is not None else None
 
-    async def page(self, user: str | None, after_id: str, size: int) -> list[Platform]:
-        """At most `size` platforms with ids after `after_id`, by id."""
+    async def page(
+        self, user: str | None, listing: Listing, after: After | None, size: int
+    ) -> list[Platform]:
+        """At most `size` platforms of the list after that place."""
+        statement, values = page_query(user, listing, after, size)
         async with self._database.connection() as run:
-            rows = await run.fetch(
-                f"SELECT {COLUMNS} FROM platforms p "  # noqa: S608
-                "WHERE platform_id > $1 AND ($2::text IS NULL OR EXISTS ("
-                "SELECT FROM platform_members m WHERE m.platform_id = p.id AND m.member IN ($2, $3))) "
-                "ORDER BY platform_id LIMIT $4",
-                after_id,
-                user,
-                ALL_USERS,
-                size,
-            )
+            rows = await run.fetch(statement, *values)
         return [platform_of(row) for row in rows]
+
+    async def deleted_by(self, user: str, platform_id: str) -> UUID | None:
+        """The newest one, where there were several."""
+        async with self._database.connection() as run:
+            found: UUID | None = await run.fetchval(
+                "SELECT platform_id FROM requests WHERE user_id = $1 AND method = $2 AND platform_name = $3 "
+                "AND created_at > now() - interval '24 hours' ORDER BY created_at DESC LIMIT 1",
+                user_uuid(user),
+                DELETION,
+                platform_id,
+            )
+        return found
 
     async def membership(self, platform_id: str, user: str) -> Membership | None:
         """The user's role: the higher of the user's own and that of all users."""
         async with self._database.connection() as run:
             row = await run.fetchrow(
-                "SELECT p.id, array_agg(m.role) FILTER (WHERE m.role IS NOT NULL) AS roles FROM platforms p "
+                "SELECT p.id, p.status, array_agg(m.role) FILTER (WHERE m.role IS NOT NULL) AS roles, "
+                "coalesce(p.attempt_until > clock_timestamp(), false) "
+                "AND 'users/' || coalesce(p.attempt_by, p.user_id)::text = $2 AS works FROM platforms p "
                 "LEFT JOIN platform_members m ON m.platform_id = p.id AND m.member IN ($2, $3) "
                 "WHERE p.platform_id = $1 GROUP BY p.id",
                 platform_id,
@@ -71,9 +83,8 @@ class PostgresPlatformStore:
             )
         if row is None:
             return None
-        return Membership(
-            row["id"], max((Role[role.upper()] for role in row["roles"] or ()), default=Role.NONE)
-        )
+        role = max((Role[role.upper()] for role in row["roles"] or ()), default=Role.NONE)
+        return Membership(row["id"], role, State(row["status"]), bool(row["works"]))
 
     async def members(self, uid: UUID) -> list[Member]:
         """Everybody with a role: the owner first, then in order of their names."""

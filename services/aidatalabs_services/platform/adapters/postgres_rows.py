@@ -11,7 +11,7 @@ import asyncpg
 from aidatalabs_services.platform.configs import config_text, read_config
 from aidatalabs_services.platform.platforms import Platform, State
 
-COLUMNS = "id, platform_id, user_id, name, config, status, version, created_at, updated_at"
+COLUMNS = "id, platform_id, user_id, name, config, status, version, created_at, updated_at, deleted_at"
 
 
 def platform_of(row: asyncpg.Record) -> Platform:
@@ -26,6 +26,7 @@ def platform_of(row: asyncpg.Record) -> Platform:
         create_time=row["created_at"],
         update_time=row["updated_at"],
         version=row["version"],
+        delete_time=row["deleted_at"],
     )
 
 
@@ -46,6 +47,7 @@ def answer_bytes(platform: Platform) -> bytes:
         "create_time": platform.create_time.isoformat(),
         "update_time": platform.update_time.isoformat(),
         "version": platform.version,
+        "delete_time": platform.delete_time.isoformat() if platform.delete_time else None,
     }
     return json.dumps(content).encode()
 
@@ -53,6 +55,7 @@ def answer_bytes(platform: Platform) -> bytes:
 def answer_of(text: bytes) -> Platform:
     """The platform in the bytes of an answer."""
     content = json.loads(text)
+    deleted = content.get("delete_time")  # answers of older versions have none
     return Platform(
         id=content["id"],
         uid=UUID(content["uid"]),
@@ -63,4 +66,5 @@ def answer_of(text: bytes) -> Platform:
         create_time=datetime.fromisoformat(content["create_time"]),
         update_time=datetime.fromisoformat(content["update_time"]),
         version=content["version"],
+        delete_time=datetime.fromisoformat(deleted) if deleted else None,
     )

@@ -1,6 +1,6 @@
 """What happens around every call, outermost first.
 
-    request id → errors → deadline → caller → access row → admission → decoding → field rules → gate → handler
+    request id → errors → deadline → peer → caller → room → decoding → field rules → gate → place → handler
 
 `calls.CallInterceptor` runs these steps in this order for all four kinds of calls; the other modules are one
 step each.

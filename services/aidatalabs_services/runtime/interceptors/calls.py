@@ -7,14 +7,14 @@ import inspect
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 import grpc
 import structlog
 from google.protobuf.message import Message
 
-from aidatalabs_services.runtime.access import Gate, MethodAccess, Scope, platform_of
+from aidatalabs_services.runtime.access import Gate, MethodAccess, Scope, check_peer, platform_of
 from aidatalabs_services.runtime.caller import Call, Caller, set_current_call
 from aidatalabs_services.runtime.channels import REQUEST_ID_KEY
 from aidatalabs_services.runtime.deserialiser import Deserializer, decode
@@ -24,12 +24,14 @@ from aidatalabs_services.runtime.errors import (
     InvalidRequest,
     MalformedMessage,
     MethodNotFound,
+    Overloaded,
     ServiceUnavailable,
 )
 from aidatalabs_services.runtime.interceptors.admission import Admission
 from aidatalabs_services.runtime.interceptors.identities import Metadata, caller_of, request_id_of
 from aidatalabs_services.runtime.interceptors.statuses import service_error, trailing_status
 from aidatalabs_services.runtime.interceptors.validation import RequestRules
+from aidatalabs_services.runtime.tls import peer_name
 from aidatalabs_services.runtime.tokens import TokenVerifier
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -39,22 +41,25 @@ Answer = TypeVar("Answer")
 Work = Callable[[Call, Metadata], Awaitable[Answer]]
 
 _UNKNOWN_METHOD_SECONDS = 5.0
+_OPEN_STREAMS = 512  # health watches last, and nobody needs a token for one
 
 
 @dataclass(frozen=True)
 class _Method:
-    """A handler as it is run: its access row, its decoder, whether it reads a stream, and what it does."""
+    """A handler as it is run: its access row, its decoder, what of it is a stream, and what it does."""
 
     row: MethodAccess
     read: Deserializer
     reads_many: bool
+    writes_many: bool
     behaviour: Behaviour
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Wraps each handler once; `rows` holds the access rows by method, those of health included.
 
-    Methods whose scope is OPEN pass neither the token check nor the admission.
+    Methods whose scope is OPEN pass neither the peer check, the token check nor the admission. The peer
+    check needs `peers_are_known`, that is, connections with mutual TLS.
     """
 
     def __init__(
@@ -64,16 +69,20 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         gate: Gate,
         admission: Admission,
         rules: RequestRules,
+        *,
+        peers_are_known: bool = False,
     ) -> None:
         self._rows = rows
         self._verifier = verifier
         self._gate = gate
         self._admission = admission
         self._rules = rules
+        self._peers_are_known = peers_are_known
         self._wrapped: dict[str, AnyHandler] = {}
         self._open_calls: set[asyncio.Task[Any]] = set()
         self._draining = False
-        self._log = structlog.get_logger()
+        # Bound once: binding anew for every line costs more than writing it.
+        self._log = structlog.get_logger().bind()
 
     async def intercept_service(
         self,
@@ -121,7 +130,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         behaviour: Behaviour = next(kind for kind in kinds if kind is not None)
         read: Deserializer = handler.request_deserializer or _as_it_is
         if handler.response_streaming:
-            method = _Method(row, read, handler.request_streaming, _written(behaviour))
+            method = _Method(row, read, handler.request_streaming, True, _written(behaviour))
 
             async def to_many(incoming: AsyncIterator[bytes], context: Context) -> None:
                 await self._run(
@@ -133,7 +142,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             # What a handler writes is serialised within the steps, so that may stay gRPC's work.
             return grpc.stream_stream_rpc_method_handler(to_many, None, handler.response_serializer)
 
-        method = _Method(row, read, handler.request_streaming, behaviour)
+        method = _Method(row, read, handler.request_streaming, False, behaviour)
         write = handler.response_serializer or _as_it_is
 
         async def to_one(incoming: AsyncIterator[bytes], context: Context) -> Any:
@@ -200,20 +209,41 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         incoming: AsyncIterator[bytes],
         context: Context,
     ) -> Any:
-        """Caller, admission, decoding, rules and gate, then the handler."""
+        """Peer, caller, room, decoding, rules and gate, then the handler in its place."""
         if method.row.scope is Scope.OPEN:
             return await self._answer_open(method, incoming, context)
+        if self._peers_are_known:
+            check_peer(method.row, peer_name(context))
         caller = await caller_of(metadata, self._verifier)
-        if not method.reads_many:
-            data = await _only(incoming)  # a slow sender waits outside of the places
-            async with self._admission.place():
-                request = self._decoded(method, data)
-                await self._admit(method.row, call, caller, request)
-                return await method.behaviour(request, context)
-        async with self._admission.place(), aclosing(self._all_decoded(method, incoming)) as requests:
-            return await self._answer_stream(method, call, caller, requests, context)
+        self._admission.enter(caller.user)
+        try:
+            if method.reads_many:
+                async with aclosing(self._all_decoded(method, incoming)) as requests:
+                    return await self._answer_stream(method, call, caller, requests, context)
+            # Slow senders and the look-up of roles wait outside of the places; places go by tenant.
+            data = await _only(incoming)
+            request = self._decoded(method, data)
+            admitted = await self._admit(method.row, call, caller, request)
+            return await self._in_place(method, admitted, request, context, len(data))
+        finally:
+            self._admission.leave(caller.user)
+
+    async def _in_place(
+        self, method: _Method, caller: Caller, request: Any, context: Context, message_bytes: int = 0
+    ) -> Any:
+        """The handler, in a place of the caller's tenant."""
+        if not method.row.queued:
+            return await method.behaviour(request, context)
+        tenant = caller.platform_uid or caller.user
+        await self._admission.take(tenant, message_bytes)
+        try:
+            return await method.behaviour(request, context)
+        finally:
+            self._admission.give(tenant)
 
     async def _answer_open(self, method: _Method, incoming: AsyncIterator[bytes], context: Context) -> Any:
+        if method.writes_many and len(self._open_calls) >= _OPEN_STREAMS:
+            raise Overloaded("Too many watches are open here. Ask with Check.", retry_after_seconds=1.0)
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - coroutines run in tasks
         self._open_calls.add(task)
@@ -242,8 +272,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         """The gate needs the platform, so the first message is read before the handler runs."""
         row = method.row
         if row.scope not in (Scope.PLATFORM, Scope.PLATFORM_OR_MESH):
-            await self._admit(row, call, caller, None)
-            return await method.behaviour(requests, context)
+            admitted = await self._admit(row, call, caller, None)
+            return await self._in_place(method, admitted, requests, context)
         first = await anext(requests, None)
         if first is None:
             raise InvalidRequest("The stream holds no message. Send at least one.")
@@ -258,12 +288,13 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 yield message
 
         async with aclosing(checked()) as messages:
-            return await method.behaviour(messages, context)
+            return await self._in_place(method, admitted, messages, context)
 
     async def _admit(self, row: MethodAccess, call: Call, caller: Caller, message: Message | None) -> Caller:
-        set_current_call(replace(call, caller=caller))  # a remote role directory passes the token on
+        set_current_call(_call_of(call, caller))  # a remote role directory passes the token on
         admitted = await self._gate.admit(row, caller, message)
-        set_current_call(replace(call, caller=admitted))
+        if admitted is not caller:
+            set_current_call(_call_of(call, admitted))
         return admitted
 
     def _decoded(self, method: _Method, data: bytes) -> Message:
@@ -277,6 +308,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     ) -> AsyncGenerator[Message, None]:
         async for data in incoming:
             yield self._decoded(method, data)
+
+
+def _call_of(call: Call, caller: Caller) -> Call:
+    return Call(call.request_id, call.method, call.deadline, caller)
 
 
 async def _only(incoming: AsyncIterator[bytes]) -> bytes:

@@ -155,7 +155,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         {"reason": "ETAG_MISMATCH", "domain": "aidatalabs", "metadata": {"platform": "platforms/demo"}}
     """
     ERROR_REASON_PLATFORM_NOT_ACTIVE: _ErrorReason.ValueType  # 34
-    """The platform is still being made or already being deleted; its state says which.
+    """The platform is being made, could not be made or is being deleted; its state says which.
     Code FAILED_PRECONDITION. Example:
         {"reason": "PLATFORM_NOT_ACTIVE", "domain": "aidatalabs", "metadata": {"platform": "platforms/demo", "state": "DELETING"}}
     """
@@ -235,7 +235,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         {"reason": "TABLE_INVALID", "domain": "aidatalabs", "metadata": {"table": "orders"}}
     """
     ERROR_REASON_TYPE_NOT_ALLOWED: _ErrorReason.ValueType  # 65
-    """A column's type is not on the allow-list.
+    """A column's type is not on the allow-list, or is one that Arrow and Parquet cannot carry.
     Code INVALID_ARGUMENT. Example:
         {"reason": "TYPE_NOT_ALLOWED", "domain": "aidatalabs", "metadata": {"type": "AggregateFunction(sum, UInt64)"}}
     """
@@ -269,8 +269,8 @@ class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Every reason we may refuse with. It stands in `google.rpc.ErrorInfo.reason` without the prefix, with domain
     `aidatalabs` and the request id in `metadata`; the gRPC code and a literal example stand beside each.
 
-    `metadata` of a service's error also has `request_id`, the id of the call, to be given when reporting it; what the
-    edge refuses by itself has it over REST, as soon as the request has an id.
+    `metadata` also has `request_id`, the id of the call, to be given when reporting it; only what the edge refuses
+    before the request has an id comes without.
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
@@ -406,7 +406,7 @@ Code ABORTED. Example:
     {"reason": "ETAG_MISMATCH", "domain": "aidatalabs", "metadata": {"platform": "platforms/demo"}}
 """
 ERROR_REASON_PLATFORM_NOT_ACTIVE: ErrorReason.ValueType  # 34
-"""The platform is still being made or already being deleted; its state says which.
+"""The platform is being made, could not be made or is being deleted; its state says which.
 Code FAILED_PRECONDITION. Example:
     {"reason": "PLATFORM_NOT_ACTIVE", "domain": "aidatalabs", "metadata": {"platform": "platforms/demo", "state": "DELETING"}}
 """
@@ -486,7 +486,7 @@ Code INVALID_ARGUMENT. Example:
     {"reason": "TABLE_INVALID", "domain": "aidatalabs", "metadata": {"table": "orders"}}
 """
 ERROR_REASON_TYPE_NOT_ALLOWED: ErrorReason.ValueType  # 65
-"""A column's type is not on the allow-list.
+"""A column's type is not on the allow-list, or is one that Arrow and Parquet cannot carry.
 Code INVALID_ARGUMENT. Example:
     {"reason": "TYPE_NOT_ALLOWED", "domain": "aidatalabs", "metadata": {"type": "AggregateFunction(sum, UInt64)"}}
 """

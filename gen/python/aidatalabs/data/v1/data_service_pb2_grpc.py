@@ -124,7 +124,8 @@ class DataServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeprovisionPlatform(self, request, context):
-        """Removes the platform's database, its journal and its engine's files.
+        """Removes the platform's database, its journal and its engine's files. Calls under way end with
+        SERVICE_UNAVAILABLE, later ones with PLATFORM_NOT_FOUND.
         Scope platform, role admin; called by the platform service when a platform is deleted. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -158,7 +159,8 @@ class DataServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DropTable(self, request, context):
-        """Drops a table with all its rows. The standard tables stay.
+        """Drops a table with all its rows. The standard tables stay. A repeated call after success answers
+        TABLE_NOT_FOUND, which a client may take for done.
         Scope platform, role editor. Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -166,7 +168,9 @@ class DataServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AddColumn(self, request, context):
-        """Adds a column at the end of a table; rows that are there read its default.
+        """Adds a column at the end of a table; rows that are there read its default. The same column again returns the
+        table, another one of that name is TABLE_INVALID. Rows sent without a column that is neither Nullable nor JSON
+        are rejected, so add Nullable columns while older clients write.
         Scope platform, role editor. Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED, TABLE_INVALID, TYPE_NOT_ALLOWED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -200,6 +204,8 @@ class DataServiceServicer:
         """Runs one SELECT and streams its rows as Arrow IPC; over gRPC only.
         Scope platform, role viewer. Refuses as Query does; a failure after the first batch ends the stream with its
         status, and the stream then lacks Arrow's end mark. A client that goes away stops the query in the engine.
+        DateTime and Enum come as timestamp and text; every field names its ClickHouse type in its metadata
+        (`clickhouse_type`). A type that Arrow cannot carry is TYPE_NOT_ALLOWED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -208,7 +214,11 @@ class DataServiceServicer:
     def Export(self, request, context):
         """Runs one SELECT and returns its rows as a file with the right content type and name.
         Scope platform, role viewer. The file is complete before its first byte is sent, in a bounded spool; over gRPC it
-        comes in pieces of at most 1 MiB. Refuses as Query does, and with RESULT_TOO_LARGE where the spool is too small.
+        comes in pieces of at most 1 MiB. Refuses as Query does, and with RESULT_TOO_LARGE where the file is larger than
+        the spool takes, OVERLOADED while the spool is full, TYPE_NOT_ALLOWED where Parquet or Arrow cannot carry a
+        column. Values are never altered: a CSV field that begins with `=`, `+`, `-` or `@` stays as it is, so import it
+        as text in a spreadsheet. NULL is an empty field in CSV, an empty text is `""`; whole numbers in JSON lines are
+        exact and unquoted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -45,7 +45,8 @@ class DataServiceStub:
     Scope platform, role admin; called by the platform service when a platform is created. Idempotent.
     """
     DeprovisionPlatform: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.DeprovisionPlatformRequest, _empty_pb2.Empty]
-    """Removes the platform's database, its journal and its engine's files.
+    """Removes the platform's database, its journal and its engine's files. Calls under way end with
+    SERVICE_UNAVAILABLE, later ones with PLATFORM_NOT_FOUND.
     Scope platform, role admin; called by the platform service when a platform is deleted. Idempotent.
     """
     CreateTable: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.CreateTableRequest, _table_pb2.Table]
@@ -63,11 +64,14 @@ class DataServiceStub:
     Scope platform, role viewer. Refuses with: TABLE_NOT_FOUND.
     """
     DropTable: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.DropTableRequest, _empty_pb2.Empty]
-    """Drops a table with all its rows. The standard tables stay.
+    """Drops a table with all its rows. The standard tables stay. A repeated call after success answers
+    TABLE_NOT_FOUND, which a client may take for done.
     Scope platform, role editor. Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED.
     """
     AddColumn: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.AddColumnRequest, _table_pb2.Table]
-    """Adds a column at the end of a table; rows that are there read its default.
+    """Adds a column at the end of a table; rows that are there read its default. The same column again returns the
+    table, another one of that name is TABLE_INVALID. Rows sent without a column that is neither Nullable nor JSON
+    are rejected, so add Nullable columns while older clients write.
     Scope platform, role editor. Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED, TABLE_INVALID, TYPE_NOT_ALLOWED.
     """
     Ingest: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.IngestRequest, _data_service_pb2.IngestResponse]
@@ -89,11 +93,17 @@ class DataServiceStub:
     """Runs one SELECT and streams its rows as Arrow IPC; over gRPC only.
     Scope platform, role viewer. Refuses as Query does; a failure after the first batch ends the stream with its
     status, and the stream then lacks Arrow's end mark. A client that goes away stops the query in the engine.
+    DateTime and Enum come as timestamp and text; every field names its ClickHouse type in its metadata
+    (`clickhouse_type`). A type that Arrow cannot carry is TYPE_NOT_ALLOWED.
     """
     Export: _grpc.UnaryStreamMultiCallable[_data_service_pb2.ExportRequest, _httpbody_pb2.HttpBody]
     """Runs one SELECT and returns its rows as a file with the right content type and name.
     Scope platform, role viewer. The file is complete before its first byte is sent, in a bounded spool; over gRPC it
-    comes in pieces of at most 1 MiB. Refuses as Query does, and with RESULT_TOO_LARGE where the spool is too small.
+    comes in pieces of at most 1 MiB. Refuses as Query does, and with RESULT_TOO_LARGE where the file is larger than
+    the spool takes, OVERLOADED while the spool is full, TYPE_NOT_ALLOWED where Parquet or Arrow cannot carry a
+    column. Values are never altered: a CSV field that begins with `=`, `+`, `-` or `@` stays as it is, so import it
+    as text in a spreadsheet. NULL is an empty field in CSV, an empty text is `""`; whole numbers in JSON lines are
+    exact and unquoted.
     """
     ExplainQuery: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.ExplainQueryRequest, _data_service_pb2.ExplainQueryResponse]
     """Checks one SELECT at the SQL door and asks the engine for its plan, without running it.
@@ -118,7 +128,8 @@ class DataServiceAsyncStub(DataServiceStub):
     Scope platform, role admin; called by the platform service when a platform is created. Idempotent.
     """
     DeprovisionPlatform: _aio.UnaryUnaryMultiCallable[_data_service_pb2.DeprovisionPlatformRequest, _empty_pb2.Empty]  # type: ignore[assignment]
-    """Removes the platform's database, its journal and its engine's files.
+    """Removes the platform's database, its journal and its engine's files. Calls under way end with
+    SERVICE_UNAVAILABLE, later ones with PLATFORM_NOT_FOUND.
     Scope platform, role admin; called by the platform service when a platform is deleted. Idempotent.
     """
     CreateTable: _aio.UnaryUnaryMultiCallable[_data_service_pb2.CreateTableRequest, _table_pb2.Table]  # type: ignore[assignment]
@@ -136,11 +147,14 @@ class DataServiceAsyncStub(DataServiceStub):
     Scope platform, role viewer. Refuses with: TABLE_NOT_FOUND.
     """
     DropTable: _aio.UnaryUnaryMultiCallable[_data_service_pb2.DropTableRequest, _empty_pb2.Empty]  # type: ignore[assignment]
-    """Drops a table with all its rows. The standard tables stay.
+    """Drops a table with all its rows. The standard tables stay. A repeated call after success answers
+    TABLE_NOT_FOUND, which a client may take for done.
     Scope platform, role editor. Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED.
     """
     AddColumn: _aio.UnaryUnaryMultiCallable[_data_service_pb2.AddColumnRequest, _table_pb2.Table]  # type: ignore[assignment]
-    """Adds a column at the end of a table; rows that are there read its default.
+    """Adds a column at the end of a table; rows that are there read its default. The same column again returns the
+    table, another one of that name is TABLE_INVALID. Rows sent without a column that is neither Nullable nor JSON
+    are rejected, so add Nullable columns while older clients write.
     Scope platform, role editor. Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED, TABLE_INVALID, TYPE_NOT_ALLOWED.
     """
     Ingest: _aio.UnaryUnaryMultiCallable[_data_service_pb2.IngestRequest, _data_service_pb2.IngestResponse]  # type: ignore[assignment]
@@ -162,11 +176,17 @@ class DataServiceAsyncStub(DataServiceStub):
     """Runs one SELECT and streams its rows as Arrow IPC; over gRPC only.
     Scope platform, role viewer. Refuses as Query does; a failure after the first batch ends the stream with its
     status, and the stream then lacks Arrow's end mark. A client that goes away stops the query in the engine.
+    DateTime and Enum come as timestamp and text; every field names its ClickHouse type in its metadata
+    (`clickhouse_type`). A type that Arrow cannot carry is TYPE_NOT_ALLOWED.
     """
     Export: _aio.UnaryStreamMultiCallable[_data_service_pb2.ExportRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Runs one SELECT and returns its rows as a file with the right content type and name.
     Scope platform, role viewer. The file is complete before its first byte is sent, in a bounded spool; over gRPC it
-    comes in pieces of at most 1 MiB. Refuses as Query does, and with RESULT_TOO_LARGE where the spool is too small.
+    comes in pieces of at most 1 MiB. Refuses as Query does, and with RESULT_TOO_LARGE where the file is larger than
+    the spool takes, OVERLOADED while the spool is full, TYPE_NOT_ALLOWED where Parquet or Arrow cannot carry a
+    column. Values are never altered: a CSV field that begins with `=`, `+`, `-` or `@` stays as it is, so import it
+    as text in a spreadsheet. NULL is an empty field in CSV, an empty text is `""`; whole numbers in JSON lines are
+    exact and unquoted.
     """
     ExplainQuery: _aio.UnaryUnaryMultiCallable[_data_service_pb2.ExplainQueryRequest, _data_service_pb2.ExplainQueryResponse]  # type: ignore[assignment]
     """Checks one SELECT at the SQL door and asks the engine for its plan, without running it.
@@ -200,7 +220,8 @@ class DataServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _data_service_pb2.DeprovisionPlatformRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
-        """Removes the platform's database, its journal and its engine's files.
+        """Removes the platform's database, its journal and its engine's files. Calls under way end with
+        SERVICE_UNAVAILABLE, later ones with PLATFORM_NOT_FOUND.
         Scope platform, role admin; called by the platform service when a platform is deleted. Idempotent.
         """
 
@@ -242,7 +263,8 @@ class DataServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _data_service_pb2.DropTableRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
-        """Drops a table with all its rows. The standard tables stay.
+        """Drops a table with all its rows. The standard tables stay. A repeated call after success answers
+        TABLE_NOT_FOUND, which a client may take for done.
         Scope platform, role editor. Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED.
         """
 
@@ -252,7 +274,9 @@ class DataServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _data_service_pb2.AddColumnRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_table_pb2.Table, _abc.Awaitable[_table_pb2.Table]]:
-        """Adds a column at the end of a table; rows that are there read its default.
+        """Adds a column at the end of a table; rows that are there read its default. The same column again returns the
+        table, another one of that name is TABLE_INVALID. Rows sent without a column that is neither Nullable nor JSON
+        are rejected, so add Nullable columns while older clients write.
         Scope platform, role editor. Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED, TABLE_INVALID, TYPE_NOT_ALLOWED.
         """
 
@@ -292,6 +316,8 @@ class DataServiceServicer(metaclass=_abc_1.ABCMeta):
         """Runs one SELECT and streams its rows as Arrow IPC; over gRPC only.
         Scope platform, role viewer. Refuses as Query does; a failure after the first batch ends the stream with its
         status, and the stream then lacks Arrow's end mark. A client that goes away stops the query in the engine.
+        DateTime and Enum come as timestamp and text; every field names its ClickHouse type in its metadata
+        (`clickhouse_type`). A type that Arrow cannot carry is TYPE_NOT_ALLOWED.
         """
 
     @_abc_1.abstractmethod
@@ -302,7 +328,11 @@ class DataServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
         """Runs one SELECT and returns its rows as a file with the right content type and name.
         Scope platform, role viewer. The file is complete before its first byte is sent, in a bounded spool; over gRPC it
-        comes in pieces of at most 1 MiB. Refuses as Query does, and with RESULT_TOO_LARGE where the spool is too small.
+        comes in pieces of at most 1 MiB. Refuses as Query does, and with RESULT_TOO_LARGE where the file is larger than
+        the spool takes, OVERLOADED while the spool is full, TYPE_NOT_ALLOWED where Parquet or Arrow cannot carry a
+        column. Values are never altered: a CSV field that begins with `=`, `+`, `-` or `@` stays as it is, so import it
+        as text in a spreadsheet. NULL is an empty field in CSV, an empty text is `""`; whole numbers in JSON lines are
+        exact and unquoted.
         """
 
     @_abc_1.abstractmethod

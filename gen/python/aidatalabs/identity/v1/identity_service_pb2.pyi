@@ -83,7 +83,7 @@ class SigningKey(_message.Message):
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """When it leaves the JWKS; unset for the one that signs."""
+        """When it leaves the JWKS; unset for the newest, which may be up to a minute from signing."""
 
     def __init__(
         self,

@@ -78,9 +78,10 @@ class IdentityServiceServicer:
 
     def RotateSigningKey(self, request, context):
         """Signs new tokens with a new key from now on. Tokens of the keys before stay good until they expire, and their
-        public keys stand in the JWKS until then.
+        public keys stand in the JWKS until then. A rotation within 60 seconds of the one before signs once its key has
+        been public that long, so that no token is ever refused.
         Scope mesh, role admin. The same request_id returns the first answer again.
-        Refuses with: PERMISSION_DENIED, IDEMPOTENCY_MISMATCH.
+        Refuses with: PERMISSION_DENIED, SERVICE_UNAVAILABLE (the keys cannot be read or written).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -47,9 +47,10 @@ class IdentityServiceStub:
     """
     RotateSigningKey: _grpc.UnaryUnaryMultiCallable[_identity_service_pb2.RotateSigningKeyRequest, _identity_service_pb2.RotateSigningKeyResponse]
     """Signs new tokens with a new key from now on. Tokens of the keys before stay good until they expire, and their
-    public keys stand in the JWKS until then.
+    public keys stand in the JWKS until then. A rotation within 60 seconds of the one before signs once its key has
+    been public that long, so that no token is ever refused.
     Scope mesh, role admin. The same request_id returns the first answer again.
-    Refuses with: PERMISSION_DENIED, IDEMPOTENCY_MISMATCH.
+    Refuses with: PERMISSION_DENIED, SERVICE_UNAVAILABLE (the keys cannot be read or written).
     """
 
 @_typing.type_check_only
@@ -70,9 +71,10 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     """
     RotateSigningKey: _aio.UnaryUnaryMultiCallable[_identity_service_pb2.RotateSigningKeyRequest, _identity_service_pb2.RotateSigningKeyResponse]  # type: ignore[assignment]
     """Signs new tokens with a new key from now on. Tokens of the keys before stay good until they expire, and their
-    public keys stand in the JWKS until then.
+    public keys stand in the JWKS until then. A rotation within 60 seconds of the one before signs once its key has
+    been public that long, so that no token is ever refused.
     Scope mesh, role admin. The same request_id returns the first answer again.
-    Refuses with: PERMISSION_DENIED, IDEMPOTENCY_MISMATCH.
+    Refuses with: PERMISSION_DENIED, SERVICE_UNAVAILABLE (the keys cannot be read or written).
     """
 
 class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -108,9 +110,10 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_identity_service_pb2.RotateSigningKeyResponse, _abc.Awaitable[_identity_service_pb2.RotateSigningKeyResponse]]:
         """Signs new tokens with a new key from now on. Tokens of the keys before stay good until they expire, and their
-        public keys stand in the JWKS until then.
+        public keys stand in the JWKS until then. A rotation within 60 seconds of the one before signs once its key has
+        been public that long, so that no token is ever refused.
         Scope mesh, role admin. The same request_id returns the first answer again.
-        Refuses with: PERMISSION_DENIED, IDEMPOTENCY_MISMATCH.
+        Refuses with: PERMISSION_DENIED, SERVICE_UNAVAILABLE (the keys cannot be read or written).
         """
 
 def add_IdentityServiceServicer_to_server(servicer: IdentityServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

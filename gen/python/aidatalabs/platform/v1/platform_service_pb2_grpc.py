@@ -86,7 +86,8 @@ class PlatformServiceServicer:
     def CreatePlatform(self, request, context):
         """Creates a platform and its database with the standard `events` table, and makes the caller its admin.
         Scope mesh, role editor. The same request_id and content returns the first answer again; a call that was
-        cut off is taken up where it stopped.
+        cut off is taken up where it stopped. The id of a deleted platform may be used again; creation then waits until it
+        has rested 6 seconds, so that nobody remembers whose it was.
         Refuses with: INVALID_REQUEST, PERMISSION_DENIED, PLATFORM_ALREADY_EXISTS, IDEMPOTENCY_MISMATCH,
         SERVICE_UNAVAILABLE (the data service is down; RetryInfo says when to try again).
         """
@@ -125,7 +126,8 @@ class PlatformServiceServicer:
         delete_time, and takes no data and no questions. A call that was cut off is taken up where it stopped.
         Scope platform, role admin. The same request_id returns the first answer again.
         Refuses with: INVALID_REQUEST, PLATFORM_NOT_FOUND, PERMISSION_DENIED, ETAG_MISMATCH, IDEMPOTENCY_MISMATCH,
-        SERVICE_UNAVAILABLE (the data service is down; it is finished when that is back, RetryInfo says when to ask).
+        PLATFORM_NOT_ACTIVE (it is being made at this moment), SERVICE_UNAVAILABLE (the data service is down; it is
+        finished when that is back, RetryInfo says when to ask).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

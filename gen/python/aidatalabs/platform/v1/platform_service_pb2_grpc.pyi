@@ -38,7 +38,8 @@ class PlatformServiceStub:
     CreatePlatform: _grpc.UnaryUnaryMultiCallable[_platform_service_pb2.CreatePlatformRequest, _platform_pb2.Platform]
     """Creates a platform and its database with the standard `events` table, and makes the caller its admin.
     Scope mesh, role editor. The same request_id and content returns the first answer again; a call that was
-    cut off is taken up where it stopped.
+    cut off is taken up where it stopped. The id of a deleted platform may be used again; creation then waits until it
+    has rested 6 seconds, so that nobody remembers whose it was.
     Refuses with: INVALID_REQUEST, PERMISSION_DENIED, PLATFORM_ALREADY_EXISTS, IDEMPOTENCY_MISMATCH,
     SERVICE_UNAVAILABLE (the data service is down; RetryInfo says when to try again).
     """
@@ -61,7 +62,8 @@ class PlatformServiceStub:
     delete_time, and takes no data and no questions. A call that was cut off is taken up where it stopped.
     Scope platform, role admin. The same request_id returns the first answer again.
     Refuses with: INVALID_REQUEST, PLATFORM_NOT_FOUND, PERMISSION_DENIED, ETAG_MISMATCH, IDEMPOTENCY_MISMATCH,
-    SERVICE_UNAVAILABLE (the data service is down; it is finished when that is back, RetryInfo says when to ask).
+    PLATFORM_NOT_ACTIVE (it is being made at this moment), SERVICE_UNAVAILABLE (the data service is down; it is
+    finished when that is back, RetryInfo says when to ask).
     """
     SetMember: _grpc.UnaryUnaryMultiCallable[_platform_service_pb2.SetMemberRequest, _platform_pb2.Member]
     """Gives a user, or every user of the mesh, a role on the platform; replaces the role they had.
@@ -87,7 +89,8 @@ class PlatformServiceAsyncStub(PlatformServiceStub):
     CreatePlatform: _aio.UnaryUnaryMultiCallable[_platform_service_pb2.CreatePlatformRequest, _platform_pb2.Platform]  # type: ignore[assignment]
     """Creates a platform and its database with the standard `events` table, and makes the caller its admin.
     Scope mesh, role editor. The same request_id and content returns the first answer again; a call that was
-    cut off is taken up where it stopped.
+    cut off is taken up where it stopped. The id of a deleted platform may be used again; creation then waits until it
+    has rested 6 seconds, so that nobody remembers whose it was.
     Refuses with: INVALID_REQUEST, PERMISSION_DENIED, PLATFORM_ALREADY_EXISTS, IDEMPOTENCY_MISMATCH,
     SERVICE_UNAVAILABLE (the data service is down; RetryInfo says when to try again).
     """
@@ -110,7 +113,8 @@ class PlatformServiceAsyncStub(PlatformServiceStub):
     delete_time, and takes no data and no questions. A call that was cut off is taken up where it stopped.
     Scope platform, role admin. The same request_id returns the first answer again.
     Refuses with: INVALID_REQUEST, PLATFORM_NOT_FOUND, PERMISSION_DENIED, ETAG_MISMATCH, IDEMPOTENCY_MISMATCH,
-    SERVICE_UNAVAILABLE (the data service is down; it is finished when that is back, RetryInfo says when to ask).
+    PLATFORM_NOT_ACTIVE (it is being made at this moment), SERVICE_UNAVAILABLE (the data service is down; it is
+    finished when that is back, RetryInfo says when to ask).
     """
     SetMember: _aio.UnaryUnaryMultiCallable[_platform_service_pb2.SetMemberRequest, _platform_pb2.Member]  # type: ignore[assignment]
     """Gives a user, or every user of the mesh, a role on the platform; replaces the role they had.
@@ -139,7 +143,8 @@ class PlatformServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_platform_pb2.Platform, _abc.Awaitable[_platform_pb2.Platform]]:
         """Creates a platform and its database with the standard `events` table, and makes the caller its admin.
         Scope mesh, role editor. The same request_id and content returns the first answer again; a call that was
-        cut off is taken up where it stopped.
+        cut off is taken up where it stopped. The id of a deleted platform may be used again; creation then waits until it
+        has rested 6 seconds, so that nobody remembers whose it was.
         Refuses with: INVALID_REQUEST, PERMISSION_DENIED, PLATFORM_ALREADY_EXISTS, IDEMPOTENCY_MISMATCH,
         SERVICE_UNAVAILABLE (the data service is down; RetryInfo says when to try again).
         """
@@ -186,7 +191,8 @@ class PlatformServiceServicer(metaclass=_abc_1.ABCMeta):
         delete_time, and takes no data and no questions. A call that was cut off is taken up where it stopped.
         Scope platform, role admin. The same request_id returns the first answer again.
         Refuses with: INVALID_REQUEST, PLATFORM_NOT_FOUND, PERMISSION_DENIED, ETAG_MISMATCH, IDEMPOTENCY_MISMATCH,
-        SERVICE_UNAVAILABLE (the data service is down; it is finished when that is back, RetryInfo says when to ask).
+        PLATFORM_NOT_ACTIVE (it is being made at this moment), SERVICE_UNAVAILABLE (the data service is down; it is
+        finished when that is back, RetryInfo says when to ask).
         """
 
     @_abc_1.abstractmethod

@@ -1,0 +1,53 @@
+"""The command that writes a query's whole result to a file: export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aidatalabs_services.cli.connection import connect
+from aidatalabs_services.cli.data_commands import Platform, platform_or_default
+from aidatalabs_services.cli.failures import CommandFailed, run
+from aidatalabs_services.cli.screen import as_it_is, console
+
+_FORMATS = {".csv": "CSV", ".jsonl": "JSONL", ".ndjson": "JSONL", ".parquet": "PARQUET", ".arrow": "ARROW"}
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds this command to the program."""
+    app.command()(export)
+
+
+def export(
+    sql: str,
+    file: Annotated[Path, typer.Argument(dir_okay=False, help="Ends in .csv, .jsonl, .parquet or .arrow.")],
+    platform: Platform = "",
+) -> None:
+    """Write all rows of one SELECT to a file; its ending says the format.
+
+    Example: aidatalabs export "SELECT * FROM flights WHERE month = 7" july.parquet
+    """
+
+    async def work() -> None:
+        form = _FORMATS.get(file.suffix.lower())
+        if form is None:
+            raise CommandFailed(
+                f"{as_it_is(file.name)} has no ending that says its format.",
+                f"Use one of {', '.join(_FORMATS)}.",
+            )
+        # Complete or not at all: a file that is half there would pass for the whole.
+        part = file.with_name(f".{file.name}.part")
+        byte_count = 0
+        try:
+            async with await connect() as client:
+                with part.open("wb") as target:
+                    async for piece in client.export(platform_or_default(platform), sql, form):
+                        byte_count += target.write(piece)
+            part.replace(file)
+        finally:
+            part.unlink(missing_ok=True)
+        console.print(f"{byte_count:,} bytes written to {as_it_is(str(file))}")
+
+    run(work())

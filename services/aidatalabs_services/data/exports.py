@@ -1,0 +1,167 @@
+"""One SELECT as a file: completed in the spool before its first byte is sent, or refused as a whole.
+
+CSV and JSON lines are the engine's own text. Arrow and Parquet are made of the same record batches, so both
+have the same types. Values are never altered: a CSV field that begins with `=` stays as it is (only quoting
+is added), because a file that is read by programs must give back what was stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from enum import Enum
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from aidatalabs_services.data.arrow_results import FORMAT_NAME, ArrowReader, check_carried
+from aidatalabs_services.data.errors import TypeNotAllowed
+from aidatalabs_services.data.ports import Warehouse
+from aidatalabs_services.data.queries import PIECE_BYTES, Admitted, Queries
+from aidatalabs_services.data.spool import Spool, SpoolFile
+
+_ROW_GROUP_BYTES = 32 * 1024 * 1024
+
+
+class FileFormat(Enum):
+    """The formats of files: (ending, content type)."""
+
+    CSV = ("csv", "text/csv; charset=utf-8")
+    JSONL = ("jsonl", "application/x-ndjson")
+    PARQUET = ("parquet", "application/vnd.apache.parquet")
+    ARROW = ("arrows", "application/vnd.apache.arrow.stream")
+
+
+_ENGINE_FORMATS = {FileFormat.CSV: "CSVWithNames", FileFormat.JSONL: "JSONEachRow"}
+
+
+@dataclass(frozen=True)
+class Export:
+    """A finished file. `name` is `export-<UTC>.<ending>`."""
+
+    name: str
+    content_type: str
+    file: SpoolFile
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        """The file's bytes in pieces of at most 1 MiB; one empty piece where it is empty."""
+        return self.file.pieces(PIECE_BYTES)
+
+
+class Exports:
+    """Makes files of queries of every platform, by the platform's uid."""
+
+    def __init__(self, warehouse: Warehouse, queries: Queries, spool: Spool) -> None:
+        self._warehouse = warehouse
+        self._queries = queries
+        self._spool = spool
+
+    @asynccontextmanager
+    async def export(self, uid: str, sql: str, format_: FileFormat) -> AsyncIterator[Export]:
+        """The finished file, there while the block runs.
+
+        Raises as a query does, TypeNotAllowed for a column that Arrow and Parquet cannot carry,
+        ResultTooLarge for a file beyond the spool's bound and Overloaded while the spool is full.
+        """
+        with self._spool.file() as file:
+            async with self._queries.admitted(uid, sql) as query:
+                if format_ is FileFormat.ARROW:
+                    await self._arrow(query, file)
+                elif format_ is FileFormat.PARQUET:
+                    await self._parquet(query, file)
+                else:
+                    await self._text(query, _ENGINE_FORMATS[format_], file)
+            ending, content_type = format_.value
+            stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+            yield Export(f"export-{stamp}.{ending}", content_type, file)
+
+    async def _text(self, query: Admitted, engine_format: str, file: SpoolFile) -> None:
+        """The engine's bytes as they come, gathered so that the disk sees few writes."""
+        held = bytearray()
+        async with self._stream(query, engine_format) as pieces:
+            async for piece in pieces:
+                held += piece
+                if len(held) >= PIECE_BYTES:
+                    await asyncio.to_thread(file.write, bytes(held))
+                    held.clear()
+        await asyncio.to_thread(file.write, bytes(held))
+
+    async def _arrow(self, query: Admitted, file: SpoolFile) -> None:
+        reader = await self._reader(query)
+        async with self._stream(query, FORMAT_NAME) as pieces:
+            async for piece in pieces:
+                reader.feed(piece)
+                if reader.is_ready:
+                    await asyncio.to_thread(lambda: file.write(b"".join(reader.messages())))
+        await asyncio.to_thread(lambda: file.write(reader.end()))
+
+    async def _parquet(self, query: Admitted, file: SpoolFile) -> None:
+        reader = await self._reader(query)
+        writer = _ParquetFile(file)
+        async with self._stream(query, FORMAT_NAME) as pieces:
+            async for piece in pieces:
+                reader.feed(piece)
+                if reader.is_ready:
+                    await asyncio.to_thread(lambda: writer.add(reader.batches()))
+        await asyncio.to_thread(lambda: writer.end(reader.whole_schema()))
+
+    async def _reader(self, query: Admitted) -> ArrowReader:
+        columns = await self._queries.columns(query)
+        check_carried(columns)
+        return ArrowReader(columns)
+
+    def _stream(
+        self, query: Admitted, engine_format: str
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        return self._warehouse.stream(
+            query.uid,
+            query.statement.sql,
+            limits=query.limits,
+            query_id=uuid.uuid4().hex,
+            format_name=engine_format,
+        )
+
+
+class _ParquetFile:
+    """Record batches as one Parquet file with row groups of about 32 MiB."""
+
+    def __init__(self, file: SpoolFile) -> None:
+        self._file = file
+        self._writer: pq.ParquetWriter | None = None
+        self._waiting: list[pa.RecordBatch] = []
+        self._waiting_bytes = 0
+
+    def add(self, batches: Iterable[pa.RecordBatch]) -> None:
+        """Takes batches; writes a row group when enough wait."""
+        for batch in batches:
+            self._waiting.append(batch)
+            self._waiting_bytes += batch.nbytes
+            if self._waiting_bytes >= _ROW_GROUP_BYTES:
+                self._write(batch.schema)
+
+    def end(self, schema: pa.Schema) -> None:
+        """Writes what waits and the footer; `schema` is for a result without rows."""
+        self._write(schema)
+        if self._writer is not None:
+            self._writer.close()
+
+    def _write(self, schema: pa.Schema) -> None:
+        if self._writer is None:
+            self._writer = _parquet_writer(self._file, schema)
+        if self._waiting:
+            self._writer.write_table(pa.Table.from_batches(self._waiting, schema))
+        self._waiting, self._waiting_bytes = [], 0
+
+
+def _parquet_writer(file: SpoolFile, schema: pa.Schema) -> pq.ParquetWriter:
+    try:
+        return pq.ParquetWriter(file, schema, compression="zstd")
+    except pa.ArrowNotImplementedError:
+        raise TypeNotAllowed(
+            "The result has a column whose type Parquet cannot carry. Cast it, for example with toString(x),"
+            " or ask for another format."
+        ) from None

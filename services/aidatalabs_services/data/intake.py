@@ -1,0 +1,205 @@
+"""One platform's way in: judged calls become groups, groups are journalled and handed to the sink."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from aidatalabs_services.data.blocks import blocks_of
+from aidatalabs_services.data.journal import Journal
+from aidatalabs_services.data.journal_records import GroupRecord, RequestRecord
+from aidatalabs_services.data.ports import Warehouse
+from aidatalabs_services.data.receipts import Claim, Key, Progress, ReceiptIndex, Taken
+from aidatalabs_services.data.schema import Schema, TableSchema
+from aidatalabs_services.data.sink import Sink, SinkLimits
+from aidatalabs_services.data.verdicts import Verdict
+from aidatalabs_services.runtime.errors import Overloaded, ServiceUnavailable
+
+# Work on fewer rows is done at once: handing it to a thread would take longer.
+_INLINE_ROWS = 64
+# The longest wait for more calls while the engine is far behind; a call waits longer for its rows anyway.
+_GATHER_MOST_SECONDS = 0.25
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class IngestLimits:
+    """How much one call, one group and all waiting calls may be, and how long a call waits for its rows.
+
+    `call_rows` is the most of one call, `group_rows` of one group, `waiting_rows` of calls that are not
+    journalled yet; `store_seconds` is the longest wait before JOURNALLED; `gather_seconds` for each group
+    that the engine has not confirmed lets small calls gather into a larger one; `receipt_count` bounds the
+    receipts kept in memory.
+    """
+
+    call_rows: int = 10_000
+    group_rows: int = 100_000
+    waiting_rows: int = 200_000
+    store_seconds: float = 2.0
+    gather_seconds: float = 0.01
+    receipt_count: int = 250_000
+
+
+@dataclass
+class Waiting:
+    """One judged call on its way into a group."""
+
+    table: TableSchema
+    request: RequestRecord
+    verdict: Verdict
+    key: Key
+    claim: Claim | None
+    taken: asyncio.Future[Taken] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    @property
+    def row_count(self) -> int:
+        """Rows that go into the table."""
+        return self.request.accepted_count
+
+
+class Intake:
+    """One platform's way in: its journal, its sink, its receipts and the calls that wait for a group."""
+
+    def __init__(
+        self,
+        uid: str,
+        warehouse: Warehouse,
+        schema: Callable[[str], Awaitable[Schema]],
+        journal: Journal,
+        limits: IngestLimits,
+        receipt_seconds: float,
+        sink_limits: SinkLimits,
+    ) -> None:
+        self._limits = limits
+        self._journal = journal
+        self._sink = Sink(uid, warehouse, schema, journal, sink_limits)
+        self._index = ReceiptIndex(limit=limits.receipt_count, seconds=receipt_seconds)
+        self._queues: dict[str, list[Waiting]] = {}
+        self._writers: dict[str, asyncio.Task[None]] = {}
+        self._waiting_rows = 0
+        self._closed = False
+
+    async def recover(self) -> None:
+        """Reads the journal: receipts are known again, unconfirmed groups go on before new ones."""
+        found = await self._journal.recover()
+        pending = {id(group) for group in found.pending}
+        for group in found.groups:
+            progress = Progress(stored=group.complete and not group.refused, ended=group.complete)
+            for request in group.record.requests:
+                if request.request_id:
+                    taken = Taken(group.record.identity, request, group.record.created_seconds, progress)
+                    self._index.remember((group.record.table, request.request_id), taken)
+            if id(group) in pending:
+                self._sink.add(group, progress)
+
+    async def close(self) -> None:
+        """Journals what waits and stops inserting; the next start goes on."""
+        self._closed = True
+        await asyncio.gather(*self._writers.values(), return_exceptions=True)
+        await self._sink.close()
+        await self._journal.close()
+
+    @property
+    def waiting_groups(self) -> int:
+        """Journalled groups that the engine has not confirmed."""
+        return self._sink.waiting_groups
+
+    async def claim(self, key: Key, identity: str, digest: bytes) -> Taken | Claim | None:
+        """The call taken before under this key, a claim that makes this one the first, None without an id."""
+        return await self._index.claim(key, identity, digest, time.time()) if key[1] else None
+
+    def release(self, key: Key, claim: Claim | None) -> None:
+        """Gives a claim up."""
+        if claim is not None:
+            self._index.release(key, claim)
+
+    async def take(self, waiting: Waiting) -> Taken:
+        """Has a judged call journalled; from here on its claim is settled even when its caller goes away."""
+        if self._closed:
+            self.release(waiting.key, waiting.claim)
+            raise ServiceUnavailable("Ingest has stopped. Send the same call again.", retry_after_seconds=1.0)
+        if self._waiting_rows + waiting.row_count > self._limits.waiting_rows:
+            self.release(waiting.key, waiting.claim)
+            raise Overloaded(
+                "More rows are waiting than fit. Send the same call again shortly.", retry_after_seconds=0.5
+            )
+        self._waiting_rows += waiting.row_count
+        table = waiting.table.name
+        self._queues.setdefault(table, []).append(waiting)
+        if table not in self._writers:
+            # Of its own context: the caller's deadline must not end up in a task that outlives the call.
+            self._writers[table] = asyncio.create_task(self._write(table), context=contextvars.Context())
+        return await asyncio.shield(waiting.taken)
+
+    async def _write(self, table: str) -> None:
+        """Journals the waiting calls of one table, group by group, until none is left."""
+        try:
+            while self._queues[table]:
+                behind = self._sink.waiting_groups - 1
+                if behind > 0:
+                    # Each group is an insert of its own: the further behind, the larger they get.
+                    await asyncio.sleep(min(behind * self._limits.gather_seconds, _GATHER_MOST_SECONDS))
+                group = self._next_group(table)
+                try:
+                    await self._journal_group(group)
+                except Exception as error:  # noqa: BLE001 - told to every call of the group
+                    self._fail(group, error)
+        finally:
+            del self._writers[table], self._queues[table]
+
+    def _next_group(self, table: str) -> list[Waiting]:
+        """The longest run of waiting calls that fit one group: the same table as it was, few enough rows."""
+        queue = self._queues[table]
+        count, rows = 0, 0
+        while count < len(queue) and queue[count].table == queue[0].table:
+            rows += queue[count].row_count
+            if count and rows > self._limits.group_rows:
+                break
+            count += 1
+        self._queues[table] = queue[count:]
+        return queue[:count]
+
+    async def _journal_group(self, group: list[Waiting]) -> None:
+        table = group[0].table
+        batches = [waiting.verdict.accepted for waiting in group if waiting.row_count]
+        rows = sum(batch.num_rows for batch in batches)
+        blocks = await off_loop(rows, lambda: blocks_of(batches, table)) if batches else []
+        record = GroupRecord(
+            sequence=self._journal.next_sequence(),
+            created_seconds=time.time(),
+            table=table.name,
+            identity=table.identity,
+            token=uuid.uuid4().hex,
+            columns=tuple(table.types),
+            requests=tuple(waiting.request for waiting in group),
+            blocks=tuple(blocks),
+        )
+        pending = await self._journal.append(record)
+        progress = Progress(stored=pending.complete)
+        for waiting in group:
+            taken = Taken(record.identity, waiting.request, record.created_seconds, progress)
+            if waiting.claim is not None:
+                self._index.settle(waiting.key, waiting.claim, taken)
+            if not waiting.taken.done():
+                waiting.taken.set_result(taken)
+            self._waiting_rows -= waiting.row_count
+        if not pending.complete:
+            self._sink.add(pending, progress)
+
+    def _fail(self, group: list[Waiting], error: Exception) -> None:
+        for waiting in group:
+            self.release(waiting.key, waiting.claim)
+            self._waiting_rows -= waiting.row_count
+            if not waiting.taken.done():
+                waiting.taken.set_exception(error)
+                waiting.taken.exception()  # a caller that went away leaves nobody to look at it
+
+
+async def off_loop(count: int, work: Callable[[], _T]) -> _T:
+    """Runs work on `count` rows in a thread, unless they are few."""
+    return work() if count <= _INLINE_ROWS else await asyncio.to_thread(work)

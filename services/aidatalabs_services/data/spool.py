@@ -1,0 +1,124 @@
+"""Bounded temporary files for results that are completed before their first byte is sent.
+
+A file has no name, so it is gone when it is closed or when this process ends, in whatever way. Where the disk
+does not know nameless files it has a name for a moment; `Spool` clears such leftovers when it is made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from aidatalabs_services.data.errors import ResultTooLarge
+from aidatalabs_services.runtime.errors import Overloaded
+
+_RETRY_SECONDS = 5.0
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+
+class Spool:
+    """Temporary files in `directory`: each at most `file_bytes`, all together at most `all_bytes`.
+
+    The disk keeps `free_bytes` of room.
+    """
+
+    def __init__(self, directory: Path, *, file_bytes: int, all_bytes: int, free_bytes: int) -> None:
+        self._directory = directory
+        self._file_bytes = file_bytes
+        self._all_bytes = all_bytes
+        self._free_bytes = free_bytes
+        self._used_bytes = 0
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for leftover in directory.iterdir():
+            leftover.unlink()
+
+    @property
+    def used_bytes(self) -> int:
+        """Bytes in the files that are open."""
+        return self._used_bytes
+
+    @contextmanager
+    def file(self) -> Iterator[SpoolFile]:
+        """An empty file, removed when the block ends. Raises Overloaded where the disk is full."""
+        status = os.statvfs(self._directory)
+        if status.f_bavail * status.f_frsize < self._free_bytes:
+            raise _full()
+        with tempfile.TemporaryFile(dir=self._directory, prefix="export-", buffering=0) as opened:
+            spooled = SpoolFile(self, opened)
+            try:
+                yield spooled
+            finally:
+                self._used_bytes -= spooled.size
+
+    def reserve(self, size: int, more: int) -> None:
+        """Takes room for `more` bytes behind a file's first `size`. Raises ResultTooLarge or Overloaded."""
+        if size + more > self._file_bytes:
+            raise ResultTooLarge(
+                "The file is larger than an export may be. Ask for fewer rows or export in parts.",
+                metadata={"limit_bytes": str(self._file_bytes)},
+            )
+        if self._used_bytes + more > self._all_bytes:
+            raise _full()
+        self._used_bytes += more
+
+
+class SpoolFile:
+    """One temporary file: written from its beginning to its end, then read. Not for several tasks at once.
+
+    It has the part of a binary file's interface that writers of file formats need.
+    """
+
+    def __init__(self, spool: Spool, opened: IO[bytes]) -> None:
+        self._spool = spool
+        self._opened = opened
+        self.size = 0
+        self.closed = False
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Appends all of `data`; blocks. Raises ResultTooLarge or Overloaded."""
+        view = memoryview(data).cast("B")
+        self._spool.reserve(self.size, len(view))
+        self.size += len(view)
+        rest = view
+        try:
+            while rest:
+                rest = rest[self._opened.write(rest) :]
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                raise _full() from error
+            raise
+        return len(view)
+
+    def tell(self) -> int:
+        """Bytes written so far."""
+        return self.size
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def close(self) -> None:
+        """Says that nothing more is written; the file stays until its block ends."""
+        self.closed = True
+
+    async def pieces(self, piece_bytes: int) -> AsyncIterator[bytes]:
+        """The whole content, at least one piece, each at most `piece_bytes`."""
+        place = 0
+        while place < self.size or not place:
+            piece = await asyncio.to_thread(os.pread, self._opened.fileno(), piece_bytes, place)
+            yield piece
+            if not piece:
+                return
+            place += len(piece)
+
+
+def _full() -> Overloaded:
+    return Overloaded(
+        "There is no room for this export at the moment. Try again when others are done, or ask for less.",
+        retry_after_seconds=_RETRY_SECONDS,
+    )

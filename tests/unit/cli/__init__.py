@@ -1,0 +1,3 @@
+"""What the command line says."""
+
+from __future__ import annotations

@@ -1,0 +1,83 @@
+"""The spool: bounded for each file and for all together, nothing left behind."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aidatalabs_services.data.errors import ResultTooLarge
+from aidatalabs_services.data.spool import Spool
+from aidatalabs_services.runtime.errors import Overloaded
+
+
+def spool(directory: Path, **changes: int) -> Spool:
+    return Spool(directory, **{"file_bytes": 100, "all_bytes": 150, "free_bytes": 0, **changes})
+
+
+async def read(file: Any, piece_bytes: int) -> list[bytes]:
+    return [piece async for piece in file.pieces(piece_bytes)]
+
+
+async def test_a_file_gives_back_what_was_written_in_pieces(tmp_path: Path) -> None:
+    with spool(tmp_path).file() as file:
+        assert [file.write(b"ab"), file.write(memoryview(b"cde"))] == [2, 3]
+        assert (file.tell(), file.size) == (5, 5)
+        assert await read(file, 2) == [b"ab", b"cd", b"e"]
+
+
+async def test_an_empty_file_is_one_empty_piece(tmp_path: Path) -> None:
+    with spool(tmp_path).file() as file:
+        assert await read(file, 10) == [b""]
+
+
+def test_a_file_beyond_its_bound_is_too_large_and_the_last_byte_is_not(tmp_path: Path) -> None:
+    with spool(tmp_path).file() as file:
+        file.write(b"x" * 100)
+        with pytest.raises(ResultTooLarge) as caught:
+            file.write(b"x")
+    assert caught.value.metadata == {"limit_bytes": "100"}
+
+
+def test_all_files_together_are_bounded_and_room_comes_back(tmp_path: Path) -> None:
+    shared = spool(tmp_path)
+    with shared.file() as first:
+        first.write(b"x" * 100)
+        with shared.file() as second:
+            second.write(b"x" * 50)
+            with pytest.raises(Overloaded) as caught:
+                second.write(b"x")
+            assert caught.value.retry_after_seconds
+        assert shared.used_bytes == 100
+        with shared.file() as third:
+            third.write(b"x" * 50)
+    assert shared.used_bytes == 0
+
+
+def test_nothing_has_a_name_and_leftovers_are_cleared(tmp_path: Path) -> None:
+    (tmp_path / "export-left").write_bytes(b"x")
+    with spool(tmp_path).file() as file:
+        file.write(b"x")
+        assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ZeroDivisionError), spool(tmp_path).file() as file:
+        file.write(b"x" * (1 // 0))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_is_nearly_full_takes_no_file(tmp_path: Path) -> None:
+    with pytest.raises(Overloaded), spool(tmp_path, free_bytes=2**62).file():
+        pass
+
+
+def test_a_disk_that_fills_up_meanwhile_is_told_as_such(tmp_path: Path) -> None:
+    class Full:
+        def write(self, _: object) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with spool(tmp_path).file() as file:
+        file._opened = Full()  # type: ignore[assignment]  # a disk that really fills up is not at hand
+        with pytest.raises(Overloaded):
+            file.write(b"x")
