@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import psutil
 import pyarrow as pa
 import pyarrow.parquet
@@ -314,3 +315,40 @@ def test_a_demo_table_that_was_left_half_full_is_made_whole(mesh: Mesh, tmp_path
     mesh.printed("ingest", str(path), "--create")
     mesh.load_demo()
     assert count(mesh, "airlines") == 16
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet", "arrow"])
+def test_an_export_is_a_whole_file_that_pandas_reads(mesh: Mesh, tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"airlines.{ending}"
+    printed = mesh.printed("export", "SELECT carrier, name FROM airlines ORDER BY carrier", str(path))
+    assert printed == f"{path.stat().st_size:,} bytes written to {path}\n"
+    readers = {
+        "csv": pd.read_csv,
+        "jsonl": lambda file: pd.read_json(file, lines=True),
+        "parquet": pd.read_parquet,
+        "arrow": lambda file: pa.ipc.open_stream(file.read_bytes()).read_pandas(),
+    }
+    assert readers[ending](path).to_numpy().tolist() == mesh.rows(
+        "SELECT carrier, name FROM airlines ORDER BY 1"
+    )
+
+
+def test_an_export_that_is_refused_leaves_no_file(mesh: Mesh, tmp_path: Path) -> None:
+    done = mesh.command("export", "SELECT nope FROM airlines", str(tmp_path / "a.csv"))
+    assert done.returncode == 3
+    assert "COLUMN_NOT_KNOWN" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_platform_is_renamed_shared_and_deleted(mesh: Mesh) -> None:
+    mesh.printed("platforms", "create", "brief")
+    assert mesh.printed("platforms", "update", "brief", "--name", "Brief one").split() == [
+        *("platforms/brief", "is", "called", "Brief", "one")
+    ]
+    mesh.printed("platforms", "share", "brief", "allUsers", "--role", "viewer")
+    members = mesh.json("platforms", "members", "brief")["members"]
+    assert {"member": "allUsers", "role": "ROLE_VIEWER"} in members
+    mesh.printed("platforms", "share", "brief", "allUsers", "--role", "none")
+    assert len(mesh.json("platforms", "members", "brief")["members"]) == 1
+    assert mesh.printed("platforms", "delete", "brief", "--yes") == "platforms/brief is deleted\n"
+    assert "PLATFORM_NOT_FOUND" in mesh.command("platforms", "get", "brief").stderr

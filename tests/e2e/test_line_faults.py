@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import time
+import urllib.error
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,12 @@ def test_killing_the_data_service_during_an_ingest_loses_and_doubles_nothing(
     again = process(mesh, "data")
     assert (again["health"], again["restart_count"]) == ("SERVING", 1)
     assert again["pid"] != pid
+    assert (again["message"], again["last_end"]) == ("", "was ended by SIGKILL by itself")
+    assert again["last_end_time"]
+    engines = [child for child in again["children"] if child["name"].startswith("engine ")]
+    assert [engine["health"] for engine in engines] == ["SERVING"]
+    line = next(line for line in mesh.printed("status").splitlines() if line.startswith("data "))
+    assert "was ended by SIGKILL by itself" in line
 
 
 def wait_for_rows(mesh: Mesh, table: str) -> None:
@@ -63,6 +71,37 @@ def wait_for_rows(mesh: Mesh, table: str) -> None:
             return
         assert time.monotonic() < deadline, reply.body
         time.sleep(0.02)
+
+
+def test_a_call_under_way_is_answered_while_the_mesh_stops(tmp_path: Path) -> None:
+    mesh = Mesh(tmp_path / "home", free_port())
+    up = mesh.command("up", "--detach", "--no-demo")
+    try:
+        assert up.returncode == 0, up.stdout + up.stderr
+        path = tmp_path / "drain.csv"
+        path.write_text("id\n" + "".join(f"{number}\n" for number in range(1_500)))
+        create = mesh.rest(
+            "/api/v1/platforms?platform_id=drain", {"display_name": "Drain"}, token=mesh.admin_token
+        )
+        assert create.status == 200, create.body
+        mesh.printed("ingest", str(path), "--create", "--platform", "platforms/drain")
+        slow = (
+            "SELECT sum(a.id * b.id % (c.id + 1)) FROM drain AS a CROSS JOIN drain AS b CROSS JOIN drain AS c"
+            " WHERE c.id < 50"
+        )
+        with ThreadPoolExecutor(1) as pool:
+            body = {"platform": "platforms/drain", "sql": slow}
+            asked = pool.submit(mesh.rest, "/api/v1/data/query", body, token=mesh.admin_token)
+            time.sleep(0.4)
+            assert not asked.done(), "the query was over before anything was stopped"
+            down = mesh.command("down")
+            answered = asked.result()
+        assert answered.status == 200, answered.body
+        assert down.returncode == 0, down.stderr
+        with pytest.raises(urllib.error.URLError):
+            mesh.rest("/healthz")
+    finally:
+        mesh.command("down")
 
 
 def test_down_leaves_no_process_and_a_second_down_is_success(tmp_path: Path) -> None:

@@ -87,6 +87,23 @@ class Client:
         request = data_pb.QueryRequest(platform=platform, sql=sql, max_rows=max_rows)
         return await self._call(self._data.Query, request)
 
+    async def stream_query(self, platform: str, sql: str) -> AsyncIterator[bytes]:
+        """Runs one SELECT and yields pieces of one Arrow IPC stream, in order; joined they are the whole."""
+        request = data_pb.StreamQueryRequest(platform=platform, sql=sql)
+        async for piece in self._stream(self._data.StreamQuery, request):
+            yield piece.arrow_ipc
+
+    async def export(self, platform: str, sql: str, form: str) -> AsyncIterator[bytes]:
+        """Runs one SELECT and yields its rows as a file, piece by piece.
+
+        `form` is CSV, JSONL, PARQUET or ARROW. A query that fails does so before the first piece.
+        """
+        request = data_pb.ExportRequest(
+            platform=platform, sql=sql, format=data_pb.ExportRequest.Format.Value(form)
+        )
+        async for piece in self._stream(self._data.Export, request):
+            yield piece.data
+
     async def ingest_rows(
         self, platform: str, table: str, rows: Iterable[Struct], *, request_id: str = ""
     ) -> ingest_pb2.Receipt:
@@ -105,6 +122,11 @@ class Client:
         """Creates a table, or returns it when the very same one exists."""
         request = data_pb.CreateTableRequest(platform=platform, table=table)
         return await self._call(self._data.CreateTable, request)
+
+    async def add_column(self, platform: str, table: str, column: table_pb2.Column) -> table_pb2.Table:
+        """Adds a column at the end of a table, or returns the table that has it."""
+        request = data_pb.AddColumnRequest(platform=platform, table=table, column=column)
+        return await self._call(self._data.AddColumn, request)
 
     async def get_table(self, platform: str, table: str) -> table_pb2.Table:
         """Returns one table with its columns and row count."""

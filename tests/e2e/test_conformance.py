@@ -1,0 +1,334 @@
+"""Every built RPC, once answered and once refused, the same over native gRPC, gRPC-Web and REST."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from google.api import httpbody_pb2
+from google.protobuf import json_format
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import Message
+
+from aidatalabs.data.v1 import data_service_pb2
+from aidatalabs_services.runtime.access_table import TABLE
+from aidatalabs_services.runtime.contract import load_contract
+from tests.e2e.conftest import Mesh
+from tests.e2e.transports import (
+    Outcome,
+    Refused,
+    has_rest,
+    over_grpc,
+    over_grpc_web,
+    over_rest,
+    path_of,
+    request_of,
+)
+
+pytestmark = pytest.mark.mesh
+OURS = "platforms/conf-{way}"
+SHOP = {"platform": OURS}
+SELECT = "SELECT id, label FROM boxes ORDER BY id"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One method: a call that is answered, and one that is refused with this reason.
+
+    `{way}` in a text is the transport, so that each changes things of its own. `refused_as` is the caller of
+    the second call: the admin, a stranger, or nobody.
+    """
+
+    method: str
+    answered: Mapping[str, Any]
+    refused: Mapping[str, Any]
+    reason: str
+    refused_as: str = "admin"
+
+
+# In this order: later calls need what earlier ones made.
+CASES = (
+    Case(
+        "platform.v1.PlatformService/CreatePlatform",
+        {"platform_id": "conf-{way}", "platform": {"display_name": "Conformance"}, "request_id": "c-{way}"},
+        {"platform_id": "Not An Id", "platform": {}},
+        "INVALID_REQUEST",
+    ),
+    Case(
+        "platform.v1.PlatformService/GetPlatform",
+        {"name": OURS},
+        {"name": OURS},
+        "PLATFORM_NOT_FOUND",
+        "stranger",
+    ),
+    Case(
+        "platform.v1.PlatformService/ListPlatforms",
+        {"filter": 'name = "platforms/conf-{way}"', "order_by": "create_time desc", "page_size": 5},
+        {"filter": "colour = red"},
+        "INVALID_REQUEST",
+    ),
+    Case(
+        "platform.v1.PlatformService/UpdatePlatform",
+        {"platform": {"name": OURS, "display_name": "Renamed", "config": {"team": "data"}}},
+        {"platform": {"name": OURS, "display_name": "Stale", "etag": "stale"}},
+        "ETAG_MISMATCH",
+    ),
+    Case(
+        "platform.v1.PlatformService/SetMember",
+        SHOP | {"member": {"member": "allUsers", "role": "ROLE_VIEWER"}},
+        SHOP | {"member": {"member": "everybody", "role": "ROLE_VIEWER"}},
+        "INVALID_REQUEST",
+    ),
+    Case(
+        "platform.v1.PlatformService/ListMembers",
+        SHOP,
+        {"platform": "platforms/there-is-none"},
+        "PLATFORM_NOT_FOUND",
+    ),
+    Case(
+        "platform.v1.PlatformService/RemoveMember",
+        SHOP | {"member": "allUsers"},
+        SHOP | {"member": "allUsers"},
+        "PLATFORM_NOT_FOUND",
+        "stranger",
+    ),
+    Case(
+        "data.v1.DataService/CreateTable",
+        SHOP
+        | {
+            "table": {
+                "name": "boxes",
+                "columns": [{"name": "id", "type": "UInt64"}, {"name": "label", "type": "String"}],
+            }
+        },
+        SHOP | {"table": {"name": "boxes", "columns": [{"name": "id", "type": "Nothing"}]}},
+        "TYPE_NOT_ALLOWED",
+    ),
+    Case(
+        "data.v1.DataService/Ingest",
+        SHOP
+        | {
+            "table": "boxes",
+            "request_id": "r-1",
+            "rows": [{"id": "1", "label": "oné"}, {"id": "2", "label": "two"}, {"id": "x", "label": "bad"}],
+        },
+        SHOP | {"table": "boxes", "request_id": "r-1", "rows": [{"id": "3", "label": "other"}]},
+        "IDEMPOTENCY_MISMATCH",
+    ),
+    Case(
+        "data.v1.DataService/AddColumn",
+        SHOP | {"table": "boxes", "column": {"name": "weight", "type": "Float64"}},
+        SHOP | {"table": "events", "column": {"name": "weight", "type": "Float64"}},
+        "TABLE_PROTECTED",
+    ),
+    Case(
+        "data.v1.DataService/ListTables",
+        SHOP | {"filter": 'name : "box"'},
+        SHOP | {"page_token": "no token of ours"},
+        "PAGE_TOKEN_INVALID",
+    ),
+    Case(
+        "data.v1.DataService/GetTable", SHOP | {"table": "boxes"}, SHOP | {"table": "bins"}, "TABLE_NOT_FOUND"
+    ),
+    Case(
+        "data.v1.DataService/Query",
+        SHOP | {"sql": SELECT, "max_rows": 10},
+        SHOP | {"sql": "DROP TABLE boxes"},
+        "QUERY_NOT_READ_ONLY",
+    ),
+    Case(
+        "data.v1.DataService/StreamQuery",
+        SHOP | {"sql": SELECT},
+        SHOP | {"sql": "SELECT nope FROM boxes"},
+        "COLUMN_NOT_KNOWN",
+    ),
+    Case(
+        "data.v1.DataService/Export",
+        SHOP | {"sql": SELECT, "format": "CSV"},
+        SHOP | {"sql": "SELECT * FROM file('/etc/passwd')", "format": "CSV"},
+        "FUNCTION_NOT_ALLOWED",
+    ),
+    Case(
+        "data.v1.DataService/ExplainQuery",
+        SHOP | {"sql": SELECT},
+        SHOP | {"sql": "SELECT 1 FROM nowhere"},
+        "TABLE_NOT_KNOWN",
+    ),
+    Case("data.v1.DataService/DescribeSchema", SHOP, SHOP, "TOKEN_MISSING", "nobody"),
+    Case(
+        "agent.v1.AgentService/Query",
+        SHOP | {"question": "how many boxes are there?"},
+        SHOP | {"question": "delete all boxes"},
+        "QUESTION_NOT_READ_ONLY",
+    ),
+    Case(
+        "agent.v1.AgentService/StreamAnswer",
+        SHOP | {"question": "how many boxes are there?"},
+        SHOP | {"question": "how many boxes are there?"},
+        "PLATFORM_NOT_FOUND",
+        "stranger",
+    ),
+    Case(
+        "data.v1.DataService/DropTable",
+        SHOP | {"table": "boxes"},
+        SHOP | {"table": "events"},
+        "TABLE_PROTECTED",
+    ),
+    Case(
+        "platform.v1.PlatformService/DeletePlatform",
+        {"name": OURS},
+        {"name": "platforms/there-is-none"},
+        "PLATFORM_NOT_FOUND",
+    ),
+    Case("identity.v1.IdentityService/GetCurrentUser", {}, {}, "TOKEN_MISSING", "nobody"),
+    Case(
+        "identity.v1.IdentityService/ListUsers",
+        {"filter": 'email = "admin@example.com"'},
+        {},
+        "PERMISSION_DENIED",
+        "stranger",
+    ),
+    Case(
+        "identity.v1.IdentityService/RotateSigningKey",
+        {"request_id": "k-{way}"},
+        {},
+        "PERMISSION_DENIED",
+        "stranger",
+    ),
+)
+BY_METHOD = {f"/aidatalabs.{case.method}": case for case in CASES}
+INTERNAL = {row.method for row in TABLE if "edge" not in row.peers}
+NOT_BUILT = {
+    "/aidatalabs.agent.v1.AgentService/Design": SHOP | {"requirements": "orders by day"},
+    "/aidatalabs.agent.v1.AgentService/Optimize": SHOP | {"sql": "SELECT 1"},
+    "/aidatalabs.agent.v1.AgentService/Analyze": SHOP | {"question": "what happened?"},
+    "/aidatalabs.agent.v1.AgentService/Support": SHOP | {"question": "how do I ingest?"},
+    "/aidatalabs.monitoring.v1.MonitoringService/ListMetrics": {},
+    "/aidatalabs.monitoring.v1.MonitoringService/ListAlerts": {},
+    "/aidatalabs.monitoring.v1.MonitoringService/ListLogs": {},
+}
+WAYS: dict[str, Callable[[int, MethodDescriptor, Message, str], Outcome]] = {
+    "grpc": over_grpc,
+    "web": over_grpc_web,
+    "rest": over_rest,
+}
+METHODS = {path_of(method): method for service in load_contract() for method in service.methods}
+
+# What is another value at every call, or counts what other calls did in between.
+VOLATILE = {
+    *("uid", "create_time", "update_time", "delete_time", "expire_time", "etag", "owner", "produced_time"),
+    *("elapsed_seconds", "data_version", "catalogue_version", "schema_version", "key_id", "size_bytes"),
+    # Every rotation adds a key.
+    "keys",
+}
+
+
+@dataclass
+class Run:
+    """What one transport saw: an answer and a refusal by method, in the order of the cases."""
+
+    answers: dict[str, Any] = field(default_factory=dict)
+    refusals: dict[str, Any] = field(default_factory=dict)
+
+
+@pytest.fixture(scope="module")
+def tokens(mesh: Mesh, admin: str) -> dict[str, str]:
+    return {"admin": admin, "stranger": mesh.token("stranger@example.com", "viewer"), "nobody": ""}
+
+
+@pytest.fixture(scope="module")
+def runs(mesh: Mesh, tokens: dict[str, str]) -> dict[str, Run]:
+    """Every case over every transport, one transport after the other."""
+    made = {}
+    for way, send in WAYS.items():
+        run = made[way] = Run()
+        for path, case in BY_METHOD.items():
+            method = METHODS[path]
+            if way == "rest" and not has_rest(method):
+                continue
+            answer = send(mesh.port, method, request_of(method, filled(case.answered, way)), tokens["admin"])
+            run.answers[path] = plain(answer, way)
+            refused = request_of(method, filled(case.refused, way))
+            run.refusals[path] = plain(send(mesh.port, method, refused, tokens[case.refused_as]), way)
+    return made
+
+
+def filled(value: Any, way: str) -> Any:
+    if isinstance(value, Mapping):
+        return {key: filled(one, way) for key, one in value.items()}
+    if isinstance(value, list):
+        return [filled(one, way) for one in value]
+    return value.replace("{way}", way) if isinstance(value, str) else value
+
+
+def plain(outcome: Outcome, way: str) -> Any:
+    """An outcome without what differs from call to call, and with `{way}` where the transport's name was."""
+    if isinstance(outcome, Refused):
+        assert outcome.has_request_id, outcome
+        return emptied((outcome.code, outcome.reason, outcome.message, outcome.facts, outcome.fields), way)
+    if outcome and isinstance(outcome[0], httpbody_pb2.HttpBody):
+        return outcome[0].content_type, b"".join(part.data for part in outcome)
+    if outcome and isinstance(outcome[0], data_service_pb2.StreamQueryResponse):
+        joined = b"".join(part.arrow_ipc for part in outcome)
+        return pa.ipc.open_stream(joined).read_all().to_pydict()
+    return [
+        emptied(json_format.MessageToDict(message, preserving_proto_field_name=True), way)
+        for message in outcome
+    ]
+
+
+def emptied(value: Any, way: str) -> Any:
+    if isinstance(value, dict):
+        return {key: emptied(one, way) for key, one in value.items() if key not in VOLATILE}
+    if isinstance(value, list | tuple):
+        return [emptied(one, way) for one in value]
+    return value.replace(f"conf-{way}", "conf-{way}") if isinstance(value, str) else value
+
+
+def test_every_method_of_the_contract_has_a_fixture_or_is_known_not_to_be_reached() -> None:
+    assert set(METHODS) == set(BY_METHOD) | INTERNAL | set(NOT_BUILT)
+    assert len(BY_METHOD) == len(CASES)
+
+
+@pytest.mark.parametrize("path", BY_METHOD)
+def test_a_call_is_answered_alike_over_every_transport(runs: dict[str, Run], path: str) -> None:
+    answers = {way: run.answers[path] for way, run in runs.items() if path in run.answers}
+    expected = answers["grpc"]
+    assert not (isinstance(expected, list) and expected and isinstance(expected[0], int)), expected
+    assert all(answer == expected for answer in answers.values()), answers
+    assert len(answers) == (3 if has_rest(METHODS[path]) else 2)
+
+
+@pytest.mark.parametrize("path", BY_METHOD)
+def test_a_call_is_refused_alike_over_every_transport(runs: dict[str, Run], path: str) -> None:
+    refusals = {way: run.refusals[path] for way, run in runs.items() if path in run.refusals}
+    assert refusals["grpc"][1] == BY_METHOD[path].reason, refusals
+    assert all(refusal == refusals["grpc"] for refusal in refusals.values()), refusals
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("path", sorted(INTERNAL))
+def test_what_is_for_peers_only_is_not_there_from_outside(
+    mesh: Mesh, admin: str, path: str, way: str
+) -> None:
+    if way == "rest":
+        reply = mesh.rest(path, {}, token=admin)
+        assert (reply.status, reply.reason) == (404, "ROUTE_NOT_FOUND")
+        return
+    refused = WAYS[way](mesh.port, METHODS[path], request_of(METHODS[path], {}), admin)
+    assert isinstance(refused, Refused)
+    assert refused.reason == "METHOD_NOT_FOUND"
+
+
+@pytest.mark.parametrize("path", NOT_BUILT)
+def test_what_is_not_built_says_so_over_every_transport(mesh: Mesh, admin: str, path: str) -> None:
+    method = METHODS[path]
+    fields = NOT_BUILT[path]
+    request = request_of(method, fields | ({"platform": "platforms/demo"} if fields else {}))
+    for send in WAYS.values():
+        refused = send(mesh.port, method, request, admin)
+        assert isinstance(refused, Refused)
+        assert refused.reason == "NOT_BUILT_YET"
