@@ -13,13 +13,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import ask_latency, calls_per_second, engine_overhead, ingest_rows
+from benchmarks import ask_latency, calls_per_second, edge_load, engine_overhead, ingest_rows
 from benchmarks.machine import machine
 from benchmarks.mesh_fixture import running_mesh
 from benchmarks.results import Row
 
 RESULTS = Path(__file__).with_name("results.json")
-BENCHMARKS = ("engine_overhead", "ask_latency", "calls_per_second", "ingest_rows")
+BENCHMARKS = ("engine_overhead", "ask_latency", "calls_per_second", "edge_load", "ingest_rows")
 """Every benchmark in its order; all but the first share one mesh."""
 
 _COLUMNS = ("name", "value", "unit", "peer", "peer_value", "ratio", "goal")
@@ -60,6 +60,8 @@ async def _in_mesh(names: list[str], row_count: int) -> list[Row]:
                 found = await ask_latency.run(mesh)
             elif name == "calls_per_second":
                 found = await calls_per_second.run(mesh)
+            elif name == "edge_load":
+                found = await edge_load.run(mesh)
             else:
                 found = await ingest_rows.run(mesh, row_count)
             rows += _timed(name, begun, found)

@@ -13,9 +13,13 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import aiohttp
 import grpc
+
+from aidatalabs_services.mesh.identities import EDGE_NAME
+from aidatalabs_services.runtime.tls import TlsFiles, server_name
 
 _MOST_CHANNELS = 4
 _TIMEOUT_SECONDS = 10.0
@@ -41,6 +45,9 @@ class Job:
     """The request; in hexadecimal for gRPC."""
     callers: int = 1
     seconds: float = 2.0
+    certificates: str = ""
+    """Folder of the mesh's certificates: the call is then made as the edge, to `service`."""
+    service: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,10 +104,7 @@ async def _repeat(calls: list[Call], seconds: float) -> Count:
 async def _calls(job: Job) -> AsyncIterator[list[Call]]:
     """One function a caller, each making the job's call once."""
     if job.kind == "grpc":
-        channels = [
-            grpc.aio.insecure_channel(job.target, options=_OPTIONS)
-            for _ in range(min(job.callers, _MOST_CHANNELS))
-        ]
+        channels = [_channel(job) for _ in range(min(job.callers, _MOST_CHANNELS))]
         try:
             yield [_grpc_call(job, channels[number % len(channels)]) for number in range(job.callers)]
         finally:
@@ -110,6 +114,14 @@ async def _calls(job: Job) -> AsyncIterator[list[Call]]:
     connector = aiohttp.TCPConnector(limit=job.callers)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout, raise_for_status=True) as session:
         yield [_http_call(job, session)] * job.callers
+
+
+def _channel(job: Job) -> grpc.aio.Channel:
+    if not job.certificates:
+        return grpc.aio.insecure_channel(job.target, options=_OPTIONS)
+    tls = TlsFiles.of(Path(job.certificates), EDGE_NAME)
+    options = (*_OPTIONS, ("grpc.ssl_target_name_override", server_name(job.service)))
+    return grpc.aio.secure_channel(job.target, tls.channel_credentials(), options=options)
 
 
 def _grpc_call(job: Job, channel: grpc.aio.Channel) -> Call:

@@ -48,11 +48,11 @@ async def run(mesh: Mesh) -> list[Row]:
 def _get_platform_jobs(mesh: Mesh, bare: str) -> dict[str, Job]:
     """The ways to call GetPlatform; the first is the peer of the second, that one of the rest."""
     body = platform_pb.GetPlatformRequest(name=PLATFORM).SerializeToString().hex()
-    direct = Job("grpc", mesh.direct("platform"), mesh.headers, _GET_PLATFORM, body)
+    direct = _direct_job(mesh, "platform", _GET_PLATFORM, body)
     return {
-        "bare grpc.aio server, same bytes": replace(direct, target=bare),
+        "bare grpc.aio server, same bytes": replace(direct, target=bare, certificates=""),
         _DIRECT: direct,
-        _EDGE: replace(direct, target=mesh.edge),
+        _EDGE: replace(direct, target=mesh.edge, certificates=""),
         _REST: Job("http", f"{mesh.url}/api/v1/{PLATFORM}", mesh.headers),
     }
 
@@ -60,14 +60,26 @@ def _get_platform_jobs(mesh: Mesh, bare: str) -> dict[str, Job]:
 def _query_jobs(mesh: Mesh) -> dict[str, Job]:
     """The ways to run one small SELECT, in the same order."""
     body = data_pb.QueryRequest(platform=PLATFORM, sql=_SQL).SerializeToString().hex()
-    direct = Job("grpc", mesh.direct("data"), mesh.headers, _QUERY, body)
+    direct = _direct_job(mesh, "data", _QUERY, body)
     rest = f'{{"platform": "{PLATFORM}", "sql": "{_SQL}"}}'
     return {
         "same SQL, engine over HTTP": Job("http", mesh.engine_url, mesh.engine_headers, body=_SQL),
         _DIRECT: direct,
-        _EDGE: replace(direct, target=mesh.edge),
+        _EDGE: replace(direct, target=mesh.edge, certificates=""),
         _REST: Job("http", f"{mesh.url}/api/v1/data/query", mesh.headers, body=rest),
     }
+
+
+def _direct_job(mesh: Mesh, service: str, method: str, body: str) -> Job:
+    return Job(
+        "grpc",
+        mesh.direct(service),
+        mesh.headers,
+        method,
+        body,
+        certificates=str(mesh.certificates),
+        service=service,
+    )
 
 
 async def _measure(process: Callers, method: str, jobs: dict[str, Job], callers: int) -> list[Row]:

@@ -64,7 +64,7 @@ async def run(mesh: Mesh, row_count: int = DEFAULT_ROWS) -> list[Row]:
     )
     try:
         async with (
-            grpc.aio.insecure_channel(mesh.direct("data")) as direct,
+            mesh.channel("data") as direct,
             grpc.aio.insecure_channel(mesh.edge) as edge,
         ):
             ways = {

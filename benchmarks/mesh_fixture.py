@@ -21,17 +21,21 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import grpc
+
 from aidatalabs_client import Client
 from aidatalabs_services.cli.connection import ConnectionSettings, local_token
 from aidatalabs_services.cli.demo import PLATFORM, load_demo
 from aidatalabs_services.data.engine.process import EngineProcess
 from aidatalabs_services.mesh.control import start_detached, stop_mesh
 from aidatalabs_services.mesh.events import EventKind, MeshEvent
+from aidatalabs_services.mesh.identities import EDGE_NAME, certificate_folder, identity_of
 from aidatalabs_services.mesh.ports import HOST
 from aidatalabs_services.mesh.settings import MeshSettings
 from aidatalabs_services.mesh.state import MeshRecord
 from aidatalabs_services.mesh.topology import service_address
 from aidatalabs_services.runtime.caller import Role
+from aidatalabs_services.runtime.channels import open_channel
 
 _TOKEN_SECONDS = 3600.0
 _DATABASE_PREFIX = "platform_"
@@ -62,7 +66,20 @@ class Mesh:
 
     def direct(self, service: str) -> str:
         """A service's own gRPC target, past the edge."""
-        return service_address(Path(self.record.socket_folder), service)
+        return service_address(self._sockets, service)
+
+    @property
+    def certificates(self) -> Path:
+        """The folder of the mesh's certificates."""
+        return certificate_folder(self._sockets)
+
+    def channel(self, service: str) -> grpc.aio.Channel:
+        """A channel to a service past the edge, with the edge's own certificate."""
+        return open_channel(self.direct(service), service=service, tls=identity_of(self._sockets, EDGE_NAME))
+
+    @property
+    def _sockets(self) -> Path:
+        return Path(self.record.socket_folder)
 
     @property
     def headers(self) -> dict[str, str]:
