@@ -89,7 +89,9 @@ class ListPlatformsRequest(_message.Message):
     page_token: _builtins.str
     """`next_page_token` of the page before, with the same order and filter; empty for the first page."""
     order_by: _builtins.str
-    """A field of the platform (`name`, `display_name`, `create_time`, `update_time`), descending with ` desc` after it; `name` where it is empty."""
+    """A field of the platform (`name`, `display_name`, `create_time`, `update_time`), descending with ` desc` after it;
+    `name` where it is empty.
+    """
     filter: _builtins.str
     """Conditions as in AIP-160, joined with AND: `state = ACTIVE AND display_name : "shop"`. Operators = != < > :
     (has); fields name, display_name, state, owner, create_time, update_time.
