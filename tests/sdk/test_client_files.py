@@ -93,6 +93,23 @@ def test_numbers_longer_than_64_bits_stay_as_written(tmp_path: Path) -> None:
     assert rows(content)[0] == {"card": "12345678901234567891234", "fits": "9223372036854775807"}
 
 
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        ("hireDate", "hire_date"),
+        ("StudentNo", "student_no"),
+        ("ExamID", "exam_id"),
+        ("HTTPStatus", "http_status"),
+        ("KPIs", "kpis"),
+        ("ID", "id"),
+        ("policyno", "policyno"),
+        ("A1", "a1"),
+    ],
+)
+def test_the_words_of_a_camel_case_header_are_told_apart(header: str, name: str) -> None:
+    assert column_name(header) == name
+
+
 def test_headers_become_names_that_a_table_may_have(tmp_path: Path) -> None:
     content = csv(tmp_path, "Größe (cm),Total €,2024,名称,Été,数量\n1,2,3,4,5,6\n")
     assert [name for name, _ in content.columns()] == [

@@ -27,6 +27,8 @@ _BATCH_BYTES = 4 * 1024 * 1024
 _LARGEST_BYTES = 2**31 - 2
 # Digits that a number would not give back: `007`, and more than 64 bits hold.
 _CODE = r"^[-+]?0[0-9]+$"
+_CAMEL_CASE = re.compile(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]{2})")
+"""Between the words of `hireDate`, `StudentNo` and `HTTPStatus`; `ID` and `KPIs` are one word."""
 _CODE_OR_LONG = r"^[-+]?(0[0-9]+|[0-9]{19,})$"
 _MAYBE_DIGITS_AS_TEXT = re.compile(rb'(?:^|[\s,;"])[-+]?(?:0[0-9]|[0-9]{19})')
 _SIMPLE_TYPES = {
@@ -104,12 +106,14 @@ def read_file(path: Path) -> DataFile:
 
 
 def column_name(text: str, otherwise: str = "column") -> str:
-    """A name a column may have, made of any header: `Total (€)` becomes `total`, `Größe` becomes `grosse`.
+    """A name a column may have, made of any header: `Total (€)` becomes `total`, `Größe` becomes `grosse` and
+    `hireDate` becomes `hire_date`.
 
     `otherwise` is for a header without a letter or digit of the Latin alphabet.
     """
+    apart = _CAMEL_CASE.sub("_", text)
     plain = "".join(
-        sign for sign in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(sign)
+        sign for sign in unicodedata.normalize("NFKD", apart.casefold()) if not unicodedata.combining(sign)
     )
     name = re.sub(r"[^a-z0-9]+", "_", plain).strip("_") or otherwise
     return (f"_{name}" if name[0].isdigit() else name)[:63]
