@@ -70,8 +70,10 @@ async def _greet(record: MeshRecord, no_demo: bool) -> None:
         console.print(f"\n[bold]The mesh is up[/] at [link={record.url}]{record.url}[/link]")
         console.print(f"  sign in    {await first_admin_link(record)}", soft_wrap=True)
         console.print(f"  a token    aidatalabs token --email {email}")
-        console.print('  a question aidatalabs ask "flights per month"\n')
-        if not no_demo:
+        if no_demo:
+            console.print("  a platform aidatalabs platforms create shop\n")
+        else:
+            console.print('  a question aidatalabs ask "flights per month"\n')
             console.print(f"[dim]{PLATFORM} · {QUESTION}[/]")
             print_answer(await client.ask(PLATFORM, QUESTION))
 
