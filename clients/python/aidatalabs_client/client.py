@@ -31,6 +31,8 @@ _MESSAGE_BYTES = 64 * 1024 * 1024
 _ATTEMPTS = 5
 _PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 2.0
+# gRPC's own pauses grow to two minutes: an edge that is back would be missed that long.
+_RECONNECT_MILLISECONDS = (100, 1000)
 
 
 class Client:
@@ -47,6 +49,8 @@ class Client:
         options = [
             ("grpc.max_receive_message_length", _MESSAGE_BYTES),
             ("grpc.max_send_message_length", _MESSAGE_BYTES),
+            ("grpc.initial_reconnect_backoff_ms", _RECONNECT_MILLISECONDS[0]),
+            ("grpc.max_reconnect_backoff_ms", _RECONNECT_MILLISECONDS[1]),
         ]
         self._channel = grpc.aio.insecure_channel(address, options=options)
         self._metadata = (("authorization", f"Bearer {token}"),)
