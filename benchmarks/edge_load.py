@@ -2,6 +2,7 @@
 
 Measured in turns: a FastAPI app that does the same work, the platform service started a second time without
 the edge before it (over TCP, with the mesh's mTLS where the mesh has it), and the edge over gRPC and REST.
+Every caller has a connection of its own; the edge bundles them, which is part of its work.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import psutil
 from aidatalabs_services.cli.demo import PLATFORM
 from aidatalabs_services.mesh.ports import HOST
 from aidatalabs_services.runtime.server import LIFELINE_VARIABLE
+from aidatalabs_services.runtime.tls import server_name
 from benchmarks.load import Load, LoadJob, load
 from benchmarks.mesh_fixture import Mesh
 from benchmarks.results import Row, row
@@ -44,7 +46,7 @@ async def run(mesh: Mesh) -> list[Row]:
         grpc_job = LoadJob("grpc", mesh.edge, mesh.headers, _METHOD, {"name": PLATFORM})
         jobs = {
             _FASTAPI: LoadJob("http", f"http://{fastapi}/api/v1/{PLATFORM}", mesh.headers),
-            _DIRECT: replace(grpc_job, target=direct, connect=_connect(env)),
+            _DIRECT: _past_the_edge(grpc_job, direct, env),
             _EDGE: grpc_job,
             _REST: LoadJob("http", f"{mesh.url}/api/v1/{PLATFORM}", mesh.headers),
         }
@@ -93,15 +95,17 @@ def _rows(found: Mapping[str, Load], callers: int) -> list[Row]:
     return rows
 
 
-def _connect(env: Mapping[str, str]) -> dict[str, object]:
-    """How k6 connects to the second service: with the edge's certificate, where the mesh has certificates."""
+def _past_the_edge(job: LoadJob, address: str, env: Mapping[str, str]) -> LoadJob:
+    """The job to the second service: as the edge, with its certificate, where the mesh has certificates."""
     certificate = env.get(f"{_ENV}TLS_CERTIFICATE")
     if certificate is None:
-        return {"plaintext": True}
+        return replace(job, target=address)
     folder = Path(certificate).parent
     files = {"cacerts": "ca.pem", "cert": "edge.pem", "key": "edge.key"}
     tls = {key: (folder / name).read_text(encoding="utf-8") for key, name in files.items()}
-    return {"tls": tls, "authority": "platform.aidatalabs.internal"}
+    host, _, port = address.rpartition(":")
+    name = server_name("platform")
+    return replace(job, target=f"{name}:{port}", connect={"tls": tls}, hosts={name: host})
 
 
 @contextlib.asynccontextmanager

@@ -3,7 +3,8 @@
 python -m benchmarks.fastapi_peer PORT      # until its stdin closes
 
 It reads the environment of the platform service beside which it is measured. Token verification is the
-product's own, so that the two differ in the framework alone; roles are kept for 5 seconds here as there.
+product's own. Roles are kept for 5 seconds, where the platform service
+reads them each time: the peer has less to do.
 """
 
 from __future__ import annotations

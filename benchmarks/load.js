@@ -15,6 +15,7 @@ export const options = {
   },
   summaryTrendStats: ['med', 'p(99)', 'count'],
   discardResponseBodies: true,
+  hosts: job.hosts,
 };
 
 let connected = false;
@@ -34,8 +35,16 @@ function callHttp() {
   return [answer.timings.duration, answer.status === 200, `${answer.status} ${answer.error}`];
 }
 
+function call() {
+  try {
+    return job.kind === 'grpc' ? callGrpc() : callHttp();
+  } catch (error) {
+    return [0, false, String(error)];
+  }
+}
+
 export default function () {
-  const [milliseconds, good, why] = job.kind === 'grpc' ? callGrpc() : callHttp();
+  const [milliseconds, good, why] = call();
   if (good) took.add(milliseconds);
   else {
     failed.add(1);

@@ -26,6 +26,8 @@ class LoadJob:
     body: dict[str, str] = field(default_factory=dict)
     connect: dict[str, object] = field(default_factory=lambda: {"plaintext": True})
     """k6's parameters of a gRPC connection."""
+    hosts: dict[str, str] = field(default_factory=dict)
+    """Addresses by host name: a certificate names its service, not where it listens."""
     callers: int = 1
     seconds: float = 3.0
     protoset: str = str(PROTOSET)
@@ -66,6 +68,9 @@ async def load(job: LoadJob) -> Load:
         found = Load(**json.loads(out))
     except ValueError:
         raise RuntimeError(f"k6 did not run: {said.decode()[-500:]}") from None
-    if found.errors:
-        print(f"{found.errors} calls failed; the first said: {said.decode().splitlines()[0][:300]}")
+    if found.errors or not found.calls:
+        words = (said.decode().splitlines() or ["nothing"])[0][:300]
+        print(f"{found.errors} of {found.calls + found.errors} calls failed; the first said: {words}")
+    if not found.calls:
+        raise RuntimeError(f"no call to {job.target} was answered: {said.decode()[-600:]}")
     return found

@@ -17,7 +17,20 @@ from google.api import annotations_pb2, httpbody_pb2
 from google.protobuf import json_format, message_factory
 from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+
+_HTTP_STATUS = {
+    code_pb2.INVALID_ARGUMENT: 400,
+    code_pb2.FAILED_PRECONDITION: 400,
+    code_pb2.UNAUTHENTICATED: 401,
+    code_pb2.PERMISSION_DENIED: 403,
+    code_pb2.NOT_FOUND: 404,
+    code_pb2.ALREADY_EXISTS: 409,
+    code_pb2.ABORTED: 409,
+    code_pb2.RESOURCE_EXHAUSTED: 429,
+    code_pb2.UNIMPLEMENTED: 501,
+}
+"""What google/rpc/code.proto maps the codes of the fixtures to."""
 
 _VARIABLE = re.compile(r"\{([a-z_.]+)(?:=[^}]*)?\}")
 
@@ -142,7 +155,9 @@ def over_rest(port: int, method: MethodDescriptor, request: Message, token: str)
     status, replied, raw = _http(port, verb.upper(), path.removesuffix("?"), body, headers, token)
     kind = message_factory.GetMessageClass(method.output_type)
     if status != 200:
-        return Refused.of(json_format.Parse(raw, status_pb2.Status()))
+        refusal = json_format.Parse(raw, status_pb2.Status())
+        assert status == _HTTP_STATUS[refusal.code], (status, refusal)
+        return Refused.of(refusal)
     if method.output_type is httpbody_pb2.HttpBody.DESCRIPTOR:
         return [httpbody_pb2.HttpBody(content_type=replied["content-type"], data=raw)]
     if replied["content-type"].startswith("text/event-stream"):
