@@ -41,11 +41,11 @@ def grpcurl(mesh: Mesh, token: str, *words: str, data: Any = None) -> subprocess
     )
 
 
-def test_grpcurl_lists_every_service_and_describes_one(mesh: Mesh, admin: str) -> None:
+def test_grpcurl_lists_every_service_and_describes_a_method(mesh: Mesh, admin: str) -> None:
     listed = grpcurl(mesh, admin, "list").stdout.split()
     for service in ("agent.v1.AgentService", "data.v1.DataService", "platform.v1.PlatformService"):
         assert f"aidatalabs.{service}" in listed
-    described = grpcurl(mesh, admin, "describe", "aidatalabs.data.v1.DataService").stdout
+    described = grpcurl(mesh, admin, "describe", "aidatalabs.data.v1.DataService.Query").stdout
     assert "rpc Query ( .aidatalabs.data.v1.QueryRequest )" in described
 
 

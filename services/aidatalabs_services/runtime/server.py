@@ -18,7 +18,6 @@ import grpc
 import structlog
 from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from aidatalabs_services.runtime.access import Gate, MethodAccess, Scope, check_complete
 from aidatalabs_services.runtime.access_table import TABLE
@@ -31,6 +30,8 @@ from aidatalabs_services.runtime.interceptors.admission import Admission
 from aidatalabs_services.runtime.interceptors.validation import RequestRules
 from aidatalabs_services.runtime.listening import AddressInUse, listen, server_options
 from aidatalabs_services.runtime.loop_watch import LoopWatch
+from aidatalabs_services.runtime.reflection import SERVICE_NAME as REFLECTION_NAME
+from aidatalabs_services.runtime.reflection import add_reflection
 from aidatalabs_services.runtime.roles import RemoteRoleDirectory, RoleDirectory
 from aidatalabs_services.runtime.settings import ServerSettings
 from aidatalabs_services.runtime.tokens import TokenVerifier, jwks_source
@@ -113,8 +114,8 @@ class RunningServer:
             interceptors=(self._interceptor,), options=server_options(settings.receive_bytes)
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        listed = [*sorted(names), health.SERVICE_NAME, reflection.SERVICE_NAME]
-        reflection.enable_server_reflection(listed, self._server)
+        listed = [*sorted(names), health.SERVICE_NAME, REFLECTION_NAME]
+        add_reflection(self._server, listed)
         self._service.register(self._server)
         await self._health.serving(False)
         await self._service.start()

@@ -258,3 +258,35 @@ async def test_metadata_of_30_kb_passes_and_of_70_kb_is_refused() -> None:
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await call
             assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+@pytest.mark.parametrize(
+    "symbol",
+    [
+        "aidatalabs.data.v1.DataService.Query",
+        "aidatalabs.data.v1.ExportRequest.Format.CSV",
+        "aidatalabs.data.v1.QueryRequest.sql",
+    ],
+)
+async def test_reflection_finds_methods_values_and_fields_in_their_file(symbol: str) -> None:
+    found = await _reflected(symbol)
+    assert any(b"aidatalabs/data/v1/data_service.proto" in file for file in found)
+
+
+@pytest.mark.parametrize("symbol", ["aidatalabs.data.v1.DataService.Nope", "nowhere.Nope", "", "."])
+async def test_reflection_says_what_it_does_not_find(symbol: str) -> None:
+    assert await _reflected(symbol) == []
+
+
+async def _reflected(symbol: str) -> list[bytes]:
+    """The files that reflection gives for a symbol; none where it says NOT_FOUND."""
+    async with running(
+        Echo().service(), mint=MINT, roles=ROLES, table=TABLE, contract=[*CONTRACT]
+    ) as channel:
+        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        request = reflection_pb2.ServerReflectionRequest(file_containing_symbol=symbol)
+        answers = [a async for a in stub.ServerReflectionInfo(iter([request]), metadata=MINT.metadata())]
+    if answers[0].HasField("error_response"):
+        assert answers[0].error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
+        return []
+    return list(answers[0].file_descriptor_response.file_descriptor_proto)

@@ -19,6 +19,7 @@ from aidatalabs_services.runtime.caller import Call, Caller, set_current_call
 from aidatalabs_services.runtime.channels import REQUEST_ID_KEY
 from aidatalabs_services.runtime.deserialiser import Deserializer, decode
 from aidatalabs_services.runtime.errors import (
+    CallCancelled,
     DeadlineExceeded,
     FieldViolation,
     InvalidRequest,
@@ -334,6 +335,9 @@ def _written(behaviour: Behaviour) -> Behaviour:
     async def write_all(incoming: Any, context: Context) -> None:
         async with aclosing(behaviour(incoming, context)) as answers:
             async for answer in answers:
-                await context.write(answer)
+                try:
+                    await context.write(answer)
+                except grpc.aio.InternalError:  # all that gRPC says when nobody is there to read
+                    raise CallCancelled("The caller went away before its answer was complete.") from None
 
     return write_all
