@@ -250,6 +250,8 @@ class Client:
             waits = error.code == "UNAVAILABLE" or error.retry_after_seconds is not None
             # Without a reason nobody of the mesh answered, and nothing says that it will.
             patient = bool(error.reason) and time.monotonic() - begun < self._patience_seconds
+            if (error.retry_after_seconds or 0.0) > max(self._patience_seconds, _LONGEST_PAUSE_SECONDS):
+                raise error  # nobody waits that long inside a call
             if not repeatable or not waits or (attempt >= _ATTEMPTS and not patient):
                 raise error
             pause = min(_PAUSE_SECONDS * 2.0 ** min(attempt - 1, 8), _LONGEST_PAUSE_SECONDS)

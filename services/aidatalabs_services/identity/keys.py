@@ -16,6 +16,8 @@ from typing import Any
 
 from joserfc.jwk import ECKey
 
+from aidatalabs_services.runtime.errors import Overloaded
+
 ALGORITHM = "ES256"
 _CURVE = "P-256"
 
@@ -25,6 +27,8 @@ _PUBLISHED_AFTERWARDS = LONGEST_TOKEN + timedelta(minutes=5)
 # Verifiers ask for keys anew after 60 s at the latest (the max-age of the key set), or 30 s for an unknown
 # key.
 SETTLING = timedelta(seconds=60)
+# Keys in the key set, the one published ahead among them: every verifier reads them all.
+MOST_PUBLISHED = 8
 
 
 @dataclass(frozen=True)
@@ -127,16 +131,31 @@ class KeyRing:
 
         It signs at once, unless it was published less than `SETTLING` ago, because another rotation came just
         before: then it waits, since verifiers that do not know it yet would refuse its tokens.
+        Raises Overloaded where the key set would hold more than `MOST_PUBLISHED` keys: an older one has to
+        leave it first.
         """
         done = [key for key in self._signers if key.rotation == rotation and self._is_recent(key, now)]
         if done or self._ahead is None:
             return None
+        self._check_room(now)
         last = self._signers[-1].sign_time or now
         # A key made together with the first one was never missing in anybody's set.
         fresh = self._ahead.create_time > min(key.create_time for key in self._signers)
         known = self._ahead.create_time + SETTLING if fresh else self._ahead.create_time
         sign_time = max(now, known, last + timedelta(microseconds=1))
         return replace(self._ahead, sign_time=sign_time, rotation=rotation)
+
+    def _check_room(self, now: datetime) -> None:
+        published = list(self._published())
+        if len(published) + 2 <= MOST_PUBLISHED:  # the one ahead signs, and another is published ahead
+            return
+        seconds = max((self._ends[published[-1].kid] - now).total_seconds(), 1.0)
+        raise Overloaded(
+            f"{MOST_PUBLISHED} keys are published, and none may go while tokens it signed are good. "
+            "Rotate again when the oldest one has gone.",
+            metadata={"most_keys": str(MOST_PUBLISHED)},
+            retry_after_seconds=seconds,
+        )
 
     def _published(self) -> Iterator[SigningKey]:
         return (key for key in reversed(self._signers) if self._is_good(key))

@@ -38,7 +38,10 @@ class KeyStore(Protocol):
         """All keys; makes the first ones where there are none. Raises KeyDirectoryUnsafe or OSError."""
 
     def rotate(self, rotation: str) -> KeyRing:
-        """Makes the next key sign, once for each `rotation`. Raises KeyDirectoryUnsafe or OSError."""
+        """Makes the next key sign, once for each `rotation`.
+
+        Raises Overloaded where too many are published, KeyDirectoryUnsafe or OSError.
+        """
 
 
 class RotationStore(Protocol):

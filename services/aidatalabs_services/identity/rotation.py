@@ -27,8 +27,8 @@ class KeyRotation:
 
         `user` is `users/{id}`. The same request_id of the same user within 24 hours gets the first answer
         again and rotates nothing, also where the first call was cut off after the keys were changed: the
-        keys themselves remember which request made them sign. Raises ServiceUnavailable where keys cannot
-        be kept.
+        keys themselves remember which request made them sign. Raises Overloaded where too many keys are
+        published, ServiceUnavailable where keys cannot be kept.
         """
         what = f"{user} {request_id}" if request_id else token_hex(16)
         rotation = hashlib.sha256(what.encode()).hexdigest()

@@ -11,6 +11,12 @@ from aidatalabs_services.platform.ports import MeshRoles, PlatformStore
 from aidatalabs_services.runtime.caller import Role
 from aidatalabs_services.runtime.errors import platform_not_found
 
+# The calls by which an attempt does its work, and the state in which it does.
+_ATTEMPTS = {
+    "/aidatalabs.data.v1.DataService/ProvisionPlatform": State.PROVISIONING,
+    "/aidatalabs.data.v1.DataService/DeprovisionPlatform": State.DELETING,
+}
+
 
 @dataclass(frozen=True)
 class Access:
@@ -52,15 +58,17 @@ class AccessBook:
             raise platform_not_found(platform)
         return Access(mesh_role, role, str(found.platform_uid), found.state, found.works_on_it)
 
-    async def for_services(self, user: str, platform: str = "") -> Access:
+    async def for_services(self, user: str, platform: str = "", method: str = "") -> Access:
         """The same for the services that hold a platform's data and answer questions about it.
 
-        Those take nothing of a platform that is not ACTIVE, except from the user whose attempt at making or
-        removing the database is running: that attempt is a call of the data service's own.
+        Those take nothing of a platform that is not ACTIVE, from nobody. The one exception is by
+        `method`, the full gRPC path of what is being served: making the database of a platform that is being
+        made, and removing that of one that is being deleted, each for the user whose attempt is running.
         Raises PlatformNotActive beside what `look_up` raises.
         """
         found = await self.look_up(user, platform)
-        if found.state not in (None, State.ACTIVE) and not found.works_on_it:
+        is_the_attempt = found.works_on_it and _ATTEMPTS.get(method) is found.state
+        if found.state not in (None, State.ACTIVE) and not is_the_attempt:
             raise not_active(platform, found.state.name)
         return found
 

@@ -22,11 +22,10 @@ from aidatalabs_services.platform.ports import (
     RequestKey,
 )
 from aidatalabs_services.runtime.caller import current_call
-from aidatalabs_services.runtime.errors import PlatformNotFound, ServiceError, platform_not_found
+from aidatalabs_services.runtime.errors import ServiceError, platform_not_found
 
 _METHOD = "CreatePlatform"
 _LOOK_AGAIN_SECONDS = 0.1
-_MISSING_SECONDS = 1.2
 # Other services remember for up to 5 seconds which platform an id means.
 REST_SECONDS = 6.0
 
@@ -140,11 +139,7 @@ class PlatformCreation:
 
     async def _make_database(self, attempt: _Attempt) -> None:
         try:
-            try:
-                await self._databases.provision(attempt.platform.name)
-            except PlatformNotFound:  # asked for before it was there, which is remembered for a second
-                await asyncio.sleep(_MISSING_SECONDS)
-                await self._databases.provision(attempt.platform.name)
+            await self._databases.provision(attempt.platform.name)
         except ServiceError:
             await self._store.fail_attempt(attempt.platform.uid, attempt.id)
             raise

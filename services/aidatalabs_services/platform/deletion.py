@@ -105,7 +105,12 @@ class PlatformDeletion:
             if earlier.fingerprint != key.fingerprint:
                 raise other_content(key.request_id)
             begun = await changes.by_uid(earlier.platform_uid)
-            return begun.platform if begun is not None else None
+            if begun is not None:
+                return begun.platform
+            # Gone, as it was answered; but whoever means the one that took over the id must not hear that.
+            if await changes.by_uid(UUID(caller.platform_uid)) is not None:
+                raise other_content(key.request_id)
+            return None
         found = await changes.by_uid(UUID(caller.platform_uid))
         if found is None:
             raise platform_not_found(caller.platform)

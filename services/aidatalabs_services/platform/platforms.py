@@ -103,10 +103,10 @@ class Change:
         if self.config is not None:
             _check_config(self.config)
 
-    def fingerprint(self, platform: str) -> bytes:
-        """SHA-256 over the change to `platforms/{id}`: equal for a repetition, different for any other."""
+    def fingerprint(self, uid: UUID) -> bytes:
+        """SHA-256 over the change to that platform: equal for a repetition, different for any other."""
         config = config_text(self.config) if self.config is not None else None
-        text = json.dumps([platform, self.display_name, config, self.etag])
+        text = json.dumps([str(uid), self.display_name, config, self.etag])
         return hashlib.sha256(text.encode()).digest()
 
 

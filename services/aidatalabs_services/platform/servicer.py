@@ -111,7 +111,7 @@ class AccessServicer(access_pb_grpc.AccessServiceServicer):
     ) -> access_pb.ResolveAccessResponse:
         """The roles of the token's user."""
         user = current_caller().user
-        found = await self._access.for_services(user, request.platform)
+        found = await self._access.for_services(user, request.platform, request.method)
         return access_pb.ResolveAccessResponse(
             user=user,
             mesh_role=role_number(found.mesh_role),

@@ -22,13 +22,14 @@ class PlatformUpdates:
     async def update(self, caller: Caller, change: Change, request_id: str) -> Platform:
         """The platform as it is then; for a repeated call the first answer.
 
+        The same request id on another platform, also one that took over the id, is refused.
         The change, its audit line and its answer are one transaction. Without an etag the last write wins.
         Raises InvalidRequest (config), PlatformNotFound, PlatformNotActive (DELETING), EtagMismatch,
         IdempotencyMismatch.
         """
         change.check()
         uid = UUID(caller.platform_uid)
-        content = change.fingerprint(caller.platform)
+        content = change.fingerprint(uid)
         key = RequestKey(caller.user, _METHOD, request_id, content) if request_id else None
         async with self._store.transaction() as changes:
             earlier = await changes.remember(key) if key else None

@@ -27,6 +27,7 @@ from aidatalabs_services.runtime.errors import (
 from aidatalabs_services.runtime.roles import RoleDirectory
 
 _PLATFORM = re.compile(r"(platforms/[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?)(?:/(.+))?", re.DOTALL)
+_PLATFORM_ALONE = ("platform",)
 MIB = 1024 * 1024
 
 
@@ -174,8 +175,10 @@ class Gate:
         return replace(caller, mesh_role=found.mesh_role)
 
     async def _admit_to_platform(self, row: MethodAccess, caller: Caller, platform: str) -> Caller:
+        # What only the platform service calls has rights of its own on a platform that is not ACTIVE.
+        method = row.method if row.peers == _PLATFORM_ALONE else ""
         try:
-            found = await self._roles.resolve(caller.token, caller.user, platform)
+            found = await self._roles.resolve(caller.token, caller.user, platform, method)
         except PlatformNotFound:
             raise platform_not_found(platform) from None
         role = Role.ADMIN if found.mesh_role is Role.ADMIN else found.platform_role

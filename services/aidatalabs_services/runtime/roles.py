@@ -1,7 +1,9 @@
 """Who may do what: the directory every service asks for its caller's roles.
 
 The platform service keeps the memberships and passes an implementation of its own; the others ask it through
-`RemoteRoleDirectory`, with the caller's own token, and keep an answer for at most five seconds.
+`RemoteRoleDirectory`, with the caller's own token, and keep an answer for at most five seconds. Methods that
+only the platform service calls, to make and remove a platform's database, are asked about each time: what
+they may do, no other method may.
 """
 
 from __future__ import annotations
@@ -40,11 +42,12 @@ class ResolvedAccess:
 class RoleDirectory(Protocol):
     """What the access check asks."""
 
-    async def resolve(self, token: str, user: str, platform: str | None) -> ResolvedAccess:
+    async def resolve(self, token: str, user: str, platform: str | None, method: str = "") -> ResolvedAccess:
         """The roles of `user` (`users/{id}`), whose verified token is `token`.
 
-        `platform` is `platforms/{id}` or None for the mesh alone. Raises PlatformNotFound where the platform
-        is missing or the user is no member; returning `platform_role` NONE means the same.
+        `platform` is `platforms/{id}` or None for the mesh alone. `method` is the full gRPC path of the
+        method being served, given only where the platform service alone may call it. Raises PlatformNotFound
+        where the platform is missing or the user is no member; returning `platform_role` NONE means the same.
         """
         ...
 
@@ -65,13 +68,25 @@ class RemoteRoleDirectory:
         self._kept: OrderedDict[_Key, tuple[float, ResolvedAccess | None]] = OrderedDict()
         self._asking: dict[_Key, asyncio.Task[ResolvedAccess | None]] = {}
 
-    async def resolve(self, token: str, user: str, platform: str | None) -> ResolvedAccess:
-        """See RoleDirectory. The key is the user, so that a new token of the same user asks nothing anew."""
+    async def resolve(self, token: str, user: str, platform: str | None, method: str = "") -> ResolvedAccess:
+        """See RoleDirectory. The key is the user, so that a new token of the same user asks nothing anew.
+
+        With a `method` the platform service is asked in any case, and its answer is kept for nobody.
+        """
+        if method:
+            return await self._ask_for_method(platform or "", method)
         key = (user, platform or "")
         kept = self._kept.get(key)
         found = kept[1] if kept and kept[0] > time.monotonic() else await self._ask_once(key)
         if found is None:
             raise platform_not_found(platform or "")
+        return found
+
+    async def _ask_for_method(self, platform: str, method: str) -> ResolvedAccess:
+        """Such a call begins or ends the platform's life, so nothing that was kept of it holds any more."""
+        found = await self._question(platform, method)
+        for key in [key for key in self._kept if key[1] == platform]:
+            del self._kept[key]
         return found
 
     async def _ask_once(self, key: _Key) -> ResolvedAccess | None:
@@ -90,21 +105,23 @@ class RemoteRoleDirectory:
             task.exception()  # read it, so that an error nobody waits for any more is not reported as lost
 
     async def _ask(self, key: _Key) -> ResolvedAccess | None:
-        request = pb.ResolveAccessRequest(platform=key[1])
-        found: ResolvedAccess | None = None
         try:
-            with peer_errors("platform"):
-                answer = await self._stub.ResolveAccess(
-                    request, timeout=_ANSWER_SECONDS, metadata=call_metadata()
-                )
+            found = await self._question(key[1])
         except PlatformNotFound:
             self._keep(key, None, min(_MISSING_SECONDS, self._keep_seconds))
-        else:
-            found = ResolvedAccess(
-                answer.user, Role(answer.mesh_role), Role(answer.platform_role), answer.platform_uid
-            )
-            self._keep(key, found, self._keep_seconds)
+            return None
+        self._keep(key, found, self._keep_seconds)
         return found
+
+    async def _question(self, platform: str, method: str = "") -> ResolvedAccess:
+        request = pb.ResolveAccessRequest(platform=platform, method=method)
+        with peer_errors("platform"):
+            answer = await self._stub.ResolveAccess(
+                request, timeout=_ANSWER_SECONDS, metadata=call_metadata()
+            )
+        return ResolvedAccess(
+            answer.user, Role(answer.mesh_role), Role(answer.platform_role), answer.platform_uid
+        )
 
     def _keep(self, key: _Key, found: ResolvedAccess | None, seconds: float) -> None:
         self._kept[key] = (time.monotonic() + seconds, found)

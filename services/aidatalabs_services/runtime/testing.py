@@ -105,7 +105,7 @@ class StaticRoles:
     platforms: Mapping[tuple[str, str], Role] = field(default_factory=dict)
     calls: int = 0
 
-    async def resolve(self, token: str, user: str, platform: str | None) -> ResolvedAccess:
+    async def resolve(self, token: str, user: str, platform: str | None, method: str = "") -> ResolvedAccess:
         """See RoleDirectory; the uid of a platform is derived from its name."""
         self.calls += 1
         found = ResolvedAccess(user, self.mesh.get(user, Role.NONE))

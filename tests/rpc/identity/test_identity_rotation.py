@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 import asyncpg
+import grpc
 import pytest
+from google.rpc import error_details_pb2, status_pb2
 
 from aidatalabs.identity.v1 import identity_service_pb2 as pb
 from aidatalabs_services.identity.local import issue_local_token
@@ -178,3 +180,26 @@ async def test_keys_that_others_can_read_are_no_longer_rotated_and_no_path_is_to
     world.keys.chmod(0o700)
     # The refusal was not remembered as the answer.
     assert len((await world.stub.RotateSigningKey(request, metadata=caller)).keys) == 2
+
+
+async def test_at_most_eight_keys_are_published_and_the_refusal_says_when_there_is_room(
+    world: IdentityWorld,
+) -> None:
+    caller = await world.caller("admin@example.com", Role.ADMIN)
+    made = [await rotate(world, f"r-{number}") for number in range(6)]
+    keys = await published(world)
+    assert len(keys) == 8
+    for request_id in ("r-6", ""):
+        call = world.stub.RotateSigningKey(pb.RotateSigningKeyRequest(request_id=request_id), metadata=caller)
+        assert await refused(call) == ("RESOURCE_EXHAUSTED", "OVERLOADED")
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await rotate(world, "r-6")
+    packed = dict(error.value.trailing_metadata() or ())["grpc-status-details-bin"]
+    retry = error_details_pb2.RetryInfo()
+    assert any(detail.Unpack(retry) for detail in status_pb2.Status.FromString(packed).details)
+    assert 24 * 3600 < retry.retry_delay.seconds <= 24 * 3600 + 300  # as long as the oldest key's last token
+    assert await published(world) == keys
+    # A repetition makes no key, so it is answered.
+    assert await rotate(world, "r-0") == made[0]
+    await world.sql("DELETE FROM requests")
+    assert (await rotate(world, "r-5"))[0] == made[5][0]

@@ -277,12 +277,43 @@ async def test_a_call_that_may_change_something_has_to_come_from_our_own_page(
         assert bool(found.authorization) == good
 
 
-@pytest.mark.parametrize("site", ["cross-site", "same-site", "none", "same-origin"])
-async def test_a_call_that_only_reads_may_come_from_a_link_anywhere(world: IdentityWorld, site: str) -> None:
+READS: list[tuple[str | None, str | None, bool]] = [
+    (None, None, True),  # a program with the cookie
+    (None, "same-origin", True),
+    (None, "none", True),  # an address typed in
+    ("http://127.0.0.1:8080", None, True),
+    ("http://127.0.0.1:8080", "same-origin", True),
+    (None, "cross-site", False),
+    (None, "same-site", False),
+    (None, "", False),
+    ("http://127.0.0.1:8081", None, False),
+    ("https://evil.example.com", None, False),
+    ("https://evil.example.com", "same-origin", False),
+    ("http://127.0.0.1:8080", "cross-site", False),
+    ("null", None, False),
+    ("", None, False),
+]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_a_call_that_only_reads_is_refused_where_it_shows_another_site(
+    world: IdentityWorld, method: str
+) -> None:
     cookie = await world.session()
-    assert (await world.exchange(cookie, "GET", Sec_Fetch_Site=site)).status == 200
-    async with world.http("/internal/session", method="HEAD", Cookie=cookie) as response:
-        assert response.status == 200
+    for origin, site, good in READS:
+        named = {"Origin": origin, "Sec_Fetch_Site": site, "Host": "127.0.0.1:8080", "Cookie": cookie}
+        headers = {name: value for name, value in named.items() if value is not None}
+        async with world.http("/internal/session", method=method, **headers) as response:
+            assert response.status == (200 if good else 403), (origin, site)
+            assert ("Authorization" in response.headers) == good
+            if method == "GET" and not good:
+                assert (await response.json())["details"][0]["reason"] == "CROSS_SITE_REQUEST"
+
+
+async def test_a_sign_in_link_may_be_followed_from_anywhere(world: IdentityWorld) -> None:
+    path = f"/auth/link?code={await world.code()}"
+    async with world.http(path, Sec_Fetch_Site="cross-site") as response:
+        assert response.status == 303
 
 
 async def test_signing_out_needs_our_own_page(world: IdentityWorld) -> None:

@@ -321,6 +321,38 @@ async def test_access_is_resolved_for_the_mesh_and_for_a_platform(world: Platfor
     assert await refused(bad) == INVALID
 
 
+DATA = "/aidatalabs.data.v1.DataService/"
+
+
+@pytest.mark.parametrize(
+    ("status", "method"), [("provisioning", "ProvisionPlatform"), ("deleting", "DeprovisionPlatform")]
+)
+async def test_only_the_method_that_does_an_attempts_work_resolves_while_the_platform_is_not_active(
+    world: PlatformWorld, status: str, method: str
+) -> None:
+    ann, root = await world.user("ann", Role.EDITOR), await world.user("root", Role.ADMIN)
+    await world.create(ann, "demo")
+    await world.sql(
+        "UPDATE platforms SET status = $1::text, deleted_at = CASE $1::text WHEN 'deleting' THEN now() END, "
+        "attempt = gen_random_uuid(), attempt_until = clock_timestamp() + interval '1 minute'",
+        status,
+    )
+
+    def ask(user: User, method: str) -> Any:
+        request = access_pb.ResolveAccessRequest(platform="platforms/demo", method=method)
+        return world.access.ResolveAccess(request, metadata=user.metadata)
+
+    assert (await ask(ann, DATA + method)).platform_role == access_pb.ROLE_ADMIN
+    others = {"ProvisionPlatform", "DeprovisionPlatform", "Ingest", "Query", "ListTables"} - {method}
+    for other in ("", *(DATA + name for name in sorted(others))):
+        assert await refused(ask(ann, other)) == ("FAILED_PRECONDITION", "PLATFORM_NOT_ACTIVE"), other
+    assert await refused(ask(root, DATA + method)) == ("FAILED_PRECONDITION", "PLATFORM_NOT_ACTIVE")
+    for wrong in ("Ingest", "/a", "/a/b/c", "/a/b\n", "/" + "a" * 200 + "/b"):
+        assert await refused(ask(ann, wrong)) == INVALID, wrong
+    await world.sql("UPDATE platforms SET attempt_until = clock_timestamp()")
+    assert await refused(ask(ann, DATA + method)) == ("FAILED_PRECONDITION", "PLATFORM_NOT_ACTIVE")
+
+
 async def test_authz_018_a_role_taken_away_counts_within_5_seconds_for_a_token_in_use(
     world: PlatformWorld,
 ) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -236,9 +237,28 @@ async def test_every_creation_is_written_down_with_who_and_the_call(world: Platf
 
 
 async def test_who_asked_for_a_platform_before_it_was_there_can_create_it(world: PlatformWorld) -> None:
-    """The data service remembers for a second that there was none."""
+    """The data service remembers for a second that there was none; the creation ends that at once."""
     ann = await world.user("ann", Role.EDITOR)
     request = data_pb.ListTablesRequest(platform="platforms/demo")
     missing = world.tables.ListTables(request, metadata=ann.metadata)
     assert await refused(missing) == ("NOT_FOUND", "PLATFORM_NOT_FOUND")
+    begun = time.monotonic()
     assert (await world.create(ann, "demo")).state == P.ACTIVE
+    await world.tables.ListTables(request, metadata=ann.metadata)
+    assert time.monotonic() - begun < 0.9
+    assert len(world.data.callers) == 1
+
+
+async def test_while_it_is_made_it_takes_no_questions_from_its_owner_either(world: PlatformWorld) -> None:
+    ann = await world.user("ann", Role.EDITOR)
+    world.data.gate.clear()
+    begun = asyncio.ensure_future(world.create(ann, "demo"))
+    await world.data.called()
+    request = data_pb.ListTablesRequest(platform="platforms/demo")
+    found = await refusal(world.tables.ListTables(request, metadata=ann.metadata))
+    assert (found.code, found.reason) == ("FAILED_PRECONDITION", "PLATFORM_NOT_ACTIVE")
+    assert found.metadata["state"] == "PROVISIONING"
+    world.data.gate.set()
+    await begun
+    await world.tables.ListTables(request, metadata=ann.metadata)
+    assert len(world.data.questions) == 1

@@ -82,9 +82,10 @@ async def test_while_its_data_goes_it_is_there_in_deleting_and_takes_no_data_and
     assert seen.delete_time.ToNanoseconds() >= seen.create_time.ToNanoseconds()
     listed = await world.platforms.ListPlatforms(pb.ListPlatformsRequest(), metadata=bob.metadata)
     assert list(listed.platforms) == [seen]
-    found = await refusal(tables(world, bob))
-    assert (found.code, found.reason) == NOT_ACTIVE
-    assert found.metadata == {"platform": "platforms/demo", "state": "DELETING"}
+    for user in (bob, ann):  # also the one whose deletion is running
+        found = await refusal(tables(world, user))
+        assert (found.code, found.reason) == NOT_ACTIVE
+        assert found.metadata == {"platform": "platforms/demo", "state": "DELETING"}
     assert await refused(world.update(ann, "demo", display_name="x")) == NOT_ACTIVE
     assert await refused(world.create(ann, "demo")) == ("ALREADY_EXISTS", "PLATFORM_ALREADY_EXISTS")
     assert world.data.questions == []
@@ -166,10 +167,39 @@ async def test_an_old_deletion_sent_again_leaves_the_next_platform_of_that_id_al
     second = await world.create(ann, "demo")
     assert second.uid != first.uid
     assert second.etag != first.etag
-    await world.delete(ann, "demo", request_id="r1")
+    found = await refusal(world.delete(ann, "demo", request_id="r1"))  # not "done": that one is there
+    assert (found.code, found.reason) == ("ALREADY_EXISTS", "IDEMPOTENCY_MISMATCH")
+    assert found.metadata["repeated_request_id"] == "r1"
     assert await world.get(ann, "demo") == second
     await world.delete(ann, "demo", request_id="r2")
     assert await refused(world.get(ann, "demo")) == MISSING
+    for request_id in ("r1", "r2"):  # both are done, and nothing is there
+        await world.delete(ann, "demo", request_id=request_id)
+    assert len(world.data.removers) == 2
+
+
+async def test_a_service_killed_during_a_deletion_leaves_nobody_a_way_to_the_data(
+    world: PlatformWorld,
+) -> None:
+    """What is acknowledged then would be deleted with the platform."""
+    ann = await world.user("ann", Role.EDITOR)
+    await world.create(ann, "demo")
+    await tables(world, ann)  # the data service remembers the role
+    world.data.gate.clear()
+    call = asyncio.ensure_future(world.delete(ann, "demo", seconds=0.3))
+    await world.data.removing()
+    await world.sql(  # what is left when the process is killed
+        "UPDATE platforms SET attempt = gen_random_uuid(), "
+        "attempt_until = clock_timestamp() + interval '10 seconds'"
+    )
+    for _ in range(5):
+        assert await refused(tables(world, ann)) == NOT_ACTIVE
+    provision = data_pb.ProvisionPlatformRequest(platform="platforms/demo")
+    made = world.tables.ProvisionPlatform(provision, metadata=ann.metadata)
+    assert await refused(made) == NOT_ACTIVE
+    with pytest.raises(grpc.aio.AioRpcError):
+        await call
+    world.data.gate.set()
 
 
 async def test_an_id_rests_until_no_service_remembers_the_platform_it_meant(

@@ -176,6 +176,20 @@ async def test_the_same_request_id_on_another_platform_is_refused_and_as_another
     assert (await world.update(root, "second", display_name="x", request_id="r1")).display_name == "x"
 
 
+async def test_an_old_update_sent_again_is_refused_on_the_next_platform_of_that_id(
+    world: PlatformWorld,
+) -> None:
+    ann, _ = await made(world)
+    await world.update(ann, "demo", display_name="x", request_id="r1")
+    await world.delete(ann, "demo")
+    second = await world.create(ann, "demo")
+    found = await refusal(world.update(ann, "demo", display_name="x", request_id="r1"))
+    assert (found.code, found.reason) == ("ALREADY_EXISTS", "IDEMPOTENCY_MISMATCH")
+    assert await world.get(ann, "demo") == second
+    answer = await world.update(ann, "demo", display_name="x", request_id="r2")
+    assert (answer.uid, answer.display_name) == (second.uid, "x")
+
+
 async def test_a_refused_update_leaves_its_request_id_free(world: PlatformWorld) -> None:
     ann, _ = await made(world)
     assert await refused(world.update(ann, "demo", display_name="x", etag="old", request_id="r1")) == CHANGED

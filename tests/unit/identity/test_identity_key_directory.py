@@ -10,6 +10,7 @@ import pytest
 from aidatalabs_services.identity.adapters.key_directory import KeyDirectory
 from aidatalabs_services.identity.errors import KeyDirectoryUnsafe
 from aidatalabs_services.identity.keys import SigningKey
+from aidatalabs_services.runtime.errors import Overloaded
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -178,3 +179,21 @@ def test_a_link_in_place_of_a_key_is_not_followed(tmp_path: Path) -> None:
     (keys / f"key-{key.kid}.json").symlink_to(elsewhere / f"key-{key.kid}.json")
     with pytest.raises(KeyDirectoryUnsafe):
         directory(keys).load()
+
+
+def test_a_rotation_waits_for_room_in_the_key_set_and_is_made_when_the_oldest_key_has_gone(
+    tmp_path: Path,
+) -> None:
+    tmp_path.chmod(0o700)
+    directory(tmp_path).load()
+    for hour in range(1, 7):
+        directory(tmp_path, START + timedelta(hours=hour)).rotate(str(hour))
+    late = START + timedelta(hours=10)
+    with pytest.raises(Overloaded) as refusal:
+        directory(tmp_path, late).rotate("7")
+    assert len(directory(tmp_path, late).load().jwks()["keys"]) == 8
+    room = late + timedelta(seconds=refusal.value.retry_after_seconds or 0.0)
+    assert room == START + timedelta(hours=1 + 24, minutes=5)
+    with pytest.raises(Overloaded):
+        directory(tmp_path, room - timedelta(seconds=1)).rotate("7")
+    assert len(directory(tmp_path, room).rotate("7").jwks()["keys"]) == 8

@@ -42,7 +42,8 @@ class KeyDirectory:
     def rotate(self, rotation: str) -> KeyRing:
         """Makes the next key sign and publishes another ahead; the ones before stay until they are over.
 
-        The same `rotation` a second time within 24 hours changes nothing. Raises KeyDirectoryUnsafe.
+        The same `rotation` a second time within 24 hours changes nothing. Raises KeyDirectoryUnsafe, and
+        Overloaded where too many keys are published.
         """
         self._make_or_check_directory()
         with _locked(self._path):

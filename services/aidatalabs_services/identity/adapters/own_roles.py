@@ -13,7 +13,7 @@ class OwnRoles:
     def __init__(self, users: UserDirectory) -> None:
         self._users = users
 
-    async def resolve(self, token: str, user: str, platform: str | None) -> ResolvedAccess:
+    async def resolve(self, token: str, user: str, platform: str | None, method: str = "") -> ResolvedAccess:
         """See RoleDirectory. Raises TokenInvalid for a user that is gone."""
         if platform is not None:
             raise platform_not_found(platform)

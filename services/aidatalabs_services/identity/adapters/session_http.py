@@ -4,9 +4,9 @@
     POST /auth/logout        ends it; for our own pages alone
     any  /internal/session…  for the edge alone (Envoy's ext_authz): a token of a minute, or a refusal
 
-The edge asks the last one with a call's own method and headers, for every call that brings the cookie and no
-token; whatever follows the path is the edge's to choose and means nothing. Nothing under /internal/ may be
-reached through the edge.
+The edge asks the last one with a call's own method and headers, for every call of the API that brings the
+cookie and no token; whatever follows the path is the edge's to choose and means nothing. Nothing under
+/internal/ may be reached through the edge.
 """
 
 from __future__ import annotations

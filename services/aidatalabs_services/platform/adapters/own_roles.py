@@ -16,7 +16,7 @@ class OwnRoles:
     def __init__(self, access: AccessBook) -> None:
         self._access = access
 
-    async def resolve(self, token: str, user: str, platform: str | None) -> ResolvedAccess:
+    async def resolve(self, token: str, user: str, platform: str | None, method: str = "") -> ResolvedAccess:
         """See RoleDirectory. Raises TokenInvalid for a user that is gone.
 
         A deletion that is repeated gets through to its first answer, though its platform is gone.

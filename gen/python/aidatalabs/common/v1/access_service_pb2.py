@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)aidatalabs/common/v1/access_service.proto\x12\x14\x61idatalabs.common.v1\x1a\x1b\x62uf/validate/validate.proto\"_\n\x14ResolveAccessRequest\x12G\n\x08platform\x18\x01 \x01(\tB5\xbaH2r02.^(platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?)?$\"\x9d\x01\n\x15ResolveAccessResponse\x12\x0c\n\x04user\x18\x01 \x01(\t\x12-\n\tmesh_role\x18\x02 \x01(\x0e\x32\x1a.aidatalabs.common.v1.Role\x12\x31\n\rplatform_role\x18\x03 \x01(\x0e\x32\x1a.aidatalabs.common.v1.Role\x12\x14\n\x0cplatform_uid\x18\x04 \x01(\t*N\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_VIEWER\x10\x01\x12\x0f\n\x0bROLE_EDITOR\x10\x02\x12\x0e\n\nROLE_ADMIN\x10\x03\x32y\n\rAccessService\x12h\n\rResolveAccess\x12*.aidatalabs.common.v1.ResolveAccessRequest\x1a+.aidatalabs.common.v1.ResolveAccessResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)aidatalabs/common/v1/access_service.proto\x12\x14\x61idatalabs.common.v1\x1a\x1b\x62uf/validate/validate.proto\"\x9d\x01\n\x14ResolveAccessRequest\x12G\n\x08platform\x18\x01 \x01(\tB5\xbaH2r02.^(platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?)?$\x12<\n\x06method\x18\x02 \x01(\tB,\xbaH)r\'\x18\xc8\x01\x32\"^(/[A-Za-z0-9_.]+/[A-Za-z0-9_]+)?$\"\x9d\x01\n\x15ResolveAccessResponse\x12\x0c\n\x04user\x18\x01 \x01(\t\x12-\n\tmesh_role\x18\x02 \x01(\x0e\x32\x1a.aidatalabs.common.v1.Role\x12\x31\n\rplatform_role\x18\x03 \x01(\x0e\x32\x1a.aidatalabs.common.v1.Role\x12\x14\n\x0cplatform_uid\x18\x04 \x01(\t*N\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_VIEWER\x10\x01\x12\x0f\n\x0bROLE_EDITOR\x10\x02\x12\x0e\n\nROLE_ADMIN\x10\x03\x32y\n\rAccessService\x12h\n\rResolveAccess\x12*.aidatalabs.common.v1.ResolveAccessRequest\x1a+.aidatalabs.common.v1.ResolveAccessResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,12 +34,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RESOLVEACCESSREQUEST'].fields_by_name['platform']._loaded_options = None
   _globals['_RESOLVEACCESSREQUEST'].fields_by_name['platform']._serialized_options = b'\272H2r02.^(platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?)?$'
-  _globals['_ROLE']._serialized_start=353
-  _globals['_ROLE']._serialized_end=431
-  _globals['_RESOLVEACCESSREQUEST']._serialized_start=96
-  _globals['_RESOLVEACCESSREQUEST']._serialized_end=191
-  _globals['_RESOLVEACCESSRESPONSE']._serialized_start=194
-  _globals['_RESOLVEACCESSRESPONSE']._serialized_end=351
-  _globals['_ACCESSSERVICE']._serialized_start=433
-  _globals['_ACCESSSERVICE']._serialized_end=554
+  _globals['_RESOLVEACCESSREQUEST'].fields_by_name['method']._loaded_options = None
+  _globals['_RESOLVEACCESSREQUEST'].fields_by_name['method']._serialized_options = b'\272H)r\'\030\310\0012\"^(/[A-Za-z0-9_.]+/[A-Za-z0-9_]+)?$'
+  _globals['_ROLE']._serialized_start=416
+  _globals['_ROLE']._serialized_end=494
+  _globals['_RESOLVEACCESSREQUEST']._serialized_start=97
+  _globals['_RESOLVEACCESSREQUEST']._serialized_end=254
+  _globals['_RESOLVEACCESSRESPONSE']._serialized_start=257
+  _globals['_RESOLVEACCESSRESPONSE']._serialized_end=414
+  _globals['_ACCESSSERVICE']._serialized_start=496
+  _globals['_ACCESSSERVICE']._serialized_end=617
 # @@protoc_insertion_point(module_scope)

@@ -52,16 +52,22 @@ class ResolveAccessRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PLATFORM_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
     platform: _builtins.str
     """`platforms/{id}`; empty asks for the mesh role alone."""
+    method: _builtins.str
+    """The method that is being served, as its full gRPC path, where the platform service alone may call that method;
+    empty for all others. Only an answer for an empty one may be kept.
+    """
     def __init__(
         self,
         *,
         platform: _builtins.str = ...,
+        method: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["platform", b"platform"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["method", b"method", "platform", b"platform"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -52,8 +52,9 @@ class AccessServiceServicer:
         """Returns the caller's mesh role and, where a platform is named, the caller's role on it.
         Scope self: the answer speaks only of the caller of the token.
         Refuses with: INVALID_REQUEST (malformed platform name), PLATFORM_NOT_FOUND (missing, or the caller is no
-        member: both give the same answer), PLATFORM_NOT_ACTIVE (for all but whoever is making or deleting it at this
-        moment), TOKEN_MISSING, TOKEN_INVALID, TOKEN_EXPIRED.
+        member: both give the same answer), PLATFORM_NOT_ACTIVE (for every method but the one with
+        which the platform service makes or removes its database at this moment), TOKEN_MISSING, TOKEN_INVALID,
+        TOKEN_EXPIRED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -39,8 +39,9 @@ class AccessServiceStub:
     """Returns the caller's mesh role and, where a platform is named, the caller's role on it.
     Scope self: the answer speaks only of the caller of the token.
     Refuses with: INVALID_REQUEST (malformed platform name), PLATFORM_NOT_FOUND (missing, or the caller is no
-    member: both give the same answer), PLATFORM_NOT_ACTIVE (for all but whoever is making or deleting it at this
-    moment), TOKEN_MISSING, TOKEN_INVALID, TOKEN_EXPIRED.
+    member: both give the same answer), PLATFORM_NOT_ACTIVE (for every method but the one with
+    which the platform service makes or removes its database at this moment), TOKEN_MISSING, TOKEN_INVALID,
+    TOKEN_EXPIRED.
     """
 
 @_typing.type_check_only
@@ -54,8 +55,9 @@ class AccessServiceAsyncStub(AccessServiceStub):
     """Returns the caller's mesh role and, where a platform is named, the caller's role on it.
     Scope self: the answer speaks only of the caller of the token.
     Refuses with: INVALID_REQUEST (malformed platform name), PLATFORM_NOT_FOUND (missing, or the caller is no
-    member: both give the same answer), PLATFORM_NOT_ACTIVE (for all but whoever is making or deleting it at this
-    moment), TOKEN_MISSING, TOKEN_INVALID, TOKEN_EXPIRED.
+    member: both give the same answer), PLATFORM_NOT_ACTIVE (for every method but the one with
+    which the platform service makes or removes its database at this moment), TOKEN_MISSING, TOKEN_INVALID,
+    TOKEN_EXPIRED.
     """
 
 class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -72,8 +74,9 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns the caller's mesh role and, where a platform is named, the caller's role on it.
         Scope self: the answer speaks only of the caller of the token.
         Refuses with: INVALID_REQUEST (malformed platform name), PLATFORM_NOT_FOUND (missing, or the caller is no
-        member: both give the same answer), PLATFORM_NOT_ACTIVE (for all but whoever is making or deleting it at this
-        moment), TOKEN_MISSING, TOKEN_INVALID, TOKEN_EXPIRED.
+        member: both give the same answer), PLATFORM_NOT_ACTIVE (for every method but the one with
+        which the platform service makes or removes its database at this moment), TOKEN_MISSING, TOKEN_INVALID,
+        TOKEN_EXPIRED.
         """
 
 def add_AccessServiceServicer_to_server(servicer: AccessServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -75,7 +75,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         {"reason": "CALL_CANCELLED", "domain": "aidatalabs", "metadata": {}}
     """
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 11
-    """Every place in the bounded queue is taken; RetryInfo says when to try again.
+    """Every place in a bounded queue, pool or list is taken; RetryInfo says when to try again.
     Code RESOURCE_EXHAUSTED. Example:
         {"reason": "OVERLOADED", "domain": "aidatalabs", "metadata": {}}
     """
@@ -326,7 +326,7 @@ Code CANCELLED. Example:
     {"reason": "CALL_CANCELLED", "domain": "aidatalabs", "metadata": {}}
 """
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 11
-"""Every place in the bounded queue is taken; RetryInfo says when to try again.
+"""Every place in a bounded queue, pool or list is taken; RetryInfo says when to try again.
 Code RESOURCE_EXHAUSTED. Example:
     {"reason": "OVERLOADED", "domain": "aidatalabs", "metadata": {}}
 """

@@ -81,7 +81,8 @@ class IdentityServiceServicer:
         public keys stand in the JWKS until then. A rotation within 60 seconds of the one before signs once its key has
         been public that long, so that no token is ever refused.
         Scope mesh, role admin. The same request_id returns the first answer again.
-        Refuses with: PERMISSION_DENIED, SERVICE_UNAVAILABLE (the keys cannot be read or written).
+        Refuses with: PERMISSION_DENIED, OVERLOADED (8 keys are published; RetryInfo says when the oldest one goes),
+        SERVICE_UNAVAILABLE (the keys cannot be read or written).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

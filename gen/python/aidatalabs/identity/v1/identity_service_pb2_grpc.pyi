@@ -50,7 +50,8 @@ class IdentityServiceStub:
     public keys stand in the JWKS until then. A rotation within 60 seconds of the one before signs once its key has
     been public that long, so that no token is ever refused.
     Scope mesh, role admin. The same request_id returns the first answer again.
-    Refuses with: PERMISSION_DENIED, SERVICE_UNAVAILABLE (the keys cannot be read or written).
+    Refuses with: PERMISSION_DENIED, OVERLOADED (8 keys are published; RetryInfo says when the oldest one goes),
+    SERVICE_UNAVAILABLE (the keys cannot be read or written).
     """
 
 @_typing.type_check_only
@@ -74,7 +75,8 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     public keys stand in the JWKS until then. A rotation within 60 seconds of the one before signs once its key has
     been public that long, so that no token is ever refused.
     Scope mesh, role admin. The same request_id returns the first answer again.
-    Refuses with: PERMISSION_DENIED, SERVICE_UNAVAILABLE (the keys cannot be read or written).
+    Refuses with: PERMISSION_DENIED, OVERLOADED (8 keys are published; RetryInfo says when the oldest one goes),
+    SERVICE_UNAVAILABLE (the keys cannot be read or written).
     """
 
 class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -113,7 +115,8 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         public keys stand in the JWKS until then. A rotation within 60 seconds of the one before signs once its key has
         been public that long, so that no token is ever refused.
         Scope mesh, role admin. The same request_id returns the first answer again.
-        Refuses with: PERMISSION_DENIED, SERVICE_UNAVAILABLE (the keys cannot be read or written).
+        Refuses with: PERMISSION_DENIED, OVERLOADED (8 keys are published; RetryInfo says when the oldest one goes),
+        SERVICE_UNAVAILABLE (the keys cannot be read or written).
         """
 
 def add_IdentityServiceServicer_to_server(servicer: IdentityServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
