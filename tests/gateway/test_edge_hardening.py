@@ -45,6 +45,7 @@ async def strict(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Edge
     limits = EdgeLimits(
         headers_seconds=0.5,
         upload_seconds=1.0,
+        close_seconds=1.0,
         idle_seconds=1.5,
         connection_count=20,
         stream_count=50,

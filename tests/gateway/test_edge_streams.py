@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import itertools
 import json
 import subprocess
@@ -16,11 +17,17 @@ import aiohttp
 import grpc
 import pytest
 import pytest_asyncio
+import yaml
+from google.api import httpbody_pb2
 
 from aidatalabs.agent.v1 import agent_service_pb2 as agent_pb
 from aidatalabs.agent.v1 import agent_service_pb2_grpc as agent_grpc
+from aidatalabs.data.v1 import data_service_pb2 as data_pb
+from aidatalabs.data.v1 import data_service_pb2_grpc as data_grpc
+from aidatalabs_services.mesh.edge import render_edge_config
+from aidatalabs_services.runtime.access_table import TABLE
 
-from .upstream import MIB, Edge, add_agent, add_data, running_edge
+from .upstream import MIB, Edge, Seen, add_agent, add_data, edge_config, running_edge
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 STREAM = "/api/v1/agents/query:stream"
@@ -150,3 +157,114 @@ async def test_an_export_that_fails_before_its_first_byte_is_an_ordinary_error(
         assert answer.headers["content-type"] == "application/json"
         assert "content-disposition" not in answer.headers
         assert (await answer.json())["code"] == 3
+
+
+LENGTH = "x-aidatalabs-content-length"
+PIECES = 5
+
+
+class FileService(data_grpc.DataServiceServicer):
+    """Tells a file of five mebibytes; the SQL says how many of them it sends before it aborts."""
+
+    async def Export(self, request, context):  # type: ignore[no-untyped-def]
+        await context.send_initial_metadata(
+            (("content-disposition", 'attachment; filename="export.csv"'), (LENGTH, str(PIECES * MIB)))
+        )
+        for _ in range(int(request.sql)):
+            yield httpbody_pb2.HttpBody(content_type="text/csv", data=b"x" * MIB)
+        if int(request.sql) < PIECES:
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "too slow")
+
+
+def add_files(server: grpc.aio.Server, _: Seen) -> None:
+    data_grpc.add_DataServiceServicer_to_server(FileService(), server)  # type: ignore[abstract]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def files(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Edge]:
+    async with running_edge(tmp_path_factory.mktemp("f"), upstreams={"data": add_files}) as running:
+        yield running
+
+
+def asked(edge: Edge, sql: str) -> http.client.HTTPResponse:
+    """The answer's head over HTTP/1.1."""
+    connection = http.client.HTTPConnection("127.0.0.1", edge.port, timeout=20)
+    connection.request("POST", EXPORT, json.dumps({"sql": sql}), headers=JSON | edge.bearer())
+    return connection.getresponse()
+
+
+async def test_a_whole_file_has_its_length(files: Edge) -> None:
+    answer = await asyncio.to_thread(asked, files, str(PIECES))
+    assert answer.status == 200
+    assert answer.headers["content-length"] == str(PIECES * MIB)
+    assert "transfer-encoding" not in answer.headers
+    assert LENGTH not in answer.headers
+    assert len(await asyncio.to_thread(answer.read)) == PIECES * MIB
+
+
+async def test_a_cut_file_is_an_incomplete_read_at_once(files: Edge) -> None:
+    begun = time.monotonic()
+    answer = await asyncio.to_thread(asked, files, "3")
+    assert (answer.status, answer.headers["content-length"]) == (200, str(PIECES * MIB))
+    with pytest.raises(http.client.IncompleteRead) as caught:
+        await asyncio.to_thread(answer.read)
+    assert len(caught.value.partial) == 3 * MIB
+    assert time.monotonic() - begun < 5, "the client was left waiting"
+
+
+async def test_a_cut_file_is_an_error_in_the_body_for_asynchronous_clients(files: Edge) -> None:
+    async with aiohttp.ClientSession(files.url) as rest:
+        async with rest.post(EXPORT, headers=files.bearer(), json={"sql": "3"}) as answer:
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await answer.read()
+        async with rest.post(EXPORT, headers=files.bearer(), json={"sql": "5"}) as answer:
+            assert len(await answer.read()) == PIECES * MIB
+
+
+@pytest.mark.parametrize(("protocol", "exit_code"), [("--http1.1", 18), ("--http2-prior-knowledge", 92)])
+async def test_curl_fails_for_a_cut_file_over_both_protocols(
+    files: Edge, protocol: str, exit_code: int
+) -> None:
+    async def ended(sql: str) -> int:
+        arguments = ["-sS", "-m", "20", protocol, "-o", "/dev/null", "-d", json.dumps({"sql": sql})]
+        headers = [f"{name}: {value}" for name, value in (JSON | files.bearer()).items()]
+        arguments += [part for header in headers for part in ("-H", header)]
+        curl = await asyncio.create_subprocess_exec("curl", *arguments, files.url + EXPORT, stderr=-1)
+        await curl.communicate()
+        assert curl.returncode is not None
+        return curl.returncode
+
+    assert await ended("5") == 0
+    assert await ended("3") == exit_code
+
+
+async def test_a_reader_who_pauses_gets_the_whole_file(files: Edge) -> None:
+    answer = await asyncio.to_thread(asked, files, str(PIECES))
+    # Longer than Envoy waits by itself for such a reader when the connection is to close.
+    await asyncio.sleep(3)
+    assert len(await asyncio.to_thread(answer.read)) == PIECES * MIB
+
+
+async def test_a_cut_file_over_grpc_has_its_status(files: Edge) -> None:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{files.port}") as channel:
+        call: Any = data_grpc.DataServiceStub(channel).Export(
+            data_pb.ExportRequest(sql="3"), metadata=list(files.bearer().items())
+        )
+        received = [len((await call.read()).data) for _ in range(3)]
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call.read()
+        assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert received == [MIB] * 3
+        assert dict(await call.initial_metadata())[LENGTH] == str(PIECES * MIB)
+
+
+async def test_the_edge_gives_a_transfer_at_least_the_time_of_its_service(tmp_path: Path) -> None:
+    (row,) = (row for row in TABLE if row.method.endswith("DataService/Export"))
+    config = yaml.safe_load(render_edge_config(edge_config(tmp_path, 1)))
+    (chain,) = config["static_resources"]["listeners"][0]["filter_chains"]
+    (host,) = chain["filters"][0]["typed_config"]["route_config"]["virtual_hosts"]
+    found = [route for route in host["routes"] if route["match"].get("path") == row.method]
+    assert [bool(route["match"].get("headers")) for route in found] == [True, False]
+    for route in found:
+        seconds = float(route["route"]["timeout"].removesuffix("s"))
+        assert seconds == 0 or seconds >= row.deadline_seconds

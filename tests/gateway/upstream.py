@@ -24,6 +24,7 @@ from aidatalabs.agent.v1 import agent_service_pb2 as agent_pb
 from aidatalabs.agent.v1 import agent_service_pb2_grpc as agent_grpc
 from aidatalabs.data.v1 import data_service_pb2 as pb
 from aidatalabs.data.v1 import data_service_pb2_grpc as pb_grpc
+from aidatalabs_services.identity.adapters.reference_http import ReferencePages
 from aidatalabs_services.mesh.edge import envoy_binary, write_edge_config
 from aidatalabs_services.mesh.edge_config import EdgeConfig
 from aidatalabs_services.runtime.listening import server_options
@@ -158,7 +159,7 @@ SESSION = "right"
 
 
 def identity_http(edge: Edge) -> web.Application:
-    """What the edge asks of identity over HTTP: keys, the session's token, login pages."""
+    """What identity serves over HTTP: keys, the session's token, login pages; its own API reference."""
 
     async def keys(_: web.Request) -> web.Response:
         return web.json_response({"keys": [edge.key.as_dict(private=False)]})
@@ -182,6 +183,7 @@ def identity_http(edge: Edge) -> web.Application:
     application.router.add_route("*", "/internal/session", session)
     application.router.add_get("/auth/link", link)
     application.router.add_post("/auth/logout", link)
+    application.add_routes(ReferencePages().routes())
     return application
 
 

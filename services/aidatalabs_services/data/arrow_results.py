@@ -107,7 +107,7 @@ class ArrowReader:
         """The record batches that are complete by now. Raises ArrowBroken."""
         while not self.ended and (message := self._message()) is not None:
             if message.type == "schema":
-                self._sent = pa.ipc.read_schema(message)
+                self._sent = _readable(pa.ipc.read_schema(message))
                 self._fields = [
                     _typed(field, kind)
                     for field, kind in zip(self._sent, _types(self._sent, self._columns), strict=True)
@@ -158,6 +158,41 @@ def _body_bytes(head: bytes) -> int:
     except IndexError:
         raise ArrowBroken("a message's head cannot be read") from None
     return int.from_bytes(head[table + place : table + place + 8], "little") if place else 0
+
+
+def _readable(schema: pa.Schema) -> pa.Schema:
+    """The schema with nothing (`[]`) as nullable in every depth; the engine says otherwise, which is invalid.
+
+    The bytes of the batches are the same under both. Raises TypeNotAllowed where Arrow has no such type.
+    """
+    fields = []
+    for field in schema:
+        try:
+            fields.append(_nullable_where_null(field))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError, TypeError):
+            raise TypeNotAllowed(
+                f"Column {field.name[:64]} has a type that Arrow and Parquet cannot carry. Cast it, for "
+                "example with toString(x), or ask for CSV or JSON lines.",
+                metadata={"column": field.name[:64], "type": str(field.type)[:200]},
+            ) from None
+    return pa.schema(fields)
+
+
+def _nullable_where_null(field: pa.Field) -> pa.Field:
+    kind = field.type
+    if pa.types.is_null(kind):
+        return pa.field(field.name, kind, True)
+    if pa.types.is_map(kind):
+        # A key is never null, so a map without any pair, which has no type of keys, is refused by Arrow.
+        key, value = _nullable_where_null(kind.key_field), _nullable_where_null(kind.item_field)
+        kind = pa.map_(key, value, kind.keys_sorted)
+    elif pa.types.is_large_list(kind):
+        kind = pa.large_list(_nullable_where_null(kind.value_field))
+    elif pa.types.is_list(kind):
+        kind = pa.list_(_nullable_where_null(kind.value_field))
+    elif pa.types.is_struct(kind):
+        kind = pa.struct([_nullable_where_null(each) for each in kind.fields])
+    return field.with_type(kind)
 
 
 def _types(schema: pa.Schema, columns: Sequence[tuple[str, str]]) -> Sequence[str]:

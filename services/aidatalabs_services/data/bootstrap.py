@@ -31,6 +31,8 @@ from aidatalabs_services.runtime.roles import RoleDirectory
 from aidatalabs_services.runtime.server import Service
 from aidatalabs_services.runtime.tokens import TokenVerifier
 
+# Statements of an engine beside its platform's queries: 4 inserts, 2 profiles, the others on system tables.
+_OWN_STATEMENTS = 10
 FULL_NAME = pb.DESCRIPTOR.services_by_name["DataService"].full_name
 
 
@@ -50,7 +52,10 @@ def bootstrap(
         schemas,
         limits,
         stream_limits=stream_limits(settings),
-        places=PlatformPlaces(settings.query_count, wait_seconds=settings.query_wait_seconds),
+        places=PlatformPlaces(
+            settings.query_count, share=settings.query_share_count, wait_seconds=settings.query_wait_seconds
+        ),
+        stall_seconds=settings.stream_stall_seconds,
     )
     ingestor = Ingestor(
         store,
@@ -153,6 +158,7 @@ def engine_pool(settings: DataSettings) -> EnginePool:
         max_query_memory_bytes=settings.query_memory_bytes,
         max_server_memory_bytes=settings.engine_memory_bytes,
         max_result_bytes=max(settings.query_result_bytes, settings.stream_result_bytes),
+        max_running_queries=settings.query_count + _OWN_STATEMENTS,
     )
     return EnginePool(
         settings.directory / "engines",
@@ -160,4 +166,5 @@ def engine_pool(settings: DataSettings) -> EnginePool:
         max_engines=settings.engine_count,
         idle_seconds=settings.engine_idle_seconds,
         hung_seconds=settings.engine_hung_seconds,
+        wait_seconds=settings.engine_wait_seconds,
     )

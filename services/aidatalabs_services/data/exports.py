@@ -23,8 +23,11 @@ from aidatalabs_services.data.errors import TypeNotAllowed
 from aidatalabs_services.data.ports import Warehouse
 from aidatalabs_services.data.queries import PIECE_BYTES, Admitted, Queries
 from aidatalabs_services.data.spool import Spool, SpoolFile
+from aidatalabs_services.runtime.errors import DeadlineExceeded
 
 _ROW_GROUP_BYTES = 32 * 1024 * 1024
+# The engine's own limit speaks first: it knows the query.
+_ENGINE_FIRST_SECONDS = 1.0
 
 
 class FileFormat(Enum):
@@ -47,6 +50,11 @@ class Export:
     content_type: str
     file: SpoolFile
 
+    @property
+    def size(self) -> int:
+        """Bytes of the whole file."""
+        return self.file.size
+
     def pieces(self) -> AsyncIterator[bytes]:
         """The file's bytes in pieces of at most 1 MiB; one empty piece where it is empty."""
         return self.file.pieces(PIECE_BYTES)
@@ -65,10 +73,11 @@ class Exports:
         """The finished file, there while the block runs.
 
         Raises as a query does, TypeNotAllowed for a column that Arrow and Parquet cannot carry,
-        ResultTooLarge for a file beyond the spool's bound and Overloaded while the spool is full.
+        ResultTooLarge for a file beyond the spool's bound and Overloaded while the spool is full. The query
+        and its file have the time of a query; how long the block then takes to send it is the call's matter.
         """
         with self._spool.file() as file:
-            async with self._queries.admitted(uid, sql) as query:
+            async with self._queries.admitted(uid, sql) as query, _in_time(query.limits.max_seconds):
                 if format_ is FileFormat.ARROW:
                     await self._arrow(query, file)
                 elif format_ is FileFormat.PARQUET:
@@ -126,6 +135,22 @@ class Exports:
         )
 
 
+@asynccontextmanager
+async def _in_time(seconds: float) -> AsyncIterator[None]:
+    """Ends the block when a query of `seconds` must have ended. Raises DeadlineExceeded."""
+    scope = asyncio.timeout(seconds + _ENGINE_FIRST_SECONDS)
+    try:
+        async with scope:
+            yield
+    except TimeoutError:
+        if not scope.expired():
+            raise
+        raise DeadlineExceeded(
+            "The file was not complete in the time of a query. Ask for less, or export in parts.",
+            metadata={"seconds": f"{seconds:.3f}"},
+        ) from None
+
+
 class _ParquetFile:
     """Record batches as one Parquet file with row groups of about 32 MiB."""
 
@@ -160,7 +185,7 @@ class _ParquetFile:
 def _parquet_writer(file: SpoolFile, schema: pa.Schema) -> pq.ParquetWriter:
     try:
         return pq.ParquetWriter(file, schema, compression="zstd")
-    except pa.ArrowNotImplementedError:
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
         raise TypeNotAllowed(
             "The result has a column whose type Parquet cannot carry. Cast it, for example with toString(x),"
             " or ask for another format."

@@ -1,57 +1,71 @@
-"""Places for the queries of one platform, so that no tenant takes every place of the service."""
+"""Places for the queries of one platform, so that no tenant takes every place of the service, and for each of
+its users, so that nobody takes every place of a platform.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from aidatalabs_services.runtime.errors import Overloaded
 
 
 @dataclass
-class _Platform:
-    """One platform's places and how many calls hold or want one."""
+class _Places:
+    """The places of a platform or of one of its users, and how many calls hold or want one."""
 
-    places: asyncio.Semaphore
+    free: asyncio.Semaphore
     calls: int = 0
 
 
 class PlatformPlaces:
-    """`count` queries of a platform run at once; another one waits up to `wait_seconds` for a place.
+    """`count` queries of a platform run at once, `share` of one user; another one waits up to `wait_seconds`.
 
     The wait is short on purpose: whoever waits here holds one of the places that all tenants share.
     """
 
-    def __init__(self, count: int, *, wait_seconds: float) -> None:
+    def __init__(self, count: int, *, share: int, wait_seconds: float) -> None:
         self._count = count
+        self._share = min(share, count)
         self._wait_seconds = wait_seconds
-        self._platforms: dict[str, _Platform] = {}
+        self._places: dict[tuple[str, ...], _Places] = {}
 
     @asynccontextmanager
-    async def place(self, uid: str) -> AsyncIterator[None]:
-        """Holds one of the platform's places while the block runs. Raises Overloaded."""
-        platform = self._platforms.setdefault(uid, _Platform(asyncio.Semaphore(self._count)))
-        platform.calls += 1
-        try:
-            await self._acquire(platform)
-            try:
-                yield
-            finally:
-                platform.places.release()
-        finally:
-            platform.calls -= 1
-            if not platform.calls:
-                self._platforms.pop(uid, None)
+    async def place(self, uid: str, user: str) -> AsyncIterator[None]:
+        """Holds one of the platform's places, and of the user's there, while the block runs.
 
-    async def _acquire(self, platform: _Platform) -> None:
+        Raises Overloaded.
+        """
+        async with AsyncExitStack() as held:
+            refusal = _refusal("You run", "you may", "queries of one user", self._share)
+            try:
+                async with asyncio.timeout(self._wait_seconds):
+                    # The user's first: who waits for an own place takes none from the others.
+                    await held.enter_async_context(self._one((uid, user), self._share))
+                    refusal = _refusal("This platform runs", "it may", "queries of one platform", self._count)
+                    await held.enter_async_context(self._one((uid,), self._count))
+            except TimeoutError:
+                raise refusal from None
+            yield
+
+    @asynccontextmanager
+    async def _one(self, key: tuple[str, ...], count: int) -> AsyncIterator[None]:
+        places = self._places.setdefault(key, _Places(asyncio.Semaphore(count)))
+        places.calls += 1
         try:
-            async with asyncio.timeout(self._wait_seconds):
-                await platform.places.acquire()
-        except TimeoutError:
-            raise Overloaded(
-                f"This platform runs {self._count} queries already, as many as it may. Try again shortly.",
-                metadata={"limit": "queries of one platform", "most": str(self._count)},
-                retry_after_seconds=1.0,
-            ) from None
+            async with places.free:
+                yield
+        finally:
+            places.calls -= 1
+            if not places.calls:
+                self._places.pop(key, None)
+
+
+def _refusal(runs: str, may: str, limit: str, most: int) -> Overloaded:
+    return Overloaded(
+        f"{runs} {most} queries here already, as many as {may}. Try again shortly.",
+        metadata={"limit": limit, "most": str(most)},
+        retry_after_seconds=1.0,
+    )

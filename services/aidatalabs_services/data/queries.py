@@ -59,7 +59,8 @@ class Queries:
     """Runs and explains queries of every platform, by the platform's uid.
 
     `limits` are the server's for results in JSON, `stream_limits` for results that are streamed or made into
-    files; a call can only lower them, by its deadline and `max_rows`. `places` bound what one platform runs.
+    files; a call can only lower them, by its deadline and `max_rows`. `places` bound what one platform and
+    one user run; a stream whose reader takes nothing for `stall_seconds` is ended.
     """
 
     def __init__(
@@ -70,12 +71,14 @@ class Queries:
         *,
         stream_limits: QueryLimits,
         places: PlatformPlaces,
+        stall_seconds: float,
     ) -> None:
         self._warehouse = warehouse
         self._schemas = schemas
         self._limits = limits
         self._stream_limits = stream_limits
         self._places = places
+        self._stall_seconds = stall_seconds
 
     async def run(self, uid: str, sql: str, *, max_rows: int = 0) -> QueryResult:
         """Runs one SELECT; `max_rows` 0 means 1,000, at most the server's limit.
@@ -84,7 +87,7 @@ class Queries:
         """
         statement = self._admit(uid, sql, await self._schemas.get(uid))
         rows = min(max_rows or DEFAULT_ROWS, self._limits.max_rows)
-        async with self._places.place(uid):
+        async with self._places.place(uid, _user()):
             limits = replace(self._limits, max_rows=rows, max_seconds=_seconds(self._limits))
             outcome = await self._warehouse.query(
                 uid, statement.sql, limits=limits, query_id=uuid.uuid4().hex
@@ -99,7 +102,7 @@ class Queries:
         Raises the refusals of the door, and Overloaded.
         """
         statement = self._admit(uid, sql, await self._schemas.get(uid))
-        async with self._places.place(uid):
+        async with self._places.place(uid, _user()):
             limits = replace(self._stream_limits, max_seconds=_seconds(self._stream_limits))
             yield Admitted(uid, statement, limits)
 
@@ -113,7 +116,8 @@ class Queries:
         """One Arrow IPC stream in pieces of at most 1 MiB, each made when the one before was taken.
 
         A failure in between is raised there, and the end mark does not come. Closing the generator stops the
-        query. Raises as `run` does, and TypeNotAllowed for a column that Arrow cannot carry.
+        query. Raises as `run` does, TypeNotAllowed for a column that Arrow cannot carry, and DeadlineExceeded
+        when a piece was not taken in time.
         """
         async with self.admitted(uid, sql) as query:
             columns = await self.columns(query)
@@ -131,14 +135,15 @@ class Queries:
                     if reader.is_ready:
                         for message in await asyncio.to_thread(reader.messages):
                             for piece in _cut(message):
-                                yield piece
+                                async with _taken_within(self._stall_seconds):
+                                    yield piece
             yield reader.end()
 
     async def explain(self, uid: str, sql: str) -> Explanation:
         """Checks one SELECT and asks the engine for its plan. Raises as `run` does."""
         schema = await self._schemas.get(uid)
         statement = self._admit(uid, sql, schema)
-        async with self._places.place(uid):
+        async with self._places.place(uid, _user()):
             limits = replace(self._limits, max_seconds=_seconds(self._limits))
             estimated, fingerprints = await asyncio.gather(
                 self._warehouse.estimate_rows(uid, statement.sql, limits=limits, query_id=uuid.uuid4().hex),
@@ -154,6 +159,32 @@ class Queries:
     def _admit(self, uid: str, sql: str, schema: Schema) -> statements.Statement:
         tables = {name: statements.TableSchema(name, table.types) for name, table in schema.items()}
         return statements.admit(sql, tables, database=self._warehouse.database_of(uid))
+
+
+def _user() -> str:
+    """Whose call this is, `users/{id}`; empty where the method needs no token."""
+    caller = current_call().caller
+    return caller.user if caller else ""
+
+
+@asynccontextmanager
+async def _taken_within(seconds: float) -> AsyncIterator[None]:
+    """Around a `yield`: interrupts a reader who does not come back in time. Raises DeadlineExceeded.
+
+    The reader waits for its own client then. The interruption closes the generator, and what the generator
+    raises while it is closed is what the reader's task ends with.
+    """
+    scope = asyncio.timeout(seconds)
+    try:
+        async with scope:
+            yield
+    finally:
+        if scope.expired():
+            raise DeadlineExceeded(
+                f"Nothing of this stream was taken for {seconds:g} seconds, so its query was stopped."
+                " Read it as it comes, or export the result as a file.",
+                metadata={"stall_seconds": f"{seconds:g}"},
+            )
 
 
 def _seconds(limits: QueryLimits) -> float:

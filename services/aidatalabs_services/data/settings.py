@@ -40,6 +40,9 @@ class DataSettings(ServerSettings):
         default=15.0, ge=1, description="An engine in use that answers no ping for this long is replaced."
     )
     engine_count: int = Field(default=8, ge=1, description="Embedded engines that run at the same time.")
+    engine_wait_seconds: float = Field(
+        default=5.0, ge=0, description="Longest wait for an engine while all of them are in use."
+    )
     engine_memory_bytes: int = Field(
         default=2 * _GIB, ge=256 * _MIB, description="Memory one embedded engine may track; plan with double."
     )
@@ -58,13 +61,23 @@ class DataSettings(ServerSettings):
     )
 
     query_count: int = Field(
-        default=32, ge=1, description="Queries of one platform that run at once; fewer than `running_calls`."
+        default=10,
+        ge=1,
+        le=100,
+        description="Queries and streams of one platform that run at once, fewer than `running_calls`;"
+        " its engine has places beside them for inserts and the catalogue.",
+    )
+    query_share_count: int = Field(
+        default=5, ge=1, description="As many of them may be of one user; at most `query_count`."
     )
     query_wait_seconds: float = Field(
         default=1.0, ge=0, description="Longest wait of a query for a place of its platform."
     )
     stream_seconds: float = Field(
         default=60.0, gt=0, le=60, description="A streamed or exported query is stopped after this long."
+    )
+    stream_stall_seconds: float = Field(
+        default=20.0, gt=0, description="A stream whose reader takes nothing for this long is ended."
     )
     stream_rows: int = Field(default=100_000_000, ge=1, description="Most rows of a stream or an export.")
     stream_result_bytes: int = Field(

@@ -10,6 +10,7 @@ import asyncio
 import errno
 import os
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,7 @@ class Spool:
         self._all_bytes = all_bytes
         self._free_bytes = free_bytes
         self._used_bytes = 0
+        self._counting = threading.Lock()
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for leftover in directory.iterdir():
             leftover.unlink()
@@ -49,12 +51,12 @@ class Spool:
         status = os.statvfs(self._directory)
         if status.f_bavail * status.f_frsize < self._free_bytes:
             raise _full()
-        with tempfile.TemporaryFile(dir=self._directory, prefix="export-", buffering=0) as opened:
-            spooled = SpoolFile(self, opened)
-            try:
-                yield spooled
-            finally:
-                self._used_bytes -= spooled.size
+        opened = tempfile.TemporaryFile(dir=self._directory, prefix="export-", buffering=0)  # noqa: SIM115 - see end
+        spooled = SpoolFile(self, opened)
+        try:
+            yield spooled
+        finally:
+            spooled.end()
 
     def reserve(self, size: int, more: int) -> None:
         """Takes room for `more` bytes behind a file's first `size`. Raises ResultTooLarge or Overloaded."""
@@ -63,36 +65,46 @@ class Spool:
                 "The file is larger than an export may be. Ask for fewer rows or export in parts.",
                 metadata={"limit_bytes": str(self._file_bytes)},
             )
-        if self._used_bytes + more > self._all_bytes:
-            raise _full()
-        self._used_bytes += more
+        with self._counting:
+            if self._used_bytes + more > self._all_bytes:
+                raise _full()
+            self._used_bytes += more
+
+    def give_back(self, size: int) -> None:
+        """Returns the room of a file that is gone."""
+        with self._counting:
+            self._used_bytes -= size
 
 
 class SpoolFile:
     """One temporary file: written from its beginning to its end, then read. Not for several tasks at once.
 
-    It has the part of a binary file's interface that writers of file formats need.
+    It has the part of a binary file's interface that writers of file formats need. A thread may outlive the
+    task that started it, and so the file's block: what it writes then is refused, and a write or read under
+    way keeps the file open until it is done.
     """
 
     def __init__(self, spool: Spool, opened: IO[bytes]) -> None:
         self._spool = spool
         self._opened = opened
+        self._state = threading.Lock()
+        self._busy = 0
+        self._ended = False
         self.size = 0
         self.closed = False
 
     def write(self, data: bytes | memoryview) -> int:
-        """Appends all of `data`; blocks. Raises ResultTooLarge or Overloaded."""
+        """Appends all of `data`; blocks. Raises ResultTooLarge or Overloaded, ValueError once closed."""
         view = memoryview(data).cast("B")
-        self._spool.reserve(self.size, len(view))
-        self.size += len(view)
-        rest = view
-        try:
-            while rest:
-                rest = rest[self._opened.write(rest) :]
-        except OSError as error:
-            if error.errno in _NO_ROOM:
-                raise _full() from error
-            raise
+        with self._held(more=len(view)):
+            rest = view
+            try:
+                while rest:
+                    rest = rest[self._opened.write(rest) :]
+            except OSError as error:
+                if error.errno in _NO_ROOM:
+                    raise _full() from error
+                raise
         return len(view)
 
     def tell(self) -> int:
@@ -106,15 +118,50 @@ class SpoolFile:
         """Says that nothing more is written; the file stays until its block ends."""
         self.closed = True
 
+    def end(self) -> None:
+        """Removes the file, or leaves that to the thread that is at it."""
+        with self._state:
+            self.closed = self._ended = True
+            is_last = not self._busy
+        if is_last:
+            self._remove()
+
     async def pieces(self, piece_bytes: int) -> AsyncIterator[bytes]:
         """The whole content, at least one piece, each at most `piece_bytes`."""
         place = 0
         while place < self.size or not place:
-            piece = await asyncio.to_thread(os.pread, self._opened.fileno(), piece_bytes, place)
+            piece = await asyncio.to_thread(self._read, piece_bytes, place)
             yield piece
             if not piece:
                 return
             place += len(piece)
+
+    def _read(self, size: int, place: int) -> bytes:
+        with self._held():
+            return os.pread(self._opened.fileno(), size, place)
+
+    @contextmanager
+    def _held(self, *, more: int | None = None) -> Iterator[None]:
+        """Keeps the file open while the block runs, with room for `more` bytes where it writes."""
+        with self._state:
+            if self._ended or (self.closed and more is not None):
+                raise ValueError("the spool's file is closed")
+            if more is not None:
+                self._spool.reserve(self.size, more)
+                self.size += more
+            self._busy += 1
+        try:
+            yield
+        finally:
+            with self._state:
+                self._busy -= 1
+                is_last = self._ended and not self._busy
+            if is_last:
+                self._remove()
+
+    def _remove(self) -> None:
+        self._opened.close()
+        self._spool.give_back(self.size)
 
 
 def _full() -> Overloaded:

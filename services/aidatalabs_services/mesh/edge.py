@@ -64,6 +64,7 @@ def render_edge_config(config: EdgeConfig) -> str:
         refusals_lua=(GATEWAY / "refusals.lua")
         .read_text(encoding="utf-8")
         .replace("AROUND", edge_refusals.lua_table()),
+        files_lua=(GATEWAY / "files.lua").read_text(encoding="utf-8"),
         refusal_mappers=edge_refusals.mappers(config.limits),
     )
 

@@ -60,6 +60,10 @@ class EdgeLimits:
     upload_seconds: float = 60.0
     """How long a whole request may take to arrive; bounds clients that send a byte now and then."""
 
+    close_seconds: float = 60.0
+    """How long a connection that is to close waits for a reader who takes nothing: the end of a file may
+    still be in its buffer. A refused request's connection stays as long, unless the client closes it."""
+
     idle_seconds: float = 300.0
     """How long a connection without a request, or a stream on which nothing moves, stays open."""
 

@@ -86,13 +86,103 @@ async def test_crashed_engine_is_started_again_with_its_rows_and_one_that_keeps_
 
 
 async def test_place_is_made_by_the_one_idle_longest_and_refused_when_all_are_leased(pools: Pools) -> None:
-    pool = pools(max_engines=1)
+    pool = pools(max_engines=1, wait_seconds=1.5)
     await pool.address(ONE)
     async with pool.lease(TWO) as address:
         assert set(pool.running()) == {TWO}
-        with pytest.raises(Overloaded):
+        begun = time.monotonic()
+        with pytest.raises(Overloaded) as refused:
             await pool.address(ONE)
+        assert 1.5 <= time.monotonic() - begun < 3.0
+        assert refused.value.retry_after_seconds
         assert await _command(address, "SELECT 7") == 7
+
+
+async def _loop(pool: EnginePool, uid: str, end: asyncio.Event, *, seconds: float = 0.3) -> int:
+    """Queries without a pause until `end`; how many were answered."""
+    answered = 0
+    while not end.is_set():
+        try:
+            async with pool.lease(uid) as address:
+                await _command(address, f"SELECT sleep({seconds})")
+                answered += 1
+        except Overloaded:
+            await asyncio.sleep(0.1)
+    return answered
+
+
+async def test_platforms_that_loop_queries_let_a_third_one_in_and_come_back(pools: Pools) -> None:
+    pool, end = pools(max_engines=2), asyncio.Event()
+    # Three at a time with lengths of their own: neither engine is ever without a lease by itself.
+    loops = [
+        asyncio.create_task(_loop(pool, uid, end, seconds=seconds))
+        for uid in (ONE, TWO)
+        for seconds in (0.3, 0.4, 0.5)
+    ]
+    await asyncio.sleep(3.0)
+    for _ in range(2):
+        begun = time.monotonic()
+        async with pool.lease(THREE) as address:
+            assert await _command(address, "SELECT 7") == 7
+        assert time.monotonic() - begun < 4.0
+    await asyncio.sleep(2.0)
+    assert set(pool.running()) == {ONE, TWO}, "the third one is idle: the other two get their engines back"
+    end.set()
+    assert all(await asyncio.gather(*loops))
+
+
+async def test_a_refused_platform_keeps_its_claim_so_that_long_leases_cannot_be_renewed(pools: Pools) -> None:
+    pool, end = pools(max_engines=1, wait_seconds=0.5), asyncio.Event()
+    loops = [asyncio.create_task(_loop(pool, ONE, end, seconds=2.9)) for _ in range(2)]
+    loops.append(asyncio.create_task(_loop(pool, ONE, end, seconds=1.1)))
+    await asyncio.sleep(2.5)
+    refused = 0
+    begun = time.monotonic()
+    while time.monotonic() - begun < 8.0:
+        try:
+            async with pool.lease(TWO) as address:
+                assert await _command(address, "SELECT 7") == 7
+            break
+        except Overloaded:
+            refused += 1
+            await asyncio.sleep(0.5)
+    else:
+        raise AssertionError("the looping platform kept its engine")
+    assert refused, "the engine was free at once: this test shows nothing"
+    end.set()
+    await asyncio.gather(*loops)
+
+
+async def test_only_as_many_engines_are_held_back_as_platforms_wait(pools: Pools) -> None:
+    pool = pools(max_engines=2, wait_seconds=1.5)
+    async with pool.lease(ONE):
+        async with pool.lease(TWO):
+            await asyncio.sleep(2.2)
+            with pytest.raises(Overloaded):
+                await pool.address(THREE)
+            with pytest.raises(Overloaded):
+                async with pool.lease(ONE):
+                    raise AssertionError("a further lease while another platform waits")
+        # The second engine is free for the third platform now: the first one may go on.
+        async with pool.lease(ONE) as address:
+            assert await _command(address, "SELECT 7") == 7
+        async with pool.lease(THREE):
+            assert set(pool.running()) == {ONE, THREE}
+
+
+async def test_a_platform_that_is_dropped_while_it_waits_leaves_the_line(pools: Pools) -> None:
+    pool = pools(max_engines=1)
+    async with pool.lease(ONE):
+        await asyncio.sleep(2.2)
+        waiting = asyncio.create_task(pool.address(TWO))
+        await asyncio.sleep(0.1)
+        begun = time.monotonic()
+        await pool.drop(TWO)
+        with pytest.raises(ServiceUnavailable):
+            await waiting
+        async with pool.lease(ONE) as address:
+            assert await _command(address, "SELECT 7") == 7
+        assert time.monotonic() - begun < 1.0
 
 
 async def test_idle_engine_is_stopped_but_not_one_that_is_leased_or_runs_a_query(pools: Pools) -> None:

@@ -69,6 +69,7 @@ class File:
     pieces: list[int]
     content_types: set[str]
     disposition: str
+    length: str | bytes
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", autouse=True)
@@ -100,6 +101,7 @@ async def exported(
         [len(body.data) for body in bodies],
         {body.content_type for body in bodies},
         metadata.get("content-disposition", ""),
+        metadata.get("x-aidatalabs-content-length", ""),
     )
 
 
@@ -121,6 +123,7 @@ async def test_a_file_has_its_type_its_name_and_pieces_of_a_mebibyte(data: Data,
     assert len(file.pieces) > 1
     assert set(file.pieces[:-1]) == {MIB}
     assert 0 < file.pieces[-1] <= MIB
+    assert file.length == str(len(file.data))
 
 
 async def test_csv_reads_back_as_the_rows(data: Data) -> None:
@@ -194,6 +197,7 @@ async def test_a_result_without_rows_is_a_file_all_the_same(data: Data, format_:
     file = await export(data, "SELECT n, toString(n) AS t FROM numbered WHERE n < 0", format_)
     assert file.content_types == {TYPES[format_][0]}
     assert file.disposition
+    assert file.length == str(len(file.data))
     if format_ == CSV:
         assert file.data == b'"n","t"\n'
     elif format_ == JSONL:
@@ -241,6 +245,55 @@ async def test_a_type_that_the_file_cannot_carry_is_refused_and_csv_takes_it(
         await export(data, sql, format_)
     assert (caught.value.reason, caught.value.metadata["column"]) == ("TYPE_NOT_ALLOWED", "total")
     assert (await export(data, sql, CSV)).data.startswith(b'"total"\n')
+
+
+NOTHING = "SELECT {} AS x, 'beside' AS y FROM numbered LIMIT 3"
+
+
+@pytest.mark.parametrize("format_", list(TYPES))
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ("[]", []),
+        ("map('a', [])", [("a", [])]),
+        ("array(array())", [[]]),
+        ("map([], 1)", [([], 1)]),
+        ("tuple([])", {"1": []}),
+        ("[NULL]", [None]),
+        ("tuple(NULL, map('a', map('b', [])))", {"1": None, "2": [("a", [("b", [])])]}),
+    ],
+)
+async def test_a_column_of_nothing_goes_into_every_file(
+    data: Data, format_: Any, value: str, read: Any
+) -> None:
+    file = await export(data, NOTHING.format(value), format_)
+    if format_ in (CSV, JSONL):
+        assert file.data.count(b"beside") == 3
+        return
+    if format_ == PARQUET:
+        table = pq.read_table(io.BytesIO(file.data))
+    else:
+        table = pa.ipc.open_stream(file.data).read_all()
+        table.validate(full=True)
+    assert table.column("x").to_pylist() == [read] * 3
+    assert table.column("y").to_pylist() == ["beside"] * 3
+
+
+@pytest.mark.parametrize("format_", list(TYPES))
+# Arrow has no map without a type of keys, Parquet no struct without a field.
+@pytest.mark.parametrize(
+    ("value", "refusing"),
+    [("map()", {PARQUET, ARROW}), ("array(map())", {PARQUET, ARROW}), ("tuple()", {PARQUET})],
+)
+async def test_a_type_of_nothing_that_a_file_cannot_carry_is_refused_with_its_reason(
+    data: Data, format_: Any, value: str, refusing: set[Any]
+) -> None:
+    if format_ not in refusing:
+        assert (await export(data, NOTHING.format(value), format_)).data
+        return
+    with pytest.raises(ServiceError) as caught:
+        await export(data, NOTHING.format(value), format_)
+    assert (caught.value.code.name, caught.value.reason) == ("INVALID_ARGUMENT", "TYPE_NOT_ALLOWED")
 
 
 async def test_a_format_that_is_not_named_is_refused(data: Data) -> None:
@@ -305,3 +358,34 @@ async def test_a_caller_who_goes_away_stops_the_export_in_the_engine(data: Data)
     assert len(await processes(data)) == 1
     call.cancel()
     await until_stopped(data)
+
+
+async def test_the_transfer_may_take_longer_than_the_query_but_the_query_may_not(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path, stream_seconds=1.5)
+    warehouse = ClickHouseWarehouse(EmbeddedServers(engine_pool(settings)))
+    mint = TokenMint()
+    async with running(bootstrap(settings, warehouse=warehouse), mint=mint, roles=ROLES) as channel:
+        made: grpc.aio.Channel = channel
+        stub = pb_grpc.DataServiceStub(made)
+        provision = pb.ProvisionPlatformRequest(platform=DEMO)
+        await stub.ProvisionPlatform(provision, metadata=mint.metadata(ALICE), timeout=30)
+        request = pb.ExportRequest(
+            platform=DEMO,
+            sql="SELECT repeat('x', 1000) AS t FROM (SELECT arrayJoin(range(30000)))",
+            format=CSV,
+        )
+        call: Any = stub.Export(request, metadata=mint.metadata(ALICE), timeout=60)
+        received = 0
+        async for body in call:
+            received += len(body.data)
+            await asyncio.sleep(0.15)
+        assert received == int(dict(await call.initial_metadata())["x-aidatalabs-content-length"]) > 28 * MIB
+        begun = asyncio.get_running_loop().time()
+        slow = (
+            "WITH range(100000) AS r SELECT sum(cityHash64(a, b)) AS s FROM (SELECT arrayJoin(r) AS a) AS x,"
+        )
+        slow += " (SELECT arrayJoin(r) AS b) AS y"
+        with pytest.raises(ServiceError) as caught:
+            await exported(stub, mint, slow, CSV)
+        assert caught.value.code.name == "DEADLINE_EXCEEDED", caught.value
+        assert asyncio.get_running_loop().time() - begun < 10

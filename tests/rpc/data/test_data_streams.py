@@ -6,6 +6,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -18,13 +19,15 @@ import pytest
 import pytest_asyncio
 
 from aidatalabs.data.v1 import data_service_pb2 as pb
+from aidatalabs.data.v1 import data_service_pb2_grpc as pb_grpc
 from aidatalabs.data.v1 import table_pb2
+from aidatalabs_services.data.adapters.clickhouse import ClickHouseWarehouse
 from aidatalabs_services.data.arrow_results import END_MARK
-from aidatalabs_services.data.bootstrap import query_limits
+from aidatalabs_services.data.bootstrap import bootstrap, query_limits
 from aidatalabs_services.runtime.channels import peer_errors
 from aidatalabs_services.runtime.errors import ServiceError
-from aidatalabs_services.runtime.testing import ALICE
-from tests.rpc.data.conftest import DEMO, VIEWER, Data, settings_in
+from aidatalabs_services.runtime.testing import ALICE, running
+from tests.rpc.data.conftest import DEMO, ROLES, VIEWER, Data, settings_in
 from tests.rpc.data.test_data_queries import COLUMNS, ROW, create, insert, running_queries, until_quiet
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -42,6 +45,7 @@ async def tables(data: Data) -> None:
     await insert(data, "kinds", [ROW])
     await create(data, "numbered", [table_pb2.Column(name="n", type="UInt64")], order_by=["n"])
     await insert(data, "numbered", [{"n": number} for number in range(30_000)])
+    await create(data, "others", [table_pb2.Column(name="n", type="UInt64")], order_by=["n"])
 
 
 def started(data: Data, sql: str, *, user: str = ALICE, timeout: float = 20.0) -> Any:
@@ -245,3 +249,88 @@ async def test_a_stream_of_many_pieces_is_as_large_as_its_rows(data: Data) -> No
         rows += batch.num_rows
     assert rows == 3_000_000
     assert await running_queries(data) == 0
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def impatient(data: Data, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Data]:
+    """A second service on the same engine, which waits only 1.5 s for readers."""
+    settings = settings_in(tmp_path_factory.mktemp("impatient"), stream_stall_seconds=1.5)
+    async with running(
+        bootstrap(settings, warehouse=Kept(data.warehouse)), mint=data.mint, roles=ROLES
+    ) as channel:
+        yield replace(data, stub=pb_grpc.DataServiceStub(channel))
+
+
+class Kept:
+    """The warehouse of somebody else, who closes it."""
+
+    def __init__(self, warehouse: ClickHouseWarehouse) -> None:
+        self._warehouse = warehouse
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._warehouse, name)
+
+    async def close(self) -> None:
+        """Leaves it open."""
+
+
+async def test_a_viewer_who_opens_streams_and_does_not_read_stops_nobody_else(data: Data) -> None:
+    calls = [started(data, LARGE, user=VIEWER) for _ in range(16)]
+
+    async def first(call: Any) -> None:
+        with peer_errors("data"):
+            assert (await call.read()).arrow_ipc
+
+    begun = time.monotonic()
+    got = await asyncio.gather(*map(first, calls), return_exceptions=True)
+    assert time.monotonic() - begun < 5
+    refused = [each for each in got if isinstance(each, ServiceError)]
+    assert (got.count(None), len(refused)) == (5, 11)
+    assert {(each.reason, each.retry_after_seconds) for each in refused} == {("OVERLOADED", 1.0)}
+    assert {(each.metadata["limit"], each.metadata["most"]) for each in refused} == {
+        ("queries of one user", "5")
+    }
+    assert len(await processes(data)) == 5
+    begun = time.monotonic()
+    assert await data.rows("SELECT 'owner'") == [["owner"]]
+    await data.call("ListTables", pb.ListTablesRequest(platform=DEMO))
+    await insert(data, "others", [{"n": 1}])
+    assert await data.rows("SELECT count() > 0 FROM others") == [[True]]
+    assert time.monotonic() - begun < 5
+    for call in calls:
+        call.cancel()
+    await until_stopped(data)
+
+
+async def test_a_stream_that_nobody_reads_is_ended_with_its_reason_and_stopped_in_the_engine(
+    data: Data, impatient: Data
+) -> None:
+    call = started(impatient, LARGE)
+    reading = aiter(pieces_of(call))
+    pieces = [await anext(reading)]
+    await asyncio.sleep(0.5)
+    assert len(await processes(data)) == 1
+    await asyncio.sleep(1.5)
+    await until_stopped(data)
+
+    async def rest() -> None:
+        with peer_errors("data"):
+            async for piece in reading:
+                pieces.append(piece)
+
+    with pytest.raises(ServiceError) as caught:
+        await rest()
+    assert (caught.value.reason, caught.value.metadata["stall_seconds"]) == ("DEADLINE_EXCEEDED", "1.5")
+    assert not pieces[-1].endswith(END_MARK)
+
+
+async def test_a_reader_who_pauses_for_less_than_the_stall_gets_the_whole_stream(impatient: Data) -> None:
+    call = started(
+        impatient, "SELECT a.n, repeat('x', 100) AS t FROM numbered AS a, numbered AS b WHERE b.n < 20"
+    )
+    pieces = []
+    async for piece in pieces_of(call):
+        pieces.append(piece)
+        if len(pieces) in (1, 20, 40):
+            await asyncio.sleep(1.0)
+    assert b"".join(pieces).endswith(END_MARK)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +80,94 @@ def test_a_disk_that_fills_up_meanwhile_is_told_as_such(tmp_path: Path) -> None:
         def write(self, _: object) -> int:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
+        def close(self) -> None:
+            """Nothing is open."""
+
     with spool(tmp_path).file() as file:
         file._opened = Full()  # type: ignore[assignment]  # a disk that really fills up is not at hand
         with pytest.raises(Overloaded):
             file.write(b"x")
+
+
+async def test_threads_that_outlive_their_exports_leave_no_room_taken(tmp_path: Path) -> None:
+    mib = 1024 * 1024
+    shared = spool(tmp_path, file_bytes=mib, all_bytes=100 * mib)
+    begun: list[bool] = []
+    refused: list[BaseException] = []
+
+    async def export() -> None:
+        with shared.file() as file:
+
+            def convert() -> None:
+                begun.append(True)
+                time.sleep(0.05)
+                try:
+                    file.write(b"x" * mib)
+                except ValueError as error:
+                    refused.append(error)
+                    raise
+
+            await asyncio.to_thread(convert)
+
+    running = [asyncio.create_task(export()) for _ in range(10)]
+    await asyncio.sleep(0.02)
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+    async with asyncio.timeout(5):
+        while len(refused) < len(begun):
+            await asyncio.sleep(0.01)
+    assert len(refused) >= 2
+    assert shared.used_bytes == 0
+
+
+def test_a_write_under_way_keeps_its_file_open_and_gives_the_room_back_at_its_end(tmp_path: Path) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    shared = spool(tmp_path)
+    with shared.file() as file:
+        opened = file._opened
+
+        class Slow:
+            def write(self, data: memoryview) -> int:
+                begun.set()
+                assert go_on.wait(5)
+                return opened.write(data)
+
+            close = staticmethod(opened.close)
+
+        file._opened = Slow()  # type: ignore[assignment]  # a disk that is slow at the right moment
+        writer = threading.Thread(target=file.write, args=(b"x" * 60,))
+        writer.start()
+        assert begun.wait(5)
+    assert (opened.closed, shared.used_bytes) == (False, 60)
+    go_on.set()
+    writer.join(5)
+    assert (opened.closed, shared.used_bytes) == (True, 0)
+
+
+def test_many_threads_count_exactly(tmp_path: Path) -> None:
+    shared = spool(tmp_path, file_bytes=10**6, all_bytes=10**6)
+
+    def fill() -> None:
+        for _ in range(20):
+            with shared.file() as file:
+                for _ in range(50):
+                    file.write(b"x")
+
+    threads = [threading.Thread(target=fill) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert shared.used_bytes == 0
+
+
+def test_a_closed_file_takes_no_more_but_is_read(tmp_path: Path) -> None:
+    shared = spool(tmp_path)
+    with shared.file() as file:
+        file.write(b"ab")
+        file.close()
+        with pytest.raises(ValueError, match="closed"):
+            file.write(b"c")
+        assert (file.size, shared.used_bytes) == (2, 2)
+        assert asyncio.run(read(file, 10)) == [b"ab"]

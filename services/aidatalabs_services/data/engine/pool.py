@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aidatalabs_services.data.engine.limits import EngineLimits
+from aidatalabs_services.data.engine.line import WaitingLine
 from aidatalabs_services.data.engine.process import EngineAddress, EngineNotStarted, EngineProcess
 from aidatalabs_services.runtime.errors import Overloaded, ServiceUnavailable
 
@@ -23,6 +24,10 @@ _FIRST_PAUSE_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 15.0
 _PATIENCE_SECONDS = 2.0
 _STEADY_SECONDS = 30.0
+# While others wait an engine keeps its place this long, or until it had nothing to do for a moment: a start
+# takes 0.7 s, and a question is several statements.
+_TURN_SECONDS = 2.0
+_PAUSE_SECONDS = 0.5
 
 
 @dataclass(eq=False)
@@ -41,13 +46,26 @@ class _Slot:
     def is_running(self) -> bool:
         return self.process is not None and not self.process.exited.is_set()
 
+    def had_turn(self) -> bool:
+        """Whether the engine has run long enough to make room for a platform that waits."""
+        return self.process is not None and time.monotonic() - self.process.started > _TURN_SECONDS
+
+    def may_go(self) -> bool:
+        """Whether nobody leases the engine and it had its turn, or nothing to do for a moment."""
+        unused = time.monotonic() - self.used
+        return not self.leases and not self.lock.locked() and (self.had_turn() or unused > _PAUSE_SECONDS)
+
 
 class EnginePool:
     """Hands out addresses of engines. Use `lease` around each query; ask again for each, ports change.
 
-    At most `max_engines` run at once: a new one takes the place of the one idle longest, or is refused with
-    Overloaded. An engine nobody used for `idle_seconds` is stopped; its next use starts it (about 0.7 s). One
-    that is in use and has not answered a ping for `hung_seconds` is killed, and so started again.
+    At most `max_engines` run at once: a new one takes the place of the one idle longest. While all are leased
+    its platform stands in a line for up to `wait_seconds`, then it is refused with Overloaded. Meanwhile
+    engines that had their turn give no further leases until as many are free as platforms wait: nobody who
+    keeps asking keeps the others out.
+
+    An engine nobody used for `idle_seconds` is stopped; its next use starts it (about 0.7 s). One that is in
+    use and has not answered a ping for `hung_seconds` is killed, and so started again.
     """
 
     def __init__(
@@ -58,14 +76,17 @@ class EnginePool:
         max_engines: int = 8,
         idle_seconds: float = 600.0,
         hung_seconds: float = 15.0,
+        wait_seconds: float = 5.0,
     ) -> None:
         self._root = root
         self._limits = limits or EngineLimits()
         self._max_engines = max_engines
         self._idle_seconds = idle_seconds
         self._hung_seconds = hung_seconds
+        self._wait_seconds = wait_seconds
         self._slots: dict[str, _Slot] = {}
         self._count = asyncio.Lock()
+        self._line = WaitingLine()
         self._closed = False
         self._keepers: list[asyncio.Task[None]] = []
 
@@ -73,9 +94,14 @@ class EnginePool:
         """The platform's engine, started if need be; callers at the same time share one start.
 
         Raises ValueError for a uid that is none, ServiceUnavailable while an engine that keeps failing rests,
-        Overloaded when every place is in use.
+        Overloaded when every place stayed in use.
         """
-        slot = self._slot(platform_uid)
+        return await self._address(
+            platform_uid, self._slot(platform_uid), time.monotonic() + self._wait_seconds
+        )
+
+    async def _address(self, platform_uid: str, slot: _Slot, until: float) -> EngineAddress:
+        """The same; waits for a place until the moment `until`."""
         slot.used = time.monotonic()
         async with slot.lock:
             if slot.removed:
@@ -83,7 +109,7 @@ class EnginePool:
                     "The data of this platform is being removed.", retry_after_seconds=1.0
                 )
             if not slot.is_running():
-                await self._start(platform_uid, slot)
+                await self._start(platform_uid, slot, until)
             if slot.process is None:
                 raise ServiceUnavailable("The engine is stopping; try again.", retry_after_seconds=1.0)
             return slot.process.address
@@ -92,12 +118,18 @@ class EnginePool:
     async def lease(self, platform_uid: str) -> AsyncIterator[EngineAddress]:
         """The same, held: the engine is not stopped for idleness or for another one while the block runs."""
         slot = self._slot(platform_uid)
+        until = time.monotonic() + self._wait_seconds
+        while self._makes_room(slot):
+            if not await self._line.wait(until):
+                raise self._all_in_use()
         slot.leases += 1
         try:
-            yield await self.address(platform_uid)
+            yield await self._address(platform_uid, slot, until)
         finally:
             slot.leases -= 1
             slot.used = time.monotonic()
+            if not slot.leases:
+                self._line.move()
 
     async def drop(self, platform_uid: str) -> None:
         """Kills the platform's engine with all it runs and removes its directory; safe to repeat.
@@ -106,6 +138,7 @@ class EnginePool:
         """
         slot = self._slot(platform_uid)
         slot.removed = True
+        self._line.leave(platform_uid)
         if slot.process is not None:
             slot.process.kill()  # whoever holds the lock may be waiting for it
         async with slot.lock:
@@ -135,7 +168,7 @@ class EnginePool:
             raise ServiceUnavailable("The data service is stopping.", retry_after_seconds=1.0)
         return self._slots.setdefault(platform_uid, _Slot())
 
-    async def _start(self, platform_uid: str, slot: _Slot) -> None:
+    async def _start(self, platform_uid: str, slot: _Slot, until: float) -> None:
         """Starts the engine of a slot whose lock is held; after failures in a row it rests first."""
         if slot.process is not None:
             self._note_end(slot, slot.process)
@@ -146,9 +179,11 @@ class EnginePool:
                 retry_after_seconds=round(pause, 1),
             )
         await asyncio.sleep(max(0.0, pause))
-        async with self._count:
-            await self._make_room(slot)
+        self._line.join(platform_uid, until)
+        async with self._count:  # whoever holds it is the first of the line
+            await self._make_room(slot, until)
             slot.starting = True
+        self._line.leave(platform_uid)
         try:
             slot.process = await EngineProcess.start(self._root / platform_uid, self._limits)
         except EngineNotStarted as error:
@@ -181,18 +216,48 @@ class EnginePool:
         pause = min(_FIRST_PAUSE_SECONDS * 2 ** (slot.failures - 1), _LONGEST_PAUSE_SECONDS)
         slot.not_before = time.monotonic() + (pause if slot.failures > 1 else 0.0)
 
-    async def _make_room(self, slot: _Slot) -> None:
-        """Stops the engine that is idle longest while all places are taken."""
+    async def _make_room(self, slot: _Slot, until: float) -> None:
+        """Waits until fewer than `max_engines` run; stops the one idle longest of those that may go."""
         others = [other for other in self._slots.values() if other is not slot]
-        if sum(other.starting or other.is_running() for other in others) < self._max_engines:
-            return
-        for other in sorted(filter(_Slot.is_running, others), key=lambda other: other.used):
-            if not other.lock.locked() and await self._is_idle(other):
-                async with other.lock:
-                    if not other.leases:
-                        await self._stop(other)
-                        return
-        raise Overloaded("Every engine on this machine is in use; try again.", retry_after_seconds=5.0)
+        while sum(other.starting or other.is_running() for other in others) >= self._max_engines:
+            if self._closed or slot.removed:
+                raise ServiceUnavailable("The engine is stopping; try again.", retry_after_seconds=1.0)
+            if not await self._evict(others) and not await self._line.wait(until):
+                raise self._all_in_use()
+
+    async def _evict(self, slots: list[_Slot]) -> bool:
+        """Stops the engine that is idle longest of those that may go; False where there is none."""
+        for slot in sorted(filter(_Slot.is_running, slots), key=lambda slot: slot.used):
+            if not slot.may_go() or not await self._is_idle(slot):
+                continue
+            # To its end, even if the caller goes away: half stopped it would bar its own next start.
+            if await asyncio.shield(self._stop_unleased(slot)):
+                return True
+        return False
+
+    async def _stop_unleased(self, slot: _Slot) -> bool:
+        """Stops the engine unless somebody took a lease of it meanwhile."""
+        async with slot.lock:
+            if slot.leases:
+                return False
+            await self._stop(slot)
+            return True
+
+    def _makes_room(self, slot: _Slot) -> bool:
+        """Whether the engine gives no lease now: it had its turn, and more wait than there is room for."""
+        claims = self._line.claims()
+        if not claims or not slot.is_running() or not slot.had_turn():
+            return False
+        taken = [other for other in self._slots.values() if other.starting or other.is_running()]
+        free = sum(other is not slot and other.is_running() and other.may_go() for other in taken)
+        return claims > free + max(0, self._max_engines - len(taken))
+
+    def _all_in_use(self) -> Overloaded:
+        return Overloaded(
+            "Every engine on this machine is in use. Try again shortly.",
+            metadata={"limit": "engines of this machine", "most": str(self._max_engines)},
+            retry_after_seconds=2.0,
+        )
 
     async def _reap(self) -> None:
         """Stops engines nobody used for a while."""
