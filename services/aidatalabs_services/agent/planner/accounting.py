@@ -10,7 +10,7 @@ from .items import Candidate, Item
 from .plan import Filter, QueryPlan, Source
 
 _ORDERING = frozenset(("top", "most", "frequent", "extreme", "superlative", "first", "vague", "order"))
-_COUNTED = frozenset(("count", "count_distinct", "share", "percent", "sum"))
+_COUNTED = frozenset(("count", "count_distinct", "share", "percent"))
 
 
 class Account:
@@ -108,5 +108,5 @@ class Account:
 
     def _computes(self, function: str) -> bool:
         if function == "sum":
-            return bool(self._functions & _COUNTED) or bool(self._plan.outer)
+            return bool(self._functions & {*_COUNTED, function}) or bool(self._plan.outer)
         return function in self._functions or function == self._plan.outer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .columntypes import ColumnType
 from .names import word_cost
-from .units import unit_class
+from .units import UNIT_WORDS, unit_class
 
 ADJECTIVES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     # adjective: (direction of its superlative, words of measures it speaks of, measures it speaks of in
@@ -15,10 +15,10 @@ ADJECTIVES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         ("length", "duration", "distance", "time", "height", "minute", "hour", "day", "runtime"),
         (),
     ),
-    "expensive": ("desc", ("price", "cost", "fare", "fee", "rate"), ()),
-    "costly": ("desc", ("price", "cost", "fare", "fee", "rate"), ()),
-    "pricey": ("desc", ("price", "cost", "fare", "fee", "rate"), ()),
-    "cheap": ("asc", ("price", "cost", "fare", "fee", "rate"), ()),
+    "expensive": ("desc", ("price", "cost", "fare", "fee"), ()),
+    "costly": ("desc", ("price", "cost", "fare", "fee"), ()),
+    "pricey": ("desc", ("price", "cost", "fare", "fee"), ()),
+    "cheap": ("asc", ("price", "cost", "fare", "fee"), ()),
     "old": ("desc", ("age",), ("birth", "birthdate", "birthday", "born", "founded", "built", "established")),
     "young": ("asc", ("age",), ("birth", "birthdate", "birthday", "born")),
     "heavy": ("desc", ("weight", "mass"), ()),
@@ -101,8 +101,13 @@ _UNIT_CLASSES: dict[str, frozenset[str]] = {
 _SAID_AS_WELL = {
     "long": frozenset(("delay", "wait", "stay", "lag", "gap", "period", "interval", "lateness", "tenure")),
     "short": frozenset(("delay", "wait", "stay", "lag", "gap", "period", "interval", "lateness", "tenure")),
+    "expensive": frozenset(("rate",)),
+    "costly": frozenset(("rate",)),
+    "pricey": frozenset(("rate",)),
+    "cheap": frozenset(("rate",)),
 }
 _REVERSED_BY_TIME = frozenset(("fast", "quick", "slow"))
+_SUMMARIES = frozenset(("total", "amount", "value", "avg", "average", "mean", "max", "min", "median"))
 _ANY_NUMBER = frozenset(("large", "big", "small"))
 
 
@@ -135,4 +140,16 @@ def worded_for(adjective: str, parts: tuple[str, ...], kind: ColumnType) -> tupl
 
 
 def _worded(words: tuple[str, ...], parts: tuple[str, ...]) -> bool:
-    return any(word_cost(word, part) in (0.0, 0.08, 0.1) for word in words for part in parts)
+    return any(word_cost(word, part) in (0.0, 0.08, 0.1) for word in words for part in heads(parts))
+
+
+def heads(parts: tuple[str, ...]) -> tuple[str, ...]:
+    """The words that say what a column holds: `cost` of repair_cost_eur, `length` of length_of_stay, never
+    the words before them (`heart` of heart_rate)."""
+    for joint in ("of", "per"):
+        if joint in parts[1:]:
+            parts = parts[: parts.index(joint, 1)]
+    cut = parts
+    while len(cut) > 1 and (cut[-1] in UNIT_WORDS or cut[-1] in _SUMMARIES or len(cut[-1]) == 1):
+        cut = cut[:-1]
+    return tuple(dict.fromkeys((parts[-1], cut[-1])))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .adjectives import ADJECTIVES
 from .columntypes import column_type
-from .draft import Aggregate, Condition, Group, Ref, Unread
+from .draft import Aggregate, Ambiguous, Choice, Condition, Group, Ref, Unread
 from .items import Candidate, Item
 from .moments import UNITS
 
@@ -18,6 +19,10 @@ _RANK_KINDS = frozenset(("superlative", "most", "first", "extreme", "frequent", 
 _FLIPPED = {"gt": "le", "ge": "lt", "lt": "ge", "le": "gt", "eq": "ne", "between": ""}
 
 
+_SAID = {"gt": "over", "ge": "at least", "lt": "under", "le": "at most", "eq": "exactly", "ne": "!=",
+         "between": "between"}  # fmt: skip
+_YEAR = re.compile(r"(19|20)\d\d")
+_ABOUT = frozenset(("over", "above", "under", "below", "beyond"))
 _WHOLE = re.compile(r"-?\d+")
 
 
@@ -56,23 +61,61 @@ def _take_unit(reader: ReadingConditions) -> str:
 def read_comparison(reader: ReadingConditions, item: Item) -> None:
     """`more than 60`, `between 3 and 5`, `at least 3 rooms`, `more than 100 orders`."""
     before = reader.at - 2
+    told = before > 0 and reader.items[before] is reader.negated
+    before -= 1 if told else 0  # `amount is not at least 5`
     operator = item.payload
     values = [_take_number(reader, item)]
     if operator == "between":
+        first = _take_unit(reader)
         joiner = reader.peek()
         if joiner is None or joiner.kind != "and" or joiner.text in (",", ";"):
             raise Unread(item, "needs two numbers joined by and")
         reader.at += 1
         values.append(_take_number(reader, item))
+        _check_same_unit(reader, item, first)
         if float(values[0]) > float(values[1]):
             values.reverse()
     elif operator == "eq" and _postfix(reader):
         operator = _postfix_taken(reader)
-    if reader.negated is not None:
+    turned = reader.negated is not None
+    if turned:
         operator, reader.negated = _FLIPPED.get(operator, ""), None
         if not operator:
             raise Unread(item, "cannot be turned round here")
+        if told:
+            _check_known(reader, item, operator, values)
+    held = len(reader.draft.conditions)
     _apply(reader, item, before, operator, tuple(values))
+    if turned:
+        conditions = reader.draft.conditions
+        conditions[held:] = [replace(made, unknown=True) for made in conditions[held:]]
+
+
+def _check_known(reader: ReadingConditions, item: Item, turned: str, values: list[str]) -> None:
+    """`the tip is not at least 5`: whether an unknown tip is meant, too, only the asker knows."""
+    left = reader.last[1] if reader.last is not None else None
+    column = None if left is None else reader.index.columns.get((left.candidate.table, left.candidate.column))
+    if left is None or column is None or turned == "ne" or not column.null_share:
+        return
+    name, joined = f"`{left.candidate.table}.{column.name}`", " and ".join(values)
+    start, end = left.item.start, item.end + 2 * len(values) - 1
+    raise Ambiguous(
+        f"Do rows without a {column.name} count as well?",
+        [
+            Choice(f"{column.name} {_SAID[turned]} {joined}", f"{name} {_SAID[turned]} {joined}", start, end),
+            Choice(
+                f"all but {column.name} {item.text} {joined}", f"not {name} {item.text} {joined}", start, end
+            ),
+        ],
+    )
+
+
+def _check_same_unit(reader: ReadingConditions, item: Item, first: str) -> None:
+    """`between $5 and $9`: both numbers are in one unit."""
+    following = reader.peek()
+    last = following.payload if following is not None and following.kind in ("unitword", "measured") else ""
+    if first and first != last:
+        raise Unread(item, "compares with numbers in two units")
 
 
 def _postfix(reader: ReadingConditions) -> bool:
@@ -87,9 +130,14 @@ def _postfix_taken(reader: ReadingConditions) -> str:
 
 
 def _apply(
-    reader: ReadingConditions, item: Item, before: int, operator: str, values: tuple[str, ...]
+    reader: ReadingConditions,
+    item: Item,
+    before: int,
+    operator: str,
+    values: tuple[str, ...],
+    unit: str = "",
 ) -> None:
-    unit = _take_unit(reader)
+    unit = unit or _take_unit(reader)
     left = reader.last[1] if reader.last is not None and reader.last[0] == before else None
     if left is not None and left.candidate.kind == "column" and _comparable(reader, left.candidate, item):
         _compare_left(reader, item, left, operator, values, unit)
@@ -102,11 +150,14 @@ def _apply(
     if following is not None and following.kind == "prep" and following.payload == "of":
         reader.at += 1
         following = reader.peek()
-    if following is not None and following.kind == "distinct":
+    different = following is not None and following.kind == "distinct"
+    if different:
         reader.at += 1
         following = reader.peek()
     if following is not None and following.kind in ("name", "value"):
         place, reader.at = reader.at, reader.at + 1
+        if not different:
+            _check_counted_right(reader, item, reader.chosen[place], operator, values)
         _compare_right(reader, item, reader.ref(place), operator, values, unit)
         return
     if unit:
@@ -141,6 +192,7 @@ def _compare_left(
 ) -> None:
     draft = reader.draft
     aggregate = next((a for a in reversed(draft.aggregates) if a.ref is left), None)
+    _check_year(item, left, values, _computed(reader, aggregate))
     if aggregate is not None and (draft.target is not None or draft.columns) and len(draft.aggregates) == 1:
         draft.aggregates.remove(aggregate)
         if draft.target is None:
@@ -155,6 +207,33 @@ def _compare_left(
     draft.conditions.append(Condition(left, operator, values, item, True, unit=unit))
 
 
+def _computed(reader: ReadingConditions, aggregate: Aggregate | None) -> bool:
+    """True for the number that is asked for; `with total cost over 2000` only limits."""
+    if aggregate is None or aggregate.item not in reader.items:
+        return False
+    place = reader.items.index(aggregate.item)
+    return place == 0 or reader.items[place - 1].kind not in ("where", "prep")
+
+
+def _check_year(item: Item, left: Ref, values: tuple[str, ...], computed: bool) -> None:
+    """`total amount over 2023`: more than that, or during that year."""
+    if not computed or item.text.casefold() not in _ABOUT or not all(_YEAR.fullmatch(v) for v in values):
+        return
+    name = f"`{left.candidate.table}.{left.candidate.column}`"
+    raise Ambiguous(
+        f"Is {values[0]} a year here, or a number?",
+        [
+            Choice(f"in the year {values[0]}", f"in {values[0]}", item.start, item.end + 1),
+            Choice(
+                f"{left.candidate.column} {item.text} {values[0]}",
+                f"where {name} {item.text} {values[0]}",
+                item.start,
+                item.end + 1,
+            ),
+        ],
+    )
+
+
 def _compare_right(
     reader: ReadingConditions, item: Item, right: Ref, operator: str, values: tuple[str, ...], unit: str
 ) -> None:
@@ -166,6 +245,30 @@ def _compare_right(
         reader.noun_filter(right)
     distinct = candidate.kind == "column"
     reader.draft.having.append((Aggregate("count", right, distinct, item), operator, values, item))
+
+
+def _check_counted_right(
+    reader: ReadingConditions, item: Item, candidate: Candidate, operator: str, values: tuple[str, ...]
+) -> None:
+    """`less than 5 days`: the number that a row holds, or how many different ones there are, is asked."""
+    if candidate.kind != "column" or reader.role(candidate) not in (
+        "dimension",
+        "calendar",
+        "clock",
+        "other",
+    ):
+        return
+    if not column_type(reader.index.column(candidate.table, candidate.column).type).numeric:
+        return
+    name, end = f"`{candidate.table}.{candidate.column}`", reader.items[reader.at - 1].end
+    said = f"{_SAID[operator]} {' and '.join(values)}"
+    raise Ambiguous(
+        f"Is {candidate.column} compared, or how many different ones there are?",
+        [
+            Choice(f"{candidate.column} {said}", f"{name} {said}", item.start, end),
+            Choice(f"{said} different {candidate.column}", f"{said} different {name}", item.start, end),
+        ],
+    )
 
 
 def read_comparative(reader: ReadingConditions, item: Item) -> None:
@@ -234,6 +337,11 @@ def read_number(reader: ReadingConditions, item: Item) -> None:
     if following is not None and following.kind == "or_cmp":
         reader.at += 1
         _apply(reader, item, before, following.payload, (plain(item),))
+        return
+    behind, measured = reader.peek(1), following is not None and following.kind in ("unitword", "measured")
+    if measured and following is not None and behind is not None and behind.kind == "or_cmp":
+        reader.at += 2  # `$50 or more`
+        _apply(reader, item, before, behind.payload, (plain(item),), following.payload)
         return
     if following is not None and following.kind in _RANK_KINDS and item.number >= 1:
         reader.limit = int(item.number)

@@ -7,13 +7,15 @@ from datetime import datetime
 from .composing_groups import Parts
 from .composing_ranks import ComposingRanks
 from .conditions import ConditionBinder
-from .draft import Aggregate, Ambiguous, Choice, Draft, Group, Rank, Ref, Unread
+from .draft import Aggregate, Ambiguous, Barred, Choice, Draft, Group, Rank, Ref, Unread
+from .entities import check_entities
 from .index import CatalogueIndex
 from .items import Item
 from .measures import MeasureMaker, measures_for_adjective
 from .plan import Filter, Having, Measure, Order, QueryPlan
+from .roles import is_unique
 from .rows import compose_rows
-from .words import split_name
+from .words import split_name, value_words
 
 __all__ = ["Composer", "Parts"]
 
@@ -33,6 +35,9 @@ class Composer(ComposingRanks):
         """The plan of the draft, in whichever form its parts ask for."""
         self._settle_target()
         plan = compose_rows(self) if self._is_rows() else self._grouped()
+        check_entities(self, plan)
+        if self.draft.unsettled is not None:
+            raise self.draft.unsettled
         self._check_leftovers()
         return plan
 
@@ -145,6 +150,7 @@ class Composer(ComposingRanks):
             alias = self._measure_alias(aggregate)
             parts.having.append(Having(alias, operator, values))
         filters = [*self.conditions.bind_all(), *self.known]
+        self._check_limited()
         self._check_counted(filters)
         if draft.share is not None:
             filters = self.measures.shared(filters)
@@ -157,11 +163,50 @@ class Composer(ComposingRanks):
 
     def _check_counted(self, filters: list[Filter]) -> None:
         """The different values of a column that a condition holds at one value are no answer."""
-        fixed = [condition.source for condition in filters if condition.operator in ("eq", "is_null")]
+        fixed = [f.source for f in filters if f.operator in ("eq", "in", "is_null")]
+        limited = [f.source for f in filters if f.operator in ("ne", "not_in")]
+        counted = [a.ref for a in self.draft.aggregates if a.function == "count" and a.ref is not None]
         for measure in self.parts.measures:
-            if measure.function == "count_distinct" and measure.source in fixed:
-                raise Unread(self.draft.aggregates[0].item, f"counts the values of {measure.source.column}, "
-                             "which the question fixes at one")  # fmt: skip
+            source = measure.source
+            if measure.function != "count_distinct" or source is None or self.draft.different:
+                continue
+            ref = next((ref for ref in counted if ref.candidate.column == source.column), None)
+            rows = ref is not None and set(split_name(self.base)) & set(value_words(ref.item.text))
+            if ref is not None and rows and source in [*fixed, *limited]:
+                raise self._rows_or_values(ref)
+            if source in fixed:
+                raise Unread(self.draft.aggregates[0].item if self.draft.aggregates else None,
+                             f"counts the values of {source.column}, which the question fixes")  # fmt: skip
+
+    def _rows_or_values(self, ref: Ref) -> Ambiguous:
+        """`how many orders status not paid`: orders of such a status, or how many statuses."""
+        item, name = ref.item, f"`{ref.candidate.table}.{ref.candidate.column}`"
+        return Ambiguous(
+            f"Are rows of {self.base} counted, or different values of {ref.candidate.column}?",
+            [
+                Choice(f"rows of {self.base}", f"`{self.base}` with {name}", item.start, item.end),
+                Choice(f"different {ref.candidate.column}", f"different {name}", item.start, item.end),
+            ],
+        )
+
+    def _check_limited(self) -> None:
+        """A limit on how many different values a group has needs groups of several rows, and must say which
+        groups it is for."""
+        draft, parts = self.draft, self.parts
+        single = any(
+            d.source.table == self.base
+            and is_unique(self.index.column(self.base, d.source.column), self.table)
+            for d in parts.dimensions
+            if d.source.column
+        )
+        for aggregate, _, _, item in draft.having:
+            own = aggregate.ref is not None and aggregate.ref.candidate.table == self.base
+            if single and aggregate.distinct and own:
+                raise Barred(item, f"limits a number that every row of {self.base} has only one of")
+            named = [a.ref for a in draft.aggregates if a.ref is not None and a.item != aggregate.item]
+            close = any(0 <= item.start - ref.item.end <= 1 for ref in named)
+            if close and draft.groups and any(g.item.start > item.start for g in draft.groups):
+                raise Barred(item, "does not say whether it limits each of the groups")
 
     def _finished(self, filters: list[Filter]) -> QueryPlan:
         parts = self.parts

@@ -10,7 +10,7 @@ from .flags import flag_values
 from .items import Candidate
 from .lexicon import MONEY_WORDS
 from .measures import measures_for_adjective
-from .plan import Filter
+from .plan import OR_UNKNOWN, Filter
 from .units import CURRENCIES
 from .words import split_name
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .composing import Composer
 
 
+_TURNED = frozenset(("lt", "le", "gt", "ge"))
 _CURRENCY_UNITS = frozenset(("US dollars", "euros", "pounds sterling"))
 
 
@@ -61,6 +62,8 @@ class ConditionBinder:
         if operator == "either":
             both = flag_values(column, True) + flag_values(column, False)
             return Filter(source, "in", both) if both else Filter(source, "not_null")
+        if condition.unknown and operator in _TURNED and (kind.nullable or column.path_of is not None):
+            operator += OR_UNKNOWN
         return Filter(source, operator, condition.values, condition.numeric)
 
     def _found(self, condition: Condition) -> tuple[Ref, str]:

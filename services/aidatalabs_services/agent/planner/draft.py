@@ -17,6 +17,10 @@ class Unread(Exception):
         self.why = why
 
 
+class Barred(Unread):
+    """These words were understood and cannot be answered: no less likely reading may be answered instead."""
+
+
 @dataclass(frozen=True)
 class Choice:
     """One way to settle an ambiguity: a label, and the text that replaces the span [start, end) of
@@ -74,7 +78,10 @@ class Group:
 
 @dataclass(frozen=True)
 class Condition:
-    """A condition on rows; without a `ref` the column is to be found by `adjective` or `unit`."""
+    """A condition on rows; without a `ref` the column is to be found by `adjective` or `unit`.
+
+    `unknown` keeps the rows where nothing is known: the condition was turned round.
+    """
 
     ref: Ref | None
     operator: str
@@ -83,6 +90,18 @@ class Condition:
     numeric: bool = False
     adjective: str = ""
     unit: str = ""
+    unknown: bool = False
+
+
+@dataclass(frozen=True)
+class Negation:
+    """A negating word, what was named right before it, the rows named right behind what it leaves out
+    (`no cake orders`), and the conditions it made."""
+
+    item: Item
+    said_of: Candidate | None
+    rows: Candidate | None
+    made: tuple[Condition, ...]
 
 
 @dataclass
@@ -107,8 +126,12 @@ class Rank:
 
 @dataclass
 class Draft:
-    """Everything one reading of the question asks for; `elsewhere` are items whose meaning another part
-    carries."""
+    """Everything one reading of the question asks for.
+
+    `elsewhere` are items whose meaning another part carries; `joined` the values of one column that `and`
+    joined; `described` the values that a name follows (`open orders`); `different` says that different
+    values were asked for in so many words; `unsettled` is to be asked once nothing else stands against it.
+    """
 
     aggregates: list[Aggregate] = field(default_factory=list)
     bare: list[Ref] = field(default_factory=list)
@@ -131,4 +154,9 @@ class Draft:
     when: bool = False
     fold: str = ""
     elsewhere: list[Item] = field(default_factory=list)
+    negations: list[Negation] = field(default_factory=list)
+    joined: list[tuple[Condition, Item]] = field(default_factory=list)
+    described: list[Item] = field(default_factory=list)
+    different: bool = False
+    unsettled: Ambiguous | None = None
     loose_functions: list[tuple[str, Item]] = field(default_factory=list)

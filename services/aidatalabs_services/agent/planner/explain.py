@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from .columntypes import column_type
 from .index import CatalogueIndex
 from .items import Candidate
 from .linking import Linked
-from .plan import Dimension, Filter, QueryPlan
+from .plan import OR_UNKNOWN, Dimension, Filter, QueryPlan
 from .words import compact, split_name
 
 OPERATOR_WORDS = {
@@ -37,7 +38,7 @@ def explain(
             f"Looks up {join.table} by {join.left}.{join.left_column}; rows without a match are {kept}."
         )
     lines.extend(_computed(plan))
-    lines.extend(f"Only rows where {_condition(f)}." for f in plan.filters)
+    lines.extend(f"Only rows where {_condition(f)}{_unknown(f)}." for f in plan.filters)
     lines.extend(f"Share of the rows where {_condition(f)}." for m in plan.measures for f in m.conditions)
     lines.extend(
         f"Time: {window.words}; read from {_time(plan, window.source.column, window.source.calendar)}."
@@ -82,8 +83,19 @@ def _time(plan: QueryPlan | None, column: str, calendar: tuple[str, ...]) -> str
 
 def _condition(condition: Filter) -> str:
     values = (" and " if condition.operator == "between" else ", ").join(condition.values)
+    source, words = condition.source, OPERATOR_WORDS[condition.operator.removesuffix(OR_UNKNOWN)]
+    return f"{source.table}.{source.column} {words} {values}".rstrip()
+
+
+def _unknown(condition: Filter) -> str:
+    """What becomes of rows without a value in the column of a condition, where there may be such rows."""
     source = condition.source
-    return f"{source.table}.{source.column} {OPERATOR_WORDS[condition.operator]} {values}".rstrip()
+    if not (column_type(source.type).nullable or source.path):
+        return ""
+    if condition.operator.endswith(OR_UNKNOWN) or condition.operator in ("ne", "not_in"):
+        return "; rows where it is not known are kept"
+    ordered = condition.operator in ("lt", "le", "gt", "ge", "between")
+    return "; rows where it is not known are left out" if ordered else ""
 
 
 def _time_taken(
@@ -107,9 +119,12 @@ def _ordered(plan: QueryPlan) -> list[str]:
         return []
     first = plan.order[0]
     way = "highest" if first.descending else "lowest"
-    return [
+    lines = [
         f"Keeps the first {plan.limit} by {way} {first.alias}; equal rows are ordered by the other columns."
     ]
+    known = {f.source for f in plan.filters if f.operator == "not_null"}
+    hidden = [d.title for d in plan.dimensions if plan.measures and d.source in known and not d.grain]
+    return lines + [f"Rows without a {title} are not ranked." for title in hidden]
 
 
 def _free(linked: Linked, chosen: dict[int, Candidate]) -> list[str]:

@@ -172,13 +172,27 @@ OPERATORS: dict[tuple[str, ...], tuple[str, str]] = {
 FILLERS = _words(
     """
     a an the is are was were be been being there here do does did have has had having me us we our ours
-    you your i my it its their them they this that these those please can could would us also all any
-    some ever overall in-total altogether data database dataset record records row rows
-    entry entries whats just only kindly like want need such information info
-    respectively together then actually how as so
+    you your i my it its their them they this that these those please can could would also all any some
+    ever overall in-total altogether data database dataset record records row rows entry entries whats
+    just only kindly like want need such information info respectively together then actually how as so
     """
 )
 """Words that never change the query. They are names first: a column of that name wins."""
+
+QUANTIFIERS = _words("only just all")
+"""Fillers that change the question where they are said of what somebody has: `cities with only paid
+orders`."""
+
+CLOSED_WORDS = frozenset(
+    phrase[0]
+    for phrase, (kind, _) in OPERATORS.items()
+    if len(phrase) == 1
+    and kind in ("fn", "neg", "missing", "prep", "cmp", "or_cmp", "and", "or", "by", "where")
+)
+"""Words that say how other words are meant; never a part of a name or a value run together of several."""
+
+CLOSING_WORDS = _words("id code key no nr name number title")
+"""Last words of names that only say how a thing is told apart."""
 
 TABLE_WORDS = _words("table tables")
 """Fillers beside the name of a table, and something else anywhere else."""
@@ -193,7 +207,7 @@ LIGHT_VERBS = _words(
     """
     made make makes happen happens happened occur occurs occurred took take takes taken place exist
     exists existed recorded registered get gets got received receive go goes went going come comes came
-    contain contains hold holds belong belongs see seen saw use used using uses placed made done appear
+    contain contains hold holds belong belongs see seen saw use used using uses placed done appear
     appears appeared located living based given called named sit stored coming brought bring brings
     generate generates generated involve involves involving found performed perform run ran operate
     operates operated operating collected
@@ -236,7 +250,6 @@ SYNONYMS: tuple[frozenset[str], ...] = tuple(
         "phone telephone",
         "postcode zip",
         "supplier vendor",
-        "movie film",
         "teacher instructor",
         "student pupil",
         "author writer",
@@ -267,7 +280,7 @@ ORDINARY_WORDS = _words(
     guy hat hit ice ink job kid lab law leg log lot map mat men mix net oil pay pen pet pie pin pit pot
     pub red row run sea seat set sex show sky son sun tag tax tea ton top toy tree van war way win wine
     wood work zone man comp plane stop start sport style train track trade trip truck water wave width
-    window word world count account amount country order serial person post pass
+    window word world account amount country serial person post pass
     """
 )
 """Whole words: a column part among them is never taken for the beginning of a longer word."""

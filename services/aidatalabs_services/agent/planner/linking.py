@@ -10,11 +10,20 @@ from .adjectives import ADJECTIVES, COMPARATIVES, SIZE_WORDS, SUPERLATIVES
 from .covering import best_cover, merged, spelled_exactly
 from .index import CatalogueIndex, ValueMatch
 from .items import Candidate, Item
-from .lexicon import ACTING_VERBS, FILLERS, LIGHT_VERBS, OPERATORS, QUANTITIES, TABLE_WORDS, VERB_NOUNS
+from .lexicon import (
+    ACTING_VERBS,
+    CLOSED_WORDS,
+    FILLERS,
+    LIGHT_VERBS,
+    OPERATORS,
+    QUANTITIES,
+    TABLE_WORDS,
+    VERB_NOUNS,
+)
 from .names import NameMatch
 from .units import UNIT_WORDS
 from .windows import TimeReader
-from .words import Token, edit_distance_one, split_name, tokenize, value_words
+from .words import Token, compact, edit_distance_one, split_name, tokenize, value_words
 
 _LONGEST_OPERATOR = max(len(phrase) for phrase in OPERATORS)
 _LONGEST_VALUE = 7
@@ -159,12 +168,18 @@ class Linker:
         return found
 
     def _unlikely(self, place: int, match: NameMatch) -> bool:
-        """`value` alone is no column of an empty table where others have rows."""
+        """`value` alone is no column of an empty table where others have rows; a stored value is no initial
+        of a name."""
         span = self._tokens[place : place + match.length]
         plain = any(t.word in QUANTITIES for t in span) and all(
             t.word in QUANTITIES or (t.word,) in OPERATORS for t in span
         )
-        return plain and match.table in self._index.empty_tables
+        if plain and match.table in self._index.empty_tables:
+            return True
+        if match.length != 2 or compact("".join(t.word for t in span)) == compact(match.column):
+            return False
+        lead = self._index.values([span[0].lemma]) or self._index.values([span[0].word])
+        return match.joined and bool(lead)  # `north rate` is the rate in the north, not nrate
 
     def _underscored(self, start: int, end: int) -> list[Item]:
         """Words written exactly like a column, such as unit_price, are that column and nothing else."""
@@ -187,20 +202,27 @@ class Linker:
         for start in range(len(self._tokens)):
             for end in range(min(len(self._tokens), start + _LONGEST_VALUE), start, -1):
                 span = self._tokens[start:end]
-                if any(token.kind in ("punctuation", "operator", "ident") for token in span):
+                if any(token.kind in ("punctuation", "ident") for token in span):
                     continue
-                if not words[start] or (end > start + 1 and any(token.kind == "quoted" for token in span)):
+                if any(token.kind == "operator" and token.raw != "&" for token in span):
+                    continue
+                if not (words[start] and words[end - 1]) or (
+                    end > start + 1 and any(token.kind == "quoted" for token in span)
+                ):
                     continue
                 spoken = [word for place in range(start, end) for word in words[place]]
                 candidates = self._whole_values(spoken, span)
                 if not candidates and all(token.kind != "number" for token in span):
                     candidates = self._partial_values(spoken, span)
                 if candidates:
-                    found.append(self._item("value", "", start, end, candidates=tuple(candidates)))
+                    payload = "quoted" if span[0].kind == "quoted" else ""
+                    found.append(self._item("value", payload, start, end, candidates=tuple(candidates)))
         return found
 
     def _whole_values(self, spoken: list[str], span: Sequence[Token]) -> list[Candidate]:
         matches = self._index.values(spoken)
+        if len(span) > 1 and any(token.word in CLOSED_WORDS for token in span):  # `in door` is not indoor
+            matches = [m for m in matches if value_words(m.value)[: len(spoken)] == tuple(spoken)]
         closed = all(t.word in FILLERS or (t.word,) in OPERATORS for t in span) and span[0].kind != "quoted"
         if closed or len("".join(spoken)) <= 2:
             raw = " ".join(token.raw for token in span)
@@ -287,6 +309,8 @@ class Linker:
             return "number", "had" if place and self._tokens[place - 1].word in _HAVING else ""
         if token.kind == "quoted":
             return "literal", "quoted"
+        if token.kind == "other":
+            return "unknown", ""
         if token.word in COMPARATIVES:
             return "comparative", COMPARATIVES[token.word]
         if token.word in ADJECTIVES:

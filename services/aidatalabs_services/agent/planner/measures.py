@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from .adjectives import ADJECTIVES, worded_for
+from .adjectives import ADJECTIVES, heads, worded_for
 from .columntypes import column_type
 from .draft import Aggregate, Ambiguous, Choice, Ref, Unread
 from .items import Candidate, Item
+from .lexicon import CLOSING_WORDS
 from .plan import Filter, Measure
 from .roles import is_unique, named_key
 from .units import UNIT_WORDS
@@ -46,7 +47,7 @@ def measures_for_adjective(
             found.append((Candidate("column", base, column.name), flipped))
     if not found:
         raise Unread(item, f"speaks of a measure that {base} does not have")
-    if len(found) > 1:
+    if len(found) > 1 or _of_something_else(composer, found[0][0]):
         choices = [
             Choice(
                 f"by {candidate.column}",
@@ -58,6 +59,35 @@ def measures_for_adjective(
         ]
         raise Ambiguous(f"'{item.text}' by what?", choices)
     return found[0]
+
+
+def _of_something_else(composer: Composer, candidate: Candidate) -> bool:
+    """True where a column's name says whose number it is, and the question names somebody else: an order
+    older than 30 is not told by client_age."""
+    parts = split_name(candidate.column.split(".", 1)[-1])
+    end = min(parts.index(head) for head in heads(parts))
+    draft = composer.draft
+    refs = [
+        *draft.subjects,
+        *draft.columns,
+        *draft.bare,
+        *(a.ref for a in draft.aggregates if a.ref is not None),
+    ]
+    refs += [group.ref for group in [*draft.groups, *([draft.target] if draft.target else [])] if group.ref]
+    items = [*draft.elsewhere, *draft.units, *draft.verbs, *(ref.item for ref in refs)]
+    said = {word for item in items for word in value_words(item.text.split(".")[-1].replace("_", " "))}
+    return bool((set(parts[:end]) - said - set(split_name(candidate.table))) & _things(composer))
+
+
+def _things(composer: Composer) -> set[str]:
+    """The words for things with numbers of their own: the tables, and what keys and names stand for."""
+    index, base = composer.index, composer.base
+    found = {split_name(name)[-1] for name in index.tables}
+    for column in composer.table.columns:
+        if index.role(base, column.name).kind in ("key", "label", "dimension"):
+            parts = [part for part in split_name(column.name) if part not in CLOSING_WORDS]
+            found |= set(parts) if len(parts) == 1 else set()
+    return found
 
 
 def _spelled(item: Item, adjective: str, column: str, flipped: bool) -> str:
@@ -194,11 +224,11 @@ class MeasureMaker:
         """The conditions on what the share is of: `page views` in `share of page views on desktop`, none in
         `share of orders cancelled`. Other combinations can be read in two ways and are not answered."""
         draft = self._composer.draft
-        if len(filters) == 1:
+        if len(filters) == 1 and len(draft.conditions) <= 1:
             return []
         first, share = draft.conditions[0], draft.share
         spoken = first.ref is not None and any(noun is first.ref for noun in draft.nouns)
-        counted = any(ref.item.start == first.item.end for ref in draft.subjects)
+        counted = first.item in draft.described or len(draft.conditions) != len(filters)
         behind = share is not None and 0 <= first.item.start - share.end <= 1
         if len(filters) == 2 and spoken and behind and not counted and first.operator == "eq":
             return filters[:1]

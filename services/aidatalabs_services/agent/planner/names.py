@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from .kinship import PARTICLES, bases, same_stem
-from .lexicon import ABBREVIATIONS, ORDINARY_WORDS, SYNONYMS
+from .lexicon import ABBREVIATIONS, CLOSED_WORDS, OPERATORS, ORDINARY_WORDS, SYNONYMS
 from .units import UNIT_WORDS
 from .words import compact
 
@@ -35,12 +35,16 @@ class NameEntry:
 
 @dataclass(frozen=True)
 class NameMatch:
-    """A span of `length` words that names a table (`column` empty) or column, at a cost; lower is better."""
+    """A span of `length` words that names a table (`column` empty) or column, at a cost; lower is better.
+
+    `joined` says that the words name one word of the data only when run together or cut short.
+    """
 
     length: int
     table: str
     column: str
     cost: float
+    joined: bool = False
 
 
 def word_cost(word: str, part: str) -> float | None:
@@ -139,10 +143,13 @@ class NameIndex:
     def matches(self, words: list[str], start: int) -> list[NameMatch]:
         """All names that the words from `start` on may mean; the cheapest per (length, table, column)."""
         best: dict[tuple[int, str, str], float] = {}
+        apart: set[tuple[int, str, str]] = set()
 
-        def offer(length: int, entry: NameEntry, cost: float) -> None:
+        def offer(length: int, entry: NameEntry, cost: float, joined: bool = False) -> None:
             key = (length, entry.table, entry.column)
             best[key] = min(best.get(key, 9.0), round(cost, 4))
+            if not joined:
+                apart.add(key)
 
         for part, cost in self._parts_of(words[start]):
             for entry, position in self._by_part[part]:
@@ -161,7 +168,8 @@ class NameIndex:
             if start + length <= len(words):
                 self._joined(words[start : start + length], offer)
         return [
-            NameMatch(length, table, column, cost) for (length, table, column), cost in sorted(best.items())
+            NameMatch(length, table, column, cost, (length, table, column) not in apart)
+            for (length, table, column), cost in sorted(best.items())
         ]
 
     def _extend(
@@ -213,12 +221,15 @@ class NameIndex:
     def _joined(self, words, offer) -> None:  # type: ignore[no-untyped-def]
         """`part number` names partnum, `first name` fname: run together, cut short, or by its initial."""
         length, folded = len(words), compact("".join(words))
+        if length > 1 and any(word in CLOSED_WORDS for word in words):
+            return  # `not able` is not notable
         for entry in self._by_compact.get(folded, ()):
-            offer(length, entry, entry.cost + 0.01)
-        if length == 2 and (words[1] != "name" or words[0] in _NAME_INITIALS):
+            offer(length, entry, entry.cost + 0.01, length > 1)
+        if length == 2 and _may_lead(words):
+            own = {entry.table for entry in self._by_compact.get(words[1], ())}
             for entry in self._by_compact.get(compact(words[0][:1] + words[1]), ()):
-                if len(entry.parts) == 1:
-                    offer(length, entry, entry.cost + 0.1)
+                if len(entry.parts) == 1 and entry.table not in own:
+                    offer(length, entry, entry.cost + 0.1, True)
         if length < 2 or not words[-1].isalpha():
             return
         # The last word may be cut short, never away: the words before it are the name without it.
@@ -226,4 +237,11 @@ class NameIndex:
         for cut in range(max(before + _CUT_LETTERS, 4), len(folded) - 1):
             for entry in self._by_compact.get(folded[:cut], ()):
                 if len(entry.parts) == 1:
-                    offer(length, entry, entry.cost + 0.1)
+                    offer(length, entry, entry.cost + 0.1, True)
+
+
+def _may_lead(words: list[str]) -> bool:
+    """Whether the first word's initial may stand for it: `first name` is fname, `top price` is not tprice."""
+    if words[1] == "name":
+        return words[0] in _NAME_INITIALS
+    return (words[0],) not in OPERATORS

@@ -41,10 +41,14 @@ class Join:
     kind: str
 
 
+OR_UNKNOWN = "_or_unknown"
+
+
 @dataclass(frozen=True)
 class Filter:
     """A condition on a value: eq, ne, in, not_in, lt, le, gt, ge, between, is_null, not_null, is_true,
-    is_false.
+    is_false; lt_or_unknown, le_or_unknown, gt_or_unknown and ge_or_unknown keep the rows where nothing is
+    known, as ne and not_in do.
 
     `values` are texts as written in the data; `numeric` says to write them as numbers.
     """

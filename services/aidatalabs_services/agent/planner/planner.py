@@ -5,21 +5,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TypeGuard
-from zoneinfo import ZoneInfo
 
 from . import guards
 from .accounting import Account
 from .assignments import assignments
 from .catalogue import Catalogue
 from .composing import Composer
-from .draft import Ambiguous, Choice, Draft, Unread
+from .draft import Ambiguous, Barred, Choice, Draft, Unread
+from .entities import check_quantifiers
 from .explain import explain
 from .index import CatalogueIndex
 from .items import Candidate, Item
 from .linking import Linked, Linker
 from .outcomes import Clarification, ClarificationChoice, Outcome, Planned, Refusal
+from .phrasing import exactly, local, needed_joins, replaced
 from .plan import QueryPlan
 from .reading import Reader
 from .roles import is_unique
@@ -64,7 +65,7 @@ class Planner:
     def plan(self, question: str, *, now: datetime, timezone: str = "UTC") -> Outcome:
         """Plan a question; `now` is the clock (UTC where it has no zone), `timezone` the zone days are
         meant in."""
-        return self._plan(question, _local(now, timezone), timezone, depth=_DEPTH)
+        return self._plan(question, local(now, timezone), timezone, depth=_DEPTH)
 
     def _plan(self, question: str, now: datetime, timezone: str, depth: int) -> Outcome:
         refused = self._refused_early(question, now, timezone, depth)
@@ -159,6 +160,8 @@ class Planner:
             strange = 0.0 if computed else self._strange(base, chosen)
             try:
                 plan = Composer(self._index, copied, base, now, timezone).compose()
+            except Barred:
+                raise
             except (Unread, Ambiguous) as error:
                 first = first or error
                 continue
@@ -166,7 +169,8 @@ class Planner:
             if dropped is not None:
                 first = first or Unread(dropped, "would be left out of the answer")
                 continue
-            return _Reading(plan, cost + _JOIN_COST * _needed_joins(plan) + strange, chosen)
+            check_quantifiers(linked, plan, self._index)
+            return _Reading(plan, cost + _JOIN_COST * needed_joins(plan) + strange, chosen)
         why = "names tables with no key between them" if chosen else "does not say which table it is about"
         raise first or Unread(None, why)
 
@@ -232,7 +236,8 @@ class Planner:
         askable = bool(asked) and asked[0][0] <= (good[0].cost + _MARGIN if good else failed + _FAR)
         if askable:
             return self._ask(linked, asked[0][1], now, timezone, depth)
-        if not good:
+        barred = min((cost for cost, error in readings.failed if isinstance(error, Barred)), default=9.0)
+        if not good or barred <= good[0].cost:
             return self._refusal(linked, readings, now, timezone, depth)
         best = good[0]
         chosen_sql = emit(best.plan)
@@ -255,7 +260,7 @@ class Planner:
             if len(meanings) == 1:
                 continue
             item = linked.items[place]
-            choices = [Choice(*_exactly(meaning, item), item.start, item.end) for meaning in meanings]
+            choices = [Choice(*exactly(meaning, item), item.start, item.end) for meaning in meanings]
             return Ambiguous(f"'{item.text}' can mean several things here. Which one?", choices)
         return Ambiguous("The question can be read in several ways. Which one is meant?", [])
 
@@ -266,7 +271,7 @@ class Planner:
         made: list[ClarificationChoice] = []
         failed: Refusal | None = None
         for choice in ambiguous.choices:
-            text = _replaced(linked, choice)
+            text = replaced(linked, choice)
             outcome = self._plan(text, now, timezone, depth=depth - 1)
             if isinstance(outcome, Clarification) and len(outcome.choices) == 1:
                 only = outcome.choices[0]
@@ -334,7 +339,7 @@ class Planner:
         counted = self._count_or_list(linked, now, timezone) if depth == _DEPTH else None
         if counted is not None:
             return counted
-        unread = min(readings.failed, key=lambda pair: pair[0])[1]
+        unread = min(readings.failed, key=lambda pair: (pair[0], not isinstance(pair[1], Barred)))[1]
         subject = f"'{unread.item.text}'" if unread.item is not None else "The question"
         return Refusal(
             "not_answerable",
@@ -352,36 +357,6 @@ def _shows(outcome: Outcome, key: Candidate) -> TypeGuard[Planned]:
         and (f.source.table, f.source.column, f.values) == (key.table, key.column, key.values)
         for f in outcome.plan.filters
     )
-
-
-def _exactly(candidate: Candidate, item: Item) -> tuple[str, str]:
-    """A label for a meaning, and words that can mean nothing else."""
-    if candidate.kind == "table":
-        return f"the table {candidate.table}", f"`{candidate.table}`"
-    if candidate.kind == "column":
-        return f"{candidate.column} of {candidate.table}", f"`{candidate.table}.{candidate.column}`"
-    value = candidate.values[0] if candidate.values else item.text
-    return f"{candidate.column} is {value}", f'`{candidate.table}.{candidate.column}` "{value}"'
-
-
-def _needed_joins(plan: QueryPlan) -> int:
-    """The joined tables that decide the answer; those that only add a readable name are free."""
-    sources = [d.source for d in plan.dimensions if not d.label] + [f.source for f in plan.filters]
-    sources += [m.source for m in plan.measures if m.source is not None]
-    sources += [f.source for m in plan.measures for f in m.conditions]
-    return len({source.table for source in sources} - {plan.table})
-
-
-def _replaced(linked: Linked, choice: Choice) -> str:
-    """The question with the choice's words in place of its span of tokens."""
-    tokens = linked.tokens
-    last = min(choice.end, len(tokens)) - 1
-    return linked.question[: tokens[choice.start].start] + choice.text + linked.question[tokens[last].end :]
-
-
-def _local(now: datetime, timezone: str) -> datetime:
-    aware = now if now.tzinfo is not None else now.replace(tzinfo=UTC)
-    return aware.astimezone(ZoneInfo(timezone)).replace(tzinfo=None)
 
 
 _planners: dict[int, tuple[Catalogue, Planner]] = {}

@@ -5,32 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .columntypes import column_type
-from .draft import Aggregate, Ambiguous, Choice, Condition, Draft, Group, Ref, Unread
+from .draft import Aggregate, Ambiguous, Barred, Choice, Condition, Draft, Group, Ref, Unread
 from .flags import NO_WORDS, YES_WORDS
-from .headwords import names_columns_head, not_counted
+from .headwords import names_columns_head
 from .items import Candidate, Item
 from .names import PARTIAL_NAME
-from .reading_quantities import ReadingQuantities
-from .words import split_name, value_words
+from .reading_numbers import ReadingNumbers
+from .scopes import check_beside, check_functions, check_numbers, check_scope
+from .words import value_words
 
 _BESIDE_NEGATION = frozenset(("neg", "missing", "prep", "name", "cmp", "where", "distinct"))
 
 
-_COUNT_WORDS = frozenset(("count", "number", "num", "no", "of", "qty", "quantity", "total", "n"))
-
-
-class Reader(ReadingQuantities):
+class Reader(ReadingNumbers):
     """Reads one assignment of meanings; names are placed by what is open when they come."""
 
     def read(self) -> Draft:
         """The draft of all items; raises Unread naming the first item that has no place."""
+        check_numbers(self.items)
         while self.at < len(self.items):
             item = self.items[self.at]
             handler: Callable[[Item], None] | None = getattr(self, f"_on_{item.kind}", None)
             if handler is None:
                 raise Unread(item, "is not known here")
             self.at += 1
+            negated, held = self.negated, len(self.draft.conditions)
             handler(item)
+            if negated is not None and self.negated is None:
+                check_scope(self, negated, tuple(self.draft.conditions[held:]))
             if self.negated is not None and item.kind not in _BESIDE_NEGATION:
                 raise Unread(self.negated, "is followed by something that cannot be left out here")
         self._close()
@@ -45,6 +47,7 @@ class Reader(ReadingQuantities):
         if self.ranking is not None and draft.rank is None:
             draft.rank = self.ranking
         draft.loose_functions = self.functions
+        check_functions(self)
         self.compared()
         self.check_carriers()
         if self.limit and draft.rank is None:
@@ -63,6 +66,8 @@ class Reader(ReadingQuantities):
         if candidate.kind == "value":
             if self.grouping:
                 self.grouping = False
+            if self._describes(item, following):
+                self.draft.described.append(item)
             self.tell_event(ref)
             self._value(ref)
             following = self.peek()
@@ -152,6 +157,13 @@ class Reader(ReadingQuantities):
         column = self.index.column(candidate.table, candidate.column)
         following = self.peek()
         if following is not None and following.kind in ("value", "literal", "cmp"):
+            meant = self.chosen.get(self.at)
+            other = meant is not None and (meant.table, meant.column) != (candidate.table, candidate.column)
+            leads = (candidate.table, candidate.column, meant.table if meant is not None else "")
+            keyed = leads in {(edge.table, edge.column, edge.to_table) for edge in self.index.edges}
+            if (other and not keyed) or (following.kind == "cmp" and self.role(candidate) == "flag"):
+                raise Barred(self.negated, f"does not say whether '{following.text}' is left out, too: say "
+                             "each condition with its own where, such as where a is not b")  # fmt: skip
             return False
         if following is not None and following.kind == "window" and self.role(candidate) == "time":
             raise Unread(self.negated, "before a date and a time leaves open what is left out")
@@ -160,6 +172,7 @@ class Reader(ReadingQuantities):
             self._flag_or_gap(ref)
             operator = "is_false"
         elif column_type(column.type).nullable or column.path_of is not None:
+            self.check_nothing(ref)
             operator = "is_null"
         else:
             raise Unread(self.negated, f"does not fit {candidate.column}, which is never empty")
@@ -264,6 +277,7 @@ class Reader(ReadingQuantities):
                 draft.aggregates.append(Aggregate("count", ref, item=item))
         elif measurable:
             self._check_head(ref)
+            check_beside(self, ref)
             draft.bare.append(ref)
         elif self.role(candidate) == "flag" and not self._listed(following):
             draft.conditions.append(Condition(ref, "is_true", (), item))
@@ -303,96 +317,3 @@ class Reader(ReadingQuantities):
         """`total orders` counts them."""
         place = self.at - 2
         return place >= 0 and self.items[place].kind == "fn" and self.items[place].payload == "sum"
-
-    def _ranked(self, ref: Ref, item: Item, measurable: bool) -> bool:
-        rank = self.ranking
-        if rank is None or measurable or rank.item.kind == "order" or self.draft.target is not None:
-            return False
-        if rank.item.end > item.start or self.draft.groups or self.draft.aggregates:
-            return False
-        if self.draft.subjects and rank.item.start > self.draft.subjects[0].item.start:
-            return False
-        self.draft.target = Group(ref, item)
-        return True
-
-    def _counted(self, ref: Ref) -> None:
-        candidate, item = ref.candidate, self.counting
-        if self.role(candidate) == "flag" and self.distinct:
-            raise Unread(ref.item, "is yes or no, which is not something to count the different values of")
-        if self.role(candidate) == "flag":
-            self.check_counted_flag(ref)
-            self.draft.conditions.append(Condition(ref, "is_true", (), ref.item))
-            following = self.peek()
-            if following is None or following.kind != "name":
-                self.counting = None
-                self._add(Aggregate("count", Ref(Candidate("table", candidate.table), ref.item), item=item))
-            return
-        if candidate.kind == "column" and not names_columns_head(ref):
-            raise not_counted(ref, self.role(candidate))
-        if self.counted_date(ref):
-            return
-        distinct = self.distinct or candidate.kind == "column"
-        aggregate = Aggregate("count", ref, distinct, item)
-        if self.role(candidate) in ("time", "clock", "other") and not self.distinct:
-            raise Unread(ref.item, "is not something to count")
-        if self.role(candidate) == "measure" and not self.distinct:
-            if not self._countable_measure(ref):
-                raise Unread(ref.item, "is a measured number, not something to count")
-            aggregate = Aggregate("sum", ref, item=item)
-        self.counting, self.distinct = None, False
-        self._add(aggregate)
-
-    def _countable_measure(self, ref: Ref) -> bool:
-        """`how many passengers` adds up a column of passengers, or of the number of them; never an amount."""
-        candidate = ref.candidate
-        parts = set(split_name(candidate.column.split(".")[-1])) - _COUNT_WORDS
-        whole = candidate.cost < PARTIAL_NAME or parts <= set(value_words(ref.item.text))
-        return whole and self.index.role(candidate.table, candidate.column).additive
-
-    def _add(self, aggregate: Aggregate) -> None:
-        rank = self.ranking
-        pending = rank is not None and rank.by is None and not rank.by_count and not rank.by_time
-        if (
-            pending
-            and rank is not None
-            and aggregate.item is not None
-            and aggregate.item.start >= rank.item.end
-        ):
-            self._ranked_by(rank, aggregate)
-            return
-        self.draft.aggregates.append(aggregate)
-
-    def _computed(self, ref: Ref) -> None:
-        for function, item in self.functions:
-            self._add(Aggregate(function, ref, item=item))
-        self.last_functions, functions = self.functions, self.functions
-        self.functions = []
-        joiner, other = self.peek(), self.peek(1)
-        listed = joiner is not None and joiner.kind == "and" and other is not None and other.kind == "name"
-        if listed and self.measurable(self.chosen[self.at + 1]):
-            self.functions = list(functions)
-
-    def _grouped(self, ref: Ref, item: Item) -> None:
-        rank = self.ranking
-        if self.counting is not None:
-            self._counted(ref)
-            self.grouping = False
-            return
-        open_rank = rank is not None and rank.by is None and not rank.by_count and not rank.by_time
-        timed = self.role(ref.candidate) == "time"
-        stepped = any(group.ref is None for group in self.draft.groups)
-        later = any(other.kind in ("unit", "grain", "part") for other in self.items[self.at :])
-        if timed and (stepped or later):
-            self.draft.columns.append(ref)  # `per due month`: the column tells which time, the unit the step
-            return
-        if open_rank and rank is not None and rank.item.start < item.start and not self.functions:
-            ordering = self.measurable(ref.candidate) or rank.item.kind == "order"
-            if ordering:
-                self._ranked_by(rank, Aggregate("", ref, item=item))
-                rank.raw, self.grouping = True, False
-                return
-        if self.functions and self.measurable(ref.candidate):
-            self.grouping = False
-            self._computed(ref)
-            return
-        self.draft.groups.append(Group(ref, item))

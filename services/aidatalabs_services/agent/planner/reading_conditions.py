@@ -9,6 +9,7 @@ from .comparisons import read_comparative, read_comparison, read_number
 from .draft import Ambiguous, Choice, Condition, Group, Ref, Unread
 from .items import Candidate, Item
 from .reading_state import ReadingState
+from .scopes import check_stored_negation
 
 _MOST_VALUES_ASKED = 4
 
@@ -70,8 +71,10 @@ class ReadingConditions(ReadingState):
         values = list(ref.candidate.values[:1])
         if len(ref.candidate.values) > 1:
             values = list(ref.candidate.values)
-        joined = False
+        check_stored_negation(self, ref)
+        joined, last = False, None
         while self._next_value(ref):
+            last = self.peek()
             self.at += 1
             values.extend(self.chosen[self.at].values)
             self.at += 1
@@ -81,7 +84,10 @@ class ReadingConditions(ReadingState):
         several = joined and len(set(values)) > 1
         operator = ("not_in" if several else "ne") if self.negated else ("in" if several else "eq")
         self.negated = None
-        self.draft.conditions.append(Condition(ref, operator, tuple(dict.fromkeys(values)), ref.item))
+        condition = Condition(ref, operator, tuple(dict.fromkeys(values)), ref.item)
+        self.draft.conditions.append(condition)
+        if several and last is not None and last.kind == "and" and last.text.casefold() != "or":
+            self.draft.joined.append((condition, last))
         self.draft.nouns.append(ref)
         joiner, other = self.peek(), self.chosen.get(self.at + 1)
         further = (

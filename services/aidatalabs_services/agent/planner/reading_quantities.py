@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from .adjectives import ADJECTIVES, SIZE_WORDS, SUPERLATIVES
 from .columntypes import column_type
-from .draft import Aggregate, Ambiguous, Choice, Condition, Rank, Ref, Unread
+from .draft import Aggregate, Ambiguous, Barred, Choice, Condition, Rank, Ref, Unread
 from .items import Candidate, Item
 from .lexicon import MONEY_WORDS
+from .names import PARTIAL_NAME
 from .reading_dates import ReadingDates
+from .units import UNIT_WORDS
 from .words import split_name, value_words
 
 _EXTREMES = frozenset(("extreme", "superlative", "first"))
@@ -15,6 +17,9 @@ _CARRYING = frozenset(("of", "from", "for", "among", "by"))
 _CARRIED = frozenset(("comparative", "where", "neg"))
 _SAID_OF_COUNTS = frozenset(("", "high", "low", "big", "large", "small"))
 _MOST_CHOICES = 8
+_UNKNOWN = frozenset(("unknown", "missing", "no known"))
+_NOTHING = frozenset(("no", "without", "without any", "lacking", "not", "non"))
+_NO_PART = frozenset(("total", "amount", "value", "sum"))
 _FIRST_ADJECTIVES = {"oldest": "old"}
 
 
@@ -26,7 +31,7 @@ class ReadingQuantities(ReadingDates):
         before = self._beside(item, -2)
         after = self._of()
         for ref in (before, after):
-            if ref is not None and ref.candidate.kind == "column" and self._adds_nothing(item, ref.candidate):
+            if ref is not None and ref.candidate.kind == "column" and self._adds_nothing(item, ref):
                 return
         ref = before or after
         filled = [name for name in self.index.tables if name not in self.index.empty_tables]
@@ -49,10 +54,12 @@ class ReadingQuantities(ReadingDates):
             return None
         return Ref(self.chosen[place], self.items[place])
 
-    def _adds_nothing(self, item: Item, candidate: Candidate) -> bool:
-        """Behind a measure, or behind a column said in full whose values are words."""
+    def _adds_nothing(self, item: Item, ref: Ref) -> bool:
+        """Behind a measure said in full, or behind a column said in full whose values are words."""
+        candidate = ref.candidate
         if self.measurable(candidate):
-            return True
+            left = set(split_name(candidate.column.split(".", 1)[-1])) - set(value_words(ref.item.text))
+            return candidate.cost < PARTIAL_NAME or all(w in UNIT_WORDS or w in _NO_PART for w in left)
         plainly = item.text.casefold() in ("value", "values") and candidate.cost < 0.05
         return plainly and self.role(candidate) in ("dimension", "flag")
 
@@ -66,12 +73,16 @@ class ReadingQuantities(ReadingDates):
             for column in self.index.tables[table].columns
             if self.index.role(table, column.name).kind == "measure"
         ]
-        held = [c for c in found if word.casefold() in split_name(c.column)]
+        said = set(value_words(word))
+        held = [c for c in found if said & set(split_name(c.column))]
         worth = [
             c
             for c in found
             if self.index.role(table, c.column).additive or set(split_name(c.column)) & MONEY_WORDS
         ]
+        if said & _NO_PART:  # a value may be called a total or an amount, and the other way round
+            called = [c for c in found if _NO_PART & set(split_name(c.column))]
+            return [c for c in found if c in held or c in worth or c in called]
         return held or worth
 
     def _which(self, columns: list[Candidate], item: Item, start: int, end: int) -> Ambiguous | Unread:
@@ -245,6 +256,31 @@ class ReadingQuantities(ReadingDates):
             ],
         )  # fmt: skip
 
+    def check_nothing(self, ref: Ref) -> None:
+        """`without a discount` may be unknown or zero; `excluding discount` may take it away."""
+        candidate, negated = ref.candidate, self.negated
+        column = self.index.column(candidate.table, candidate.column)
+        if negated is None or not column_type(column.type).numeric or self.role(candidate) != "measure":
+            return
+        word = negated.text.casefold()
+        if word in _UNKNOWN:
+            return
+        if word not in _NOTHING:
+            raise Barred(
+                negated, f"may take {column.name} away, which I cannot compute: say without or unknown"
+            )
+        low, high = _number(column.minimum), _number(column.maximum)
+        if low is not None and high is not None and not low <= 0 <= high:
+            return
+        name, start, end = f"`{candidate.table}.{column.name}`", negated.start, ref.item.end
+        self.draft.unsettled = Ambiguous(
+            f"Is {column.name} zero, or is it not known?",
+            [
+                Choice(f"{column.name} is not known", f"with unknown {name}", start, end),
+                Choice(f"{column.name} is 0", f"where {name} = 0", start, end),
+            ],
+        )
+
     def rest_said(self, ref: Ref) -> bool:
         """`meters that are smart` says all of smart_meter."""
         parts, words = split_name(ref.candidate.column), set(value_words(ref.item.text))
@@ -273,6 +309,13 @@ class ReadingQuantities(ReadingDates):
 
 
 _DATE_WORDS = frozenset(("date", "time", "day", "at", "on", "timestamp", "datetime", "year", "month", "hour"))
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text) if text is not None else None
+    except ValueError:
+        return None
 
 
 def _plural(text: str) -> bool:

@@ -23,7 +23,7 @@ def compose_rows(composer: Composer) -> QueryPlan:
     if draft.loose_functions:
         raise Unread(draft.loose_functions[0][1], "is followed by nothing that it could be computed of")
     ordered = _ordered_by(composer) if rank is not None else None
-    named = _named(composer)
+    named = _named(composer) or _other_things(composer)
     filters = composer.conditions.bind_all()
     windows = composer.windows(False)
     dimensions = list(named)
@@ -89,6 +89,16 @@ def _named(composer: Composer) -> list[Dimension]:
         alias = composer.names.source(source, composer.binder.joins())
         made.append(Dimension(source, alias, ref.item.text.casefold()))
     return made
+
+
+def _other_things(composer: Composer) -> list[Dimension]:
+    """`which members have late loans` lists members, though it is read from the loans."""
+    draft = composer.draft
+    first = draft.subjects[0] if draft.subjects and draft.rank is None else None
+    if first is None or first.candidate.table == composer.base:
+        return []
+    key, _ = composer.binder.table_key(first)
+    return [Dimension(key, composer.names.source(key, composer.binder.joins()), key.column)]
 
 
 def _ordered_by(composer: Composer) -> tuple[Source, bool]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from .columntypes import column_type
-from .plan import Dimension, Filter, Having, Measure, QueryPlan, Source, Window
+from .plan import OR_UNKNOWN, Dimension, Filter, Having, Measure, QueryPlan, Source, Window
 
 _PLAIN = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 _RESERVED = frozenset(
@@ -286,12 +286,13 @@ class _Emitter:
             return f"{text} = {1 if operator == 'is_true' else 0}"
         if operator == "between":
             return f"{text} >= {values[0]} AND {text} <= {values[1]}"
+        left_out = operator.endswith(OR_UNKNOWN) or operator in ("ne", "not_in")
         if operator in ("in", "not_in"):
             clause = f"{text} {'NOT IN' if operator == 'not_in' else 'IN'} ({', '.join(values)})"
         else:
-            clause = f"{text} {_COMPARE[operator]} {values[0]}"
+            clause = f"{text} {_COMPARE[operator.removesuffix(OR_UNKNOWN)]} {values[0]}"
         unknown = column_type(condition.source.type).nullable or condition.source.path
-        return f"({clause} OR isNull({text}))" if operator in ("ne", "not_in") and unknown else clause
+        return f"({clause} OR isNull({text}))" if left_out and unknown else clause
 
     def having(self, having: Having) -> str:
         """A condition on a measure of each group."""

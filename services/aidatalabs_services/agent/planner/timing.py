@@ -177,6 +177,8 @@ class TimeBinder:
         first, last = mention.first, mention.last
         if first is None:
             raise Unread(item, "is not a time I can read")
+        if mention.mode == "from":
+            raise _since_or_in(mention, item)
         if last is not None and first.year is None and last.year is not None:
             first = Point(last.year, first.quarter, first.month, first.day)
         year, note = self._year_of(first, source, item)
@@ -232,6 +234,19 @@ class TimeBinder:
             for at in years[-4:]
         ]
         raise Ambiguous(f"Which year's {point.name}?", [c for c in choices if c.text != item.text])
+
+
+def _since_or_in(mention: TimeMention, item: Item) -> Ambiguous:
+    """`from March 2023` may mean from then on, or that month alone."""
+    point = mention.words.split(" ", 1)[-1]
+    start, end = item_span(item)
+    return Ambiguous(
+        f"Does '{mention.words}' mean from then on, or only then?",
+        [
+            Choice(f"since {point}", f"since {point}", start, end),
+            Choice(f"only {point}", f"in {point}", start, end),
+        ],
+    )
 
 
 def _named_by(column: Column, verbs: list[str]) -> bool:

@@ -36,9 +36,9 @@ class TimeMention:
     """One expression of time over the tokens [start, end).
 
     `kind` is window, grain, part or unit (a bare word such as month that only its neighbours can
-    explain). Windows hold either points (`mode` in, between, since, after, before, until) or, when `mode`
-    is clock, bounds already read on the clock. `days` is N for `last N days`, so that whole days can be
-    shown instead.
+    explain). Windows hold either points (`mode` in, between, since, after, before, until, from) or, when
+    `mode` is clock, bounds already read on the clock. `days` is N for `last N days`, so that whole days can
+    be shown instead.
     """
 
     kind: str
@@ -198,7 +198,7 @@ class TimeReader:
             begin = index + 1
             begin += 1 if self._word(begin) == "the" else 0
         elif word == "from":
-            begin = index + 1
+            begin, mode = index + 1, "from"
         if self._word(begin) in ("year", "month") and begin + 1 < len(self._tokens):
             begin += 1
         cue = begin > index or self._word(index - 1) in _AFTER_CUES

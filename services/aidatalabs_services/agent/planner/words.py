@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, replace
 
 _TOKEN = re.compile(
@@ -14,12 +15,17 @@ _TOKEN = re.compile(
   | (?P<number>(?<![\w.])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?P<suffix>k|m|st|nd|rd|th)?(?!\w))
   | (?P<qualified>[^\W\d_]\w*\.[^\W\d_]\w*)
   | (?P<word>\w+(?:['\u2019]\w+)?)
-  | (?P<operator>>=|<=|!=|<>|[<>=%\#])
+  | (?P<operator>>=|<=|!=|<>|[<>=%\#&≥≤≠])
   | (?P<punctuation>[,;])
+  | (?P<other>[^\s\w])
     """,
     re.X | re.I,
 )
 _SCALE = {"k": 1_000, "m": 1_000_000}
+_SIGNS = {"≥": ">=", "≤": "<=", "≠": "!="}
+_CURRENCIES = {"$": "usd", "€": "eur", "£": "gbp"}
+_ORDINARY = frozenset(".?:()'\"“”\u2018\u2019`…")
+_HYPHENS = frozenset("-\u2010\u2011\u2013\u2014")
 _UNITS = {
     word: number
     for number, word in enumerate(
@@ -55,9 +61,8 @@ _UNITS = {
     "seventy": 70,
     "eighty": 80,
     "ninety": 90,
-    "dozen": 12,
 }
-_POWERS = {"hundred": 100, "thousand": 1_000, "million": 1_000_000, "billion": 1_000_000_000}
+_POWERS = {"dozen": 12, "hundred": 100, "thousand": 1_000, "million": 1_000_000, "billion": 1_000_000_000}
 _IRREGULAR = {
     "people": "person", "children": "child", "men": "man", "women": "woman", "mice": "mouse", "feet": "foot",
     "teeth": "tooth", "data": "data", "series": "series", "species": "species", "news": "news",
@@ -82,7 +87,7 @@ class Token:
 
     `raw` is the text as typed (without quotes), `word` folded to lower case, `lemma` its singular;
     `start` and `end` are character positions. `kind` is word, number, quoted, ident, date, yearmonth,
-    operator or punctuation. `number` is set for numbers.
+    operator, punctuation or other (a sign that has no meaning here). `number` is set for numbers.
     """
 
     raw: str
@@ -147,6 +152,7 @@ def _token(match: re.Match[str]) -> Token:
         number = float(digits) * _SCALE.get(suffix, 1)
     if kind == "ident":
         raw = raw.replace("`", "")
+    raw = _SIGNS.get(raw, raw)
     if kind == "quoted":
         raw = raw.strip("\"'“”\u2018\u2019`").strip()
     if kind == "qualified":
@@ -159,25 +165,14 @@ def _token(match: re.Match[str]) -> Token:
 
 
 def _number_words(tokens: list[Token]) -> list[Token]:
-    """Spelled numbers become number tokens: `a hundred thousand`, `twenty five`, `two`."""
+    """Spelled numbers become number tokens: `a hundred thousand`, `twenty five`, `two`.
+
+    Words that follow no grammar of numbers, such as `twenty twenty three`, stay several numbers.
+    """
     out: list[Token] = []
     index = 0
     while index < len(tokens):
-        end, value = index, 0.0
-        current = 0.0
-        while end < len(tokens):
-            token = tokens[end]
-            if token.kind == "word" and token.word in _UNITS:
-                current += _UNITS[token.word]
-            elif token.word in _POWERS and (end > index or tokens[end - 1].word == "a"):
-                current = (current or 1) * _POWERS[token.word]
-                if _POWERS[token.word] >= 1_000:
-                    value, current = value + current, 0.0
-            elif token.kind == "number" and end == index and _next_is_power(tokens, end):
-                current = token.number or 0.0
-            else:
-                break
-            end += 1
+        end, value = _spelled(tokens, index)
         if end == index:
             out.append(tokens[index])
             index += 1
@@ -186,18 +181,84 @@ def _number_words(tokens: list[Token]) -> list[Token]:
             out.pop()
         first, last = tokens[index], tokens[end - 1]
         raw = " ".join(token.raw for token in tokens[index:end])
-        out.append(replace(first, raw=raw, kind="number", end=last.end, number=value + current))
+        out.append(replace(first, raw=raw, kind="number", end=last.end, number=value))
         index = end
     return out
+
+
+def _spelled(tokens: list[Token], index: int) -> tuple[int, float]:
+    """The end of the number spelled from `index` on, and the number; `index` itself where there is none."""
+    end, total, group, last, ceiling = index, 0.0, 0.0, "", float("inf")
+    while end < len(tokens):
+        token = tokens[end]
+        unit = _UNITS.get(token.word) if token.kind == "word" else None
+        power = _POWERS.get(token.word) if token.kind == "word" else None
+        if unit is not None:
+            if last == "ones" or (last == "tens" and not 1 <= unit <= 9):
+                break
+            group, last = group + unit, "tens" if unit >= 20 else "ones"
+        elif power is not None and (last or (end and tokens[end - 1].word == "a")):
+            if power >= ceiling or (power < 1_000 and last == "power"):
+                break
+            group, last = (group or 1) * power, "power"
+            if power >= 1_000:
+                total, group, ceiling = total + group, 0.0, power
+        elif token.kind == "number" and end == index and _next_is_power(tokens, end):
+            group, last = token.number or 0.0, "ones"
+        else:
+            break
+        end += 1
+    return end, total + group
 
 
 def _next_is_power(tokens: list[Token], index: int) -> bool:
     return index + 1 < len(tokens) and tokens[index + 1].word in _POWERS
 
 
+def _ordinary(question: str, place: int) -> bool:
+    """True for a sign that only punctuates: `it's (paid)?`, `non-paid`; never `!paid` or `- 5`."""
+    char, before = question[place], question[max(place - 1, 0) : place]
+    behind = question[place + 1 : place + 2]
+    if unicodedata.category(char) in ("Cf", "Cc", "Mn"):
+        return True
+    if char == ".":
+        return not (before.isdigit() and behind.isdigit())
+    if char == "!":
+        return not behind.strip() and (before.isalnum() or not question[place:].strip(" !?.\"'"))
+    if char in _HYPHENS:
+        return before.isalnum() and behind.isalnum() and not (before.isdigit() and behind.isdigit())
+    return char in _ORDINARY
+
+
+def _priced(tokens: list[Token]) -> list[Token]:
+    """`$100` and `100 €` are a number with its unit behind it."""
+    out: list[Token] = []
+    for place, token in enumerate(tokens):
+        ahead = tokens[place - 1] if place else None
+        behind = tokens[place + 1] if place + 1 < len(tokens) else None
+        unit = _CURRENCIES.get(token.raw) if token.kind == "other" else None
+        led = _CURRENCIES.get(ahead.raw) if ahead is not None and ahead.kind == "other" else None
+        if unit and behind is not None and behind.kind == "number":
+            continue
+        if unit and ahead is not None and ahead.kind == "number":
+            out.append(replace(token, word=unit, lemma=unit, kind="word"))
+        elif led and ahead is not None and token.kind == "number":
+            out.append(replace(token, start=ahead.start))
+            out.append(Token(ahead.raw, led, led, "word", token.end, token.end))
+        else:
+            out.append(token)
+    return out
+
+
 def tokenize(question: str) -> list[Token]:
-    """The tokens of a question in order; characters that carry no meaning here are dropped."""
-    return _number_words([_token(match) for match in _TOKEN.finditer(question)])
+    """The tokens of a question in order; signs that only punctuate are dropped, others are kept to be
+    refused."""
+    found = [
+        _token(match)
+        for match in _TOKEN.finditer(question)
+        if match.lastgroup != "other" or not _ordinary(question, match.start())
+    ]
+    return _number_words(_priced(found))
 
 
 def edit_distance_one(left: str, right: str) -> bool:
