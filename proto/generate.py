@@ -28,6 +28,7 @@ THIRD_PARTY = ROOT / ".third_party"
 VALIDATE = "buf/validate/validate.proto"
 # Envoy shows an error's details as JSON only if it knows their types.
 ERROR_DETAILS = "google/rpc/error_details.proto"
+FOLDERS = ("python", "envoy", "openapi")
 
 
 def collect_third_party() -> None:
@@ -99,9 +100,9 @@ def _run_protoc(outputs: list[str], files: list[str]) -> None:
 
 
 def generate(target: Path) -> None:
-    """Writes python/ and envoy/ below `target`, removing what was there."""
+    """Writes python/, envoy/ and openapi/ below `target`, removing what was there."""
     contract = sorted(str(path.relative_to(ROOT / "proto")) for path in (ROOT / "proto").rglob("*.proto"))
-    for folder in ("python", "envoy"):
+    for folder in FOLDERS:
         shutil.rmtree(target / folder, ignore_errors=True)
         (target / folder).mkdir(parents=True)
     python = str(target / "python")
@@ -125,21 +126,45 @@ def generate(target: Path) -> None:
     (Path(python) / "aidatalabs" / "py.typed").write_text("")
     descriptors = target / "envoy" / "descriptors.binpb"
     _run_protoc([f"--descriptor_set_out={descriptors}", "--include_imports"], [*contract, ERROR_DETAILS])
+    _write_openapi(target / "openapi" / "openapi.yaml", contract)
+
+
+def _write_openapi(path: Path, contract: list[str]) -> None:
+    # Needs the rules' own module, which this script makes first.
+    from openapi_source.document import document
+    from openapi_source.yaml_text import yaml_text
+
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "contract.binpb"
+        _run_protoc(
+            [f"--descriptor_set_out={output}", "--include_imports", "--include_source_info"], contract
+        )
+        described = FileDescriptorSet.FromString(output.read_bytes())
+    path.write_text(yaml_text(document(described), "Made of proto/ by `make gen`; never edited."))
 
 
 def _service_names(contract: list[str]) -> list[str]:
     return [Path(path).stem.removesuffix("_service") for path in contract if path.endswith("_service.proto")]
 
 
+def refresh(gen: Path) -> None:
+    """Brings `gen/` up to date, file by file: a failure leaves it as it was."""
+    with tempfile.TemporaryDirectory() as folder:
+        generate(Path(folder))
+        for stale in _files(gen).keys() - _files(Path(folder)).keys():
+            (gen / stale).unlink()
+        for name, fresh in _files(Path(folder)).items():
+            target = gen / name
+            if not target.is_file() or not filecmp.cmp(fresh, target, shallow=False):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(fresh, target)
+
+
 def check() -> None:
     """Exits with 1 and the names of the files when `gen/` is not what the contract makes."""
     with tempfile.TemporaryDirectory() as folder:
         generate(Path(folder))
-        fresh = {p.relative_to(folder): p for p in Path(folder).rglob("*") if _counts(p)}
-        gen = ROOT / "gen"
-        kept = {
-            p.relative_to(gen): p for top in ("python", "envoy") for p in (gen / top).rglob("*") if _counts(p)
-        }
+        fresh, kept = _files(Path(folder)), _files(ROOT / "gen")
         differing = sorted(
             str(name)
             for name in fresh.keys() | kept.keys()
@@ -152,8 +177,12 @@ def check() -> None:
     print(f"gen/ is fresh ({len(fresh)} files)")  # noqa: T201 - a script's answer
 
 
-def _counts(path: Path) -> bool:
-    return path.is_file() and "__pycache__" not in path.parts
+def _files(gen: Path) -> dict[Path, Path]:
+    """What this script makes below a folder, by path inside it."""
+    found = (path for top in FOLDERS for path in (gen / top).rglob("*"))
+    return {
+        path.relative_to(gen): path for path in found if path.is_file() and "__pycache__" not in path.parts
+    }
 
 
 if __name__ == "__main__":
@@ -161,4 +190,4 @@ if __name__ == "__main__":
     if "--check" in sys.argv[1:]:
         check()
     else:
-        generate(ROOT / "gen")
+        refresh(ROOT / "gen")

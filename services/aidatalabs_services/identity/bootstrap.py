@@ -18,6 +18,7 @@ from aidatalabs_services.identity.adapters.own_roles import OwnRoles
 from aidatalabs_services.identity.adapters.postgres_rotations import PostgresRotationStore
 from aidatalabs_services.identity.adapters.postgres_sessions import PostgresSessionStore
 from aidatalabs_services.identity.adapters.postgres_users import PostgresUserStore
+from aidatalabs_services.identity.adapters.reference_http import ReferencePages
 from aidatalabs_services.identity.adapters.session_http import SessionEndpoints
 from aidatalabs_services.identity.directory import UserDirectory
 from aidatalabs_services.identity.errors import KeyDirectoryUnsafe
@@ -107,7 +108,8 @@ def _http_server(settings: IdentitySettings, stores: Stores, keys: KeyStore) -> 
         timedelta(seconds=settings.session_idle_seconds), timedelta(seconds=settings.session_longest_seconds)
     )
     sessions = SessionEndpoints(Sessions(stores.sessions, limits), keys, settings.edge_port, _now)
-    return HttpServer(settings.http_address, [*JwksEndpoint(keys).routes(), *sessions.routes()])
+    routes = [*JwksEndpoint(keys).routes(), *sessions.routes(), *ReferencePages().routes()]
+    return HttpServer(settings.http_address, routes)
 
 
 def _now() -> datetime:
