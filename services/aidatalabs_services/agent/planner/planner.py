@@ -13,6 +13,7 @@ from .accounting import Account
 from .assignments import assignments
 from .catalogue import Catalogue
 from .composing import Composer
+from .doubts import check_doubts
 from .draft import Ambiguous, Barred, Choice, Draft, Unread
 from .entities import check_quantifiers
 from .explain import explain
@@ -170,6 +171,7 @@ class Planner:
                 first = first or Unread(dropped, "would be left out of the answer")
                 continue
             check_quantifiers(linked, plan, self._index)
+            check_doubts(linked.items, chosen, plan, self._index)
             return _Reading(plan, cost + _JOIN_COST * needed_joins(plan) + strange, chosen)
         why = "names tables with no key between them" if chosen else "does not say which table it is about"
         raise first or Unread(None, why)

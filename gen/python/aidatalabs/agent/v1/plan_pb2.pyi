@@ -202,7 +202,7 @@ class Filter(_message.Message):
     NUMERIC_FIELD_NUMBER: _builtins.int
     operator: _builtins.str
     """`eq`, `ne`, `in`, `not_in`, `lt`, `le`, `gt`, `ge`, `between`, `is_null`, `not_null`, `is_true`, `is_false` or
-    `like`.
+    `like`; `lt_or_unknown`, `le_or_unknown`, `gt_or_unknown` and `ge_or_unknown` keep rows where nothing is known.
     """
     numeric: _builtins.bool
     """True when they are numbers."""
