@@ -15,6 +15,7 @@ from aidatalabs.platform.v1 import platform_pb2
 from aidatalabs.platform.v1 import platform_service_pb2_grpc as platform_grpc
 from aidatalabs_services.data.bootstrap import bootstrap
 from aidatalabs_services.data.settings import DataSettings
+from aidatalabs_services.mesh.edge_config import EdgeLimits
 from aidatalabs_services.runtime.caller import Role
 from aidatalabs_services.runtime.server import Service, start_server
 from aidatalabs_services.runtime.settings import ServerSettings
@@ -37,7 +38,9 @@ class OnePlatform(platform_grpc.PlatformServiceServicer):
 async def running_world(folder: Path) -> AsyncIterator[Edge]:
     """Everything up, `platforms/demo` provisioned."""
     async with AsyncExitStack() as stack:
-        edge = await stack.enter_async_context(running_edge(folder, upstreams={}))
+        # A connection that was cut off is closed after a second here, after a minute in a mesh.
+        limits = EdgeLimits(close_seconds=1.0)
+        edge = await stack.enter_async_context(running_edge(folder, upstreams={}, limits=limits))
         keys = f"unix:{folder}/identity-http.sock"
         data = DataSettings(
             listen_address=f"unix:{folder}/data.sock",
