@@ -19,7 +19,7 @@ class Account:
     def __init__(self, plan: QueryPlan, index: CatalogueIndex) -> None:
         self._plan = plan
         self._index = index
-        self._tables = {plan.table: plan.table} | {join.alias: join.table for join in plan.joins}
+        self._tables = plan.tables
         self._filters = [*plan.filters, *(f for m in plan.measures for f in m.conditions)]
         self._columns = self._used()
         self._functions = {m.function for m in plan.measures}

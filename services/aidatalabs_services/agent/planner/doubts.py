@@ -8,6 +8,7 @@ from .draft import Barred
 from .index import CatalogueIndex
 from .items import Candidate, Item
 from .plan import Measure, QueryPlan, Source
+from .roles import is_unique
 from .words import compact
 
 _COMPUTED = frozenset(("sum", "avg", "min", "max", "median"))
@@ -37,7 +38,7 @@ class Doubts:
         self._chosen = chosen
         self._plan = plan
         self._index = index
-        self._tables = {plan.table: plan.table} | {join.alias: join.table for join in plan.joins}
+        self._tables = plan.tables
 
     def check(self) -> None:
         """Each doubt in turn."""
@@ -125,10 +126,9 @@ class Doubts:
 
     def _numbers_rows(self, source: Source) -> bool:
         """A whole number that is another in every row, as a running number is."""
-        table = self._tables.get(source.table, source.table)
-        column = self._index.column(table, source.column)
-        rows = self._index.tables[table].row_count
-        return "Int" in column.type and rows > _FEW_ROWS and column.distinct_count == rows
+        table = self._index.tables[self._tables.get(source.table, source.table)]
+        column = self._index.column(table.name, source.column)
+        return "Int" in column.type and table.row_count > _FEW_ROWS and is_unique(column, table)
 
     def _ordered_by(self) -> Source | None:
         if not self._plan.order:

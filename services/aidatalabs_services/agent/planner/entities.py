@@ -35,7 +35,7 @@ _SKIPPED = frozenset(("the", "a", "an", "me", "us", "please"))
 def entities(plan: QueryPlan, index: CatalogueIndex) -> list[tuple[str, str]]:
     """The columns whose different values a plan counts or lists, as (table, column); none where its rows
     are the rows of a table."""
-    tables = {plan.table: plan.table} | {join.alias: join.table for join in plan.joins}
+    tables = plan.tables
     sources = [m.source for m in plan.measures if m.function == "count_distinct" and m.source is not None]
     if plan.form == "list" and plan.distinct:
         sources += [dimension.source for dimension in plan.dimensions]

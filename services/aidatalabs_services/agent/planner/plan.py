@@ -147,6 +147,11 @@ class QueryPlan:
     outer: str = ""
     timezone: str = "UTC"
 
+    @property
+    def tables(self) -> dict[str, str]:
+        """The table behind each alias."""
+        return {self.table: self.table} | {join.alias: join.table for join in self.joins}
+
     def to_dict(self) -> dict[str, object]:
         """The plan as plain dictionaries, lists, texts and numbers, keys in a fixed order."""
         return asdict(self)

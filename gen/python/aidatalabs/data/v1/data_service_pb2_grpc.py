@@ -218,7 +218,8 @@ class DataServiceServicer:
         the spool takes, OVERLOADED while the spool is full, TYPE_NOT_ALLOWED where Parquet or Arrow cannot carry a
         column. Values are never altered: a CSV field that begins with `=`, `+`, `-` or `@` stays as it is, so import it
         as text in a spreadsheet. NULL is an empty field in CSV, an empty text is `""`; whole numbers in JSON lines are
-        exact and unquoted.
+        exact and unquoted. The file's size goes ahead (`Content-Length`; over gRPC the initial metadata
+        `x-aidatalabs-content-length`), so that one that was cut is seen as cut; sending it may take 900 seconds.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

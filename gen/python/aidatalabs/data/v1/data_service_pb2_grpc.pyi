@@ -103,7 +103,8 @@ class DataServiceStub:
     the spool takes, OVERLOADED while the spool is full, TYPE_NOT_ALLOWED where Parquet or Arrow cannot carry a
     column. Values are never altered: a CSV field that begins with `=`, `+`, `-` or `@` stays as it is, so import it
     as text in a spreadsheet. NULL is an empty field in CSV, an empty text is `""`; whole numbers in JSON lines are
-    exact and unquoted.
+    exact and unquoted. The file's size goes ahead (`Content-Length`; over gRPC the initial metadata
+    `x-aidatalabs-content-length`), so that one that was cut is seen as cut; sending it may take 900 seconds.
     """
     ExplainQuery: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.ExplainQueryRequest, _data_service_pb2.ExplainQueryResponse]
     """Checks one SELECT at the SQL door and asks the engine for its plan, without running it.
@@ -186,7 +187,8 @@ class DataServiceAsyncStub(DataServiceStub):
     the spool takes, OVERLOADED while the spool is full, TYPE_NOT_ALLOWED where Parquet or Arrow cannot carry a
     column. Values are never altered: a CSV field that begins with `=`, `+`, `-` or `@` stays as it is, so import it
     as text in a spreadsheet. NULL is an empty field in CSV, an empty text is `""`; whole numbers in JSON lines are
-    exact and unquoted.
+    exact and unquoted. The file's size goes ahead (`Content-Length`; over gRPC the initial metadata
+    `x-aidatalabs-content-length`), so that one that was cut is seen as cut; sending it may take 900 seconds.
     """
     ExplainQuery: _aio.UnaryUnaryMultiCallable[_data_service_pb2.ExplainQueryRequest, _data_service_pb2.ExplainQueryResponse]  # type: ignore[assignment]
     """Checks one SELECT at the SQL door and asks the engine for its plan, without running it.
@@ -332,7 +334,8 @@ class DataServiceServicer(metaclass=_abc_1.ABCMeta):
         the spool takes, OVERLOADED while the spool is full, TYPE_NOT_ALLOWED where Parquet or Arrow cannot carry a
         column. Values are never altered: a CSV field that begins with `=`, `+`, `-` or `@` stays as it is, so import it
         as text in a spreadsheet. NULL is an empty field in CSV, an empty text is `""`; whole numbers in JSON lines are
-        exact and unquoted.
+        exact and unquoted. The file's size goes ahead (`Content-Length`; over gRPC the initial metadata
+        `x-aidatalabs-content-length`), so that one that was cut is seen as cut; sending it may take 900 seconds.
         """
 
     @_abc_1.abstractmethod
