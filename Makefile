@@ -19,8 +19,8 @@ down: .venv/run.stamp ## stop it
 	@$(BIN)/aidatalabs down
 
 ##@ Check
-test: .venv/dev.stamp ## all tests
-	@$(BIN)/pytest
+test: .venv/dev.stamp ## all tests, in two processes
+	@$(BIN)/pytest -n 2 --no-loadscope-reorder
 
 check: lint types gen-fresh test ## format, lint, import rules, types, fresh gen/, then all tests
 

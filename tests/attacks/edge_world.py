@@ -38,7 +38,7 @@ class OnePlatform(platform_grpc.PlatformServiceServicer):
 async def running_world(folder: Path) -> AsyncIterator[Edge]:
     """Everything up, `platforms/demo` provisioned."""
     async with AsyncExitStack() as stack:
-        # A connection that was cut off is closed after a second here, after a minute in a mesh.
+        # A connection that was cut off is closed after a second here, after five in a mesh.
         limits = EdgeLimits(close_seconds=1.0)
         edge = await stack.enter_async_context(running_edge(folder, upstreams={}, limits=limits))
         keys = f"unix:{folder}/identity-http.sock"

@@ -57,7 +57,7 @@ async def small(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Edge]
         yield running
 
 
-def test_every_row_is_sent_or_has_a_test_of_its_own() -> None:
+async def test_every_row_is_sent_or_has_a_test_of_its_own() -> None:
     own = {row["id"] for row in ROWS if "request" not in row}
     names = (name.removeprefix("test_").partition("__") for name in globals())
     tested = {name.replace("_", "-").upper() for name, mark, _ in names if mark and name}

@@ -60,9 +60,10 @@ class EdgeLimits:
     upload_seconds: float = 60.0
     """How long a whole request may take to arrive; bounds clients that send a byte now and then."""
 
-    close_seconds: float = 60.0
+    close_seconds: float = 5.0
     """How long a connection that is to close waits for a reader who takes nothing: the end of a file may
-    still be in its buffer. A refused request's connection stays as long, unless the client closes it."""
+    still be in its buffer. As long it takes until a client learns that a stream over HTTP/1 has broken, and
+    until a refused request's connection is closed, unless the client closes it."""
 
     idle_seconds: float = 300.0
     """How long a connection without a request, or a stream on which nothing moves, stays open."""
