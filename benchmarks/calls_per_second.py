@@ -61,12 +61,13 @@ def _query_jobs(mesh: Mesh) -> dict[str, Job]:
     """The ways to run one small SELECT, in the same order."""
     body = data_pb.QueryRequest(platform=PLATFORM, sql=_SQL).SerializeToString().hex()
     direct = _direct_job(mesh, "data", _QUERY, body)
+    headers = {**mesh.headers, "content-type": "application/json"}
     rest = f'{{"platform": "{PLATFORM}", "sql": "{_SQL}"}}'
     return {
         "same SQL, engine over HTTP": Job("http", mesh.engine_url, mesh.engine_headers, body=_SQL),
         _DIRECT: direct,
         _EDGE: replace(direct, target=mesh.edge, certificates=""),
-        _REST: Job("http", f"{mesh.url}/api/v1/data/query", mesh.headers, body=rest),
+        _REST: Job("http", f"{mesh.url}/api/v1/data/query", headers, body=rest),
     }
 
 

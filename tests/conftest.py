@@ -15,7 +15,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.nodeid.startswith(LONGEST_FOLDERS))
 
 
-class FilesTogether(LoadScopeScheduling):
+class FilesTogether(LoadScopeScheduling):  # type: ignore[misc]
     """Gives a process whole files, and whole folders where their tests share something.
 
     The plugin's own groups (`--dist loadgroup`) are of no effect under pytest 9.2.
