@@ -6,6 +6,8 @@ export AIDATALABS_HOME ?= $(CURDIR)/.aidatalabs
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+# Node 20 makes gen/typescript and tests the TypeScript client; nothing else needs it.
+NODE := $(shell node -e 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)' 2>/dev/null && echo yes)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock
 
 ##@ Run
@@ -34,8 +36,8 @@ lint: .venv/dev.stamp third-party ## ruff, buf, import rules
 types: .venv/dev.stamp ## mypy --strict
 	@$(BIN)/mypy
 
-gen-fresh: .venv/dev.stamp ## fails when gen/ is not what proto/ makes
-	@$(BIN)/python proto/generate.py --check 2>/dev/null
+gen-fresh: .venv/dev.stamp $(if $(NODE),node) ## fails when gen/ is not what proto/ makes
+	@$(BIN)/python proto/generate.py --check 2>/dev/null && $(BIN)/python clients/python/generate.py --check
 
 bench: .venv/dev.stamp ## benchmarks; ONLY=name ROWS=n choose
 	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(ROWS),--rows $(ROWS))
@@ -46,8 +48,10 @@ soak: .venv/dev.stamp ## long fault and fuzz runs
 ##@ Work on it
 setup: .venv/dev.stamp ## .venv with everything a developer needs
 
-gen: .venv/dev.stamp ## regenerate gen/ from proto/
-	@$(BIN)/python proto/generate.py 2>/dev/null
+node: clients/typescript/node_modules/.stamp ## libraries of the TypeScript client; needs Node 20
+
+gen: .venv/dev.stamp $(if $(NODE),node) ## regenerate gen/ from proto/
+	@$(BIN)/python proto/generate.py 2>/dev/null && $(BIN)/python clients/python/generate.py
 
 format: .venv/dev.stamp ## format Python and proto files
 	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix . ; $(BIN)/buf format -w proto
@@ -58,6 +62,7 @@ lock: .venv/dev.stamp ## renew requirements.lock from pyproject.toml
 		--python-version 3.11 --extra dev pyproject.toml; } > requirements.lock.new && mv requirements.lock.new requirements.lock
 
 clean: ## remove .venv and caches; data in $AIDATALABS_HOME stays
+	rm -rf clients/typescript/{node_modules,dist,build}
 	rm -rf .venv .third_party .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 help: ## this list
@@ -66,7 +71,12 @@ help: ## this list
 		/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 third-party: .venv/dev.stamp
-	@test -d .third_party || $(BIN)/python proto/generate.py --check >/dev/null 2>&1
+	@test -d .third_party || $(BIN)/python proto/generate.py --third-party
+
+clients/typescript/node_modules/.stamp: clients/typescript/package.json clients/typescript/package-lock.json
+	@test -n "$(NODE)" || { echo "Node 20 is needed"; exit 1; }
+	@cd clients/typescript && npm ci --silent --no-audit --no-fund
+	@touch $@
 
 .venv/pip.stamp:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
@@ -84,4 +94,4 @@ third-party: .venv/dev.stamp
 	@$(PIP) --editable '.[dev]'
 	@touch $@
 
-.PHONY: run up down test check lint types gen-fresh bench soak setup gen format lock clean help third-party
+.PHONY: run up down test check lint types gen-fresh bench soak setup node gen format lock clean help third-party

@@ -1,9 +1,11 @@
 """Makes everything in `gen/` out of the contract: `make gen`.
 
-    python proto/generate.py           writes gen/
-    python proto/generate.py --check   writes elsewhere and fails when gen/ differs
+    python proto/generate.py                 writes gen/
+    python proto/generate.py --check         writes elsewhere and fails when gen/ differs
+    python proto/generate.py --third-party   writes `.third_party/` alone
 
 Third-party sources are taken from installed packages into the ignored folder `.third_party/`.
+gen/typescript needs Node 20; without it that folder is left as it is, and the answer says so.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import importlib.resources
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
@@ -22,6 +25,7 @@ from protovalidate._gen.buf.validate import validate_pb
 
 sys.path.insert(0, str(Path(__file__).parent))
 from descriptor_source import source
+from typescript_source import why_not, write_typescript
 
 ROOT = Path(__file__).parent.parent
 THIRD_PARTY = ROOT / ".third_party"
@@ -29,6 +33,7 @@ VALIDATE = "buf/validate/validate.proto"
 # Envoy shows an error's details as JSON only if it knows their types.
 ERROR_DETAILS = "google/rpc/error_details.proto"
 FOLDERS = ("python", "envoy", "openapi")
+TYPESCRIPT = "typescript"
 
 
 def collect_third_party() -> None:
@@ -99,10 +104,10 @@ def _run_protoc(outputs: list[str], files: list[str]) -> None:
         raise SystemExit("protoc failed")
 
 
-def generate(target: Path) -> None:
-    """Writes python/, envoy/ and openapi/ below `target`, removing what was there."""
+def generate(target: Path, folders: Sequence[str]) -> None:
+    """Writes python/, envoy/ and openapi/ below `target`, and typescript/ if it is one of `folders`."""
     contract = sorted(str(path.relative_to(ROOT / "proto")) for path in (ROOT / "proto").rglob("*.proto"))
-    for folder in FOLDERS:
+    for folder in folders:
         shutil.rmtree(target / folder, ignore_errors=True)
         (target / folder).mkdir(parents=True)
     python = str(target / "python")
@@ -127,6 +132,8 @@ def generate(target: Path) -> None:
     descriptors = target / "envoy" / "descriptors.binpb"
     _run_protoc([f"--descriptor_set_out={descriptors}", "--include_imports"], [*contract, ERROR_DETAILS])
     _write_openapi(target / "openapi" / "openapi.yaml", contract)
+    if TYPESCRIPT in folders:
+        write_typescript(target / TYPESCRIPT, [*contract, ERROR_DETAILS], _run_protoc)
 
 
 def _write_openapi(path: Path, contract: list[str]) -> None:
@@ -147,24 +154,25 @@ def _service_names(contract: list[str]) -> list[str]:
     return [Path(path).stem.removesuffix("_service") for path in contract if path.endswith("_service.proto")]
 
 
-def refresh(gen: Path) -> None:
-    """Brings `gen/` up to date, file by file: a failure leaves it as it was."""
+def refresh(gen: Path, folders: Sequence[str]) -> None:
+    """Brings these folders of `gen/` up to date, file by file: a failure leaves them as they were."""
     with tempfile.TemporaryDirectory() as folder:
-        generate(Path(folder))
-        for stale in _files(gen).keys() - _files(Path(folder)).keys():
+        generate(Path(folder), folders)
+        made = _files(Path(folder), folders)
+        for stale in _files(gen, folders).keys() - made.keys():
             (gen / stale).unlink()
-        for name, fresh in _files(Path(folder)).items():
+        for name, fresh in made.items():
             target = gen / name
             if not target.is_file() or not filecmp.cmp(fresh, target, shallow=False):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(fresh, target)
 
 
-def check() -> None:
-    """Exits with 1 and the names of the files when `gen/` is not what the contract makes."""
+def check(gen: Path, folders: Sequence[str]) -> None:
+    """Exits with 1 and the names of the files when these folders of `gen/` are not fresh."""
     with tempfile.TemporaryDirectory() as folder:
-        generate(Path(folder))
-        fresh, kept = _files(Path(folder)), _files(ROOT / "gen")
+        generate(Path(folder), folders)
+        fresh, kept = _files(Path(folder), folders), _files(gen, folders)
         differing = sorted(
             str(name)
             for name in fresh.keys() | kept.keys()
@@ -177,17 +185,33 @@ def check() -> None:
     print(f"gen/ is fresh ({len(fresh)} files)")  # noqa: T201 - a script's answer
 
 
-def _files(gen: Path) -> dict[Path, Path]:
+def _files(gen: Path, folders: Sequence[str]) -> dict[Path, Path]:
     """What this script makes below a folder, by path inside it."""
-    found = (path for top in FOLDERS for path in (gen / top).rglob("*"))
+    found = (path for top in folders for path in (gen / top).rglob("*"))
     return {
         path.relative_to(gen): path for path in found if path.is_file() and "__pycache__" not in path.parts
     }
 
 
-if __name__ == "__main__":
+def main(arguments: Sequence[str]) -> None:
+    """Does what the first argument says; see the head of this module."""
     collect_third_party()
-    if "--check" in sys.argv[1:]:
-        check()
+    if "--third-party" in arguments:
+        return
+    missing = why_not()
+    folders = FOLDERS if missing else (*FOLDERS, TYPESCRIPT)
+    if "--check" in arguments:
+        check(ROOT / "gen", folders)
     else:
-        refresh(ROOT / "gen")
+        refresh(ROOT / "gen", folders)
+    if missing:
+        print(f"gen/typescript was skipped: {missing}")  # noqa: T201 - a script's answer
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except SystemExit as stopped:
+        # `make` hides standard error, where protoc's plugins tell of every file.
+        print(stopped)  # noqa: T201 - a script's answer
+        raise SystemExit(1) from None
