@@ -20,6 +20,7 @@ from .explain import explain
 from .index import CatalogueIndex
 from .items import Candidate, Item
 from .linking import Linked, Linker
+from .misnaming import check_base, check_counts
 from .outcomes import Clarification, ClarificationChoice, Outcome, Planned, Refusal
 from .phrasing import exactly, local, needed_joins, replaced
 from .plan import QueryPlan
@@ -160,6 +161,8 @@ class Planner:
             computed = draft.aggregates or (draft.rank is not None and draft.rank.by is not None)
             strange = 0.0 if computed else self._strange(base, chosen)
             try:
+                check_base(self._index, linked.items, chosen, copied, base)
+                check_counts(copied, base)
                 plan = Composer(self._index, copied, base, now, timezone).compose()
             except Barred:
                 raise
