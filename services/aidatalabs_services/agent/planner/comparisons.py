@@ -266,7 +266,7 @@ def _check_counted_right(
         f"Is {candidate.column} compared, or how many different ones there are?",
         [
             Choice(f"{candidate.column} {said}", f"{name} {said}", item.start, end),
-            Choice(f"{said} different {candidate.column}", f"{said} different {name}", item.start, end),
+            Choice(f"{said} different {candidate.column}", f"{said} different {name}", item.start, end, True),
         ],
     )
 

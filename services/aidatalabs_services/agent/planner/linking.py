@@ -20,6 +20,7 @@ from .lexicon import (
     TABLE_WORDS,
     VERB_NOUNS,
 )
+from .likenesses import as_likely
 from .names import NameMatch
 from .units import UNIT_WORDS
 from .windows import TimeReader
@@ -105,6 +106,7 @@ class Linker:
         self._tokens = tokens
         spans = self._times() + self._operators() + self._names() + self._values() + self._singles()
         chosen = [spelled_exactly(item) for item in best_cover(merged(spans), len(tokens))]
+        chosen = as_likely(chosen, self._index)
         items = [self._event(item) for item in chosen if item.kind != "filler"]
         return Linked(question, tokens, items)
 

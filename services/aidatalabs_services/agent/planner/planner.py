@@ -10,6 +10,7 @@ from typing import TypeGuard
 
 from . import guards
 from .accounting import Account
+from .additions import check_added
 from .assignments import assignments
 from .catalogue import Catalogue
 from .composing import Composer
@@ -21,6 +22,7 @@ from .index import CatalogueIndex
 from .items import Candidate, Item
 from .linking import Linked, Linker
 from .misnaming import check_base, check_counts
+from .offers import offered
 from .outcomes import Clarification, ClarificationChoice, Outcome, Planned, Refusal
 from .phrasing import exactly, local, needed_joins, replaced
 from .plan import QueryPlan
@@ -36,7 +38,6 @@ _MARGIN = 0.09
 _JOIN_COST = 0.06
 _FAR = 0.25
 _LONGEST_QUESTION = 2_000
-_MOST_CHOICES = 4
 _DEPTH = 2
 _MOST_PLANNERS = 16
 _TASKS = frozenset(("fn", "count", "list", "how_much", "which", "by", "share"))
@@ -175,8 +176,11 @@ class Planner:
                 continue
             check_quantifiers(linked, plan, self._index)
             check_doubts(linked.items, chosen, plan, self._index)
+            check_added(linked, plan)
             return _Reading(plan, cost + _JOIN_COST * needed_joins(plan) + strange, chosen)
+        several = len(draft.aggregates) > 1
         why = "names tables with no key between them" if chosen else "does not say which table it is about"
+        why = "asks for numbers of two tables at once: ask for each of them alone" if several and not bases else why
         raise first or Unread(None, why)
 
     def _bases(self, draft: Draft, chosen: dict[int, Candidate], linked: Linked) -> list[str]:
@@ -273,23 +277,12 @@ class Planner:
         """A clarification whose choices were each planned again; without one left, a refusal."""
         if not depth:
             return Refusal("not_answerable", ambiguous.question)
-        made: list[ClarificationChoice] = []
-        failed: Refusal | None = None
-        for choice in ambiguous.choices:
-            text = replaced(linked, choice)
-            outcome = self._plan(text, now, timezone, depth=depth - 1)
-            if isinstance(outcome, Clarification) and len(outcome.choices) == 1:
-                only = outcome.choices[0]
-                found = ClarificationChoice(f"{choice.label}, {only.label}", only.question, only.sql)
-            elif isinstance(outcome, Planned):
-                found = ClarificationChoice(choice.label, text, outcome.sql)
-            else:
-                failed = failed or (outcome if isinstance(outcome, Refusal) else None)
-                continue
-            if all(held.sql != found.sql for held in made):
-                made.append(found)
-        if made:
-            return Clarification(ambiguous.question, tuple(made[:_MOST_CHOICES]))
+        texts = [replaced(linked, choice) for choice in ambiguous.choices]
+        outcomes = [self._plan(text, now, timezone, depth=depth - 1) for text in texts]
+        outcome = offered(ambiguous, list(zip(ambiguous.choices, texts, outcomes, strict=True)))
+        if outcome is not None:
+            return outcome
+        failed = next((lost for lost in outcomes if isinstance(lost, Refusal)), None)
         message = failed.message if failed else f"{ambiguous.question} Name the column you mean."
         return Refusal("not_answerable", message, self._suggested(linked, None, now, timezone, depth))
 
