@@ -10,7 +10,7 @@ from .items import Candidate, Item
 from .lexicon import ABBREVIATIONS, MONEY_WORDS, QUANTITIES
 from .names import PARTIAL_NAME
 from .units import CURRENCIES, UNIT_WORDS
-from .words import compact, lemma, split_name, value_words
+from .words import lemma, split_name, value_words
 
 _HEADS = MONEY_WORDS | {lemma(word) for word in QUANTITIES}
 _BEHIND = frozenset(UNIT_WORDS) | CURRENCIES | {"net", "gross", "total", "paid", "due", "open", "final"}
@@ -41,17 +41,20 @@ def _settled(item: Item, candidate: Candidate) -> bool:
 
 
 def _as_likely(item: Item, index: CatalogueIndex, said: Collection[tuple[str, str]]) -> Item:
-    words = _full(value_words(item.text))
-    if item.kind != "name" or item.payload == "exact" or not words or words[-1] not in _HEADS:
+    spoken = value_words(item.text)
+    words = _full(spoken)
+    typed = item.payload == "exact" or any(c.cost < 0 for c in item.candidates)
+    if item.kind != "name" or typed or not words or words[-1] not in _HEADS:
         return item
     made = {(c.kind, c.table, c.column, c.values): c for c in item.candidates}
     for table in sorted({c.table for c in item.candidates if c.kind == "column"}):
         meant = [c for c in item.candidates if _measured(c, table, index) and c.cost < PARTIAL_NAME]
         if not meant:
             continue
-        owner = split_name(table)[-1:]
-        bare = words[1:] if words[:1] == owner and len(words) > 1 else words
-        exact = any(compact(c.column) in (compact(item.text), compact("".join(bare))) for c in meant)
+        owned = words[:1] == split_name(table)[-1:] and len(words) > 1
+        names = {split_name(c.column) for c in meant}
+        bare = words[1:] if owned and spoken not in names else words
+        exact = spoken in names or (owned and spoken[1:] in names)
         cost = min(c.cost for c in meant)
         for column in index.tables[table].columns:
             parts = _full(split_name(column.name))

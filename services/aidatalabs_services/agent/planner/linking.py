@@ -140,6 +140,7 @@ class Linker:
                     continue
                 if operator and self._tokens[start].kind != "quoted":
                     agent = words[start:end] == ["by"] and start > 0 and _participle(words[start - 1])
+                    agent = agent and not {"_", "."} & set(self._tokens[start - 1].raw)  # typed as a name
                     found.append(self._item(operator[0], "agent" if agent else operator[1], start, end))
         return found
 
