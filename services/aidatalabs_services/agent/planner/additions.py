@@ -36,5 +36,6 @@ def check_added(linked: Linked, plan: QueryPlan) -> None:
 
 def _barred(item: Item) -> Barred:
     return Barred(
-        item, "may add one number to the other, which I cannot compute: ask for the total of each, joined by and"
+        item,
+        "may add one number to the other, which I cannot compute: ask for the total of each, joined by and",
     )

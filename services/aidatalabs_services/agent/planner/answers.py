@@ -162,7 +162,11 @@ def _groups(
         return f"{len(rows):,} groups: {_side_by_side(plan, names, rows)}{time}."
     low = measure.function == "min"
     known = [row for row in rows if _number(row[place]) is not None] or rows
-    best = min(known, key=lambda row: _sortable(row[place])) if low else max(rows, key=lambda row: _sortable(row[place]))
+    best = (
+        min(known, key=lambda row: _sortable(row[place]))
+        if low
+        else max(rows, key=lambda row: _sortable(row[place]))
+    )
     lead = rows[0] if ordered == measure.alias else best
     more = " (more were cut off)" if truncated else ""
     down = plan.order[0].descending if ordered == measure.alias else not low

@@ -8,7 +8,7 @@ from .composing_groups import Parts
 from .composing_ranks import ComposingRanks
 from .conditions import ConditionBinder
 from .divisions import check_divided
-from .draft import Aggregate, Ambiguous, Barred, Choice, Draft, Group, Rank, Ref, Unread
+from .draft import Aggregate, Ambiguous, Barred, Choice, Draft, Group, Ref, Unread
 from .entities import check_entities
 from .index import CatalogueIndex
 from .items import Item

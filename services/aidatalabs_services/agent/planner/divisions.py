@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .columntypes import column_type
-from .draft import Aggregate, Ambiguous, Barred, Choice, Group
+from .draft import Ambiguous, Barred, Choice, Group
 from .measures import rows_noun
 from .roles import is_unique
 from .words import lemma
@@ -71,16 +71,15 @@ def _ratio(group: Group, divisor: str) -> Ambiguous | Barred:
 def _check_rows(composer: Composer, group: Group) -> None:
     """A number per row of its own table is the average over all rows, or a list."""
     draft, by = composer.draft, group.by
-    numbers = [*draft.bare, *draft.aggregates]
+    bare, made = draft.bare, draft.aggregates
     plain = not (draft.fold or draft.having or draft.rank or draft.target)
-    if by is None or not plain or len(numbers) != 1 or not _each_row(composer, group):
+    if by is None or not plain or len(bare) + len(made) != 1 or not _each_row(composer, group):
         return
-    number = numbers[0]
-    function = number.function if isinstance(number, Aggregate) else ""
-    ref = number.ref if isinstance(number, Aggregate) else number
+    function = made[0].function if made else ""
+    ref, item = (made[0].ref, made[0].item) if made else (bare[0], bare[0].item)
     if function not in ("", "avg") or ref is None or ref.candidate.table != composer.base:
         return
-    start = number.item.start if number.item is not None else ref.item.start
+    start = item.start if item is not None else ref.item.start
     name = f"`{ref.candidate.table}.{ref.candidate.column}`"
     each = Choice(f"the {ref.item.text} of each", f"total {name}", start, ref.item.end)
     rows = rows_noun(composer.base)

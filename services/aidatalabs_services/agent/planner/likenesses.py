@@ -15,11 +15,10 @@ from .words import lemma, split_name, value_words
 _HEADS = MONEY_WORDS | {lemma(word) for word in QUANTITIES}
 _BEHIND = frozenset(UNIT_WORDS) | CURRENCIES | {"net", "gross", "total", "paid", "due", "open", "final"}
 _OTHER = frozenset(
-    """
-    tax vat gst duty discount rebate fee tip gratuity shipping delivery freight handling postage commission
-    surcharge deposit insurance interest toll penalty fine bonus min max minimum maximum avg average mean median
-    """.split()
-)
+    ("tax", "vat", "gst", "duty", "discount", "rebate", "fee", "tip", "gratuity", "shipping", "delivery",
+     "freight", "handling", "postage", "commission", "surcharge", "deposit", "insurance", "interest", "toll",
+     "penalty", "fine", "bonus", "min", "max", "minimum", "maximum", "avg", "average", "mean", "median")
+)  # fmt: skip
 """Words that make another thing of a number: a tax amount is no sort of the amount."""
 
 
@@ -30,9 +29,7 @@ def as_likely(items: list[Item], index: CatalogueIndex) -> list[Item]:
     never beside its own kinds (amount, net_amount). Names typed as identifiers, and numbers that the question
     names elsewhere, are left alone.
     """
-    said = {
-        (c.table, c.column) for item in items for c in item.candidates if c.column and _settled(item, c)
-    }
+    said = {(c.table, c.column) for item in items for c in item.candidates if c.column and _settled(item, c)}
     return [_as_likely(item, index, said) for item in items]
 
 
@@ -82,8 +79,10 @@ def _full(words: tuple[str, ...]) -> tuple[str, ...]:
 def _heads(parts: tuple[str, ...], head: str) -> bool:
     """True where a name says what it holds by this word: net_amount_eur and amount_paid, never tax_rate."""
     last = len(parts)
-    while last > 1 and parts[last - 1] != head and (
-        parts[last - 1] in _BEHIND or parts[last - 1].endswith("ed")
+    while (
+        last > 1
+        and parts[last - 1] != head
+        and (parts[last - 1] in _BEHIND or parts[last - 1].endswith("ed"))
     ):
         last -= 1
     return parts[last - 1] == head

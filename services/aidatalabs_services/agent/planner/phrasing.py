@@ -33,7 +33,8 @@ def replaced(linked: Linked, choice: Choice) -> str:
     """The question with the choice's words in place of its span of tokens."""
     tokens = linked.tokens
     last = min(choice.end, len(tokens)) - 1
-    return linked.question[: tokens[choice.start].start] + choice.text + linked.question[tokens[last].end :]
+    before, behind = linked.question[: tokens[choice.start].start], linked.question[tokens[last].end :]
+    return before + choice.text + behind if choice.text else before.rstrip() + behind
 
 
 def local(now: datetime, timezone: str) -> datetime:

@@ -180,7 +180,11 @@ class Planner:
             return _Reading(plan, cost + _JOIN_COST * needed_joins(plan) + strange, chosen)
         several = len(draft.aggregates) > 1
         why = "names tables with no key between them" if chosen else "does not say which table it is about"
-        why = "asks for numbers of two tables at once: ask for each of them alone" if several and not bases else why
+        why = (
+            "asks for numbers of two tables at once: ask for each of them alone"
+            if several and not bases
+            else why
+        )
         raise first or Unread(None, why)
 
     def _bases(self, draft: Draft, chosen: dict[int, Candidate], linked: Linked) -> list[str]:
