@@ -75,6 +75,13 @@ def test_a_number_per_row_is_one_average_or_a_list(dive_asker: Asker, question: 
     assert dive_asker.planned(one.question).sql == one.sql
 
 
+def test_the_average_per_row_keeps_what_was_said_of_the_rows(cellar_asker: Asker) -> None:
+    choices = cellar_asker.asks("average crates per delivery in Ombra").choices
+    cellars = {row["cellar_id"] for row in cellar_asker.records("cellars") if row["valley"] == "Ombra"}
+    crates = [row["crates"] for row in cellar_asker.records("deliveries") if row["cellar_id"] in cellars]
+    assert cellar_asker.database.rows(choices[0].sql)[0][0] == pytest.approx(mean(crates))
+
+
 def test_the_total_of_each_row_is_a_list(dive_asker: Asker) -> None:
     assert len(dive_asker.rows("total cost per dive")) == len(dive_asker.records("dives"))
 
@@ -94,6 +101,9 @@ def test_the_total_of_each_row_is_a_list(dive_asker: Asker) -> None:
         "crates times tax amount",
         "total tax amount + crates",
         "how much are tax amount and crates altogether",
+        "tax amount and crates in total",
+        "tax amount to crates",
+        "tax amount of crates by valley",
     ],
 )
 def test_two_numbers_are_not_told_beside_each_other_for_their_sum(cellar_asker: Asker, question: str) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Mapping, Sequence
+
 from .draft import Barred
-from .items import Item
+from .items import Candidate, Item
 from .linking import Linked
 from .plan import QueryPlan
 
@@ -12,26 +15,38 @@ _ADDING = frozenset(("sum", "sum of", "sum total of", "summed", "sum up", "add u
 _ADDED = frozenset(("sum", "avg", "median"))
 
 
-def check_added(linked: Linked, plan: QueryPlan) -> None:
-    """`the sum of price and tax`, `price and tax together`: each total alone is another answer.
+def check_added(linked: Linked, chosen: Mapping[int, Candidate], plan: QueryPlan) -> None:
+    """`the sum of price and tax`, `price and tax together`: each total alone is another answer, and so it is
+    where nothing says how two numbers belong together (`price to tax`).
 
-    Raises Barred where numbers of two columns stand beside each other and a word says together.
+    Raises Barred where numbers of two columns would stand beside each other.
     """
     numbers = {m.source for m in plan.measures if m.function in _ADDED and m.source is not None}
     if len(numbers) < 2:
         return
-    functions = [item for item in linked.items if item.kind == "fn"]
+    several = len([item for item in linked.items if item.kind == "fn"]) >= len(numbers)
     for item in linked.items:
         word = item.text.casefold()
         behind = linked.tokens[item.end].word if item.end < len(linked.tokens) else ""
         adds = item.kind == "fn" and (word in _ADDING or (word == "total" and behind == "of"))
-        joins = item.kind == "and" and word == "together with" and len(functions) < len(numbers)
-        if adds or joins:
+        joins = item.kind == "and" and word == "together with"
+        if (adds or joins) and not several:
             raise _barred(item)
     used = {place for item in linked.items for place in range(item.start, item.end)}
     for place, token in enumerate(linked.tokens):
-        if place not in used and token.word in _TOGETHER:
+        whole = token.word in ("total", "all") and place > 0 and linked.tokens[place - 1].word == "in"
+        if place not in used and (whole or token.word in _TOGETHER):
             raise _barred(Item("filler", "", place, place + 1, token.raw))
+    _check_joined(linked.items, chosen, {source.column for source in numbers if source is not None})
+
+
+def _check_joined(items: Sequence[Item], chosen: Mapping[int, Candidate], columns: set[str]) -> None:
+    named = [place for place in sorted(chosen) if chosen[place].column in columns]
+    for first, second in itertools.pairwise(named):
+        between = items[first + 1 : second]
+        same = chosen[first].column == chosen[second].column
+        if not same and all(item.kind == "prep" for item in between):
+            raise Barred(items[second], "follows another number without saying how they belong together")
 
 
 def _barred(item: Item) -> Barred:

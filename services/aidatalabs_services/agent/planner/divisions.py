@@ -83,13 +83,19 @@ def _check_rows(composer: Composer, group: Group) -> None:
     name = f"`{ref.candidate.table}.{ref.candidate.column}`"
     each = Choice(f"the {ref.item.text} of each", f"total {name}", start, ref.item.end)
     rows = rows_noun(composer.base)
+    label = f"one number: the average over all {rows}"
+    named = group.ref is not None and group.ref.candidate.kind == "table"  # `per paid order`, of paid orders
+    last, of = (by.end, "of") if named else (group.item.end, "")
+    if not named and by.end != group.item.start:
+        raise Barred(by, f"stands before what every row of {composer.base} is: ask for the average of all")
     if function == "avg":
-        one = Choice(f"one number: the average over all {rows}", "", by.start, group.item.end)
+        one = Choice(label, of, by.start, last)
     elif ref.item.end == by.start:
-        one = Choice(f"one number: the average over all {rows}", f"average {name}", start, group.item.end)
+        one = Choice(label, f"average {name} {of}".rstrip(), start, last)
     else:
         raise Barred(by, f"stands before what every row of {composer.base} is: ask for the average of all")
-    raise Ambiguous(f"Is one average over all {rows} meant, or the number of each?", [one, each])
+    choices = [one, each] if by.end == group.item.start else [one]  # `per paid order` may group by paid
+    raise Ambiguous(f"Is one average over all {rows} meant, or the number of each?", choices)
 
 
 def _each_row(composer: Composer, group: Group) -> bool:

@@ -33,10 +33,13 @@ def check_base(
         others = _tables(item) - {base}
         if not others or item.payload == "exact":
             continue
-        before = chosen.get(place - 1)
-        close = before is not None and items[place - 1].end == item.start
-        if before is not None and close and before.kind == "value" and before.table == base:
-            raise _described(items[place - 1], before, item, min(others))
+        for near in (place - 1, place + 1):
+            value = chosen.get(near)
+            first, last = sorted((near, place))
+            if value is None or value.kind != "value" or value.table != base:
+                continue
+            if items[first].end == items[last].start:
+                raise _described(items[near], value, item, min(others))
         keyed = {
             edge.to_table
             for edge in index.edges
@@ -52,7 +55,7 @@ def _described(value: Item, meant: Candidate, noun: Item, table: str) -> Ambiguo
     text = f'`{table}` with `{meant.table}` where `{meant.table}.{meant.column}` is "{said}"'
     return Ambiguous(
         f"'{value.text}' is a {meant.column} of {meant.table}. Are {label} meant?",
-        [Choice(label, text, value.start, noun.end)],
+        [Choice(label, text, min(value.start, noun.start), max(value.end, noun.end))],
     )
 
 
@@ -64,8 +67,9 @@ def check_counts(draft: Draft, base: str) -> None:
     for aggregate in draft.aggregates:
         if aggregate.function != "count" or aggregate.ref is None or aggregate.ref.item.payload == "exact":
             continue
-        tables = _tables(aggregate.ref.item)
-        if tables and base not in tables:
+        tables, held = _tables(aggregate.ref.item), aggregate.ref.candidate
+        away = held.kind == "column" and held.table != base
+        if away or (tables and base not in tables):
             raise Barred(
                 aggregate.ref.item, "is counted beside numbers of another table: ask for each of them alone"
             )

@@ -176,7 +176,7 @@ class Planner:
                 continue
             check_quantifiers(linked, plan, self._index)
             check_doubts(linked.items, chosen, plan, self._index)
-            check_added(linked, plan)
+            check_added(linked, chosen, plan)
             return _Reading(plan, cost + _JOIN_COST * needed_joins(plan) + strange, chosen)
         several = len(draft.aggregates) > 1
         why = "names tables with no key between them" if chosen else "does not say which table it is about"
