@@ -35,6 +35,7 @@ _QUESTIONS = (
     "average amount in the east",
     "how many charters with amount over 100",
     "highest amount",
+    "median amount of charters",
 )
 
 

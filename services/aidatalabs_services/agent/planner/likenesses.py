@@ -39,6 +39,9 @@ def _settled(item: Item, candidate: Candidate) -> bool:
 
 def _as_likely(item: Item, index: CatalogueIndex, said: Collection[tuple[str, str]]) -> Item:
     spoken = value_words(item.text)
+    if "of" in spoken[1:-1]:  # `amount of charters`
+        place = spoken.index("of")
+        spoken = (*spoken[place + 1 :], *spoken[:place])
     words = _full(spoken)
     typed = item.payload == "exact" or any(c.cost < 0 for c in item.candidates)
     if item.kind != "name" or typed or not words or words[-1] not in _HEADS:

@@ -31,7 +31,7 @@ def check_grouped_extreme(composer: Composer, rank: Rank) -> None:
         return  # `which breed had the heaviest stay` speaks of a stay
     if draft.subjects and rank.item.start > target.item.start:
         return
-    column = target.ref.candidate.column
+    column = target.ref.candidate.column or target.ref.candidate.table
     if rank.by_time and rank.item.text.casefold() not in ("oldest", "newest"):
         if rank.limit > 1:
             raise Barred(
@@ -59,9 +59,9 @@ def _measure(composer: Composer, rank: Rank) -> tuple[Candidate, bool]:
 
 
 def _repeats(composer: Composer, candidate: Candidate) -> bool:
-    """True for a column that several rows of the base share."""
+    """True for a column that several rows of the base share, and for a table they refer to."""
     if candidate.kind != "column":
-        return False
+        return candidate.table != composer.base
     kind = composer.index.role(candidate.table, candidate.column).kind
     if candidate.table != composer.base:
         return kind in _REPEATED
