@@ -91,11 +91,11 @@ def test_the_total_of_each_row_is_a_list(dive_asker: Asker) -> None:
     [
         "amount plus tax amount of deliveries",
         "total tax amount plus crates by valley",
-        "the sum of tax amount and crates by valley",
+        "the sum of `deliveries.amount` and tax amount by valley",
         "combined tax amount and crates",
         "tax amount and crates together by valley",
         "total tax amount together with crates",
-        "total of tax amount and crates",
+        "total of `deliveries.amount` and tax amount",
         "tax amount minus crates",
         "total tax amount less crates",
         "crates times tax amount",
@@ -116,6 +116,7 @@ def test_two_numbers_are_not_told_beside_each_other_for_their_sum(cellar_asker: 
         "total tax amount and crates",
         "total tax amount along with total crates",
         "total tax amount together with total crates",
+        "sum of tax amount and crates",
     ],
 )
 def test_two_totals_asked_for_are_told(cellar_asker: Asker, question: str) -> None:

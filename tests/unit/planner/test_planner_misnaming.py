@@ -75,3 +75,11 @@ def test_numbers_of_one_table_and_different_things_in_it_are_still_told(cellar_a
     assert int(cellar_asker.value("how many deliveries have claims")) == len(claimed)
     over = sum(row["amount"] > 100 for row in cellar_asker.records("claims"))
     assert int(cellar_asker.value("how many claims over 100 euros")) == over
+
+
+def test_groups_of_another_table_with_a_number_of_the_rows_are_told(cellar_asker: Asker) -> None:
+    totals: dict[int, float] = {}
+    for row in cellar_asker.records("deliveries"):
+        totals[row["cellar_id"]] = totals.get(row["cellar_id"], 0.0) + row["tax_amount"]
+    rows = cellar_asker.rows("cellars with total tax amount over 15000")
+    assert {row[0] for row in rows} == {cellar for cellar, total in totals.items() if total > 15000}

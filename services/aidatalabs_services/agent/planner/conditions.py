@@ -95,18 +95,17 @@ class ConditionBinder:
             ]
             if len(rivals) > 1:
                 raise self._which_measure(condition, rivals)
-        if not fitting:
-            raise self._which_of_no_unit(condition, [column.name for column in measured])
+        if not fitting and condition.unit in _CURRENCY_UNITS:
+            raise self._which_money(condition, [column.name for column in measured])
         if len(fitting) != 1:
             raise Unread(condition.item, f"gives {condition.unit} without saying of which column")
         return Ref(Candidate("column", base, fitting[0].name), condition.item), condition.operator
 
-    def _which_of_no_unit(self, condition: Condition, measured: list[str]) -> Unread | Ambiguous:
+    def _which_money(self, condition: Condition, measured: list[str]) -> Unread | Ambiguous:
         """`over 100 euros` where no column says that it is in euros: offer those that may be."""
         role = self._composer.index.role
         free = [name for name in measured if not role(self._composer.base, name).unit]
-        if condition.unit in _CURRENCY_UNITS:
-            free = [name for name in free if MONEY_WORDS & set(split_name(name))]
+        free = [name for name in free if MONEY_WORDS & set(split_name(name))]
         if free:
             return self._which_measure(condition, free)
         return Unread(condition.item, f"gives {condition.unit} without saying of which column")

@@ -28,6 +28,7 @@ def check_base(
     named = any(candidate.kind == "table" and candidate.table == base for candidate in chosen.values())
     if named or any(item.payload in split_name(base) for item in draft.verbs):
         return
+    counted = [a.ref.item for a in draft.aggregates if a.function == "count" and a.ref is not None]
     for place, candidate in chosen.items():
         item = items[place]
         others = _tables(item) - {base}
@@ -45,8 +46,22 @@ def check_base(
             for edge in index.edges
             if (edge.table, edge.column) == (candidate.table, candidate.column)
         }
+        if others & keyed and _computed(draft, base) and item not in counted:
+            continue  # `clients with a total cost over 50`: the cost is that of the visits, by client
         if candidate.kind == "column" and (candidate.cost > _PLAINLY or others & keyed):
             raise Unread(item, "names a table of its own")
+
+
+def _computed(draft: Draft, base: str) -> bool:
+    """True where a number of the base itself is computed, by its own column."""
+    made = [*draft.aggregates, *(aggregate for aggregate, *_ in draft.having)]
+    return any(
+        a.function != "count"
+        and a.ref is not None
+        and a.ref.candidate.table == base
+        and a.ref.candidate.column
+        for a in made
+    )
 
 
 def _described(value: Item, meant: Candidate, noun: Item, table: str) -> Ambiguous:
