@@ -35,7 +35,7 @@ def offered(ambiguous: Ambiguous, tried: Sequence[tuple[Choice, str, Outcome]]) 
         return None
     if len(left) == 1 and crowded:
         told = " or ".join(f"'{label}'" for label in left + crowded)
-        return Refusal("not_answerable", f"{ambiguous.question} Name the column: {told}.")
+        return Refusal("not_answerable", f"{ambiguous.question} Say which by its name: {told}.")
     if len(left) == 1 and lost:
         told = " and ".join(f"'{label}'" for label in lost)
         message = f"{ambiguous.question} I can only tell '{left[0]}' here, not {told}."
