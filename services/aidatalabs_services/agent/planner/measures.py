@@ -199,7 +199,7 @@ class MeasureMaker:
         if len(parts.measures) != 1 or parts.measures[0].function not in ("count", "sum") or parts.outer:
             raise Unread(draft.share, "needs one number to take a share of")
         measure = parts.measures[0]
-        if parts.dimensions and filters:
+        if parts.dimensions and (filters or parts.having):
             raise Unread(
                 draft.share,
                 "with both a condition and groups can be a part of each group or of the whole: "

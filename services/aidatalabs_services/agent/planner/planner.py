@@ -4,11 +4,12 @@ guess."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeGuard
 
 from . import guards
+from .absences import check_absent
 from .accounting import Account
 from .assignments import assignments
 from .catalogue import Catalogue
@@ -172,6 +173,7 @@ class Planner:
                 continue
             check_quantifiers(linked, plan, self._index)
             check_doubts(linked.items, chosen, plan, self._index)
+            check_absent(copied, chosen, plan, self._index)
             return _Reading(plan, cost + _JOIN_COST * needed_joins(plan) + strange, chosen)
         why = "names tables with no key between them" if chosen else "does not say which table it is about"
         raise first or Unread(None, why)
@@ -275,16 +277,14 @@ class Planner:
         for choice in ambiguous.choices:
             text = replaced(linked, choice)
             outcome = self._plan(text, now, timezone, depth=depth - 1)
-            if isinstance(outcome, Clarification) and len(outcome.choices) == 1:
-                only = outcome.choices[0]
-                found = ClarificationChoice(f"{choice.label}, {only.label}", only.question, only.sql)
+            found: list[ClarificationChoice] = []
+            if isinstance(outcome, Clarification) and 1 in (len(outcome.choices), len(ambiguous.choices)):
+                found = [replace(c, label=f"{choice.label}, {c.label}") for c in outcome.choices]
             elif isinstance(outcome, Planned):
-                found = ClarificationChoice(choice.label, text, outcome.sql)
-            else:
-                failed = failed or (outcome if isinstance(outcome, Refusal) else None)
-                continue
-            if all(held.sql != found.sql for held in made):
-                made.append(found)
+                found = [ClarificationChoice(choice.label, text, outcome.sql)]
+            elif isinstance(outcome, Refusal):
+                failed = failed or outcome
+            made += [one for one in found if all(held.sql != one.sql for held in made)]
         if made:
             return Clarification(ambiguous.question, tuple(made[:_MOST_CHOICES]))
         message = failed.message if failed else f"{ambiguous.question} Name the column you mean."
