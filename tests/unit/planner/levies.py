@@ -1,4 +1,4 @@
-"""Invented plots, their levies and the waivers of these: three tables in a row, with things that have no rows."""
+"""Invented plots, their levies and the waivers of these: three tables in a row, and things without rows."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from tests.unit.planner.engine import Spec
 
 _PLOTS = (
     ("Ash Row", "upper", "Ida Holm"), ("Beck End", "upper", "Jon Reef"), ("Cobb Lane", "lower", "Kit Sand"),
-    ("Dell Side", "lower", "Lea Moor"), ("Elder Yard", "middle", "Ned Frost"), ("Fern Gap", "middle", "Oda Vale"),
-    ("Gorse Top", "upper", "Pia Glen"), ("Hazel Bed", "lower", "Quin Marsh"),
+    ("Dell Side", "lower", "Lea Moor"), ("Elder Yard", "middle", "Ned Frost"),
+    ("Fern Gap", "middle", "Oda Vale"), ("Gorse Top", "upper", "Pia Glen"),
+    ("Hazel Bed", "lower", "Quin Marsh"),
 )  # fmt: skip
 _NEVER = {1: "open", 2: "void", 3: "open", 5: "paid"}
 

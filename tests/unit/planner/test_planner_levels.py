@@ -1,5 +1,5 @@
-"""Three tables in a row: what is missing is not looked for among the rows that are there, and a number is that
-of the table it is said of."""
+"""Three tables in a row: what is missing is not looked for among the rows that are there, and a number is
+that of the table it is said of."""
 
 from __future__ import annotations
 

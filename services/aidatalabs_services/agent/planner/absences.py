@@ -38,7 +38,7 @@ def check_absent(
         )
     label = next(d.title for d in plan.dimensions if not d.label)
     raise Ambiguous(
-        f"A {label} without any such row of {plan.table} is not seen. Are only those with at least one meant?",
+        f"A {label} without any such row of {plan.table} is not seen. Are those with at least one meant?",
         [Choice("only those with at least one", PRESENT, 0, 0)],
     )
 
@@ -60,7 +60,8 @@ def _holds_at_nothing(having: Having) -> bool:
         return numbers[0] <= 0 <= numbers[1]
     first = numbers[0]
     return {
-        "lt": first > 0, "le": first >= 0, "gt": first < 0, "ge": first <= 0, "eq": first == 0, "ne": first != 0,
+        "lt": first > 0, "le": first >= 0, "gt": first < 0, "ge": first <= 0, "eq": first == 0,
+        "ne": first != 0,
     }[having.operator]  # fmt: skip
 
 

@@ -130,7 +130,8 @@ class Draft:
 
     `elsewhere` are items whose meaning another part carries; `joined` the values of one column that `and`
     joined; `described` the values that a name follows (`open orders`); `different` says that different
-    values were asked for in so many words; `present` that only things with rows are meant; `unsettled` is to be asked once nothing else stands against it.
+    values were asked for in so many words; `present` the words that leave out what has no rows;
+    `unsettled` is to be asked once nothing else stands against it.
     """
 
     aggregates: list[Aggregate] = field(default_factory=list)

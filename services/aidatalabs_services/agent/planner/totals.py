@@ -1,0 +1,119 @@
+"""Numbers compared of what has many rows: a single row or all of them together, the rows or the groups."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .draft import Aggregate, Ambiguous, Choice, Ref, Unread
+from .items import Item
+from .roles import is_unique
+
+if TYPE_CHECKING:
+    from .reading_conditions import ReadingConditions
+
+SAID = {"gt": "over", "ge": "at least", "lt": "under", "le": "at most", "eq": "exactly", "ne": "!=",
+        "between": "between"}  # fmt: skip
+"""A comparison in words that can be read again."""
+
+_PASSED = frozenset(("prep", "where", "value", "and", "or", "window", "verb", "acting", "neg"))
+_GROUPING = frozenset(("by", "grain", "part"))
+_WORDS = {"avg": "average", "sum": "total", "min": "minimum", "max": "maximum", "median": "median"}
+_CURRENCIES = frozenset(("US dollars", "euros", "pounds sterling"))
+
+
+def check_thing(
+    reader: ReadingConditions, item: Item, ref: Ref, operator: str, values: tuple[str, ...], unit: str
+) -> None:
+    """`ports with more than 300 crew`: one row of a port, or all its rows together, only the asker knows."""
+    place = reader.items.index(item)
+    thing = thing_before(reader, place, ref.candidate.table)
+    if thing is None:
+        return
+    before = reader.items[place - 1]
+    start, end = (before if before.kind == "neg" else item).start, reader.items[reader.at - 1].end
+    name = f"`{ref.candidate.table}.{ref.candidate.column}`"
+    said = f"{name} {_said(operator, values, unit)}"
+    raise Ambiguous(
+        f"Is that '{ref.item.text}' of a single row, or of all rows of one of the {thing.text} together?",
+        [
+            Choice("in a single row", said, start, end),
+            Choice("in total", f"total {said}", start, end),
+        ],
+    )
+
+
+def thing_before(reader: ReadingConditions, place: int, table: str) -> Item | None:
+    """What is named before `place` where it has many rows in `table`; none where rows of it are asked for."""
+    counted = [a.ref for a in reader.draft.aggregates if a.function == "count" and a.ref is not None]
+    if any(
+        ref.candidate.kind == "table" and ref.candidate.table == table
+        for ref in [*counted, *reader.draft.subjects]
+    ):
+        return None
+    place -= 1
+    while place > 0 and reader.items[place].kind in _PASSED:
+        place -= 1
+    named = reader.chosen.get(place)
+    if named is None or named.kind == "value":
+        return None
+    if named.kind == "table":
+        return reader.items[place] if named.table != table else None
+    if reader.role(named) not in ("key", "label", "dimension"):
+        return None
+    single = is_unique(reader.index.column(named.table, named.column), reader.index.tables[named.table])
+    return None if single and named.table == table else reader.items[place]
+
+
+def limits_groups(reader: ReadingConditions, aggregate: Aggregate) -> bool:
+    """True for the number of a group: `ports with total crew over 300`, or one that was asked for before."""
+    if aggregate.function == "count" or aggregate.item not in reader.items or aggregate.ref is None:
+        return False
+    twice = any(
+        other is not aggregate and other.function == aggregate.function and other.ref is not None
+        and other.ref.candidate.column == aggregate.ref.candidate.column
+        for other in reader.draft.aggregates
+    )  # fmt: skip
+    place = reader.items.index(aggregate.item)
+    return twice or thing_before(reader, place, aggregate.ref.candidate.table) is not None
+
+
+def check_groups(
+    reader: ReadingConditions,
+    item: Item,
+    aggregate: Aggregate,
+    operator: str,
+    values: tuple[str, ...],
+    unit: str,
+) -> None:
+    """`average fare over 1500 by vessel`: which rows are averaged, or which of the averages are shown."""
+    ref = aggregate.ref
+    behind = any(later.kind in _GROUPING for later in reader.items[reader.at :])
+    if ref is None or aggregate.function not in _WORDS or not (behind or reader.draft.groups):
+        return
+    column, end = ref.candidate.column, reader.items[reader.at - 1].end
+    said = f"`{ref.candidate.table}.{column}` {_said(operator, values, unit)}"
+    number = f"{_WORDS[aggregate.function]} {column}"
+    raise Ambiguous(
+        f"Is '{item.text} {' and '.join(values)}' said of the rows, or of each group's {number}?",
+        [
+            Choice(f"rows with {column} {_said(operator, values, unit)}", f"where {said}", item.start, end),
+            Choice(
+                f"groups with {number} {_said(operator, values, unit)}",
+                f"with {_WORDS[aggregate.function]} {said}",
+                item.start,
+                end,
+            ),
+        ],
+    )
+
+
+def check_group_unit(reader: ReadingConditions, item: Item, ref: Ref, unit: str) -> None:
+    """A group's number is compared as it is stored: in another unit it would be another number."""
+    known = reader.index.role(ref.candidate.table, ref.candidate.column).unit
+    if unit and unit != known and (known or unit not in _CURRENCIES):
+        stored = f"the data is in {known}" if known else "the data does not say its unit"
+        raise Unread(item, f"is compared in {unit}, but {stored}")
+
+
+def _said(operator: str, values: tuple[str, ...], unit: str) -> str:
+    return f"{SAID[operator]} {' and '.join(values)} {unit}".rstrip()
