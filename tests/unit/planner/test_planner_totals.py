@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 import pytest
 
@@ -101,6 +101,18 @@ def test_one_compared_number_without_groups_limits_its_rows(ferry_asker: Asker) 
 def test_a_group_is_not_compared_in_another_unit(trip_asker: Asker) -> None:
     trip_asker.refuses("which lines have an average arrival delay over 1 hour")
     assert trip_asker.rows("which lines have an average arrival delay over 1 minute")
+
+
+def test_a_number_of_rows_of_a_thing_limits_the_things(ferry_asker: Asker) -> None:
+    counts = Counter(sailing["vessel"] for sailing in ferry_asker.records("sailings"))
+    counted = ferry_asker.value("how many vessels have a number of sailings over 99")
+    assert int(counted) == sum(number > 99 for number in counts.values())
+
+
+def test_the_most_in_total_ranks_by_the_total(ferry_asker: Asker) -> None:
+    sums = _sums(ferry_asker, "vessel", "crew")
+    row = ferry_asker.rows("which vessel has the most total crew")[0]
+    assert row[:2] == [max(sums, key=lambda vessel: sums[vessel]), max(sums.values())]
 
 
 def test_the_total_of_a_group_limits_the_group(ferry_asker: Asker) -> None:

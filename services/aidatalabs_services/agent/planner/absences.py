@@ -38,7 +38,7 @@ def check_absent(
         )
     label = next(d.title for d in plan.dimensions if not d.label)
     raise Ambiguous(
-        f"A {label} without any such row of {plan.table} is not seen. Are those with at least one meant?",
+        f"Any {label} without such a row of {plan.table} is not seen. Are those with at least one meant?",
         [Choice("only those with at least one", PRESENT, 0, 0)],
     )
 

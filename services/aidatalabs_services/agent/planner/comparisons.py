@@ -11,7 +11,7 @@ from .columntypes import column_type
 from .draft import Aggregate, Ambiguous, Choice, Condition, Group, Ref, Unread
 from .items import Candidate, Item
 from .moments import UNITS
-from .totals import SAID, check_group_unit, check_groups, check_thing, limits_groups
+from .totals import SAID, check_group_unit, check_groups, check_thing, counts_of_thing, limits_groups
 
 if TYPE_CHECKING:
     from .reading_conditions import ReadingConditions
@@ -177,13 +177,10 @@ def _comparable(reader: ReadingConditions, candidate: Candidate, item: Item) -> 
 
 
 def _counted_before(reader: ReadingConditions, left: Ref) -> bool:
-    aggregates = reader.draft.aggregates
-    return bool(
-        aggregates
-        and aggregates[-1].function == "count"
-        and aggregates[-1].ref is left
-        and (reader.draft.target or reader.draft.groups)
-    )
+    draft, counted = reader.draft, reader.draft.aggregates[-1:]
+    if not counted or counted[0].function != "count" or counted[0].ref is not left:
+        return False
+    return bool(draft.target or draft.groups or counts_of_thing(reader, counted[0]))
 
 
 def _compare_left(

@@ -3,6 +3,8 @@ guess."""
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -28,7 +30,7 @@ from .reading import Reader
 from .roles import is_unique
 from .sql import emit
 from .suggestions import examples, suggested
-from .words import split_name
+from .words import split_name, tokenize
 
 __all__ = ["Clarification", "ClarificationChoice", "Outcome", "Planned", "Planner", "Refusal", "plan"]
 
@@ -36,9 +38,10 @@ _MARGIN = 0.09
 _JOIN_COST = 0.06
 _FAR = 0.25
 _LONGEST_QUESTION = 2_000
+_MOST_WORDS = 100
 _MOST_CHOICES = 4
 _DEPTH = 2
-_MOST_PLANNERS = 16
+_MOST_PLANNERS = 64  # as many as the catalogues that are kept beside them
 _TASKS = frozenset(("fn", "count", "list", "how_much", "which", "by", "share"))
 
 
@@ -105,6 +108,11 @@ class Planner:
             return Refusal(
                 "not_answerable",
                 f"The question is longer than {_LONGEST_QUESTION} characters. Ask it shorter.",
+            )
+        if len(tokenize(question)) > _MOST_WORDS:
+            return Refusal(
+                "not_answerable",
+                f"The question has more than {_MOST_WORDS} words and signs. Ask one thing, in fewer words.",
             )
         return None
 
@@ -361,14 +369,29 @@ def _shows(outcome: Outcome, key: Candidate) -> TypeGuard[Planned]:
     )
 
 
-_planners: dict[int, tuple[Catalogue, Planner]] = {}
+_planners: OrderedDict[int, tuple[Catalogue, Planner]] = OrderedDict()
+_planners_lock = threading.Lock()
 
 
 def plan(question: str, catalogue: Catalogue, *, now: datetime, timezone: str = "UTC") -> Outcome:
-    """Plan a question over a catalogue; the index of the last few catalogues is kept in memory."""
-    held = _planners.get(id(catalogue))
-    if held is None or held[0] is not catalogue:
-        while len(_planners) >= _MOST_PLANNERS:
-            del _planners[next(iter(_planners))]
-        held = _planners[id(catalogue)] = (catalogue, Planner(catalogue))
-    return held[1].plan(question, now=now, timezone=timezone)
+    """Plan a question over a catalogue; the index of the last few catalogues is kept in memory.
+
+    May be called from several threads at once.
+    """
+    return _planner(catalogue).plan(question, now=now, timezone=timezone)
+
+
+def _planner(catalogue: Catalogue) -> Planner:
+    """The kept planner of this catalogue; made outside the lock, so that no other question waits for it."""
+    with _planners_lock:
+        held = _planners.get(id(catalogue))
+        if held is not None and held[0] is catalogue:
+            _planners.move_to_end(id(catalogue))
+            return held[1]
+    made = Planner(catalogue)
+    with _planners_lock:
+        _planners[id(catalogue)] = (catalogue, made)
+        _planners.move_to_end(id(catalogue))
+        while len(_planners) > _MOST_PLANNERS:
+            _planners.popitem(last=False)
+    return made

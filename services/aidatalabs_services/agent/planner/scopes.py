@@ -28,7 +28,7 @@ _BARE = frozenset(
     ("value", "name", "cmp", "comparative", "number", "literal", "adjective", "missing", "quantity")
 )
 _CONDITIONAL = frozenset(("value", "name", "cmp", "number", "literal", "comparative", "neg", "distinct"))
-_TELLING = frozenset(("value", "neg", "adjective", "window", "and", "or", "literal"))
+_TELLING = frozenset(("name", "value", "neg", "adjective", "verb", "window", "and", "or", "literal"))
 _AS_NEAR = 0.05
 _TASKS = frozenset(("count", "fn", "how_much", "which", "list", "share", "when"))
 _BETWEEN = frozenset(
@@ -242,9 +242,11 @@ def check_owners(reader: Reader) -> None:
         near = [c for c in item.candidates if c.kind == "column" and c.cost <= candidate.cost + _AS_NEAR]
         if said_of and candidate.table not in said_of and any(c.table in said_of for c in near):
             raise Unread(item, f"of {' or '.join(said_of)} cannot be told by rows of {candidate.table}")
-        named = [table for other in reader.items if other is not item for table in _tables(other)]
+        if said_of or len({c.table for c in near}) < 2:
+            continue
+        named = {table for other in reader.items if other is not item for table in _tables(other)}
         rivals = [c for c in near if c.table in named]
-        if not said_of and len({c.table for c in rivals}) > 1:
+        if len({c.table for c in rivals}) > 1:
             choices = [
                 Choice(f"{c.column} of {c.table}", f"`{c.table}.{c.column}`", item.start, item.end)
                 for c in rivals
@@ -257,7 +259,7 @@ def _tables(item: Item) -> list[str]:
 
 
 def _said_of_tables(reader: Reader, place: int) -> list[str]:
-    """The tables that a number is said to be of, past the values and flags that tell which of their rows."""
+    """The tables that a number is said to be of, past the words that tell which of their rows."""
     at = place + 1
     if at >= len(reader.items) or reader.items[at].kind != "prep":
         return []
@@ -265,7 +267,7 @@ def _said_of_tables(reader: Reader, place: int) -> list[str]:
         item = reader.items[at]
         if _tables(item):
             return _tables(item)
-        if item.kind not in _TELLING and not (item.kind == "name" and _narrows(reader, at)):
+        if item.kind not in _TELLING:
             return []
     return []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .draft import Aggregate, Ambiguous, Choice, Ref, Unread
@@ -42,9 +43,12 @@ def check_thing(
     )
 
 
-def thing_before(reader: ReadingConditions, place: int, table: str) -> Item | None:
+def thing_before(
+    reader: ReadingConditions, place: int, table: str, aggregates: Sequence[Aggregate] | None = None
+) -> Item | None:
     """What is named before `place` where it has many rows in `table`; none where rows of it are asked for."""
-    counted = [a.ref for a in reader.draft.aggregates if a.function == "count" and a.ref is not None]
+    asked = reader.draft.aggregates if aggregates is None else aggregates
+    counted = [a.ref for a in asked if a.function == "count" and a.ref is not None]
     if any(
         ref.candidate.kind == "table" and ref.candidate.table == table
         for ref in [*counted, *reader.draft.subjects]
@@ -62,6 +66,15 @@ def thing_before(reader: ReadingConditions, place: int, table: str) -> Item | No
         return None
     single = is_unique(reader.index.column(named.table, named.column), reader.index.tables[named.table])
     return None if single and named.table == table else reader.items[place]
+
+
+def counts_of_thing(reader: ReadingConditions, counted: Aggregate) -> bool:
+    """True for the rows of what was named before: `how many ports have a number of sailings below 25`."""
+    if counted.item not in reader.items or counted.ref is None:
+        return False
+    others = [aggregate for aggregate in reader.draft.aggregates if aggregate is not counted]
+    thing = thing_before(reader, reader.items.index(counted.item), counted.ref.candidate.table, others)
+    return thing is not None
 
 
 def limits_groups(reader: ReadingConditions, aggregate: Aggregate) -> bool:
