@@ -120,3 +120,28 @@ def test_the_total_of_a_group_limits_the_group(ferry_asker: Asker) -> None:
     counted = ferry_asker.value("how many vessels have total crew over 590")
     assert int(counted) == sum(total > 590 for total in sums.values())
     ferry_asker.refuses("total crew of ports with total fare over 3000")
+
+
+def test_a_number_told_by_its_unit_is_one_of_rows_or_of_things(shop_asker: Asker) -> None:
+    asked = shop_asker.asks("how many customers have more than 6000 euros")
+    sums: defaultdict[int, float] = defaultdict(float)
+    for order in shop_asker.records("orders"):
+        sums[order["customer_id"]] += order["amount"]
+    counts = [int(shop_asker.database.rows(choice.sql)[0][0]) for choice in asked.choices]
+    assert counts == [0, sum(total > 6000 for total in sums.values())]
+    assert int(shop_asker.value("how many orders have more than 100 euros")) == sum(
+        order["amount"] > 100 for order in shop_asker.records("orders")
+    )
+
+
+def test_a_year_behind_over_may_be_rows_or_groups_as_well(ferry_asker: Asker) -> None:
+    labels = [choice.label for choice in ferry_asker.asks("average fare over 2000 by vessel").choices]
+    assert labels == ["in the year 2000", "rows with fare over 2000", "groups with average fare over 2000"]
+
+
+def test_a_number_behind_the_groups_may_be_theirs(ferry_asker: Asker) -> None:
+    choice = ferry_asker.asks("total crew by vessel over 590").choices[0]
+    assert choice.label == "groups with total crew over 590"
+    sums = _sums(ferry_asker, "vessel", "crew")
+    rows = ferry_asker.database.rows(choice.sql)
+    assert {row[0]: row[1] for row in rows} == {v: total for v, total in sums.items() if total > 590}

@@ -11,7 +11,16 @@ from .columntypes import column_type
 from .draft import Aggregate, Ambiguous, Choice, Condition, Group, Ref, Unread
 from .items import Candidate, Item
 from .moments import UNITS
-from .totals import SAID, check_group_unit, check_groups, check_thing, counts_of_thing, limits_groups
+from .totals import (
+    SAID,
+    check_group_unit,
+    check_groups,
+    check_thing,
+    check_thing_in,
+    check_year,
+    counts_of_thing,
+    limits_groups,
+)
 
 if TYPE_CHECKING:
     from .reading_conditions import ReadingConditions
@@ -20,8 +29,6 @@ _RANK_KINDS = frozenset(("superlative", "most", "first", "extreme", "frequent", 
 _FLIPPED = {"gt": "le", "ge": "lt", "lt": "ge", "le": "gt", "eq": "ne", "between": ""}
 
 
-_YEAR = re.compile(r"(19|20)\d\d")
-_ABOUT = frozenset(("over", "above", "under", "below", "beyond"))
 _WHOLE = re.compile(r"-?\d+")
 
 
@@ -160,6 +167,7 @@ def _apply(
         _compare_right(reader, item, reader.ref(place), operator, values, unit)
         return
     if unit:
+        check_thing_in(reader, item, operator, values, unit)
         reader.draft.conditions.append(Condition(None, operator, values, item, True, unit=unit))
         return
     if (following is not None and following.kind in ("unknown", "literal")) or operator in ("eq", "ne"):
@@ -189,10 +197,10 @@ def _compare_left(
     draft = reader.draft
     aggregate = next((a for a in reversed(draft.aggregates) if a.ref is left), None)
     grouped = aggregate is not None and limits_groups(reader, aggregate)
-    if not grouped:
-        _check_year(item, left, values, _computed(reader, aggregate))
     alone = (draft.target is not None or draft.columns) and len(draft.aggregates) == 1
     if aggregate is not None and (alone or grouped):
+        if _computed(reader, aggregate):
+            check_year(item, left, operator, values)
         check_group_unit(reader, item, left, unit)
         draft.aggregates.remove(aggregate)
         if draft.target is None and alone:
@@ -215,25 +223,6 @@ def _computed(reader: ReadingConditions, aggregate: Aggregate | None) -> bool:
         return False
     place = reader.items.index(aggregate.item)
     return place == 0 or reader.items[place - 1].kind not in ("where", "prep")
-
-
-def _check_year(item: Item, left: Ref, values: tuple[str, ...], computed: bool) -> None:
-    """`total amount over 2023`: more than that, or during that year."""
-    if not computed or item.text.casefold() not in _ABOUT or not all(_YEAR.fullmatch(v) for v in values):
-        return
-    name = f"`{left.candidate.table}.{left.candidate.column}`"
-    raise Ambiguous(
-        f"Is {values[0]} a year here, or a number?",
-        [
-            Choice(f"in the year {values[0]}", f"in {values[0]}", item.start, item.end + 1),
-            Choice(
-                f"{left.candidate.column} {item.text} {values[0]}",
-                f"where {name} {item.text} {values[0]}",
-                item.start,
-                item.end + 1,
-            ),
-        ],
-    )
 
 
 def _compare_right(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .draft import Aggregate, Ambiguous, Choice, Ref, Unread
-from .items import Item
+from .items import Candidate, Item
+from .measures import WORDS
 from .roles import is_unique
+from .units import unit_class
 
 if TYPE_CHECKING:
     from .reading_conditions import ReadingConditions
@@ -18,7 +21,9 @@ SAID = {"gt": "over", "ge": "at least", "lt": "under", "le": "at most", "eq": "e
 
 _PASSED = frozenset(("prep", "where", "value", "and", "or", "window", "verb", "acting", "neg"))
 _GROUPING = frozenset(("by", "grain", "part"))
-_WORDS = {"avg": "average", "sum": "total", "min": "minimum", "max": "maximum", "median": "median"}
+_YEAR = re.compile(r"(19|20)\d\d")
+_ABOUT = frozenset(("over", "above", "under", "below", "beyond"))
+_NEVER_ADDED = frozenset(("heat", "speed"))
 _CURRENCIES = frozenset(("US dollars", "euros", "pounds sterling"))
 
 
@@ -28,19 +33,35 @@ def check_thing(
     """`ports with more than 300 crew`: one row of a port, or all its rows together, only the asker knows."""
     place = reader.items.index(item)
     thing = thing_before(reader, place, ref.candidate.table)
-    if thing is None:
+    measured = reader.index.role(ref.candidate.table, ref.candidate.column).unit
+    if thing is None or unit_class(measured) in _NEVER_ADDED or measured == "percent":
         return
     before = reader.items[place - 1]
     start, end = (before if before.kind == "neg" else item).start, reader.items[reader.at - 1].end
     name = f"`{ref.candidate.table}.{ref.candidate.column}`"
     said = f"{name} {_said(operator, values, unit)}"
     raise Ambiguous(
-        f"Is that '{ref.item.text}' of a single row, or of all rows of one of the {thing.text} together?",
+        f"Is the {ref.candidate.column} of a single row of {ref.candidate.table} meant, or of all such rows "
+        f"of one of the {thing.text} together?",
         [
             Choice("in a single row", said, start, end),
             Choice("in total", f"total {said}", start, end),
         ],
     )
+
+
+def check_thing_in(
+    reader: ReadingConditions, item: Item, operator: str, values: tuple[str, ...], unit: str
+) -> None:
+    """`customers with more than 1000 euros`: the number is told by its unit, and is one of other rows."""
+    fitting = [
+        Ref(Candidate("column", table, column), reader.items[reader.at - 1])
+        for (table, column), role in reader.index.roles.items()
+        if role.kind == "measure" and role.unit == unit
+    ]
+    place = reader.items.index(item)
+    if fitting and all(thing_before(reader, place, ref.candidate.table) is not None for ref in fitting):
+        check_thing(reader, item, fitting[0], operator, values, unit)
 
 
 def thing_before(
@@ -98,26 +119,47 @@ def check_groups(
     values: tuple[str, ...],
     unit: str,
 ) -> None:
-    """`average fare over 1500 by vessel`: which rows are averaged, or which of the averages are shown."""
+    """`average fare over 1500 by vessel`: which rows are averaged, or which of the averages are shown; over
+    2023 may be a year besides."""
     ref = aggregate.ref
-    behind = any(later.kind in _GROUPING for later in reader.items[reader.at :])
-    if ref is None or aggregate.function not in _WORDS or not (behind or reader.draft.groups):
+    if ref is None or aggregate.function not in WORDS:
+        return
+    year = _may_be_year(item, values)
+    grouped = bool(reader.draft.groups) or any(i.kind in _GROUPING for i in reader.items[reader.at :])
+    if not (year or grouped):
         return
     column, end = ref.candidate.column, reader.items[reader.at - 1].end
-    said = f"`{ref.candidate.table}.{column}` {_said(operator, values, unit)}"
-    number = f"{_WORDS[aggregate.function]} {column}"
+    compared, word = _said(operator, values, unit), WORDS[aggregate.function]
+    said = f"`{ref.candidate.table}.{column}` {compared}"
+    choices = [
+        Choice(f"{'rows with ' if grouped else ''}{column} {compared}", f"where {said}", item.start, end)
+    ]
+    if year:
+        choices.insert(0, Choice(f"in the year {values[0]}", f"in {values[0]}", item.start, item.end + 1))
+    if grouped:
+        choices.append(
+            Choice(f"groups with {word} {column} {compared}", f"with {word} {said}", item.start, end)
+        )
+    said_of = ["a year"] * year + ["the rows"] + [f"each group's {word} {column}"] * grouped
+    raise Ambiguous(f"Is '{item.text} {' and '.join(values)}' said of {' or of '.join(said_of)}?", choices)
+
+
+def check_year(item: Item, ref: Ref, operator: str, values: tuple[str, ...]) -> None:
+    """`which port had a total fare over 2023`: more than that, or during that year."""
+    if not _may_be_year(item, values):
+        return
+    than = f"{'less' if operator in ('lt', 'le') else 'more'} than {values[0]}"
     raise Ambiguous(
-        f"Is '{item.text} {' and '.join(values)}' said of the rows, or of each group's {number}?",
+        f"Is {values[0]} a year here, or a number?",
         [
-            Choice(f"rows with {column} {_said(operator, values, unit)}", f"where {said}", item.start, end),
-            Choice(
-                f"groups with {number} {_said(operator, values, unit)}",
-                f"with {_WORDS[aggregate.function]} {said}",
-                item.start,
-                end,
-            ),
+            Choice(f"in the year {values[0]}", f"in {values[0]}", item.start, item.end + 1),
+            Choice(f"{ref.candidate.column} {item.text} {values[0]}", than, item.start, item.end + 1),
         ],
     )
+
+
+def _may_be_year(item: Item, values: tuple[str, ...]) -> bool:
+    return item.text.casefold() in _ABOUT and all(_YEAR.fullmatch(value) for value in values)
 
 
 def check_group_unit(reader: ReadingConditions, item: Item, ref: Ref, unit: str) -> None:
