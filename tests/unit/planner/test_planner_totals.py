@@ -63,6 +63,9 @@ def test_rows_themselves_are_compared_without_a_question(ferry_asker: Asker) -> 
     expected = sum(sailing["crew"] > 5 for sailing in ferry_asker.records("sailings"))
     assert int(ferry_asker.value("how many sailings have more than 5 crew")) == expected
     assert len(ferry_asker.rows("list sailings with more than 5 crew")) == expected
+    fares = [s["fare"] for s in ferry_asker.records("sailings") if s["crew"] > 5 and s["vessel"] == "Heron"]
+    rows = ferry_asker.rows("average fare by vessel with more than 5 crew")
+    assert dict(rows)["Heron"] == pytest.approx(sum(fares) / len(fares))
     assert int(ferry_asker.value("number of calm sailings with at least 0 crew")) == sum(
         sailing["weather"] == "Calm" for sailing in ferry_asker.records("sailings")
     )

@@ -36,6 +36,8 @@ def check_thing(
     measured = reader.index.role(ref.candidate.table, ref.candidate.column).unit
     if thing is None or unit_class(measured) in _NEVER_ADDED or measured == "percent":
         return
+    if any(group.item is thing for group in reader.draft.groups):
+        return  # `average fare by vessel with more than 5 crew` is asked of rows
     before = reader.items[place - 1]
     start, end = (before if before.kind == "neg" else item).start, reader.items[reader.at - 1].end
     name = f"`{ref.candidate.table}.{ref.candidate.column}`"
