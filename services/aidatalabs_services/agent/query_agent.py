@@ -131,7 +131,7 @@ class QueryAgent:
             rows = await self._data.query(question.platform, sql, question.max_rows)
             after = await self._data.explain(question.platform, sql)
             if after.data_version == explanation.data_version:
-                return after, rows
+                return explanation, rows
             explanation = after
         return replace(explanation, data_version=""), rows
 
