@@ -48,7 +48,7 @@ def test_many_catalogues_are_planned_over_at_once(shop_asker: Asker, often_switc
 
 
 def test_the_planner_of_a_catalogue_is_kept_while_it_is_used(shop_asker: Asker) -> None:
-    kept = planner._planner(shop_asker.database.catalogue)
+    kept = planner._planners.of(shop_asker.database.catalogue)
     for number in range(63):
-        planner._planner(replace(shop_asker.database.catalogue, version=str(number)))
-        assert planner._planner(shop_asker.database.catalogue) is kept
+        planner._planners.of(replace(shop_asker.database.catalogue, version=str(number)))
+        assert planner._planners.of(shop_asker.database.catalogue) is kept

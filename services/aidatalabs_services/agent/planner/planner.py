@@ -3,8 +3,6 @@ guess."""
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -22,6 +20,7 @@ from .entities import check_quantifiers
 from .explain import explain
 from .index import CatalogueIndex
 from .items import Candidate, Item
+from .keeping import Kept
 from .linking import Linked, Linker
 from .outcomes import Clarification, ClarificationChoice, Outcome, Planned, Refusal
 from .phrasing import exactly, local, needed_joins, replaced
@@ -369,8 +368,7 @@ def _shows(outcome: Outcome, key: Candidate) -> TypeGuard[Planned]:
     )
 
 
-_planners: OrderedDict[int, tuple[Catalogue, Planner]] = OrderedDict()
-_planners_lock = threading.Lock()
+_planners = Kept(Planner, _MOST_PLANNERS)
 
 
 def plan(question: str, catalogue: Catalogue, *, now: datetime, timezone: str = "UTC") -> Outcome:
@@ -378,20 +376,4 @@ def plan(question: str, catalogue: Catalogue, *, now: datetime, timezone: str = 
 
     May be called from several threads at once.
     """
-    return _planner(catalogue).plan(question, now=now, timezone=timezone)
-
-
-def _planner(catalogue: Catalogue) -> Planner:
-    """The kept planner of this catalogue; made outside the lock, so that no other question waits for it."""
-    with _planners_lock:
-        held = _planners.get(id(catalogue))
-        if held is not None and held[0] is catalogue:
-            _planners.move_to_end(id(catalogue))
-            return held[1]
-    made = Planner(catalogue)
-    with _planners_lock:
-        _planners[id(catalogue)] = (catalogue, made)
-        _planners.move_to_end(id(catalogue))
-        while len(_planners) > _MOST_PLANNERS:
-            _planners.popitem(last=False)
-    return made
+    return _planners.of(catalogue).plan(question, now=now, timezone=timezone)
