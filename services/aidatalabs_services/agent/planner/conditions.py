@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from .columntypes import column_type
 from .draft import Ambiguous, Choice, Condition, Ref, Unread
 from .flags import flag_values
-from .items import Candidate
+from .items import Candidate, Item
 from .lexicon import MONEY_WORDS
-from .measures import measures_for_adjective
+from .measures import WORDS, measures_for_adjective
 from .plan import OR_UNKNOWN, Filter
 from .units import CURRENCIES
 from .words import split_name
@@ -130,9 +130,22 @@ class ConditionBinder:
             )
             for name in columns
         ]
-        if len(columns) == 1:
+        choices[:0] = self._of_groups(item, joined)
+        if len(choices) == 1:
             return Ambiguous(f"Do you mean {choices[0].label}?", choices)
         return Ambiguous(f"What is '{item.text} {joined}' said of?", choices)
+
+    def _of_groups(self, item: Item, joined: str) -> list[Choice]:
+        """`average fare by port over 50`: that average of each group."""
+        draft = self._composer.draft
+        computed = draft.aggregates[0] if len(draft.aggregates) == 1 and draft.groups else None
+        if computed is None or computed.ref is None or computed.function not in WORDS:
+            return []
+        number, word = computed.ref.candidate, WORDS[computed.function]
+        text = f"with {word} `{number.table}.{number.column}` {item.text}"
+        return [
+            Choice(f"groups with {word} {number.column} {item.text} {joined}", text, item.start, item.end)
+        ]
 
     def _check_unit(self, condition: Condition, ref: Ref) -> None:
         """A number with a unit fits a column of that unit; where the column's is not known, ask."""

@@ -133,7 +133,8 @@ class Draft:
 
     `elsewhere` are items whose meaning another part carries; `joined` the values of one column that `and`
     joined; `described` the values that a name follows (`open orders`); `different` says that different
-    values were asked for in so many words; `unsettled` is to be asked once nothing else stands against it.
+    values were asked for in so many words; `present` the words that leave out what has no rows;
+    `unsettled` is to be asked once nothing else stands against it.
     """
 
     aggregates: list[Aggregate] = field(default_factory=list)
@@ -161,5 +162,6 @@ class Draft:
     joined: list[tuple[Condition, Item]] = field(default_factory=list)
     described: list[Item] = field(default_factory=list)
     different: bool = False
+    present: Item | None = None
     unsettled: Ambiguous | None = None
     loose_functions: list[tuple[str, Item]] = field(default_factory=list)

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TypeGuard
 
 from . import guards
+from .absences import check_absent
 from .accounting import Account
 from .additions import check_added
 from .assignments import assignments
@@ -20,6 +21,7 @@ from .entities import check_quantifiers
 from .explain import explain
 from .index import CatalogueIndex
 from .items import Candidate, Item
+from .keeping import Kept
 from .linking import Linked, Linker
 from .misnaming import check_base, check_counts
 from .offers import offered
@@ -30,7 +32,7 @@ from .reading import Reader
 from .roles import is_unique
 from .sql import emit
 from .suggestions import examples, suggested
-from .words import split_name
+from .words import split_name, tokenize
 
 __all__ = ["Clarification", "ClarificationChoice", "Outcome", "Planned", "Planner", "Refusal", "plan"]
 
@@ -38,8 +40,9 @@ _MARGIN = 0.09
 _JOIN_COST = 0.06
 _FAR = 0.25
 _LONGEST_QUESTION = 2_000
+_MOST_WORDS = 100
 _DEPTH = 2
-_MOST_PLANNERS = 16
+_MOST_PLANNERS = 64  # as many as the catalogues that are kept beside them
 _TASKS = frozenset(("fn", "count", "list", "how_much", "which", "by", "share"))
 
 
@@ -106,6 +109,11 @@ class Planner:
             return Refusal(
                 "not_answerable",
                 f"The question is longer than {_LONGEST_QUESTION} characters. Ask it shorter.",
+            )
+        if len(tokenize(question)) > _MOST_WORDS:
+            return Refusal(
+                "not_answerable",
+                f"The question has more than {_MOST_WORDS} words and signs. Ask one thing, in fewer words.",
             )
         return None
 
@@ -177,6 +185,7 @@ class Planner:
             check_quantifiers(linked, plan, self._index)
             check_doubts(linked.items, chosen, plan, self._index)
             check_added(linked, chosen, plan)
+            check_absent(copied, chosen, plan, self._index)
             return _Reading(plan, cost + _JOIN_COST * needed_joins(plan) + strange, chosen)
         several = len(draft.aggregates) > 1
         why = "names tables with no key between them" if chosen else "does not say which table it is about"
@@ -361,14 +370,12 @@ def _shows(outcome: Outcome, key: Candidate) -> TypeGuard[Planned]:
     )
 
 
-_planners: dict[int, tuple[Catalogue, Planner]] = {}
+_planners = Kept(Planner, _MOST_PLANNERS)
 
 
 def plan(question: str, catalogue: Catalogue, *, now: datetime, timezone: str = "UTC") -> Outcome:
-    """Plan a question over a catalogue; the index of the last few catalogues is kept in memory."""
-    held = _planners.get(id(catalogue))
-    if held is None or held[0] is not catalogue:
-        while len(_planners) >= _MOST_PLANNERS:
-            del _planners[next(iter(_planners))]
-        held = _planners[id(catalogue)] = (catalogue, Planner(catalogue))
-    return held[1].plan(question, now=now, timezone=timezone)
+    """Plan a question over a catalogue; the index of the last few catalogues is kept in memory.
+
+    May be called from several threads at once.
+    """
+    return _planners.of(catalogue).plan(question, now=now, timezone=timezone)

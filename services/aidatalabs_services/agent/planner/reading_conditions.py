@@ -23,6 +23,11 @@ class ReadingConditions(ReadingState):
     def _on_comparative(self, item: Item) -> None:
         read_comparative(self, item)
 
+    def _on_present(self, item: Item) -> None:
+        if self.peek() is not None:
+            raise Unread(item, "is followed by something: say it at the end")
+        self.draft.present = item
+
     def _on_number(self, item: Item) -> None:
         read_number(self, item)
 

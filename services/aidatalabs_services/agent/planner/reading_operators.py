@@ -191,6 +191,8 @@ class ReadingOperators(ReadingConditions):
         rank = self._rank(item, item.payload == "desc", by_count=True)
         if following is None:
             return
+        if following.kind == "fn":
+            rank.by_count = False  # `the most total crew`
         if following.kind in ("name", "value"):
             place, self.at = self.at, self.at + 1
             ref = self.ref(place)
