@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from aidatalabs_services.agent.catalogues import Catalogues
@@ -19,6 +19,7 @@ from aidatalabs_services.agent.proofs import Proof, result_sha256
 from aidatalabs_services.runtime.errors import FieldViolation, InvalidRequest
 
 PRODUCED_BY = "planner"
+_MOST_READS = 3
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class QueryAgent:
         explanation = await self._data.explain(question.platform, outcome.sql)
         yield Written(explanation.sql)
         yield Running()
-        rows = await self._data.query(question.platform, outcome.sql, question.max_rows)
+        explanation, rows = await self._rows(question, outcome.sql, explanation)
         yield Found(rows)
         columns, values = list(rows.columns), [list(row) for row in rows.rows]
         spec = chart.chart(outcome, columns, values)
@@ -120,6 +121,19 @@ class QueryAgent:
             yield Drawn(spec)
         yield Said(answers.sentence(outcome, columns, values, rows.truncated))
         yield Proven(self._proof(outcome, catalogue.version, explanation, rows))
+
+    async def _rows(self, question: Question, sql: str, explanation: Explanation) -> tuple[Explanation, Rows]:
+        """The rows, and what they were read from: the version before the query and after it are one.
+
+        Rows that came in between are read again, so often; while they keep coming the version stays empty.
+        """
+        for _ in range(_MOST_READS):
+            rows = await self._data.query(question.platform, sql, question.max_rows)
+            after = await self._data.explain(question.platform, sql)
+            if after.data_version == explanation.data_version:
+                return explanation, rows
+            explanation = after
+        return replace(explanation, data_version=""), rows
 
     def _proof(self, planned: Planned, catalogue_version: str, explanation: Explanation, rows: Rows) -> Proof:
         return Proof(

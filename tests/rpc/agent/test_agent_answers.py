@@ -71,6 +71,42 @@ async def test_a_proof_can_be_made_again_from_the_answer() -> None:
     assert proof.catalogue_version
 
 
+class Growing(ScriptedPlatformData):
+    """Rows come in while a query runs, so many times."""
+
+    inserts: int = 0
+
+    async def query(self, platform: str, sql: str, max_rows: int) -> Rows:
+        rows = await super().query(platform, sql, max_rows)
+        if self.inserts:
+            self.inserts -= 1
+            self.version = f"v{len(self.asked)}"
+            self.rows = {platform: replace(rows, rows=((rows.rows[0][0] + 1,),))}  # type: ignore[operator]
+        return rows
+
+
+async def test_a_proof_names_the_version_that_its_rows_were_read_from() -> None:
+    data = Growing(rows={SHOP: COUNT})
+    data.inserts = 1
+    async with agent_over(data) as agent:
+        answer = await agent.ask("How many orders were there?")
+    assert len(data.named("query")) == 2
+    assert plain(answer.result.rows[0]) == [7]
+    assert answer.proof.data_version == data.version
+    assert answer.proof.result_sha256 == sha256_of_the_answer(answer, ordered=True)
+
+
+async def test_a_proof_names_no_version_while_rows_keep_coming() -> None:
+    data = Growing(rows={SHOP: COUNT})
+    data.inserts = 1_000
+    async with agent_over(data) as agent:
+        answer = await agent.ask("How many orders were there?")
+    assert len(data.named("query")) == 3
+    assert plain(answer.result.rows[0]) == [8]
+    assert answer.proof.data_version == ""
+    assert answer.proof.schema_version == "schema-1"
+
+
 @pytest.mark.parametrize("ordered", [True, False])
 async def test_the_hash_of_a_result_minds_the_order_only_where_the_query_does(ordered: bool) -> None:
     hashes = []

@@ -12,10 +12,12 @@ from chdb import session as chdb_session
 
 from aidatalabs_services.agent.planner.outcomes import Clarification, Outcome, Planned, Refusal
 from aidatalabs_services.agent.planner.planner import plan
+from tests.unit.planner.cellars import cellars, dives
 from tests.unit.planner.clubs import clubs
 from tests.unit.planner.domains import library, sensors, shop, trips
 from tests.unit.planner.engine import Database
 from tests.unit.planner.ferries import ferries
+from tests.unit.planner.levies import levies
 from tests.unit.planner.workshop import workshop
 
 NOW = datetime(2024, 6, 30, 17, 45)
@@ -65,7 +67,8 @@ def asker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
     session = opened(str(path))
     session.query("SET session_timezone = 'UTC'")
     specs = {"shop": shop, "sensors": sensors, "library": library, "trips": trips, "workshop": workshop,
-             "clubs": clubs, "ferries": ferries}  # fmt: skip
+             "clubs": clubs, "ferries": ferries, "cellars": cellars, "dives": dives,
+             "levies": levies}  # fmt: skip
     askers = {name: Asker(Database(session, f"{name}_data", make())) for name, make in specs.items()}
     yield lambda name: askers[name]
     session.close()
@@ -104,3 +107,18 @@ def club_asker(asker: Callable[[str], Asker]) -> Asker:
 @pytest.fixture
 def ferry_asker(asker: Callable[[str], Asker]) -> Asker:
     return asker("ferries")
+
+
+@pytest.fixture
+def cellar_asker(asker: Callable[[str], Asker]) -> Asker:
+    return asker("cellars")
+
+
+@pytest.fixture
+def dive_asker(asker: Callable[[str], Asker]) -> Asker:
+    return asker("dives")
+
+
+@pytest.fixture
+def levy_asker(asker: Callable[[str], Asker]) -> Asker:
+    return asker("levies")

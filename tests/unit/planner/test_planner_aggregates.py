@@ -79,6 +79,7 @@ def test_top_n_orders_by_the_named_measure_and_breaks_ties_by_key(library_asker:
 
 def test_bottom_n_takes_the_other_end(trip_asker: Asker) -> None:
     counts = Counter(trip["line"] for trip in trip_asker.records("trips"))
+    assert set(counts) == {line["line"] for line in trip_asker.records("lines")}  # none is without a trip
     rows = trip_asker.rows("bottom 2 lines by number of trips")
     assert [row[2] for row in rows] == sorted(counts.values())[:2]
 
@@ -138,6 +139,7 @@ def test_how_many_have_more_than_counts_the_groups(shop_asker: Asker) -> None:
 
 def test_average_number_per_group_averages_the_counts(library_asker: Asker) -> None:
     counts = Counter(loan["member_id"] for loan in library_asker.records("loans"))
+    assert set(counts) == {member["member_id"] for member in library_asker.records("members")}
     assert library_asker.value("average number of loans per member") == pytest.approx(mean(counts.values()))
 
 

@@ -160,10 +160,17 @@ def _groups(
         and all(m.function in ("min", "max") for m in plan.measures)
     ):
         return f"{len(rows):,} groups: {_side_by_side(plan, names, rows)}{time}."
-    highest = max(rows, key=lambda row: _sortable(row[place]))
-    lead = rows[0] if ordered == measure.alias else highest
+    low = measure.function == "min"
+    known = [row for row in rows if _number(row[place]) is not None] or rows
+    best = (
+        min(known, key=lambda row: _sortable(row[place]))
+        if low
+        else max(rows, key=lambda row: _sortable(row[place]))
+    )
+    lead = rows[0] if ordered == measure.alias else best
     more = " (more were cut off)" if truncated else ""
-    extreme = "lowest" if ordered == measure.alias and not plan.order[0].descending else "highest"
+    down = plan.order[0].descending if ordered == measure.alias else not low
+    extreme = "highest" if down else "lowest"
     text = f"{len(rows):,} groups{more}: {measure.title} is {extreme} for {_keys(plan, names, lead)}"
     text += f" with {_with_unit(lead[place], measure)}"
     if ordered == measure.alias:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from .items import Candidate, Item
 
 _MOST_READINGS = 96
+_MOST_ITEMS_READ = 2_400  # of all readings together: a long question is read less often, not longer
 
 
 def assignments(items: list[Item]) -> Iterator[tuple[float, dict[int, Candidate]]]:
@@ -17,7 +18,7 @@ def assignments(items: list[Item]) -> Iterator[tuple[float, dict[int, Candidate]
     start = tuple(0 for _ in places)
     heap = [(sum(costs[0][0] for costs in options), start)]
     seen = {start}
-    for _ in range(_MOST_READINGS):
+    for _ in range(min(_MOST_READINGS, _MOST_ITEMS_READ // max(1, len(items)))):
         if not heap:
             return
         cost, picks = heapq.heappop(heap)

@@ -11,6 +11,16 @@ from .columntypes import column_type
 from .draft import Aggregate, Ambiguous, Choice, Condition, Group, Ref, Unread
 from .items import Candidate, Item
 from .moments import UNITS
+from .totals import (
+    SAID,
+    check_group_unit,
+    check_groups,
+    check_thing,
+    check_thing_in,
+    check_year,
+    counts_of_thing,
+    limits_groups,
+)
 
 if TYPE_CHECKING:
     from .reading_conditions import ReadingConditions
@@ -19,10 +29,6 @@ _RANK_KINDS = frozenset(("superlative", "most", "first", "extreme", "frequent", 
 _FLIPPED = {"gt": "le", "ge": "lt", "lt": "ge", "le": "gt", "eq": "ne", "between": ""}
 
 
-_SAID = {"gt": "over", "ge": "at least", "lt": "under", "le": "at most", "eq": "exactly", "ne": "!=",
-         "between": "between"}  # fmt: skip
-_YEAR = re.compile(r"(19|20)\d\d")
-_ABOUT = frozenset(("over", "above", "under", "below", "beyond"))
 _WHOLE = re.compile(r"-?\d+")
 
 
@@ -102,7 +108,7 @@ def _check_known(reader: ReadingConditions, item: Item, turned: str, values: lis
     raise Ambiguous(
         f"Do rows without a {column.name} count as well?",
         [
-            Choice(f"{column.name} {_SAID[turned]} {joined}", f"{name} {_SAID[turned]} {joined}", start, end),
+            Choice(f"{column.name} {SAID[turned]} {joined}", f"{name} {SAID[turned]} {joined}", start, end),
             Choice(
                 f"all but {column.name} {item.text} {joined}", f"not {name} {item.text} {joined}", start, end
             ),
@@ -161,6 +167,7 @@ def _apply(
         _compare_right(reader, item, reader.ref(place), operator, values, unit)
         return
     if unit:
+        check_thing_in(reader, item, operator, values, unit)
         reader.draft.conditions.append(Condition(None, operator, values, item, True, unit=unit))
         return
     if (following is not None and following.kind in ("unknown", "literal")) or operator in ("eq", "ne"):
@@ -178,13 +185,10 @@ def _comparable(reader: ReadingConditions, candidate: Candidate, item: Item) -> 
 
 
 def _counted_before(reader: ReadingConditions, left: Ref) -> bool:
-    aggregates = reader.draft.aggregates
-    return bool(
-        aggregates
-        and aggregates[-1].function == "count"
-        and aggregates[-1].ref is left
-        and (reader.draft.target or reader.draft.groups)
-    )
+    draft, counted = reader.draft, reader.draft.aggregates[-1:]
+    if not counted or counted[0].function != "count" or counted[0].ref is not left:
+        return False
+    return bool(draft.target or draft.groups or counts_of_thing(reader, counted[0]))
 
 
 def _compare_left(
@@ -192,14 +196,20 @@ def _compare_left(
 ) -> None:
     draft = reader.draft
     aggregate = next((a for a in reversed(draft.aggregates) if a.ref is left), None)
-    _check_year(item, left, values, _computed(reader, aggregate))
-    if aggregate is not None and (draft.target is not None or draft.columns) and len(draft.aggregates) == 1:
+    grouped = aggregate is not None and limits_groups(reader, aggregate)
+    alone = (draft.target is not None or draft.columns) and len(draft.aggregates) == 1
+    if aggregate is not None and (alone or grouped):
+        if _computed(reader, aggregate):
+            check_year(item, left, operator, values)
+        check_group_unit(reader, item, left, unit)
         draft.aggregates.remove(aggregate)
-        if draft.target is None:
+        if draft.target is None and alone:
             first = draft.columns.pop(0)
             draft.target = Group(first, first.item)
         draft.having.append((aggregate, operator, values, item))
         return
+    if aggregate is not None and _computed(reader, aggregate):
+        check_groups(reader, item, aggregate, operator, values, unit)
     if draft.rank is not None and draft.rank.by is not None and draft.rank.by.ref is left:
         raise Unread(item, "compares what is being ranked")
     draft.bare = [kept for kept in draft.bare if kept is not left]
@@ -215,30 +225,12 @@ def _computed(reader: ReadingConditions, aggregate: Aggregate | None) -> bool:
     return place == 0 or reader.items[place - 1].kind not in ("where", "prep")
 
 
-def _check_year(item: Item, left: Ref, values: tuple[str, ...], computed: bool) -> None:
-    """`total amount over 2023`: more than that, or during that year."""
-    if not computed or item.text.casefold() not in _ABOUT or not all(_YEAR.fullmatch(v) for v in values):
-        return
-    name = f"`{left.candidate.table}.{left.candidate.column}`"
-    raise Ambiguous(
-        f"Is {values[0]} a year here, or a number?",
-        [
-            Choice(f"in the year {values[0]}", f"in {values[0]}", item.start, item.end + 1),
-            Choice(
-                f"{left.candidate.column} {item.text} {values[0]}",
-                f"where {name} {item.text} {values[0]}",
-                item.start,
-                item.end + 1,
-            ),
-        ],
-    )
-
-
 def _compare_right(
     reader: ReadingConditions, item: Item, right: Ref, operator: str, values: tuple[str, ...], unit: str
 ) -> None:
     candidate = right.candidate
     if candidate.kind == "column" and reader.role(candidate) == "measure":
+        check_thing(reader, item, right, operator, values, unit)
         reader.draft.conditions.append(Condition(right, operator, values, item, True, unit=unit))
         return
     if candidate.kind == "value":
@@ -261,12 +253,12 @@ def _check_counted_right(
     if not column_type(reader.index.column(candidate.table, candidate.column).type).numeric:
         return
     name, end = f"`{candidate.table}.{candidate.column}`", reader.items[reader.at - 1].end
-    said = f"{_SAID[operator]} {' and '.join(values)}"
+    said = f"{SAID[operator]} {' and '.join(values)}"
     raise Ambiguous(
         f"Is {candidate.column} compared, or how many different ones there are?",
         [
             Choice(f"{candidate.column} {said}", f"{name} {said}", item.start, end),
-            Choice(f"{said} different {candidate.column}", f"{said} different {name}", item.start, end),
+            Choice(f"{said} different {candidate.column}", f"{said} different {name}", item.start, end, True),
         ],
     )
 
@@ -374,6 +366,7 @@ def _had(reader: ReadingConditions, item: Item, following: Item | None) -> bool:
         return False
     reader.at += 1
     ref = reader.ref(reader.at - 1)
+    check_thing(reader, item, ref, "eq", (plain(item),), "")
     reader.draft.conditions.append(Condition(ref, "eq", (plain(item),), item, True))
     return True
 

@@ -7,14 +7,16 @@ from datetime import datetime
 from .composing_groups import Parts
 from .composing_ranks import ComposingRanks
 from .conditions import ConditionBinder
-from .draft import Aggregate, Ambiguous, Barred, Choice, Draft, Group, Rank, Ref, Unread
+from .divisions import check_divided
+from .draft import Aggregate, Ambiguous, Barred, Choice, Draft, Group, Ref, Unread
 from .entities import check_entities
 from .index import CatalogueIndex
 from .items import Item
-from .measures import MeasureMaker, measures_for_adjective
+from .measures import MeasureMaker
 from .plan import Filter, Having, Measure, Order, QueryPlan
 from .roles import is_unique
 from .rows import compose_rows
+from .superlatives import check_grouped_extreme
 from .words import split_name, value_words
 
 __all__ = ["Composer", "Parts"]
@@ -90,37 +92,13 @@ class Composer(ComposingRanks):
             return False
         if rank is not None and rank.raw and draft.target is not None and not self._row_each(draft.target):
             return False
-        if rank is not None and rank.adjective:
-            self._check_grouped_extreme(rank)
+        if rank is not None and (rank.by_time or rank.adjective):
+            check_grouped_extreme(self, rank)
         if rank is not None and (rank.by_time or rank.adjective or rank.raw):
             return True
         if rank is not None and rank.vague:
             return False
         return bool(draft.listing and (draft.columns or draft.subjects or draft.bare))
-
-    def _check_grouped_extreme(self, rank: Rank) -> None:
-        """`which colour took the longest` may mean on average, altogether, or one single row."""
-        target = self.draft.target
-        ref = target.ref if target is not None else None
-        if target is None or ref is None or self.draft.subjects or rank.item.start < target.item.start:
-            return
-        if ref.candidate.kind != "column" or self._row_each(target):
-            return
-        if self.index.role(ref.candidate.table, ref.candidate.column).kind != "dimension":
-            return
-        measure, flipped = measures_for_adjective(self, rank.adjective, rank.item)
-        if flipped:
-            return
-        way, name = "highest" if rank.descending else "lowest", f"`{measure.table}.{measure.column}`"
-        raise Ambiguous(
-            f"Is '{rank.item.text}' said of the average or of the total {measure.column}?",
-            [
-                Choice(
-                    f"{way} {word} {measure.column}", f"{way} {word} {name}", rank.item.start, rank.item.end
-                )
-                for word in ("average", "total")
-            ],
-        )
 
     def _row_each(self, target: Group) -> bool:
         """True when the target stands for single rows of the base table."""
@@ -140,6 +118,7 @@ class Composer(ComposingRanks):
             self._add_group(draft.target)
         for group in draft.groups:
             self._add_group(group)
+        check_divided(self)
         self._check_average_per()
         self._fold()
         self._implied_aggregates()
@@ -241,7 +220,8 @@ class Composer(ComposingRanks):
         parts = self.parts
         keys = [Order(d.alias, False) for d in parts.dimensions]
         natural = form == "series" or any(d.part for d in parts.dimensions)
-        return keys if natural else [Order(parts.measures[0].alias, True), *keys]
+        lowest = parts.measures[0].function == "min"
+        return keys if natural else [Order(parts.measures[0].alias, not lowest), *keys]
 
     def _first_or_last(self) -> None:
         """`When was the first order`: the smallest or largest time."""

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from .columntypes import column_type
 from .draft import Ambiguous, Choice, Condition, Ref, Unread
 from .flags import flag_values
-from .items import Candidate
+from .items import Candidate, Item
 from .lexicon import MONEY_WORDS
-from .measures import measures_for_adjective
+from .measures import WORDS, measures_for_adjective
 from .plan import OR_UNKNOWN, Filter
 from .units import CURRENCIES
 from .words import split_name
@@ -95,9 +95,20 @@ class ConditionBinder:
             ]
             if len(rivals) > 1:
                 raise self._which_measure(condition, rivals)
+        if not fitting and condition.unit in _CURRENCY_UNITS:
+            raise self._which_money(condition, [column.name for column in measured])
         if len(fitting) != 1:
             raise Unread(condition.item, f"gives {condition.unit} without saying of which column")
         return Ref(Candidate("column", base, fitting[0].name), condition.item), condition.operator
+
+    def _which_money(self, condition: Condition, measured: list[str]) -> Unread | Ambiguous:
+        """`over 100 euros` where no column says that it is in euros: offer those that may be."""
+        role = self._composer.index.role
+        free = [name for name in measured if not role(self._composer.base, name).unit]
+        free = [name for name in free if MONEY_WORDS & set(split_name(name))]
+        if free:
+            return self._which_measure(condition, free)
+        return Unread(condition.item, f"gives {condition.unit} without saying of which column")
 
     def _which_measure(self, condition: Condition, among: list[str] | None = None) -> Unread | Ambiguous:
         """`above 50` without a measure: offer the numbers of the table."""
@@ -119,9 +130,22 @@ class ConditionBinder:
             )
             for name in columns
         ]
-        if len(columns) == 1:
+        choices[:0] = self._of_groups(item, joined)
+        if len(choices) == 1:
             return Ambiguous(f"Do you mean {choices[0].label}?", choices)
         return Ambiguous(f"What is '{item.text} {joined}' said of?", choices)
+
+    def _of_groups(self, item: Item, joined: str) -> list[Choice]:
+        """`average fare by port over 50`: that average of each group."""
+        draft = self._composer.draft
+        computed = draft.aggregates[0] if len(draft.aggregates) == 1 and draft.groups else None
+        if computed is None or computed.ref is None or computed.function not in WORDS:
+            return []
+        number, word = computed.ref.candidate, WORDS[computed.function]
+        text = f"with {word} `{number.table}.{number.column}` {item.text}"
+        return [
+            Choice(f"groups with {word} {number.column} {item.text} {joined}", text, item.start, item.end)
+        ]
 
     def _check_unit(self, condition: Condition, ref: Ref) -> None:
         """A number with a unit fits a column of that unit; where the column's is not known, ask."""

@@ -24,12 +24,13 @@ class Barred(Unread):
 @dataclass(frozen=True)
 class Choice:
     """One way to settle an ambiguity: a label, and the text that replaces the span [start, end) of
-    characters."""
+    tokens. A `spare` one is seldom meant: where it cannot be answered nothing is missing."""
 
     label: str
     text: str
     start: int
     end: int
+    spare: bool = False
 
 
 class Ambiguous(Exception):
@@ -66,7 +67,7 @@ class Aggregate:
 class Group:
     """Something to group by: a table or column, a step of time, or a repeating part of a date.
 
-    `said` is `per` where that word (or each) stood right before it.
+    `said` is `per` where that word (or each) stood right before it, and `by` is that word.
     """
 
     ref: Ref | None
@@ -74,6 +75,7 @@ class Group:
     grain: str = ""
     part: str = ""
     said: str = ""
+    by: Item | None = None
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ class Rank:
 
     `by` is what to order by; None means the question's own measure, or the measure an `adjective` speaks
     of. `raw` says that `by` names a column without saying how to add it up. `vague` marks words such as
-    best.
+    best. `start` is the token its words begin with, the number before them included.
     """
 
     descending: bool
@@ -122,6 +124,7 @@ class Rank:
     vague: bool = False
     by_time: bool = False
     by_count: bool = False
+    start: int = -1
 
 
 @dataclass
@@ -130,7 +133,8 @@ class Draft:
 
     `elsewhere` are items whose meaning another part carries; `joined` the values of one column that `and`
     joined; `described` the values that a name follows (`open orders`); `different` says that different
-    values were asked for in so many words; `unsettled` is to be asked once nothing else stands against it.
+    values were asked for in so many words; `present` the words that leave out what has no rows;
+    `unsettled` is to be asked once nothing else stands against it.
     """
 
     aggregates: list[Aggregate] = field(default_factory=list)
@@ -158,5 +162,6 @@ class Draft:
     joined: list[tuple[Condition, Item]] = field(default_factory=list)
     described: list[Item] = field(default_factory=list)
     different: bool = False
+    present: Item | None = None
     unsettled: Ambiguous | None = None
     loose_functions: list[tuple[str, Item]] = field(default_factory=list)

@@ -53,7 +53,8 @@ def check_entities(composer: Composer, plan: QueryPlan) -> None:
     told = entities(plan, composer.index)
     for negation in composer.draft.negations:
         things = _things(composer, negation) or told
-        if not things or _described(composer) or _of_rows(composer, negation):
+        described = _described(composer) and negation.rows is None
+        if not things or described or _of_rows(composer, negation):
             continue
         if any(not _of_all(composer, things, condition) for condition in negation.made):
             raise Barred(
@@ -92,8 +93,12 @@ def _of_rows(composer: Composer, negation: Negation) -> bool:
 
 
 def _described(composer: Composer) -> bool:
-    """True for a table that others refer to: its rows are things, and their columns say what they are."""
-    return any(edge.to_table == composer.base for edge in composer.index.edges)
+    """True for a table that others refer to and that refers to none: its rows are things, and their columns
+    say what they are; rows between two tables are still events of the one they refer to."""
+    edges = composer.index.edges
+    return any(edge.to_table == composer.base for edge in edges) and all(
+        edge.table != composer.base for edge in edges
+    )
 
 
 def _of_all(composer: Composer, told: list[tuple[str, str]], condition: Condition) -> bool:

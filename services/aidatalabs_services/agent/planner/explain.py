@@ -46,6 +46,8 @@ def explain(
     )
     lines.extend(_time_taken(plan, index, linked, chosen))
     lines.extend(_ordered(plan))
+    if any(item.kind == "present" for item in linked.items):
+        lines.append("Only what has at least one such row is looked at.")
     for typed, read in linked.corrections:
         lines.append(f"'{typed}' was read as '{read}'.")
     lines.extend(_free(linked, chosen))

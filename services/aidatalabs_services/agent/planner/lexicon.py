@@ -124,9 +124,10 @@ OPERATORS: dict[tuple[str, ...], tuple[str, str]] = {
             "|all but|besides"
         },
     ),
+    **_phrases("present", {"present": "of those with any"}),
     **_phrases("known", {"known": "with known|with a known|with any known"}),
     **_phrases("missing", {"missing": "missing|no known|lacking|unknown|without any"}),
-    **_phrases("and", {"and": "and|&|as well as|together with|along with|,|;|plus|and also"}),
+    **_phrases("and", {"and": "and|&|as well as|together with|along with|,|;|and also"}),
     **_phrases("or", {"or": "or|either"}),
     **_phrases(
         "prep",

@@ -20,6 +20,7 @@ from .lexicon import (
     TABLE_WORDS,
     VERB_NOUNS,
 )
+from .likenesses import as_likely
 from .names import NameMatch
 from .units import UNIT_WORDS
 from .windows import TimeReader
@@ -105,6 +106,7 @@ class Linker:
         self._tokens = tokens
         spans = self._times() + self._operators() + self._names() + self._values() + self._singles()
         chosen = [spelled_exactly(item) for item in best_cover(merged(spans), len(tokens))]
+        chosen = as_likely(chosen, self._index)
         items = [self._event(item) for item in chosen if item.kind != "filler"]
         return Linked(question, tokens, items)
 
@@ -138,6 +140,7 @@ class Linker:
                     continue
                 if operator and self._tokens[start].kind != "quoted":
                     agent = words[start:end] == ["by"] and start > 0 and _participle(words[start - 1])
+                    agent = agent and not {"_", "."} & set(self._tokens[start - 1].raw)  # typed as a name
                     found.append(self._item(operator[0], "agent" if agent else operator[1], start, end))
         return found
 

@@ -25,7 +25,8 @@ _AGAIN = {
     "maximum": "highest",
     "median": "middle of",
 }  # where the column's own name begins the same way: the sum of total_price
-_WORDS = {"avg": "average", "sum": "total", "min": "minimum", "max": "maximum", "median": "median"}
+WORDS = {"avg": "average", "sum": "total", "min": "minimum", "max": "maximum", "median": "median"}
+"""Functions as they are said; each is read again by that word."""
 
 
 def measures_for_adjective(
@@ -127,7 +128,7 @@ class MeasureMaker:
         source = self._composer.binder.source(ref)
         role = self._composer.index.role(candidate.table, candidate.column)
         name = candidate.column.split(".", 1)[-1]
-        words = _WORDS[aggregate.function]
+        words = WORDS[aggregate.function]
         words = _AGAIN[words] if words in split_name(name) else words
         alias = self._composer.names.fresh(f"{words}_{name}")
         title = f"{words} {self._title(ref, role.unit)}"
@@ -152,7 +153,7 @@ class MeasureMaker:
         if function in ("min", "max") and (kind.numeric or kind.temporal):
             return
         if not kind.numeric or role in ("key", "label", "calendar"):
-            raise Unread(ref.item, f"holds no numbers to take the {_WORDS[function]} of")
+            raise Unread(ref.item, f"holds no numbers to take the {WORDS[function]} of")
 
     def _count(self, aggregate: Aggregate) -> Measure:
         composer, ref = self._composer, aggregate.ref
@@ -199,7 +200,7 @@ class MeasureMaker:
         if len(parts.measures) != 1 or parts.measures[0].function not in ("count", "sum") or parts.outer:
             raise Unread(draft.share, "needs one number to take a share of")
         measure = parts.measures[0]
-        if parts.dimensions and filters:
+        if parts.dimensions and (filters or parts.having):
             raise Unread(
                 draft.share,
                 "with both a condition and groups can be a part of each group or of the whole: "

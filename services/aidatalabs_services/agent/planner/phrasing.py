@@ -30,10 +30,14 @@ def needed_joins(plan: QueryPlan) -> int:
 
 
 def replaced(linked: Linked, choice: Choice) -> str:
-    """The question with the choice's words in place of its span of tokens."""
+    """The question with the choice's words in place of its span of tokens; behind it where that is empty."""
     tokens = linked.tokens
+    if choice.start == choice.end:
+        end = tokens[-1].end
+        return f"{linked.question[:end]} {choice.text}{linked.question[end:]}"
     last = min(choice.end, len(tokens)) - 1
-    return linked.question[: tokens[choice.start].start] + choice.text + linked.question[tokens[last].end :]
+    before, behind = linked.question[: tokens[choice.start].start], linked.question[tokens[last].end :]
+    return before + choice.text + behind if choice.text else before.rstrip() + behind
 
 
 def local(now: datetime, timezone: str) -> datetime:

@@ -9,7 +9,9 @@ from datetime import datetime
 from typing import TypeGuard
 
 from . import guards
+from .absences import check_absent
 from .accounting import Account
+from .additions import check_added
 from .assignments import assignments
 from .catalogue import Catalogue
 from .composing import Composer
@@ -19,7 +21,10 @@ from .entities import check_quantifiers
 from .explain import explain
 from .index import CatalogueIndex
 from .items import Candidate, Item
+from .keeping import Kept
 from .linking import Linked, Linker
+from .misnaming import check_base, check_counts
+from .offers import offered
 from .outcomes import Clarification, ClarificationChoice, Outcome, Planned, Refusal
 from .phrasing import exactly, local, needed_joins, replaced
 from .plan import QueryPlan
@@ -27,7 +32,7 @@ from .reading import Reader
 from .roles import is_unique
 from .sql import emit
 from .suggestions import examples, suggested
-from .words import split_name
+from .words import split_name, tokenize
 
 __all__ = ["Clarification", "ClarificationChoice", "Outcome", "Planned", "Planner", "Refusal", "plan"]
 
@@ -35,9 +40,9 @@ _MARGIN = 0.09
 _JOIN_COST = 0.06
 _FAR = 0.25
 _LONGEST_QUESTION = 2_000
-_MOST_CHOICES = 4
+_MOST_WORDS = 100
 _DEPTH = 2
-_MOST_PLANNERS = 16
+_MOST_PLANNERS = 64  # as many as the catalogues that are kept beside them
 _TASKS = frozenset(("fn", "count", "list", "how_much", "which", "by", "share"))
 
 
@@ -105,6 +110,11 @@ class Planner:
                 "not_answerable",
                 f"The question is longer than {_LONGEST_QUESTION} characters. Ask it shorter.",
             )
+        if len(tokenize(question)) > _MOST_WORDS:
+            return Refusal(
+                "not_answerable",
+                f"The question has more than {_MOST_WORDS} words and signs. Ask one thing, in fewer words.",
+            )
         return None
 
     def _refused(
@@ -160,6 +170,8 @@ class Planner:
             computed = draft.aggregates or (draft.rank is not None and draft.rank.by is not None)
             strange = 0.0 if computed else self._strange(base, chosen)
             try:
+                check_base(self._index, linked.items, chosen, copied, base)
+                check_counts(copied, base)
                 plan = Composer(self._index, copied, base, now, timezone).compose()
             except Barred:
                 raise
@@ -172,8 +184,16 @@ class Planner:
                 continue
             check_quantifiers(linked, plan, self._index)
             check_doubts(linked.items, chosen, plan, self._index)
+            check_added(linked, chosen, plan)
+            check_absent(copied, chosen, plan, self._index)
             return _Reading(plan, cost + _JOIN_COST * needed_joins(plan) + strange, chosen)
+        several = len(draft.aggregates) > 1
         why = "names tables with no key between them" if chosen else "does not say which table it is about"
+        why = (
+            "asks for numbers of two tables at once: ask for each of them alone"
+            if several and not bases
+            else why
+        )
         raise first or Unread(None, why)
 
     def _bases(self, draft: Draft, chosen: dict[int, Candidate], linked: Linked) -> list[str]:
@@ -270,23 +290,12 @@ class Planner:
         """A clarification whose choices were each planned again; without one left, a refusal."""
         if not depth:
             return Refusal("not_answerable", ambiguous.question)
-        made: list[ClarificationChoice] = []
-        failed: Refusal | None = None
-        for choice in ambiguous.choices:
-            text = replaced(linked, choice)
-            outcome = self._plan(text, now, timezone, depth=depth - 1)
-            if isinstance(outcome, Clarification) and len(outcome.choices) == 1:
-                only = outcome.choices[0]
-                found = ClarificationChoice(f"{choice.label}, {only.label}", only.question, only.sql)
-            elif isinstance(outcome, Planned):
-                found = ClarificationChoice(choice.label, text, outcome.sql)
-            else:
-                failed = failed or (outcome if isinstance(outcome, Refusal) else None)
-                continue
-            if all(held.sql != found.sql for held in made):
-                made.append(found)
-        if made:
-            return Clarification(ambiguous.question, tuple(made[:_MOST_CHOICES]))
+        texts = [replaced(linked, choice) for choice in ambiguous.choices]
+        outcomes = [self._plan(text, now, timezone, depth=depth - 1) for text in texts]
+        outcome = offered(ambiguous, list(zip(ambiguous.choices, texts, outcomes, strict=True)))
+        if outcome is not None:
+            return outcome
+        failed = next((lost for lost in outcomes if isinstance(lost, Refusal)), None)
         message = failed.message if failed else f"{ambiguous.question} Name the column you mean."
         return Refusal("not_answerable", message, self._suggested(linked, None, now, timezone, depth))
 
@@ -361,14 +370,12 @@ def _shows(outcome: Outcome, key: Candidate) -> TypeGuard[Planned]:
     )
 
 
-_planners: dict[int, tuple[Catalogue, Planner]] = {}
+_planners = Kept(Planner, _MOST_PLANNERS)
 
 
 def plan(question: str, catalogue: Catalogue, *, now: datetime, timezone: str = "UTC") -> Outcome:
-    """Plan a question over a catalogue; the index of the last few catalogues is kept in memory."""
-    held = _planners.get(id(catalogue))
-    if held is None or held[0] is not catalogue:
-        while len(_planners) >= _MOST_PLANNERS:
-            del _planners[next(iter(_planners))]
-        held = _planners[id(catalogue)] = (catalogue, Planner(catalogue))
-    return held[1].plan(question, now=now, timezone=timezone)
+    """Plan a question over a catalogue; the index of the last few catalogues is kept in memory.
+
+    May be called from several threads at once.
+    """
+    return _planners.of(catalogue).plan(question, now=now, timezone=timezone)

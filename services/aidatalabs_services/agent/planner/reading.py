@@ -11,7 +11,7 @@ from .headwords import names_columns_head
 from .items import Candidate, Item
 from .names import PARTIAL_NAME
 from .reading_numbers import ReadingNumbers
-from .scopes import check_beside, check_functions, check_numbers, check_scope
+from .scopes import check_beside, check_functions, check_numbers, check_owners, check_scope
 from .words import value_words
 
 _BESIDE_NEGATION = frozenset(("neg", "missing", "prep", "name", "cmp", "where", "distinct"))
@@ -48,6 +48,7 @@ class Reader(ReadingNumbers):
             draft.rank = self.ranking
         draft.loose_functions = self.functions
         check_functions(self)
+        check_owners(self)
         self.compared()
         self.check_carriers()
         if self.limit and draft.rank is None:

@@ -23,6 +23,11 @@ class ReadingConditions(ReadingState):
     def _on_comparative(self, item: Item) -> None:
         read_comparative(self, item)
 
+    def _on_present(self, item: Item) -> None:
+        if self.peek() is not None:
+            raise Unread(item, "is followed by something: say it at the end")
+        self.draft.present = item
+
     def _on_number(self, item: Item) -> None:
         read_number(self, item)
 
@@ -164,7 +169,8 @@ class ReadingConditions(ReadingState):
                     Choice("every single hour", "single hour", item.start, item.end),
                 ],
             )
-        self._group(Group(None, item, grain=item.payload, said="per" if self._each(item) else ""))
+        said, by = "per" if self._each(item) else "", self.divided(self.at - 1)
+        self._group(Group(None, item, grain=item.payload, said=said, by=by))
 
     def _each(self, item: Item) -> bool:
         """True behind `per` or `each`, where every single step is meant."""
@@ -172,6 +178,15 @@ class ReadingConditions(ReadingState):
         return (
             before is not None and before.kind == "by" and before.text.casefold() not in ("by", "grouped by")
         )
+
+    def divided(self, place: int) -> Item | None:
+        """The `per` or `each` before a group, or before the groups it is joined to; None behind `by`."""
+        place -= 1
+        while place > 0 and self.items[place].kind in ("and", "name", "unit"):
+            place -= 1
+        before = self.items[place] if place >= 0 else None
+        per = before is not None and before.kind == "by" and "by" not in before.text.casefold().split()
+        return before if per else None
 
     def _group(self, group: Group) -> None:
         if not self.grouping and (self.asking or self.ranking) and self.draft.target is None:

@@ -128,4 +128,4 @@ class ReadingNumbers(ReadingQuantities):
             self.grouping = False
             self._computed(ref)
             return
-        self.draft.groups.append(Group(ref, item))
+        self.draft.groups.append(Group(ref, item, by=self.divided(self.at - 1)))

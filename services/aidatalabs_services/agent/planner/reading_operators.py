@@ -154,7 +154,9 @@ class ReadingOperators(ReadingConditions):
             more.setdefault("limit", earlier.limit)
         limit = int(str(more.pop("limit", 0))) or self.limit
         self.limit = 0
-        self.ranking = Rank(descending, item, limit, **more)  # type: ignore[arg-type]
+        counted = [o.start for o in self.items if o.kind == "number" and o.end == item.start and limit]
+        start = earlier.start if earlier is not None else min([*counted, item.start])
+        self.ranking = Rank(descending, item, limit, start=start, **more)  # type: ignore[arg-type]
         self.draft.rank = self.ranking
         self.grouping = False
         return self.ranking
@@ -189,6 +191,8 @@ class ReadingOperators(ReadingConditions):
         rank = self._rank(item, item.payload == "desc", by_count=True)
         if following is None:
             return
+        if following.kind == "fn":
+            rank.by_count = False  # `the most total crew`
         if following.kind in ("name", "value"):
             place, self.at = self.at, self.at + 1
             ref = self.ref(place)

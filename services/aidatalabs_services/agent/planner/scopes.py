@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .draft import Aggregate, Ambiguous, Barred, Choice, Condition, Negation, Ref
+from .draft import Aggregate, Ambiguous, Barred, Choice, Condition, Negation, Ref, Unread
 from .items import Candidate, Item
 from .words import value_words
 
@@ -28,6 +28,8 @@ _BARE = frozenset(
     ("value", "name", "cmp", "comparative", "number", "literal", "adjective", "missing", "quantity")
 )
 _CONDITIONAL = frozenset(("value", "name", "cmp", "number", "literal", "comparative", "neg", "distinct"))
+_TELLING = frozenset(("name", "value", "neg", "adjective", "verb", "window", "and", "or", "literal"))
+_AS_NEAR = 0.05
 _TASKS = frozenset(("count", "fn", "how_much", "which", "list", "share", "when"))
 _BETWEEN = frozenset(
     ("fn", "and", "value", "neg", "grain", "window", "adjective", "verb", "distinct", "literal")
@@ -229,6 +231,45 @@ def check_functions(reader: Reader) -> None:
             if item.kind == "name" and (_rows(reader, place) or _narrows(reader, place)):
                 continue
             raise Barred(said, f"is followed by '{item.text}' before the number it could be computed of")
+
+
+def check_owners(reader: Reader) -> None:
+    """`total amount of paid orders with returns`: the amount of the orders, never that of the returns."""
+    for place, candidate in reader.chosen.items():
+        if candidate.kind != "column" or reader.role(candidate) != "measure":
+            continue
+        item, said_of = reader.items[place], _said_of_tables(reader, place)
+        near = [c for c in item.candidates if c.kind == "column" and c.cost <= candidate.cost + _AS_NEAR]
+        if said_of and candidate.table not in said_of and any(c.table in said_of for c in near):
+            raise Unread(item, f"of {' or '.join(said_of)} cannot be told by rows of {candidate.table}")
+        if said_of or len({c.table for c in near}) < 2:
+            continue
+        named = {table for other in reader.items if other is not item for table in _tables(other)}
+        rivals = [c for c in near if c.table in named]
+        if len({c.table for c in rivals}) > 1:
+            choices = [
+                Choice(f"{c.column} of {c.table}", f"`{c.table}.{c.column}`", item.start, item.end)
+                for c in rivals
+            ]
+            raise Ambiguous(f"Whose number is '{item.text}'?", choices)
+
+
+def _tables(item: Item) -> list[str]:
+    return [c.table for c in item.candidates if c.kind == "table" and c.cost <= _AS_NEAR]
+
+
+def _said_of_tables(reader: Reader, place: int) -> list[str]:
+    """The tables that a number is said to be of, past the words that tell which of their rows."""
+    at = place + 1
+    if at >= len(reader.items) or reader.items[at].kind != "prep":
+        return []
+    for at in range(place + 2, len(reader.items)):
+        item = reader.items[at]
+        if _tables(item):
+            return _tables(item)
+        if item.kind not in _TELLING:
+            return []
+    return []
 
 
 def _narrows(reader: Reader, place: int) -> bool:
