@@ -55,13 +55,13 @@ class RefusingData:
 
 
 @contextlib.asynccontextmanager
-async def client_of(servicer: RefusingData, **options: float) -> AsyncIterator[Client]:
+async def client_of(servicer: RefusingData, *, patience_seconds: float = 20.0) -> AsyncIterator[Client]:
     server = grpc.aio.server()
     pb_grpc.add_DataServiceServicer_to_server(cast(Any, servicer), server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
-        async with Client(f"127.0.0.1:{port}", "a-token", **options) as client:
+        async with Client(f"127.0.0.1:{port}", "a-token", patience_seconds=patience_seconds) as client:
             yield client
     finally:
         await server.stop(0)

@@ -1,67 +1,255 @@
-"""What the client may raise: one class that carries everything a service said, one for files."""
+"""What the client may raise: a class for each reason of the contract, each an ApiError.
+
+Made by clients/python/generate_client.py from error_reason.proto; do not edit.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from aidatalabs_client.api_error import ApiError, FileUnreadable
 
-import grpc
-from google.protobuf.message import DecodeError
-from google.rpc import error_details_pb2, status_pb2
+__all__ = [
+    "ApiError",
+    "BadHttpRequest",
+    "CallCancelled",
+    "ColumnNotKnown",
+    "ContentTypeNotSupported",
+    "CrossSiteRequest",
+    "DeadlineExceeded",
+    "EtagMismatch",
+    "FileUnreadable",
+    "FunctionNotAllowed",
+    "IdempotencyMismatch",
+    "IngestTooLarge",
+    "Internal",
+    "InvalidRequest",
+    "JournalFull",
+    "MalformedMessage",
+    "MethodNotFound",
+    "NotBuiltYet",
+    "Overloaded",
+    "PageTokenInvalid",
+    "PeerNotAllowed",
+    "PermissionDenied",
+    "PlatformAlreadyExists",
+    "PlatformNotActive",
+    "PlatformNotFound",
+    "QueryConstructNotAllowed",
+    "QueryFailed",
+    "QueryMemoryExceeded",
+    "QueryNotReadOnly",
+    "QueryReadsTooMuch",
+    "QuerySyntaxInvalid",
+    "QueryTimeout",
+    "QueryTooLarge",
+    "QuestionNotAnswerable",
+    "QuestionNotReadOnly",
+    "RequestTooLarge",
+    "ResultTooLarge",
+    "RouteNotFound",
+    "ServiceUnavailable",
+    "SessionInvalid",
+    "TableAlreadyExists",
+    "TableInvalid",
+    "TableNotFound",
+    "TableNotKnown",
+    "TableProtected",
+    "TokenExpired",
+    "TokenInvalid",
+    "TokenMissing",
+    "TypeNotAllowed",
+    "UriTooLong",
+]
 
-_DETAILS_KEY = "grpc-status-details-bin"
+
+class InvalidRequest(ApiError, reason="INVALID_REQUEST"):
+    """A field breaks a rule of the contract; BadRequest names each field and what is wrong with it."""
 
 
-@dataclass
-class ApiError(Exception):
-    """A refusal of the service, or a failure to reach it.
+class MalformedMessage(ApiError, reason="MALFORMED_MESSAGE"):
+    """The bytes or the JSON cannot become the request message of the method."""
 
-    `code` is the gRPC code by name (`NOT_FOUND`) and `exit_code` its number; `reason` stands in the
-    contract's catalogue (`PLATFORM_NOT_FOUND`) and is empty when no service answered. `violations` are
-    (field, what is wrong). `retry_after_seconds` is set where waiting helps.
+
+class TokenMissing(ApiError, reason="TOKEN_MISSING"):
+    """The call carries no bearer token."""
+
+
+class TokenInvalid(ApiError, reason="TOKEN_INVALID"):
+    """The token was not issued for this API, was tampered with, or its user is gone."""
+
+
+class TokenExpired(ApiError, reason="TOKEN_EXPIRED"):
+    """The token was good once; get a new one."""
+
+
+class PermissionDenied(ApiError, reason="PERMISSION_DENIED"):
+    """The caller's role is too low for the method."""
+
+
+class MethodNotFound(ApiError, reason="METHOD_NOT_FOUND"):
+    """No service of the contract has this method."""
+
+
+class NotBuiltYet(ApiError, reason="NOT_BUILT_YET"):
+    """The method is in the contract and not built yet."""
+
+
+class DeadlineExceeded(ApiError, reason="DEADLINE_EXCEEDED"):
+    """The call's time was over before its answer was complete; work on it was stopped."""
+
+
+class CallCancelled(ApiError, reason="CALL_CANCELLED"):
+    """The caller went away before the answer was complete; work on it was stopped."""
+
+
+class Overloaded(ApiError, reason="OVERLOADED"):
+    """Every place in a bounded queue, pool or list is taken; RetryInfo says when to try again."""
+
+
+class ServiceUnavailable(ApiError, reason="SERVICE_UNAVAILABLE"):
+    """A part this call needs is down or starting; RetryInfo says when to try again."""
+
+
+class Internal(ApiError, reason="INTERNAL"):
+    """A fault of ours; the log has its cause under the request id."""
+
+
+class IdempotencyMismatch(ApiError, reason="IDEMPOTENCY_MISMATCH"):
+    """The request_id was used before with other content."""
+
+
+class PageTokenInvalid(ApiError, reason="PAGE_TOKEN_INVALID"):
+    """The page token is not one of this list, or belongs to other parameters; start at the first page."""
+
+
+class RouteNotFound(ApiError, reason="ROUTE_NOT_FOUND"):
+    """No REST endpoint has this path and verb."""
+
+
+class RequestTooLarge(ApiError, reason="REQUEST_TOO_LARGE"):
+    """The body is larger than the edge or the method takes."""
+
+
+class UriTooLong(ApiError, reason="URI_TOO_LONG"):
+    """The URL is longer than the edge takes; send the same fields with POST."""
+
+
+class BadHttpRequest(ApiError, reason="BAD_HTTP_REQUEST"):
+    """The edge could not take the HTTP request: its JSON, headers or parameters do not fit."""
+
+
+class ContentTypeNotSupported(ApiError, reason="CONTENT_TYPE_NOT_SUPPORTED"):
+    """The body's Content-Type is not one that the endpoint takes; send application/json. HTTP status
+    415.
     """
 
-    code: str
-    exit_code: int
-    message: str
-    reason: str = ""
-    request_id: str = ""
-    metadata: dict[str, str] = field(default_factory=dict)
-    violations: list[tuple[str, str]] = field(default_factory=list)
-    retry_after_seconds: float | None = None
 
-    def __str__(self) -> str:
-        return f"{self.message} ({self.reason or self.code})"
-
-    @classmethod
-    def of(cls, error: grpc.aio.AioRpcError) -> ApiError:
-        """The error that a failed call's status and details describe."""
-        code = error.code()
-        answer = cls(code.name, int(code.value[0]), error.details() or "The service gave no reason.")
-        for key, value in error.trailing_metadata() or ():
-            if key == _DETAILS_KEY and isinstance(value, bytes):
-                answer._read_details(value)
-        return answer
-
-    def _read_details(self, serialized: bytes) -> None:
-        try:
-            status = status_pb2.Status.FromString(serialized)
-        except DecodeError:
-            return
-        info, request, retry = (
-            error_details_pb2.ErrorInfo(),
-            error_details_pb2.BadRequest(),
-            error_details_pb2.RetryInfo(),
-        )
-        for detail in status.details:
-            if detail.Unpack(info):
-                self.reason = info.reason
-                self.metadata = dict(info.metadata)
-                self.request_id = self.metadata.pop("request_id", "")
-            elif detail.Unpack(request):
-                self.violations = [(one.field, one.description) for one in request.field_violations]
-            elif detail.Unpack(retry):
-                self.retry_after_seconds = retry.retry_delay.ToTimedelta().total_seconds()
+class CrossSiteRequest(ApiError, reason="CROSS_SITE_REQUEST"):
+    """A call with the session cookie came from another site; only our own pages may use it."""
 
 
-class FileUnreadable(Exception):
-    """A file is not what its ending says, or holds a type that no table column can; the text says where."""
+class SessionInvalid(ApiError, reason="SESSION_INVALID"):
+    """The browser session is over or was never there; sign in again."""
+
+
+class PeerNotAllowed(ApiError, reason="PEER_NOT_ALLOWED"):
+    """The calling service's certificate is none that may call this method."""
+
+
+class PlatformNotFound(ApiError, reason="PLATFORM_NOT_FOUND"):
+    """No such platform, or the caller is no member of it: both give the same answer."""
+
+
+class PlatformAlreadyExists(ApiError, reason="PLATFORM_ALREADY_EXISTS"):
+    """The id is taken; choose another or leave it out."""
+
+
+class EtagMismatch(ApiError, reason="ETAG_MISMATCH"):
+    """The platform was changed by somebody else since it was read; read it again."""
+
+
+class PlatformNotActive(ApiError, reason="PLATFORM_NOT_ACTIVE"):
+    """The platform is being made, could not be made or is being deleted; its state says which."""
+
+
+class QueryNotReadOnly(ApiError, reason="QUERY_NOT_READ_ONLY"):
+    """The statement is not a SELECT; data is changed through Ingest and the table methods only."""
+
+
+class QuerySyntaxInvalid(ApiError, reason="QUERY_SYNTAX_INVALID"):
+    """The text is not one ClickHouse SELECT that the SQL door can read."""
+
+
+class QueryTooLarge(ApiError, reason="QUERY_TOO_LARGE"):
+    """The text is too long, has too many parts or is nested too deep."""
+
+
+class QueryConstructNotAllowed(ApiError, reason="QUERY_CONSTRUCT_NOT_ALLOWED"):
+    """The query uses something the SQL door does not let through."""
+
+
+class FunctionNotAllowed(ApiError, reason="FUNCTION_NOT_ALLOWED"):
+    """The query calls a function or table function that is not on the allow-list."""
+
+
+class TableNotKnown(ApiError, reason="TABLE_NOT_KNOWN"):
+    """The query names a table that this platform does not have."""
+
+
+class ColumnNotKnown(ApiError, reason="COLUMN_NOT_KNOWN"):
+    """The query names a column that its tables do not have."""
+
+
+class QueryFailed(ApiError, reason="QUERY_FAILED"):
+    """The engine could not run the query: types do not fit, a value cannot be read, and the like."""
+
+
+class QueryTimeout(ApiError, reason="QUERY_TIMEOUT"):
+    """The query ran longer than it may and was stopped in the engine."""
+
+
+class QueryMemoryExceeded(ApiError, reason="QUERY_MEMORY_EXCEEDED"):
+    """The query needed more memory than it may use; read fewer rows or group by fewer values."""
+
+
+class QueryReadsTooMuch(ApiError, reason="QUERY_READS_TOO_MUCH"):
+    """The query would read more rows or bytes than it may; narrow it."""
+
+
+class ResultTooLarge(ApiError, reason="RESULT_TOO_LARGE"):
+    """The result is larger than an answer may be; ask for fewer rows or export it."""
+
+
+class TableNotFound(ApiError, reason="TABLE_NOT_FOUND"):
+    """The platform has no table of this name."""
+
+
+class TableAlreadyExists(ApiError, reason="TABLE_ALREADY_EXISTS"):
+    """A table of this name exists with other columns."""
+
+
+class TableInvalid(ApiError, reason="TABLE_INVALID"):
+    """The table's description breaks a rule; BadRequest names the field."""
+
+
+class TypeNotAllowed(ApiError, reason="TYPE_NOT_ALLOWED"):
+    """A column's type is not on the allow-list, or is one that Arrow and Parquet cannot carry."""
+
+
+class TableProtected(ApiError, reason="TABLE_PROTECTED"):
+    """A standard table of the platform cannot be changed or dropped."""
+
+
+class IngestTooLarge(ApiError, reason="INGEST_TOO_LARGE"):
+    """The call brings more rows than one call may; send several."""
+
+
+class JournalFull(ApiError, reason="JOURNAL_FULL"):
+    """The journal has no room until the engine has caught up; RetryInfo says when to try again."""
+
+
+class QuestionNotAnswerable(ApiError, reason="QUESTION_NOT_ANSWERABLE"):
+    """The platform's data cannot answer the question; the message says what would help."""
+
+
+class QuestionNotReadOnly(ApiError, reason="QUESTION_NOT_READ_ONLY"):
+    """The question asks to change data; agents only read."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,11 +20,10 @@ import pyarrow.parquet
 from google.protobuf.struct_pb2 import NULL_VALUE, Struct, Value
 
 from aidatalabs_client.errors import FileUnreadable
+from aidatalabs_client.row_messages import EXACT_INTEGER, moment_text
 
 # What people write for "no value"; an empty field is one too.
 _NULL_WORDS = ["", "NA", "N/A", "NULL", "null", "NaN", "nan", "None"]
-# Up to here every whole number is a double of its own; larger ones travel as strings.
-_EXACT_INTEGER = 2**53 - 1
 _BATCH_BYTES = 4 * 1024 * 1024
 _LARGEST_BYTES = 2**31 - 2
 # Digits that a number would not give back: `007`, and more than 64 bits hold.
@@ -97,12 +98,41 @@ def read_file(path: Path) -> DataFile:
         if error.errno:
             raise
         raise FileUnreadable(f"{path.name}: it is damaged, its content cannot be unpacked") from error
+    return _named(table, path.name)
+
+
+def frame_content(frame: Any) -> DataFile:
+    """A polars or pandas DataFrame, or an Arrow table, named as a table may be. Raises FileUnreadable."""
+    if isinstance(frame, pa.Table):
+        table = frame
+    elif hasattr(frame, "iloc"):  # pandas; its index is no column
+        table = pa.Table.from_pandas(frame, preserve_index=False)
+    elif hasattr(frame, "to_arrow"):  # polars
+        table = frame.to_arrow()
+    else:
+        raise TypeError("a frame is a polars or pandas DataFrame or a pyarrow Table")
+    return _named(table, "the frame")
+
+
+def _named(table: pa.Table, told: str) -> DataFile:
     names = [
         column_name(name, otherwise=f"column_{number}") for number, name in enumerate(table.column_names, 1)
     ]
     if len(set(names)) != len(names) or not names:
-        raise FileUnreadable(f"{path.name}: its columns need names of their own, got {', '.join(names)}")
+        raise FileUnreadable(f"{told}: its columns need names of their own, got {', '.join(names)}")
     return DataFile(table.rename_columns(names))
+
+
+def table_name(path: Path) -> str:
+    """The table that a file is named after; a name that starts with `_` is reserved."""
+    name = column_name(path.name.split(".")[0])
+    return f"table{name}" if name.startswith("_") else name
+
+
+def content_key(path: Path) -> str:
+    """A key for a file's content: the same file sent again is recognised batch by batch."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:32]
 
 
 def column_name(text: str, otherwise: str = "column") -> str:
@@ -235,7 +265,7 @@ def _setter_kind(column: pa.ChunkedArray) -> str:
         return "number"
     if pa.types.is_integer(column.type):
         bounds = pc.min_max(column).as_py()
-        far = max(abs(bounds["min"] or 0), abs(bounds["max"] or 0)) > _EXACT_INTEGER
+        far = max(abs(bounds["min"] or 0), abs(bounds["max"] or 0)) > EXACT_INTEGER
         return "text" if far else "number"
     if pa.types.is_nested(column.type):
         return "nested"
@@ -285,8 +315,7 @@ def _nested(value: object) -> Value:
 
 def _text(value: object) -> str:
     if isinstance(value, datetime.datetime):
-        zoned = value if value.tzinfo else value.replace(tzinfo=datetime.UTC)
-        return zoned.astimezone(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return moment_text(value)
     if isinstance(value, bytes):
         return value.decode("utf-8", errors="replace")
     return str(value)

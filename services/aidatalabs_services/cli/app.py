@@ -2,51 +2,69 @@
 
 aidatalabs up --detach            the local mesh
 aidatalabs ask "flights per month"
+
+Modules of commands import what their work needs when it begins: help and completion must not wait for it.
 """
 
 from __future__ import annotations
 
-import logging
-
-import structlog
 import typer
-from pydantic import ValidationError
 
 from aidatalabs_services.cli import (
-    data_commands,
+    doctor_commands,
+    evaluation_commands,
     export_commands,
     identity_commands,
+    ingest_commands,
     mesh_commands,
     platform_commands,
+    question_commands,
     table_commands,
 )
-from aidatalabs_services.cli.failures import fail_with_settings
+from aidatalabs_services.cli.failures import EXIT_CODES, fail_with_settings
+from aidatalabs_services.cli.screen import never_fail_on_a_sign
+
+_HELP = """A self-hosted AI data platform: questions in plain words become verified rows.
+
+Example: aidatalabs ask "flights per month"
+"""
+
+
+def _exit_codes() -> str:
+    told = " · ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items())
+    return f"Exit codes: {told}. `aidatalabs COMMAND --help` shows each command with an example."
+
 
 app = typer.Typer(
     name="aidatalabs",
-    help="A self-hosted AI data platform: questions in plain words become verified rows.",
+    help=_HELP,
+    epilog=_exit_codes(),
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-mesh_commands.add_to(app)
-data_commands.add_to(app)
-export_commands.add_to(app)
-identity_commands.add_to(app)
+for _commands in (
+    mesh_commands,
+    doctor_commands,
+    question_commands,
+    ingest_commands,
+    export_commands,
+    identity_commands,
+    evaluation_commands,
+):
+    _commands.add_to(app)
 app.add_typer(table_commands.app, name="tables")
 app.add_typer(platform_commands.app, name="platforms")
 
 
 def main() -> None:
     """The entry point of the console script."""
-    _keep_logs_off_the_terminal()
+    never_fail_on_a_sign()
     try:
         app()
-    except ValidationError as error:
-        fail_with_settings(error)
+    except Exception as error:
+        from pydantic import ValidationError  # slow to import, and seldom needed
 
-
-def _keep_logs_off_the_terminal() -> None:
-    """Only a command's own words are printed; parts it shares with the services log to nowhere here."""
-    structlog.configure(logger_factory=structlog.ReturnLoggerFactory(), cache_logger_on_first_use=False)
-    logging.getLogger().addHandler(logging.NullHandler())
+        if isinstance(error, ValidationError):
+            fail_with_settings(error)
+        raise

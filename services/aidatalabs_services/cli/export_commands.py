@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from aidatalabs_services.cli.connection import connect
-from aidatalabs_services.cli.data_commands import Platform, platform_or_default
 from aidatalabs_services.cli.failures import CommandFailed, run
-from aidatalabs_services.cli.screen import as_it_is, console
+from aidatalabs_services.cli.forms import Output, as_it_is
+from aidatalabs_services.cli.options import Form, Platform, platform_or_default
+from aidatalabs_services.cli.screen import console, notes, print_data
 
 _FORMATS = {".csv": "CSV", ".jsonl": "JSONL", ".ndjson": "JSONL", ".parquet": "PARQUET", ".arrow": "ARROW"}
 
@@ -24,6 +24,7 @@ def export(
     sql: str,
     file: Annotated[Path, typer.Argument(dir_okay=False, help="Ends in .csv, .jsonl, .parquet or .arrow.")],
     platform: Platform = "",
+    output: Form = Output.TABLE,
 ) -> None:
     """Write all rows of one SELECT to a file; its ending says the format.
 
@@ -37,17 +38,36 @@ def export(
                 f"{as_it_is(file.name)} has no ending that says its format.",
                 f"Use one of {', '.join(_FORMATS)}.",
             )
-        # Complete or not at all: a file that is half there would pass for the whole.
-        part = file.with_name(f".{file.name}.part")
-        byte_count = 0
-        try:
-            async with await connect() as client:
-                with part.open("wb") as target:
-                    async for piece in client.export(platform_or_default(platform), sql, form):
-                        byte_count += target.write(piece)
-            part.replace(file)
-        finally:
-            part.unlink(missing_ok=True)
-        console.print(f"{byte_count:,} bytes written to {as_it_is(str(file))}")
+        byte_count = await _write(platform_or_default(platform), sql, form, file)
+        if output is Output.JSON:
+            print_data({"file": str(file), "format": form, "byte_count": byte_count})
+        else:
+            console.print(f"{byte_count:,} bytes written to {as_it_is(str(file))}")
 
     run(work())
+
+
+async def _write(platform: str, sql: str, form: str, file: Path) -> int:
+    """Writes the file and returns its bytes; told as they arrive, since nobody knows how many will come."""
+    from rich.progress import FileSizeColumn, Progress, SpinnerColumn, TextColumn, TransferSpeedColumn
+
+    from aidatalabs_services.cli.connection import connect
+
+    # Complete or not at all: a file that is half there would pass for the whole.
+    part = file.with_name(f".{file.name}.part")
+    byte_count = 0
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), FileSizeColumn(), TransferSpeedColumn())
+    try:
+        async with await connect() as client:
+            with (
+                part.open("wb") as target,
+                Progress(*columns, console=notes, transient=True, disable=not notes.is_terminal) as progress,
+            ):
+                task = progress.add_task(as_it_is(file.name), total=None)
+                async for piece in client.export(platform, sql, form):
+                    byte_count += target.write(piece)
+                    progress.update(task, completed=byte_count)
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
+    return byte_count

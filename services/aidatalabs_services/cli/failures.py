@@ -8,72 +8,132 @@ asked. The standard output then stays empty.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import sys
 from collections.abc import Coroutine
-from contextvars import ContextVar
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 
-from aidatalabs_client import ApiError, FileUnreadable
-from aidatalabs_services.cli.screen import Output
-from aidatalabs_services.identity.errors import IdentityFault
-from aidatalabs_services.mesh.errors import MeshError
-from aidatalabs_services.runtime.errors import ServiceError
-from aidatalabs_services.runtime.migrations import MigrationRefused
+from aidatalabs_services.cli.forms import json_is_wanted
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+    from aidatalabs_client import ApiError
 
 _Result = TypeVar("_Result")
-_GENERAL_EXIT = 1
-_USAGE_EXIT = 2
+GENERAL_EXIT = 1
+USAGE_EXIT = 2
+INTERRUPTED_EXIT = 130
+_TRACE_KEY = "trace_id"
+EXIT_CODES = {
+    0: "done",
+    GENERAL_EXIT: "the command itself could not do it",
+    USAGE_EXIT: "words it does not know, or settings that cannot be used",
+    3: "INVALID_ARGUMENT",
+    4: "DEADLINE_EXCEEDED",
+    5: "NOT_FOUND",
+    6: "ALREADY_EXISTS",
+    7: "PERMISSION_DENIED",
+    8: "RESOURCE_EXHAUSTED",
+    9: "FAILED_PRECONDITION, such as a question that cannot be answered",
+    10: "ABORTED",
+    12: "UNIMPLEMENTED",
+    13: "INTERNAL",
+    14: "UNAVAILABLE",
+    16: "UNAUTHENTICATED",
+    INTERRUPTED_EXIT: "Ctrl-C",
+}
+"""What a command exits with: its own kinds, and the number of the gRPC code a service refused with."""
+
 # What messages of the services say to callers over REST; who types commands is told a command.
 _REST_ADVICE = re.compile(r"\s*[^.]*\b(?:GET|POST|PUT|PATCH|DELETE) /api/\S*[^.]*\.")
+_SIGN_IN = "Make one with `aidatalabs token --email E` and put it into AIDATALABS_TOKEN."
 _NEXT_STEPS = {
     "PLATFORM_NOT_FOUND": "See yours with `aidatalabs platforms list`, make one with `aidatalabs platforms "
     "create ID`, then name it with --platform ID.",
+    "TABLE_NOT_FOUND": "See the tables with `aidatalabs tables list`.",
+    "COLUMN_NOT_KNOWN": "See a table's columns with `aidatalabs tables get TABLE`.",
+    "PERMISSION_DENIED": "An admin of the platform can give you a role with `aidatalabs platforms share`.",
+    "TOKEN_MISSING": _SIGN_IN,
+    "TOKEN_INVALID": _SIGN_IN,
+    "TOKEN_EXPIRED": _SIGN_IN,
+    "UNAVAILABLE": "Look at the mesh with `aidatalabs status`, at the machine with `aidatalabs doctor`.",
 }
-
-
-_form: ContextVar[Output] = ContextVar("output", default=Output.TABLE)
-
-
-def remember_form(output: Output) -> Output:
-    """The callback of `--output`: errors of this command come in the form of its answers."""
-    _form.set(output)
-    return output
+"""The next step by reason, and by gRPC code where nobody gave a reason."""
 
 
 class CommandFailed(Exception):
-    """A command cannot do what it was asked: `message` says why, `hint` what to do next."""
+    """A command cannot do what it was asked: `message` says why, `hint` what to do next.
 
-    def __init__(self, message: str, hint: str = "", exit_code: int = _GENERAL_EXIT) -> None:
+    `code` and `reason` are those a service would have given, empty where there is no such one.
+    """
+
+    def __init__(
+        self, message: str, hint: str = "", exit_code: int = GENERAL_EXIT, *, code: str = "", reason: str = ""
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
         self.exit_code = exit_code
+        self.code = code
+        self.reason = reason
 
 
 def run(work: Coroutine[Any, Any, _Result]) -> _Result:
     """Runs a command's work; what it raises becomes words and an exit code: the gRPC code's number, or 1."""
+    import asyncio
+
+    _keep_logs_off_the_terminal()
     try:
         return asyncio.run(work)
     except KeyboardInterrupt:
-        raise typer.Exit(130) from None
-    except ApiError as error:
+        raise typer.Exit(INTERRUPTED_EXIT) from None
+    except (typer.Exit, typer.Abort):
+        raise
+    except Exception as error:
+        _tell_failure(error)
+        raise  # a fault of our own: nothing better can be said about it
+
+
+def _keep_logs_off_the_terminal() -> None:
+    """Only a command's own words are printed; parts it shares with the services log to nowhere here."""
+    import logging
+
+    import structlog
+
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory(), cache_logger_on_first_use=False)
+    if not logging.getLogger().handlers:
+        logging.getLogger().addHandler(logging.NullHandler())
+
+
+def _tell_failure(error: Exception) -> None:
+    """Ends the program where the exception is one that commands know; the imports are those of its work."""
+    from pydantic import ValidationError
+
+    from aidatalabs_client import ApiError, FileUnreadable
+    from aidatalabs_services.identity.errors import IdentityFault
+    from aidatalabs_services.mesh.errors import MeshError
+    from aidatalabs_services.runtime.errors import ServiceError
+    from aidatalabs_services.runtime.migrations import MigrationRefused
+
+    if isinstance(error, ApiError):
         _fail_with_api_error(error)
-    except ServiceError as error:
-        _fail(error.message, "", error.code.value, code=error.code.name, reason=error.reason)
-    except (CommandFailed, MeshError) as error:
-        _fail(error.message, error.hint, getattr(error, "exit_code", _GENERAL_EXIT))
-    except ValidationError as error:
+    if isinstance(error, ServiceError):
+        hint = _NEXT_STEPS.get(error.reason, "")
+        _fail(error.message, hint, error.code.value, code=error.code.name, reason=error.reason)
+    if isinstance(error, CommandFailed):
+        _fail(error.message, error.hint, error.exit_code, code=error.code, reason=error.reason)
+    if isinstance(error, MeshError):
+        _fail(error.message, error.hint, GENERAL_EXIT)
+    if isinstance(error, ValidationError):
         fail_with_settings(error)
-    except (FileUnreadable, IdentityFault, MigrationRefused, OSError) as error:
-        _fail(str(error), "", _GENERAL_EXIT)
+    if isinstance(error, FileUnreadable | IdentityFault | MigrationRefused | OSError):
+        _fail(str(error), "", GENERAL_EXIT)
 
 
 def fail_with_settings(error: ValidationError) -> NoReturn:
@@ -82,33 +142,40 @@ def fail_with_settings(error: ValidationError) -> NoReturn:
         f"  AIDATALABS_{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}"
         for each in error.errors(include_url=False, include_input=False, include_context=False)
     ]
-    _tell("The environment has settings that cannot be used.", "\n".join(lines))
-    sys.exit(_USAGE_EXIT)
+    told = "The environment has settings that cannot be used."
+    if json_is_wanted():
+        _tell_json(told, "\n".join(line.strip() for line in lines))
+    else:
+        _tell(told, "\n".join(lines))
+    sys.exit(USAGE_EXIT)
 
 
 def _fail_with_api_error(error: ApiError) -> NoReturn:
-    message, advice = error.message, _NEXT_STEPS.get(error.reason, "")
+    message, advice = error.message, _NEXT_STEPS.get(error.reason or error.code, "")
     if advice:
         message = _REST_ADVICE.sub("", message).strip() or message
-    facts = [f"{name}={value}" for name, value in error.metadata.items()]
-    facts += [f"{field} {what}" for field, what in error.violations]
-    lines = [advice] if advice else []
-    lines += [f"  {fact}" for fact in facts]
-    name = error.reason or error.code
-    lines.append(f"  {name}" + (f" · request {error.request_id}" if error.request_id else ""))
-    if _form.get() is Output.JSON:
+    if json_is_wanted():
         violations = [{"field": field, "description": what} for field, what in error.violations]
         _tell_json(message, advice, code=error.code, reason=error.reason, request_id=error.request_id,
                    metadata=error.metadata, violations=violations)  # fmt: skip
         raise typer.Exit(error.exit_code)
-    _fail(message, "\n".join(lines), error.exit_code)
+    facts = [f"{name}={value}" for name, value in error.metadata.items() if name != _TRACE_KEY]
+    facts += [f"{field} {what}" for field, what in error.violations]
+    lines = [advice] if advice else []
+    lines += [f"  {fact}" for fact in facts]
+    name = error.reason or error.code
+    if _TRACE_KEY in error.metadata:
+        lines.append(f"  trace {error.metadata[_TRACE_KEY]}")
+    lines.append(f"  {name}" + (f" · request {error.request_id}" if error.request_id else ""))
+    _tell(message, "\n".join(lines))
+    raise typer.Exit(error.exit_code)
 
 
 def _fail(message: str, hint: str, exit_code: int, *, code: str = "", reason: str = "") -> NoReturn:
-    if _form.get() is Output.JSON:
+    if json_is_wanted():
         _tell_json(message, hint, code=code, reason=reason)
     else:
-        _tell(message, hint)
+        _tell(message, "\n".join(filter(None, (hint, f"  {reason}" if reason else ""))))
     raise typer.Exit(exit_code)
 
 

@@ -6,56 +6,69 @@ from typing import Annotated
 
 import typer
 
-from aidatalabs.data.v1 import data_service_pb2, table_pb2
-from aidatalabs_services.cli.connection import connect
-from aidatalabs_services.cli.data_commands import Form, Platform, platform_or_default
+from aidatalabs_services.cli.confirming import Yes, confirm, somebody_can_confirm
 from aidatalabs_services.cli.failures import run
-from aidatalabs_services.cli.screen import Output, console, print_json, print_table
+from aidatalabs_services.cli.forms import Output, RowsOutput, as_it_is
+from aidatalabs_services.cli.options import Form, Platform, RowsForm, TableName, platform_or_default
+from aidatalabs_services.cli.screen import console, print_csv, print_data, print_json, print_table
 
-app = typer.Typer(help="Tables of a platform.", no_args_is_help=True)
+app = typer.Typer(
+    help="Tables of a platform.\n\nExample: aidatalabs tables list --platform shop", no_args_is_help=True
+)
 
 
 @app.command("list")
-def list_tables(platform: Platform = "", output: Form = Output.TABLE) -> None:
+def list_tables(platform: Platform = "", output: RowsForm = RowsOutput.TABLE) -> None:
     """List tables with their rows and size.
 
     Example: aidatalabs tables list
     """
 
     async def work() -> None:
+        from aidatalabs.data.v1 import data_service_pb2
+        from aidatalabs_services.cli.connection import connect
+
         async with await connect() as client:
             tables = await client.list_tables(platform_or_default(platform))
-        if output is Output.JSON:
+        if output is RowsOutput.JSON:
             print_json(data_service_pb2.ListTablesResponse(tables=tables))
-            return
-        rows = [
-            [one.name, f"{one.row_count:,}", f"{one.size_bytes / 1e6:,.1f}", str(len(one.columns))]
-            for one in tables
-        ]
-        print_table(["table", "rows", "MB", "columns"], rows)
+        elif output is RowsOutput.CSV:
+            print_csv(
+                ["table", "row_count", "size_bytes", "column_count"],
+                [[one.name, *map(str, (one.row_count, one.size_bytes, len(one.columns)))] for one in tables],
+            )
+        else:
+            rows = [
+                [one.name, f"{one.row_count:,}", f"{one.size_bytes / 1e6:,.1f}", str(len(one.columns))]
+                for one in tables
+            ]
+            print_table(["table", "rows", "MB", "columns"], rows)
 
     run(work())
 
 
 @app.command()
-def get(table: str, platform: Platform = "", output: Form = Output.TABLE) -> None:
+def get(table: TableName, platform: Platform = "", output: RowsForm = RowsOutput.TABLE) -> None:
     """Show a table's columns.
 
     Example: aidatalabs tables get flights
     """
 
     async def work() -> None:
+        from aidatalabs_services.cli.connection import connect
+
         async with await connect() as client:
             found = await client.get_table(platform_or_default(platform), table)
-        if output is Output.JSON:
+        headings = ["column", "type", "comment"]
+        rows = [[column.name, column.type, column.comment] for column in found.columns]
+        if output is RowsOutput.JSON:
             print_json(found)
-            return
-        ordered = f" · ordered by {', '.join(found.order_by)}" if found.order_by else ""
-        console.print(f"[bold]{found.name}[/] {found.row_count:,} rows{ordered}")
-        print_table(
-            ["column", "type", "comment"],
-            [[column.name, column.type, column.comment] for column in found.columns],
-        )
+        elif output is RowsOutput.CSV:
+            print_csv(headings, rows)
+        else:
+            ordered = f" · ordered by {', '.join(found.order_by)}" if found.order_by else ""
+            console.print(f"[bold]{found.name}[/] {found.row_count:,} rows{ordered}")
+            print_table(headings, rows)
 
     run(work())
 
@@ -66,6 +79,7 @@ def create(
     column: Annotated[list[str], typer.Option("--column", help="name:type, once for each column.")],
     order_by: Annotated[list[str] | None, typer.Option(help="A sorting column, repeatable.")] = None,
     platform: Platform = "",
+    output: Form = Output.TABLE,
 ) -> None:
     """Create a table.
 
@@ -74,30 +88,41 @@ def create(
     pairs = [one.partition(":") for one in column]
     if any(not name or not kind for name, _, kind in pairs):
         raise typer.BadParameter("write name:type", param_hint="--column")
-    described = table_pb2.Table(
-        name=table,
-        columns=[table_pb2.Column(name=name, type=kind) for name, _, kind in pairs],
-        order_by=order_by or [],
-    )
 
     async def work() -> None:
+        from aidatalabs.data.v1 import table_pb2
+        from aidatalabs_services.cli.connection import connect
+
+        columns = [table_pb2.Column(name=name, type=kind) for name, _, kind in pairs]
+        described = table_pb2.Table(name=table, columns=columns, order_by=order_by or [])
         async with await connect() as client:
             made = await client.create_table(platform_or_default(platform), described)
-        console.print(f"[bold]{made.name}[/] has {len(made.columns)} columns")
+        if output is Output.JSON:
+            print_json(made)
+        else:
+            console.print(f"[bold]{made.name}[/] has {len(made.columns)} columns")
 
     run(work())
 
 
 @app.command()
-def drop(table: str, platform: Platform = "") -> None:
-    """Drop a table with all its rows.
+def drop(table: TableName, platform: Platform = "", yes: Yes = False, output: Form = Output.TABLE) -> None:
+    """Drop a table with all its rows. It asks first where somebody can answer; a script is not asked.
 
-    Example: aidatalabs tables drop orders
+    Example: aidatalabs tables drop orders --yes
     """
 
     async def work() -> None:
+        from aidatalabs_services.cli.connection import connect
+
+        place = platform_or_default(platform)
+        if not yes and somebody_can_confirm():
+            confirm(f"Drop {table} of {place} with all its rows?")
         async with await connect() as client:
-            await client.drop_table(platform_or_default(platform), table)
-        console.print(f"{table} is dropped")
+            await client.drop_table(place, table)
+        if output is Output.JSON:
+            print_data({"platform": place, "table": table, "dropped": True})
+        else:
+            console.print(f"{as_it_is(table)} is dropped")
 
     run(work())

@@ -1,4 +1,4 @@
-"""Commands about data: ask, query, ingest."""
+"""The command that stores files: ingest, and how rows are sent."""
 
 from __future__ import annotations
 
@@ -13,74 +13,22 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from aidatalabs.data.v1 import table_pb2
-from aidatalabs_client import Client
-from aidatalabs_services.cli.connection import ConnectionSettings, connect
-from aidatalabs_services.cli.failures import CommandFailed, remember_form, run
-from aidatalabs_services.cli.screen import Output, as_it_is, console, print_answer, print_json, print_result
+from aidatalabs_services.cli.failures import CommandFailed, run
+from aidatalabs_services.cli.forms import Output, as_it_is
+from aidatalabs_services.cli.options import Form, Platform, platform_or_default
+from aidatalabs_services.cli.screen import console, notes, print_data
 
 if TYPE_CHECKING:
-    from aidatalabs_client import DataFile
+    from aidatalabs_client import Client, DataFile
 
-Platform = Annotated[str, typer.Option("--platform", help="platforms/{id}; default $AIDATALABS_PLATFORM.")]
-Form = Annotated[Output, typer.Option("--output", help="table or json.", callback=remember_form)]
 _SHOWN_REJECTED = 10
 _SHOWN_RENAMED = 8
 
 
 def add_to(app: typer.Typer) -> None:
-    """Adds these commands to the program."""
-    for command in (ask, query, ingest):
-        app.command()(command)
-
-
-def platform_or_default(name: str) -> str:
-    """`platforms/{id}` of what was given: a name, a bare id, or nothing."""
-    name = name or ConnectionSettings().platform
-    return name if name.startswith("platforms/") else f"platforms/{name}"
-
-
-def ask(question: str, platform: Platform = "", output: Form = Output.TABLE) -> None:
-    """Ask a question in plain words.
-
-    Example: aidatalabs ask "top 10 destinations by number of flights"
-    """
-
-    async def work() -> None:
-        async with await connect() as client:
-            answer = await client.ask(platform_or_default(platform), question)
-        if output is Output.JSON:
-            print_json(answer)
-        else:
-            print_answer(answer)
-
-    run(work())
-
-
-def query(
-    sql: str,
-    platform: Platform = "",
-    max_rows: Annotated[int, typer.Option(help="At most this many rows, up to 10,000.")] = 0,
-    output: Form = Output.TABLE,
-) -> None:
-    """Run one SELECT.
-
-    Example: aidatalabs query "SELECT carrier, count() FROM flights GROUP BY carrier"
-    """
-
-    async def work() -> None:
-        async with await connect() as client:
-            answer = await client.query(platform_or_default(platform), sql, max_rows=max_rows)
-        if output is Output.JSON:
-            print_json(answer)
-            return
-        print_result(answer.result, shown_rows=max_rows or 50)
-        cost = answer.statistics
-        console.print(f"[dim]read {cost.read_rows:,} rows in {cost.elapsed_seconds:.3f} s[/]")
-
-    run(work())
+    """Adds this command to the program."""
+    app.command()(ingest)
 
 
 def ingest(
@@ -90,6 +38,7 @@ def ingest(
         bool, typer.Option("--create", help="Create the table from the file's columns.")
     ] = False,
     platform: Platform = "",
+    output: Form = Output.TABLE,
 ) -> None:
     """Store the rows of a file. Running it again with the same file stores nothing twice.
 
@@ -97,7 +46,18 @@ def ingest(
     """
 
     async def work() -> None:
-        await _ingest(file, table or _table_name(file), create, platform_or_default(platform))
+        name = table or _table_name(file)
+        place = platform_or_default(platform)
+        renamed, sent = await _ingest(file, name, create, place)
+        if output is Output.JSON:
+            print_data({"platform": place, "table": name} | sent.to_dict())
+        else:
+            if renamed:
+                tell_renamed(file, renamed)
+            _tell_sent(sent, name, place)
+        if sent.rejected:
+            told = f"{len(sent.rejected):,} rows were rejected."
+            raise CommandFailed(told, "Mend them and ingest them again.")
 
     run(work())
 
@@ -110,23 +70,29 @@ def _table_name(file: Path) -> str:
     return f"table{name}" if name.startswith("_") else name
 
 
-async def _ingest(path: Path, table: str, create: bool, platform: str) -> None:
+async def _ingest(path: Path, table: str, create: bool, platform: str) -> tuple[list[str], Sent]:
+    """The names of the columns stored, and what became of the rows."""
+    from aidatalabs.data.v1 import table_pb2
     from aidatalabs_client import read_file
+    from aidatalabs_services.cli.connection import connect
 
-    content = read_file(path)
+    with notes.status(f"reading {as_it_is(path.name)}"):
+        content = read_file(path)
+    described = content.columns()
     async with await connect() as client:
         if create:
-            columns = [table_pb2.Column(name=name, type=kind) for name, kind in content.columns()]
+            columns = [table_pb2.Column(name=name, type=kind) for name, kind in described]
             await client.create_table(platform, table_pb2.Table(name=table, columns=columns))
         sent = await send_rows(client, platform, table, content, _content_key(path))
+    return [name for name, _ in described], sent
+
+
+def _tell_sent(sent: Sent, table: str, platform: str) -> None:
     known = f", {sent.repeated_count:,} had been stored before" if sent.repeated_count else ""
-    tell_renamed(path, [name for name, _ in content.columns()])
     stored_count = sent.accepted_count - sent.repeated_count
     console.print(f"[bold]{stored_count:,}[/] rows stored in {as_it_is(table)} of {platform}{known}")
-    if sent.rejected:
-        for line in sent.rejected[:_SHOWN_REJECTED]:
-            console.print(f"  {as_it_is(line)}")
-        raise CommandFailed(f"{len(sent.rejected):,} rows were rejected.", "Mend them and ingest them again.")
+    for line in sent.rejected[:_SHOWN_REJECTED]:
+        console.print(f"  {as_it_is(line)}")
 
 
 def tell_renamed(path: Path, names: list[str]) -> None:
@@ -174,12 +140,22 @@ class Sent:
     repeated_count: int = 0
     rejected: list[str] = field(default_factory=list)
 
+    def to_dict(self) -> dict[str, object]:
+        """The same as a receipt has it; counts of rows."""
+        return {
+            "accepted_count": self.accepted_count,
+            "duplicate_count": self.repeated_count,
+            "rejected": self.rejected,
+        }
+
 
 async def send_rows(client: Client, platform: str, table: str, content: DataFile, key: str) -> Sent:
     """Sends all rows with a progress bar where there is a terminal; `key` makes each batch's request id."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     sent, first = Sent(), 1
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with Progress(*columns, console=notes, disable=not notes.is_terminal) as progress:
         task = progress.add_task(as_it_is(table), total=content.row_count)
         for number, rows in enumerate(content.batches()):
             receipt = await client.ingest_rows(platform, table, rows, request_id=f"{key}-{number}")

@@ -1,0 +1,175 @@
+"""One channel to the edge: address, token, repeated calls and streams. What clients are made of."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+
+import grpc
+
+from aidatalabs.agent.v1.agent_service_pb2_grpc import AgentServiceStub
+from aidatalabs.data.v1.data_service_pb2_grpc import DataServiceStub
+from aidatalabs.identity.v1.identity_service_pb2_grpc import IdentityServiceStub
+from aidatalabs.monitoring.v1.monitoring_service_pb2_grpc import MonitoringServiceStub
+from aidatalabs.platform.v1.platform_service_pb2_grpc import PlatformServiceStub
+from aidatalabs_client.errors import ApiError
+from aidatalabs_client.retries import Attempts
+from aidatalabs_client.tokens import Token, TokenSource
+
+if TYPE_CHECKING:
+    # They exist for type checkers only.
+    from aidatalabs.agent.v1.agent_service_pb2_grpc import AgentServiceAsyncStub
+    from aidatalabs.data.v1.data_service_pb2_grpc import DataServiceAsyncStub
+    from aidatalabs.identity.v1.identity_service_pb2_grpc import IdentityServiceAsyncStub
+    from aidatalabs.monitoring.v1.monitoring_service_pb2_grpc import MonitoringServiceAsyncStub
+    from aidatalabs.platform.v1.platform_service_pb2_grpc import PlatformServiceAsyncStub
+
+_Answer = TypeVar("_Answer")
+_Page = TypeVar("_Page", bound="Page")
+_DEFAULT_ADDRESS = "127.0.0.1:8080"
+_MESSAGE_BYTES = 64 * 1024 * 1024
+_OPTIONS = (
+    ("grpc.max_receive_message_length", _MESSAGE_BYTES),
+    ("grpc.max_send_message_length", _MESSAGE_BYTES),
+    # gRPC's own pauses grow to two minutes: an edge that is back would be missed that long.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+)
+
+
+class Page(Protocol):
+    """One answer of a list method."""
+
+    @property
+    def next_page_token(self) -> str:
+        """Where the next page begins; empty at the end."""
+
+
+class Connection:
+    """Repeats calls, pages through lists and asks for tokens; what is called is in the classes made of it."""
+
+    def __init__(
+        self,
+        address: str = "",
+        token: Token = "",
+        *,
+        timeout_seconds: float = 60.0,
+        patience_seconds: float = 20.0,
+        secure: bool = False,
+        ca_file: str | Path | None = None,
+    ) -> None:
+        given = address or os.environ.get("AIDATALABS_ADDRESS", "") or _DEFAULT_ADDRESS
+        scheme = given.partition("://")[0]
+        self._address = given.partition("://")[2].rstrip("/") if scheme in ("http", "https") else given
+        self._authority = Path(ca_file).read_bytes() if ca_file else None
+        self._secure = secure or scheme == "https" or ca_file is not None
+        self._tokens = TokenSource(token or os.environ.get("AIDATALABS_TOKEN", ""))
+        self._timeout_seconds = timeout_seconds
+        self._patience_seconds = patience_seconds
+        self._closed = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the channel; calls under way end with CANCELLED. A closed client stays closed."""
+        self._closed = True
+        if "_channel" in self.__dict__:
+            await self._channel.close()
+
+    @cached_property
+    def _channel(self) -> grpc.aio.Channel:
+        # Made by the first call: a channel belongs to the event loop that runs when it is made.
+        if not self._secure:
+            return grpc.aio.insecure_channel(self._address, options=_OPTIONS)
+        trusted = grpc.ssl_channel_credentials(self._authority)
+        return grpc.aio.secure_channel(self._address, trusted, options=_OPTIONS)
+
+    @cached_property
+    def _agent(self) -> AgentServiceAsyncStub:
+        return AgentServiceStub(self._channel)
+
+    @cached_property
+    def _data(self) -> DataServiceAsyncStub:
+        return DataServiceStub(self._channel)
+
+    @cached_property
+    def _identity(self) -> IdentityServiceAsyncStub:
+        return IdentityServiceStub(self._channel)
+
+    @cached_property
+    def _monitoring(self) -> MonitoringServiceAsyncStub:
+        return MonitoringServiceStub(self._channel)
+
+    @cached_property
+    def _platform(self) -> PlatformServiceAsyncStub:
+        return PlatformServiceStub(self._channel)
+
+    async def _call(
+        self, method: Callable[..., Awaitable[_Answer]], request: object, *, repeatable: bool = True
+    ) -> _Answer:
+        self._check_open()
+        attempts = Attempts(self._patience_seconds)
+        renewed = False
+        while True:
+            token = await self._tokens.current()
+            try:
+                return await method(request, metadata=_metadata(token), timeout=self._timeout_seconds)
+            except grpc.aio.AioRpcError as failed:
+                error = ApiError.of(failed)
+            # Who is turned away for the token has changed nothing: any call may be made again.
+            if error.reason == "TOKEN_EXPIRED" and not renewed and self._tokens.forget(token):
+                renewed = True
+                continue
+            await attempts.wait_or_raise(error, repeatable=repeatable)
+
+    async def _stream(
+        self, method: Callable[..., AsyncIterable[_Answer]], request: object
+    ) -> AsyncIterator[_Answer]:
+        """The messages of one call, which is repeated until the first one: later, parts of it were used."""
+        self._check_open()
+        attempts = Attempts(self._patience_seconds)
+        renewed = begun = False
+        while True:
+            token = await self._tokens.current()
+            call: Any = method(request, metadata=_metadata(token), timeout=self._timeout_seconds)
+            try:
+                async for message in call:
+                    begun = True
+                    yield message
+                return
+            except grpc.aio.AioRpcError as failed:
+                error = ApiError.of(failed)
+            finally:
+                call.cancel()  # who leaves a stream early ends the work on the mesh; else it does nothing
+            if error.reason == "TOKEN_EXPIRED" and not (renewed or begun) and self._tokens.forget(token):
+                renewed = True
+                continue
+            await attempts.wait_or_raise(error, repeatable=not begun)
+
+    async def _pages(self, page_of: Callable[[str], Awaitable[_Page]]) -> AsyncIterator[_Page]:
+        """Every page of a list; `page_of` asks for the one that begins at a page token."""
+        page_token = ""
+        while True:
+            page = await page_of(page_token)
+            yield page
+            page_token = page.next_page_token
+            if not page_token:
+                return
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("This client is closed; make another one.")
+
+
+def _metadata(token: str) -> tuple[tuple[str, str], ...]:
+    return (("authorization", f"Bearer {token}"),) if token else ()

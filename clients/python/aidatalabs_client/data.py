@@ -1,0 +1,226 @@
+"""Calls about a platform's data: queries, tables, rows."""
+# ruff: noqa: A002 - `filter` is the contract's word
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf.struct_pb2 import Struct
+
+from aidatalabs.data.v1 import data_service_pb2 as pb
+from aidatalabs.data.v1 import ingest_pb2, table_pb2
+from aidatalabs_client.answers import QueryResult
+from aidatalabs_client.connection import Connection
+from aidatalabs_client.ingested import Ingested
+from aidatalabs_client.row_messages import event_message, row_message
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from aidatalabs_client.files import DataFile
+
+Progress = Callable[[int, int], None]
+"""Called after each request with the number of rows sent and of all rows."""
+
+
+class DataCalls(Connection):
+    """What can be done with the data of a platform."""
+
+    async def query(self, platform: str, sql: str, *, max_rows: int = 0) -> QueryResult:
+        """Runs one SELECT and returns at most `max_rows` rows (0: the service's 1,000; at most 10,000)."""
+        request = pb.QueryRequest(platform=platform, sql=sql, max_rows=max_rows)
+        return QueryResult(await self._call(self._data.Query, request))
+
+    async def query_arrow(self, platform: str, sql: str) -> pa.Table:
+        """Runs one SELECT and returns all its rows as a pyarrow Table with their real types, nothing lost."""
+        import pyarrow.ipc  # slow to import, and only this needs it
+
+        pieces = [piece async for piece in self.stream_query(platform, sql)]
+        return pyarrow.ipc.open_stream(b"".join(pieces)).read_all()
+
+    async def stream_query(self, platform: str, sql: str) -> AsyncIterator[bytes]:
+        """Runs one SELECT and yields pieces of one Arrow IPC stream, in order; joined they are the whole."""
+        request = pb.StreamQueryRequest(platform=platform, sql=sql)
+        async for piece in self._stream(self._data.StreamQuery, request):
+            yield piece.arrow_ipc
+
+    async def export(self, platform: str, sql: str, form: str) -> AsyncIterator[bytes]:
+        """Runs one SELECT and yields its rows as a file, piece by piece.
+
+        `form` is CSV, JSONL, PARQUET or ARROW. A query that fails does so before the first piece.
+        """
+        request = pb.ExportRequest(platform=platform, sql=sql, format=pb.ExportRequest.Format.Value(form))
+        async for piece in self._stream(self._data.Export, request):
+            yield piece.data
+
+    async def explain_query(self, platform: str, sql: str) -> pb.ExplainQueryResponse:
+        """Checks one SELECT without running it: its canonical text, tables, columns and estimated rows."""
+        request = pb.ExplainQueryRequest(platform=platform, sql=sql)
+        return await self._call(self._data.ExplainQuery, request)
+
+    async def describe_schema(
+        self, platform: str, *, known_data_version: str = ""
+    ) -> pb.DescribeSchemaResponse:
+        """Returns tables, columns and what their values look like; no tables where the version is known."""
+        request = pb.DescribeSchemaRequest(platform=platform, known_data_version=known_data_version)
+        return await self._call(self._data.DescribeSchema, request)
+
+    async def ingest_rows(
+        self,
+        platform: str,
+        table: str,
+        rows: Iterable[Mapping[str, object] | Struct],
+        *,
+        request_id: str = "",
+    ) -> ingest_pb2.Receipt:
+        """Stores rows, at most 10,000; repeating a call with its request id stores nothing twice.
+
+        A row is a mapping of column to value: numbers, texts, None, datetime (UTC where it names no zone),
+        date, Decimal, UUID, lists and dicts. Whole numbers keep every digit they have; NaN is NULL.
+        """
+        messages = [row if isinstance(row, Struct) else row_message(row) for row in rows]
+        request = pb.IngestRequest(
+            platform=platform, table=table, request_id=request_id or str(uuid.uuid4()), rows=messages
+        )
+        return await self.ingest(request)
+
+    async def ingest_events(
+        self,
+        platform: str,
+        events: Iterable[Mapping[str, Any] | ingest_pb2.Event],
+        *,
+        request_id: str = "",
+    ) -> ingest_pb2.Receipt:
+        """Stores events in the standard table `events`, at most 10,000, as `ingest_rows` does with rows.
+
+        An event is a mapping with `timestamp`, `event_type` and, as wanted, `user_id`, `properties`, `value`.
+        """
+        messages = [one if isinstance(one, ingest_pb2.Event) else event_message(one) for one in events]
+        request = pb.IngestRequest(
+            platform=platform, request_id=request_id or str(uuid.uuid4()), events=messages
+        )
+        return await self.ingest(request)
+
+    async def ingest(self, request: pb.IngestRequest) -> ingest_pb2.Receipt:
+        """Sends an ingest request as it is; it needs a request id to be repeated safely."""
+        answer = await self._call(self._data.Ingest, request, repeatable=bool(request.request_id))
+        return answer.receipt
+
+    async def ingest_frame(
+        self,
+        platform: str,
+        table: str,
+        frame: object,
+        *,
+        create: bool = False,
+        request_id: str = "",
+        progress: Progress | None = None,
+    ) -> Ingested:
+        """Stores all rows of a polars or pandas DataFrame or a pyarrow Table, in as many calls as it takes.
+
+        `create` makes the table of the frame's columns first, where there is none. Headers become column
+        names as in `ingest_file`. Repeating a call with its `request_id` and frame stores nothing twice.
+        """
+        from aidatalabs_client.files import frame_content
+
+        content = await asyncio.to_thread(frame_content, frame)
+        key = request_id or str(uuid.uuid4())
+        return await self._ingest_content(platform, table, content, create, key, progress)
+
+    async def ingest_file(
+        self,
+        platform: str,
+        path: str | Path,
+        *,
+        table: str = "",
+        create: bool = False,
+        progress: Progress | None = None,
+    ) -> Ingested:
+        """Stores all rows of a .csv, .csv.zip, .csv.gz, .tsv, .jsonl or .parquet file, the same file once.
+
+        `table` is named after the file where it is empty. `create` makes it of the file's columns first,
+        where there is none; a header like `Total (EUR)` is the column `total_eur`. Raises FileUnreadable.
+        """
+        from aidatalabs_client.files import content_key, read_file, table_name
+
+        file = Path(path)
+        content = await asyncio.to_thread(read_file, file)
+        key = await asyncio.to_thread(content_key, file)
+        return await self._ingest_content(platform, table or table_name(file), content, create, key, progress)
+
+    async def _ingest_content(
+        self,
+        platform: str,
+        table: str,
+        content: DataFile,
+        create: bool,
+        key: str,
+        progress: Progress | None,
+    ) -> Ingested:
+        if create:
+            columns = [table_pb2.Column(name=name, type=kind) for name, kind in content.columns()]
+            await self.create_table(platform, table_pb2.Table(name=table, columns=columns))
+        ingested = Ingested(table)
+        batches = content.batches()
+        rows = await asyncio.to_thread(next, batches, None)
+        for number in itertools.count():
+            if rows is None:
+                break
+            # While one batch is on its way, a thread makes the messages of the next.
+            receipt, following = await asyncio.gather(
+                self.ingest_rows(platform, table, rows, request_id=f"{key}-{number}"),
+                asyncio.to_thread(next, batches, None),
+            )
+            ingested.add(receipt, len(rows))
+            rows = following
+            if progress is not None:
+                progress(ingested.row_count, content.row_count)
+        return ingested
+
+    async def create_table(self, platform: str, table: table_pb2.Table) -> table_pb2.Table:
+        """Creates a table, or returns it when the very same one exists."""
+        request = pb.CreateTableRequest(platform=platform, table=table)
+        return await self._call(self._data.CreateTable, request)
+
+    async def add_column(self, platform: str, table: str, column: table_pb2.Column) -> table_pb2.Table:
+        """Adds a column at the end of a table, or returns the table that has it."""
+        request = pb.AddColumnRequest(platform=platform, table=table, column=column)
+        return await self._call(self._data.AddColumn, request)
+
+    async def get_table(self, platform: str, table: str) -> table_pb2.Table:
+        """Returns one table with its columns and row count."""
+        return await self._call(self._data.GetTable, pb.GetTableRequest(platform=platform, table=table))
+
+    async def tables(
+        self, platform: str, *, filter: str = "", order_by: str = "", page_size: int = 1000
+    ) -> AsyncIterator[table_pb2.Table]:
+        """Yields the platform's tables page by page; `filter='name : "ord"'`, `order_by="name desc"`."""
+
+        def page_of(page_token: str) -> Any:
+            request = pb.ListTablesRequest(
+                platform=platform,
+                page_size=page_size,
+                page_token=page_token,
+                order_by=order_by,
+                filter=filter,
+            )
+            return self._call(self._data.ListTables, request)
+
+        async for page in self._pages(page_of):
+            for table in page.tables:
+                yield table
+
+    async def list_tables(
+        self, platform: str, *, filter: str = "", order_by: str = ""
+    ) -> Sequence[table_pb2.Table]:
+        """Returns every table of the platform, or those that `filter` finds, as `tables` yields them."""
+        return [table async for table in self.tables(platform, filter=filter, order_by=order_by)]
+
+    async def drop_table(self, platform: str, table: str) -> None:
+        """Drops a table with all its rows."""
+        await self._call(self._data.DropTable, pb.DropTableRequest(platform=platform, table=table))

@@ -1,0 +1,299 @@
+"""The client without `await`: every method of `Client`, run by an event loop in a thread.
+
+Made by clients/python/generate_client.py from the modules of `Client`; do not edit.
+"""
+# ruff: noqa: A002 - `filter` is the contract's word
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf.struct_pb2 import Struct
+
+from aidatalabs.agent.v1 import agent_service_pb2 as agent_pb
+from aidatalabs.data.v1 import data_service_pb2 as data_pb
+from aidatalabs.data.v1 import ingest_pb2, table_pb2
+from aidatalabs.identity.v1 import identity_service_pb2 as identity_pb
+from aidatalabs.identity.v1 import user_pb2
+from aidatalabs.monitoring.v1 import monitoring_service_pb2 as monitoring_pb
+from aidatalabs.platform.v1 import platform_pb2
+from aidatalabs_client.answers import Analysis, Answer, QueryResult
+from aidatalabs_client.blocking import BlockingConnection
+from aidatalabs_client.ingested import Ingested
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class SyncClient(BlockingConnection):
+    """The client without `await`, with the same methods: `with SyncClient() as client: client.ask(…)`.
+
+    It works where an event loop is already running, as in a notebook. Threads may share one client. Ctrl-C
+    cancels the call under way. Start processes with `spawn`, or before the first client is made: gRPC does
+    not survive a fork. The parameters are those of `Client`.
+    """
+
+    def ask(self, platform: str, question: str, *, max_rows: int = 0) -> Answer:
+        """Asks a question in plain words; the answer holds either its parts or a clarification."""
+        return self._run(self._client.ask(platform, question, max_rows=max_rows))
+
+    def stream_answer(
+        self, platform: str, question: str, *, max_rows: int = 0
+    ) -> Iterator[agent_pb.StreamAnswerResponse]:
+        """Asks, and yields each part of the answer as it is known; the last event is `done`."""
+        return self._iterate(self._client.stream_answer(platform, question, max_rows=max_rows))
+
+    def design(
+        self, platform: str, requirements: str, *, samples: Mapping[str, bytes] | None = None
+    ) -> agent_pb.DesignResponse:
+        """Designs tables for requirements; `samples` are files by name. The best design comes first."""
+        return self._run(self._client.design(platform, requirements, samples=samples))
+
+    def optimize(self, platform: str, sql: str) -> agent_pb.OptimizeResponse:
+        """Recommends how to make a query faster, each with what was measured before and after."""
+        return self._run(self._client.optimize(platform, sql))
+
+    def analyze(self, platform: str, question: str = "", *, sql: str = "") -> Analysis:
+        """Analyses what a question is about, or the rows of a query: findings with their strength."""
+        return self._run(self._client.analyze(platform, question, sql=sql))
+
+    def support(self, platform: str, question: str) -> agent_pb.SupportResponse:
+        """Asks how to use the product; the answer quotes the documents it stands on."""
+        return self._run(self._client.support(platform, question))
+
+    def query(self, platform: str, sql: str, *, max_rows: int = 0) -> QueryResult:
+        """Runs one SELECT and returns at most `max_rows` rows (0: the service's 1,000; at most 10,000)."""
+        return self._run(self._client.query(platform, sql, max_rows=max_rows))
+
+    def query_arrow(self, platform: str, sql: str) -> pa.Table:
+        """Runs one SELECT and returns all its rows as a pyarrow Table with their real types, nothing lost."""
+        return self._run(self._client.query_arrow(platform, sql))
+
+    def stream_query(self, platform: str, sql: str) -> Iterator[bytes]:
+        """Runs one SELECT and yields pieces of one Arrow IPC stream, in order; joined they are the whole."""
+        return self._iterate(self._client.stream_query(platform, sql))
+
+    def export(self, platform: str, sql: str, form: str) -> Iterator[bytes]:
+        """Runs one SELECT and yields its rows as a file, piece by piece.
+
+        `form` is CSV, JSONL, PARQUET or ARROW. A query that fails does so before the first piece.
+        """
+        return self._iterate(self._client.export(platform, sql, form))
+
+    def explain_query(self, platform: str, sql: str) -> data_pb.ExplainQueryResponse:
+        """Checks one SELECT without running it: its canonical text, tables, columns and estimated rows."""
+        return self._run(self._client.explain_query(platform, sql))
+
+    def describe_schema(
+        self, platform: str, *, known_data_version: str = ""
+    ) -> data_pb.DescribeSchemaResponse:
+        """Returns tables, columns and what their values look like; no tables where the version is known."""
+        return self._run(self._client.describe_schema(platform, known_data_version=known_data_version))
+
+    def ingest_rows(
+        self,
+        platform: str,
+        table: str,
+        rows: Iterable[Mapping[str, object] | Struct],
+        *,
+        request_id: str = "",
+    ) -> ingest_pb2.Receipt:
+        """Stores rows, at most 10,000; repeating a call with its request id stores nothing twice.
+
+        A row is a mapping of column to value: numbers, texts, None, datetime (UTC where it names no zone),
+        date, Decimal, UUID, lists and dicts. Whole numbers keep every digit they have; NaN is NULL.
+        """
+        return self._run(self._client.ingest_rows(platform, table, rows, request_id=request_id))
+
+    def ingest_events(
+        self, platform: str, events: Iterable[Mapping[str, Any] | ingest_pb2.Event], *, request_id: str = ""
+    ) -> ingest_pb2.Receipt:
+        """Stores events in the standard table `events`, at most 10,000, as `ingest_rows` does with rows.
+
+        An event is a mapping with `timestamp`, `event_type` and, as wanted, `user_id`, `properties`, `value`.
+        """
+        return self._run(self._client.ingest_events(platform, events, request_id=request_id))
+
+    def ingest(self, request: data_pb.IngestRequest) -> ingest_pb2.Receipt:
+        """Sends an ingest request as it is; it needs a request id to be repeated safely."""
+        return self._run(self._client.ingest(request))
+
+    def ingest_frame(
+        self,
+        platform: str,
+        table: str,
+        frame: object,
+        *,
+        create: bool = False,
+        request_id: str = "",
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Ingested:
+        """Stores all rows of a polars or pandas DataFrame or a pyarrow Table, in as many calls as it takes.
+
+        `create` makes the table of the frame's columns first, where there is none. Headers become column
+        names as in `ingest_file`. Repeating a call with its `request_id` and frame stores nothing twice.
+        """
+        return self._run(
+            self._client.ingest_frame(
+                platform, table, frame, create=create, request_id=request_id, progress=progress
+            )
+        )
+
+    def ingest_file(
+        self,
+        platform: str,
+        path: str | Path,
+        *,
+        table: str = "",
+        create: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Ingested:
+        """Stores all rows of a .csv, .csv.zip, .csv.gz, .tsv, .jsonl or .parquet file, the same file once.
+
+        `table` is named after the file where it is empty. `create` makes it of the file's columns first,
+        where there is none; a header like `Total (EUR)` is the column `total_eur`. Raises FileUnreadable.
+        """
+        return self._run(
+            self._client.ingest_file(platform, path, table=table, create=create, progress=progress)
+        )
+
+    def create_table(self, platform: str, table: table_pb2.Table) -> table_pb2.Table:
+        """Creates a table, or returns it when the very same one exists."""
+        return self._run(self._client.create_table(platform, table))
+
+    def add_column(self, platform: str, table: str, column: table_pb2.Column) -> table_pb2.Table:
+        """Adds a column at the end of a table, or returns the table that has it."""
+        return self._run(self._client.add_column(platform, table, column))
+
+    def get_table(self, platform: str, table: str) -> table_pb2.Table:
+        """Returns one table with its columns and row count."""
+        return self._run(self._client.get_table(platform, table))
+
+    def tables(
+        self, platform: str, *, filter: str = "", order_by: str = "", page_size: int = 1000
+    ) -> Iterator[table_pb2.Table]:
+        """Yields the platform's tables page by page; `filter='name : "ord"'`, `order_by="name desc"`."""
+        return self._iterate(
+            self._client.tables(platform, filter=filter, order_by=order_by, page_size=page_size)
+        )
+
+    def list_tables(
+        self, platform: str, *, filter: str = "", order_by: str = ""
+    ) -> Sequence[table_pb2.Table]:
+        """Returns every table of the platform, or those that `filter` finds, as `tables` yields them."""
+        return self._run(self._client.list_tables(platform, filter=filter, order_by=order_by))
+
+    def drop_table(self, platform: str, table: str) -> None:
+        """Drops a table with all its rows."""
+        self._run(self._client.drop_table(platform, table))
+
+    def create_platform(
+        self, platform_id: str, display_name: str = "", *, request_id: str = ""
+    ) -> platform_pb2.Platform:
+        """Creates a platform; an empty id lets the service choose one."""
+        return self._run(self._client.create_platform(platform_id, display_name, request_id=request_id))
+
+    def get_platform(self, name: str) -> platform_pb2.Platform:
+        """Returns the platform `platforms/{id}`."""
+        return self._run(self._client.get_platform(name))
+
+    def platforms(
+        self, *, filter: str = "", order_by: str = "", page_size: int = 1000
+    ) -> Iterator[platform_pb2.Platform]:
+        """Yields the platforms the caller may see, page by page; `order_by="create_time desc"`."""
+        return self._iterate(self._client.platforms(filter=filter, order_by=order_by, page_size=page_size))
+
+    def list_platforms(self, *, filter: str = "", order_by: str = "") -> Sequence[platform_pb2.Platform]:
+        """Returns every platform the caller may see, or those that `filter` finds."""
+        return self._run(self._client.list_platforms(filter=filter, order_by=order_by))
+
+    def update_platform(
+        self, platform: platform_pb2.Platform, *, paths: Sequence[str] = (), request_id: str = ""
+    ) -> platform_pb2.Platform:
+        """Changes display_name and config, or what `paths` names of them; a set etag must still match."""
+        return self._run(self._client.update_platform(platform, paths=paths, request_id=request_id))
+
+    def delete_platform(self, name: str, *, etag: str = "", request_id: str = "") -> None:
+        """Deletes a platform with all its data; only the version that `etag` names, where set."""
+        self._run(self._client.delete_platform(name, etag=etag, request_id=request_id))
+
+    def list_members(self, platform: str) -> Sequence[platform_pb2.Member]:
+        """Returns everybody with a role on the platform, the owner first."""
+        return self._run(self._client.list_members(platform))
+
+    def remove_member(self, platform: str, member: str) -> None:
+        """Takes the role of `users/{id}` or `allUsers` on the platform away."""
+        self._run(self._client.remove_member(platform, member))
+
+    def set_member(self, platform: str, member: platform_pb2.Member) -> platform_pb2.Member:
+        """Gives a user, or `allUsers`, a role on the platform."""
+        return self._run(self._client.set_member(platform, member))
+
+    def current_user(self) -> user_pb2.User:
+        """Returns the user of the token."""
+        return self._run(self._client.current_user())
+
+    def users(
+        self, *, filter: str = "", order_by: str = "", page_size: int = 1000
+    ) -> Iterator[user_pb2.User]:
+        """Yields the mesh's users page by page, for its admins; `filter='email = "ana@example.com"'`."""
+        return self._iterate(self._client.users(filter=filter, order_by=order_by, page_size=page_size))
+
+    def list_users(self, *, filter: str = "", order_by: str = "") -> Sequence[user_pb2.User]:
+        """Returns every user of the mesh, or those that `filter` finds; for admins of the mesh."""
+        return self._run(self._client.list_users(filter=filter, order_by=order_by))
+
+    def rotate_signing_key(self, *, request_id: str = "") -> Sequence[identity_pb.SigningKey]:
+        """Signs new tokens with a new key; returns the public keys there are, the new one first."""
+        return self._run(self._client.rotate_signing_key(request_id=request_id))
+
+    def metrics(
+        self,
+        platform: str = "",
+        *,
+        filter: str = "",
+        start_time: datetime.datetime | None = None,
+        end_time: datetime.datetime | None = None,
+        page_size: int = 1000,
+    ) -> Iterator[monitoring_pb.MetricSeries]:
+        """Yields series of measurements between two moments, page by page."""
+        return self._iterate(
+            self._client.metrics(
+                platform, filter=filter, start_time=start_time, end_time=end_time, page_size=page_size
+            )
+        )
+
+    def alerts(
+        self,
+        platform: str = "",
+        *,
+        filter: str = "",
+        start_time: datetime.datetime | None = None,
+        end_time: datetime.datetime | None = None,
+        page_size: int = 1000,
+    ) -> Iterator[monitoring_pb.Alert]:
+        """Yields alerts between two moments, page by page."""
+        return self._iterate(
+            self._client.alerts(
+                platform, filter=filter, start_time=start_time, end_time=end_time, page_size=page_size
+            )
+        )
+
+    def logs(
+        self,
+        platform: str = "",
+        *,
+        filter: str = "",
+        start_time: datetime.datetime | None = None,
+        end_time: datetime.datetime | None = None,
+        page_size: int = 1000,
+    ) -> Iterator[monitoring_pb.LogEntry]:
+        """Yields log entries between two moments, page by page."""
+        return self._iterate(
+            self._client.logs(
+                platform, filter=filter, start_time=start_time, end_time=end_time, page_size=page_size
+            )
+        )

@@ -1,0 +1,126 @@
+"""The command that asks the questions of a pack: eval."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aidatalabs_services.cli.failures import CommandFailed, run
+from aidatalabs_services.cli.forms import Output, as_it_is
+from aidatalabs_services.cli.options import Form
+from aidatalabs_services.cli.screen import console, notes, print_data
+
+if TYPE_CHECKING:
+    from aidatalabs_services.cli.connection import Access
+    from aidatalabs_services.cli.evaluation import Line, OnLine
+    from aidatalabs_services.cli.question_packs import Pack
+
+_UNIMPLEMENTED_EXIT = 12
+
+
+class Model(StrEnum):
+    """What makes the SQL: the planner, which needs no network, or a model."""
+
+    OFFLINE = "offline"
+    CLAUDE = "claude"
+    GPT4 = "gpt4"
+    GLM5 = "glm5"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds this command to the program."""
+    app.command("eval")(evaluate_pack)
+
+
+def evaluate_pack(
+    pack: Annotated[Path, typer.Argument(metavar="PACK_DIR", exists=True, file_okay=False)],
+    out: Annotated[Path, typer.Option("--out", dir_okay=False, metavar="FILE.jsonl", help="The answers.")],
+    model: Annotated[Model, typer.Option(help="What makes the SQL; offline is the planner.")] = Model.OFFLINE,
+    output: Form = Output.TABLE,
+) -> None:
+    """Ask every question of a pack and write one line each: its SQL, or why it was refused.
+
+    The pack holds pack.json (name and the clock `now`), questions.jsonl (id, db, question) and
+    databases/DB (schema.sql, db.json, Parquet files). Its databases become scratch platforms of the mesh that
+    is up, or of one started for it, and are deleted again.
+
+    Example: aidatalabs eval packs/shop --out answers.jsonl
+    """
+
+    async def work() -> None:
+        from aidatalabs_services.cli.evaluation import evaluate, write_lines
+        from aidatalabs_services.cli.mesh_commands import show_event
+        from aidatalabs_services.cli.question_packs import Pack as Packed
+        from aidatalabs_services.cli.scratch_meshes import in_a_mesh
+
+        _refuse_models(model)
+        read = Packed.read(pack)
+        if not out.absolute().parent.is_dir():
+            raise CommandFailed(f"{out.parent} is no folder to write to.", "Make it, or choose another.")
+        meshes: list[str] = []
+
+        async def ask_all(found: Access) -> list[Line]:
+            with _progress(read) as on_line:
+                return await evaluate(found, read, on_line)
+
+        lines = await in_a_mesh(ask_all, meshes.append, show_event(notes))
+        write_lines(lines, out)
+        _tell(lines, read, meshes[0], out, output)
+
+    run(work())
+
+
+def _refuse_models(model: Model) -> None:
+    if model is not Model.OFFLINE:
+        raise CommandFailed(
+            f"Asking {model.value} is not built yet.",
+            "Leave --model out: the planner answers without a model.",
+            _UNIMPLEMENTED_EXIT,
+            code="UNIMPLEMENTED",
+            reason="NOT_BUILT_YET",
+        )
+
+
+@contextlib.contextmanager
+def _progress(pack: Pack) -> Iterator[OnLine]:
+    """A bar over all questions where there is a terminal; it says which database is asked."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=notes, transient=True, disable=not notes.is_terminal) as progress:
+        task = progress.add_task("", total=len(pack.questions))
+
+        def on_line(db: str, line: Line | None) -> None:
+            progress.update(task, description=as_it_is(db), advance=0 if line is None else 1)
+
+        yield on_line
+
+
+def _tell(lines: list[Line], pack: Pack, mesh: str, out: Path, output: Output) -> None:
+    reasons = Counter(str(line["reason"]) for line in lines if line.get("refused"))
+    answered = len(lines) - reasons.total()
+    times = sorted(float(line["ms"]) for line in lines)
+    median = times[len(times) // 2]
+    if output is Output.JSON:
+        print_data(
+            {
+                "pack": pack.name,
+                "file": str(out),
+                "mesh": mesh,
+                "question_count": len(lines),
+                "answered_count": answered,
+                "refused_counts": dict(reasons.most_common()),
+                "median_ms": median,
+            }
+        )
+        return
+    told = "".join(f" · {count} {reason}" for reason, count in reasons.most_common())
+    console.print(f"[bold]{len(lines)}[/] questions of {as_it_is(pack.name)}, asked in {as_it_is(mesh)}")
+    console.print(f"{answered} answered{told} · median {median:.0f} ms")
+    console.print(f"written to {as_it_is(str(out))}")

@@ -1,0 +1,51 @@
+"""The forms a command answers in, and how text from outside is made safe to print."""
+
+from __future__ import annotations
+
+import re
+from contextvars import ContextVar
+from enum import StrEnum
+
+from rich.markup import escape
+
+# Control characters of a value would be commands to the terminal.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+class Output(StrEnum):
+    """The forms of a command that answers with one thing."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+class RowsOutput(StrEnum):
+    """The forms of a command that answers with rows."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+_json_wanted: ContextVar[bool] = ContextVar("json_wanted", default=False)
+
+
+def remember_form(output: Output | RowsOutput) -> Output | RowsOutput:
+    """The callback of `--output`: errors of this command come in the form of its answers."""
+    _json_wanted.set(output.value == "json")
+    return output
+
+
+def json_is_wanted() -> bool:
+    """Whether the command that runs was told `--output json`."""
+    return _json_wanted.get()
+
+
+def shown(text: str) -> str:
+    """Text from outside as it may be printed: control characters become their names, `\\x1b`."""
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+def as_it_is(text: str) -> str:
+    """Text from outside for a line with markup: nothing in it is markup or a command to the terminal."""
+    return escape(shown(text))

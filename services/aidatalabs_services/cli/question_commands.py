@@ -1,0 +1,203 @@
+"""Commands that answer with rows: ask and query."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from aidatalabs_services.cli.failures import CommandFailed, run
+from aidatalabs_services.cli.forms import RowsOutput, as_it_is
+from aidatalabs_services.cli.options import Platform, RowsForm, platform_or_default
+from aidatalabs_services.cli.screen import console, notes, print_json, print_sql, size_text
+
+if TYPE_CHECKING:
+    from aidatalabs.agent.v1 import agent_service_pb2 as agent_pb
+    from aidatalabs.data.v1 import data_service_pb2 as data_pb
+
+_SHOWN_ROWS = 50
+_NO_ROWS_EXIT = 9
+_LONGEST_FILE_BYTES = 64 * 1024
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds these commands to the program."""
+    for command in (ask, query):
+        app.command()(command)
+
+
+def _checked_picture(path: Path | None) -> Path | None:
+    from aidatalabs_services.cli.pictures import ENDINGS
+
+    if path is not None and path.suffix.lower() not in ENDINGS:
+        raise typer.BadParameter(f"its ending should be one of {', '.join(ENDINGS)}")
+    return path
+
+
+Picture = Annotated[
+    Path | None,
+    typer.Option(
+        "--chart",
+        metavar="FILE",
+        dir_okay=False,
+        callback=_checked_picture,
+        help="Save the chart: .png, .svg, .html or .json (its Vega-Lite spec).",
+    ),
+]
+MaxRows = Annotated[int, typer.Option(help="At most this many rows, up to 10,000; 0: 1,000.")]
+
+
+def ask(
+    question: str,
+    platform: Platform = "",
+    chart: Picture = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Also print how the question was read, and the proof.")
+    ] = False,
+    max_rows: MaxRows = 0,
+    output: RowsForm = RowsOutput.TABLE,
+) -> None:
+    """Ask a question in plain words. One with several readings is asked back: choose by number.
+
+    Example: aidatalabs ask "top 10 destinations by number of flights" --chart destinations.png
+    """
+
+    async def work() -> None:
+        from aidatalabs_services.cli.answers import chart_of, print_answer
+
+        answer = await _answer(question, platform, max_rows, choosing=output is RowsOutput.TABLE)
+        if output is RowsOutput.JSON:
+            print_json(answer)
+        elif output is RowsOutput.CSV:
+            _print_rows_alone(answer)
+        else:
+            print_answer(answer, explained=explain, platform=platform)
+        if chart is not None and answer.HasField("clarification"):
+            raise CommandFailed(
+                "The question is asked back, so there is no chart to save yet.", "", _NO_ROWS_EXIT
+            )
+        _save(chart_of(answer), chart, quietly=output is not RowsOutput.TABLE)
+
+    run(work())
+
+
+async def _answer(question: str, platform: str, max_rows: int, *, choosing: bool) -> agent_pb.QueryResponse:
+    from aidatalabs_services.cli.asking import answered, somebody_can_choose
+    from aidatalabs_services.cli.connection import connect
+
+    async with await connect() as client:
+        name = platform_or_default(platform)
+        chooses = choosing and somebody_can_choose()
+        return await answered(client, name, question, max_rows=max_rows, choosing=chooses)
+
+
+def _print_rows_alone(answer: agent_pb.QueryResponse) -> None:
+    """The rows as CSV. Raises CommandFailed where there are none, since the question is asked back."""
+    from aidatalabs_services.cli.results import print_result_csv
+
+    if not answer.HasField("clarification"):
+        print_result_csv(answer.result)
+        return
+    choices = [f'  "{choice.question}"' for choice in answer.clarification.choices]
+    hint = "\n".join(["Ask one of these instead:", *choices])
+    raise CommandFailed(answer.clarification.question, hint, _NO_ROWS_EXIT)
+
+
+def query(
+    sql: Annotated[str, typer.Argument(help="One SELECT.")] = "",
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--file", "-f", metavar="FILE", help="Read the SELECT from a file; - is standard input."
+        ),
+    ] = None,
+    platform: Platform = "",
+    max_rows: MaxRows = 0,
+    chart: Picture = None,
+    output: RowsForm = RowsOutput.TABLE,
+) -> None:
+    """Run one SELECT. A key and a number are also drawn, where a terminal reads it or --chart asks for it.
+
+    Example: aidatalabs query "SELECT carrier, count() FROM flights GROUP BY carrier" --output csv
+    """
+    if bool(sql.strip()) == (file is not None):
+        raise typer.BadParameter("give the SELECT, or --file FILE", param_hint="SQL")
+    text = sql if file is None else _text_of(file)
+
+    async def work() -> None:
+        from aidatalabs_services.cli.results import print_result_csv, spec_of
+
+        answer = await _rows(text, platform, max_rows)
+        spec = spec_of(answer.result)
+        if output is RowsOutput.JSON:
+            print_json(answer)
+        elif output is RowsOutput.CSV:
+            print_result_csv(answer.result)
+        else:
+            _print_rows(answer, text if file is not None else "", spec, max_rows)
+        _save(spec, chart, quietly=output is not RowsOutput.TABLE)
+
+    run(work())
+
+
+async def _rows(sql: str, platform: str, max_rows: int) -> data_pb.QueryResponse:
+    from aidatalabs_services.cli.connection import connect
+
+    async with await connect() as client:
+        name = platform_or_default(platform)
+        with notes.status("the engine is running it"):
+            return (await client.query(name, sql, max_rows=max_rows)).message
+
+
+def _print_rows(
+    answer: data_pb.QueryResponse, sql: str, spec: Mapping[str, Any] | None, max_rows: int
+) -> None:
+    from aidatalabs_services.cli.answers import print_picture
+    from aidatalabs_services.cli.results import print_result
+
+    if sql and console.is_terminal:
+        print_sql(sql.strip())
+        console.print()
+    print_result(answer.result, shown_rows=max_rows or _SHOWN_ROWS)
+    if console.is_terminal:
+        print_picture(spec)
+    cost = answer.statistics
+    console.print(f"[dim]read {cost.read_rows:,} rows in {cost.elapsed_seconds:.3f} s[/]")
+
+
+def _text_of(file: Path) -> str:
+    """The SQL in a file. Raises typer.BadParameter where it cannot be one."""
+    try:
+        if str(file) == "-":
+            content = sys.stdin.buffer.read(_LONGEST_FILE_BYTES + 1)
+        else:
+            with file.open("rb") as opened:
+                content = opened.read(_LONGEST_FILE_BYTES + 1)
+        text = content.decode("utf-8-sig")
+    except OSError as error:
+        raise typer.BadParameter(f"{file.name}: {error.strerror}", param_hint="--file") from None
+    except UnicodeDecodeError:
+        raise typer.BadParameter(f"{file.name} is no text in UTF-8", param_hint="--file") from None
+    if len(content) > _LONGEST_FILE_BYTES or not text.strip():
+        told = "is empty" if not text.strip() else "is longer than a query may be"
+        raise typer.BadParameter(f"{file.name} {told}", param_hint="--file")
+    return text
+
+
+def _save(spec: Mapping[str, Any] | None, path: Path | None, *, quietly: bool) -> None:
+    """Saves the picture where one is asked for and says so, beside rows that a script reads on stderr.
+
+    Raises CommandFailed where there is no picture to save.
+    """
+    if path is None:
+        return
+    from aidatalabs_services.cli.pictures import save_picture
+
+    if spec is None:
+        told = f"There is no chart to save, so {as_it_is(path.name)} was not written."
+        raise CommandFailed(told, "Ask for a figure by group or over time.", _NO_ROWS_EXIT)
+    byte_count = save_picture(spec, path)
+    (notes if quietly else console).print(f"[dim]{size_text(byte_count)} written to {as_it_is(str(path))}[/]")
