@@ -1,10 +1,21 @@
 -- Files over REST get their length, which the service tells beforehand: a transfer that was cut is then seen as
 -- such by every client. Over HTTP/1.1 the end of the connection has to tell it, as the next answer would follow
 -- there. Native gRPC calls keep the service's header and see the status.
+--
+-- No answer names a trace that there is not: a client's traceparent that breaks the specification begins none. And
+-- over REST the message stands in the body alone, or Envoy would copy it into its span.
 function envoy_on_response(handle)
   local headers = handle:headers()
+  local trace = headers:get("traceresponse")
+  if trace and #trace ~= 55 then
+    headers:remove("traceresponse")
+  end
+  if (headers:get("content-type") or ""):find("^application/grpc") then
+    return
+  end
+  headers:remove("grpc-message")
   local length = headers:get("x-aidatalabs-content-length")
-  if not length or (headers:get("content-type") or ""):find("^application/grpc") then
+  if not length then
     return
   end
   headers:remove("x-aidatalabs-content-length")

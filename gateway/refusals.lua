@@ -1,5 +1,5 @@
--- The edge's refusals of gRPC calls get the request id into their details. `around` knows, by the details without
--- an id, what stands before and behind the id in those with it.
+-- The edge's refusals of gRPC calls get the ids of the call into their details. `around` knows, by the details
+-- without ids, what stands around both ids in those with them, and what around the request id alone.
 local around = AROUND
 
 function envoy_on_response(handle)
@@ -7,7 +7,13 @@ function envoy_on_response(handle)
   local details = headers:get("grpc-status-details-bin")
   local parts = details and around[details]
   local id = parts and headers:get("x-request-id")
-  if id and #id == 36 then
-    headers:replace("grpc-status-details-bin", parts[1] .. handle:base64Escape(id) .. parts[2])
+  if not id or #id ~= 36 then
+    return
   end
+  local trace = headers:get("traceresponse")
+  local whole = parts[4] .. id .. parts[5]
+  if trace and #trace == 55 then
+    whole = parts[1] .. id .. parts[2] .. trace:sub(4, 35) .. parts[3]
+  end
+  headers:replace("grpc-status-details-bin", (handle:base64Escape(whole):gsub("=+$", "")))
 end

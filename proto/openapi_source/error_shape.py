@@ -53,7 +53,7 @@ def _details() -> dict[str, Schema]:
     facts = {
         "type": "object",
         "additionalProperties": _TEXT,
-        "description": "Facts; `request_id` is the id of the call.",
+        "description": "Facts; `request_id` is the id of the call, `trace_id` that of its trace.",
     }
     info = {
         "reason": {"$ref": "#/components/schemas/ErrorReason"},

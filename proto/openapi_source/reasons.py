@@ -12,6 +12,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 
 from openapi_source.comments import Comments
+from openapi_source.rules import keywords
 
 _CATALOGUE = "aidatalabs.common.v1.ErrorReason"
 _PREFIX = "ERROR_REASON_"
@@ -84,6 +85,8 @@ class Reasons:
     def of(self, method: MethodDescriptor, *, with_body: bool) -> list[Reason]:
         """What the method may refuse with, in the order of the catalogue."""
         names = {*EVERY_CALL, *(WITH_BODY if with_body else ()), *self._named(method)}
+        if any(keywords(field) for field in method.input_type.fields):
+            names.add("INVALID_REQUEST")
         return [reason for name, reason in self.catalogue.items() if name in names]
 
     def _named(self, method: MethodDescriptor) -> Iterable[str]:

@@ -18,6 +18,7 @@ import structlog
 from aidatalabs_services.runtime.logs import configure_logging
 from aidatalabs_services.runtime.server import Service, run
 from aidatalabs_services.runtime.settings import ServerSettings, SettingsInvalid, load_settings
+from aidatalabs_services.runtime.telemetry import start_tracing, stop_tracing
 
 SERVICES = ("identity", "platform", "data", "agent", "monitoring")
 
@@ -35,12 +36,16 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     configure_logging(name, settings.log_level)
+    # Before channels and pools are opened: they look whether there is a collector.
+    start_tracing(name, settings.telemetry_otlp_endpoint, settings.telemetry_sampled_share)
     bootstrap = _module(name, "bootstrap")
     try:
         asyncio.run(_serve(bootstrap, settings))
     except Exception as error:  # noqa: BLE001 - the last place where a failed start can be said
         structlog.get_logger().error("stopped", problem=str(error), exc_info=error)
         return 1
+    finally:
+        stop_tracing()
     return 0
 
 

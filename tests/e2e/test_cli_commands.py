@@ -192,3 +192,14 @@ def test_eval_starts_a_mesh_of_its_own_where_none_is_up(mesh: Mesh, tmp_path: Pa
     assert "asked in a mesh of its own" in done.stdout
     checked(out)
     assert not (tmp_path / "none").exists()
+
+
+def test_metrics_are_those_of_each_process_and_the_edge_serves_none(mesh: Mesh) -> None:
+    mesh.rows("SELECT 1")
+    told = mesh.json("metrics")
+    assert {"data", "agent", "platform", "identity", "monitoring", "edge"} <= set(told)
+    assert "grpc_server_" in told["data"]
+    assert "process_resident_memory_bytes" in mesh.printed("metrics", "data")
+    unknown = mesh.command("metrics", "kitchen")
+    assert (unknown.returncode, "data" in unknown.stderr) == (1, True)
+    assert mesh.rest("/metrics", token=mesh.admin_token).status == 404

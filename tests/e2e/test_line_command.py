@@ -25,6 +25,7 @@ COMMANDS = [
     ["down"],
     ["status"],
     ["doctor"],
+    ["metrics"],
     ["token"],
     ["ask"],
     ["query"],

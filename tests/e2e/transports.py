@@ -32,12 +32,15 @@ _HTTP_STATUS = {
 }
 """What google/rpc/code.proto maps the codes of the fixtures to."""
 
+_OWN_IDS = ("request_id", "trace_id")
+"""Facts of an error that differ from call to call."""
+
 _VARIABLE = re.compile(r"\{([a-z_.]+)(?:=[^}]*)?\}")
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A refusal: gRPC code by number, reason, message, facts without the request id, wrong fields."""
+    """A refusal: gRPC code by number, reason, message, facts without its ids, wrong fields."""
 
     code: int
     reason: str
@@ -52,7 +55,7 @@ class Refused:
         for detail in status.details:
             detail.Unpack(info)
             detail.Unpack(bad)
-        facts = {key: value for key, value in info.metadata.items() if key != "request_id"}
+        facts = {key: value for key, value in info.metadata.items() if key not in _OWN_IDS}
         return cls(
             status.code,
             info.reason,

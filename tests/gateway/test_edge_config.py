@@ -15,7 +15,7 @@ import pytest
 from google.rpc import status_pb2
 
 from aidatalabs_services.mesh.edge import envoy_binary, render_edge_config, write_edge_config
-from aidatalabs_services.mesh.edge_config import EdgeTls
+from aidatalabs_services.mesh.edge_config import EdgeTls, EdgeTracing
 from aidatalabs_services.mesh.edge_refusals import REFUSALS, lua_table
 from aidatalabs_services.runtime.certificates import mint_certificates
 
@@ -25,7 +25,13 @@ from .upstream import edge_config, free_port
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"allowed_origins": ("https://app.example.com",)}, {"public_port": 443}, {"tls": True}],
+    [
+        {},
+        {"allowed_origins": ("https://app.example.com",)},
+        {"public_port": 443},
+        {"tls": True},
+        {"tracing": EdgeTracing("https://traces.example.com:4317", 0.1)},
+    ],
     ids=lambda changes: next(iter(changes), "plain"),
 )
 def test_envoy_takes_the_configuration(tmp_path: Path, changes: dict[str, Any]) -> None:
@@ -46,19 +52,24 @@ def test_the_cookies_name_has_the_port_that_browsers_see(tmp_path: Path) -> None
     assert "__Host\\\\-aidatalabs\\\\-443" in render_edge_config(replace(config, public_port=443))
 
 
-def test_every_refusal_of_grpc_has_room_for_a_request_id() -> None:
-    entries = re.findall(r'\["(.+?)"\] = \{"(.+?)", "(.*?)"\}', lua_table())
+def test_every_refusal_of_grpc_has_room_for_its_ids() -> None:
+    entries = re.findall(r'\["(.+?)"\] = \{"(.+?)"\}', lua_table())
     refusals = [refusal for refusal in REFUSALS if "grpc" in refusal.surfaces]
     assert len(entries) == len({(each.grpc_code, each.reason, each.message) for each in refusals})
-    for without, before, after in entries:
+    for without, texts in entries:
         bare = _status(without)
-        request_id = str(uuid.uuid4())
-        whole = _status(before + base64.b64encode(request_id.encode()).decode() + after)
-        info = info_of(whole)
-        assert info.metadata == {"request_id": request_id}
-        assert (whole.code, whole.message) == (bare.code, bare.message)
-        assert [detail.type_url for detail in whole.details] == [detail.type_url for detail in bare.details]
-        assert info_of(bare).reason == info.reason
+        around = [bytes(int(byte) for byte in text.split("\\")[1:]) for text in texts.split('", "')]
+        ids = {"request_id": str(uuid.uuid4()), "trace_id": uuid.uuid4().hex}
+        packed_ids = [one.encode() for one in ids.values()]
+        both = around[0] + packed_ids[0] + around[1] + packed_ids[1] + around[2]
+        first = packed_ids[0].join(around[3:])
+        for packed, told in ((both, ids), (first, {"request_id": ids["request_id"]})):
+            whole = status_pb2.Status.FromString(packed)
+            assert info_of(whole).metadata == told
+            assert (whole.code, whole.message) == (bare.code, bare.message)
+            types = [detail.type_url for detail in whole.details]
+            assert types == [detail.type_url for detail in bare.details]
+            assert info_of(bare).reason == info_of(whole).reason
 
 
 def _status(text: str) -> status_pb2.Status:

@@ -245,6 +245,28 @@ async def test_a_reader_who_pauses_gets_the_whole_file(files: Edge) -> None:
     assert len(await asyncio.to_thread(answer.read)) == PIECES * MIB
 
 
+async def test_readers_who_pause_keep_nobody_else_from_answers_of_the_same_service(edge: Edge) -> None:
+    metadata = list(edge.bearer().items())
+    address = f"127.0.0.1:{edge.port}"
+    async with grpc.aio.insecure_channel(address, options=[("grpc.http2.bdp_probe", 0)]) as reading:
+        paused: list[Any] = []
+        for _ in range(24):
+            call: Any = data_grpc.DataServiceStub(reading).Export(
+                data_pb.ExportRequest(sql="8"), metadata=metadata, timeout=60
+            )
+            assert len((await asyncio.wait_for(call.read(), 5)).data) == MIB
+            paused.append(call)
+        async with grpc.aio.insecure_channel(
+            address, options=[("grpc.use_local_subchannel_pool", 1)]
+        ) as other:
+            for _ in range(4):
+                request = data_pb.QueryRequest(platform="platforms/demo", sql="x")
+                await data_grpc.DataServiceStub(other).Query(request, metadata=metadata, timeout=2)
+        assert [len((await paused[0].read()).data) for _ in range(7)] == [MIB] * 7
+        for call in paused:
+            call.cancel()
+
+
 async def test_a_cut_file_over_grpc_has_its_status(files: Edge) -> None:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{files.port}") as channel:
         call: Any = data_grpc.DataServiceStub(channel).Export(

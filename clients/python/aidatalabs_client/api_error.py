@@ -20,9 +20,10 @@ class ApiError(Exception):
     """A refusal of the service, or a failure to reach it.
 
     `code` is the gRPC code by name (`NOT_FOUND`) and `exit_code` its number; `reason` stands in the
-    contract's catalogue (`PLATFORM_NOT_FOUND`) and is empty when no service answered. `violations` are
-    (field, what is wrong). `retry_after_seconds` is set where waiting helps. Every reason has a class of its
-    own in `aidatalabs_client.errors`; one that is newer than this client comes as ApiError itself.
+    contract's catalogue (`PLATFORM_NOT_FOUND`) and is empty when no service answered. `trace_id` is the W3C
+    trace that the call belongs to. `violations` are (field, what is wrong). `retry_after_seconds` is set where
+    waiting helps. Every reason has a class of its own in `aidatalabs_client.errors`; one that is newer than
+    this client comes as ApiError itself.
     """
 
     code: str
@@ -33,6 +34,7 @@ class ApiError(Exception):
     metadata: dict[str, str] = field(default_factory=dict)
     violations: list[tuple[str, str]] = field(default_factory=list)
     retry_after_seconds: float | None = None
+    trace_id: str = ""
 
     _classes: ClassVar[dict[str, type[ApiError]]] = {}
     _own_reason: ClassVar[str] = ""
@@ -88,15 +90,17 @@ class ApiError(Exception):
             if detail.Unpack(retry):
                 retry_after_seconds = retry.retry_delay.ToTimedelta().total_seconds()
         metadata = dict(info.metadata)
+        request_id, trace_id = metadata.pop("request_id", ""), metadata.pop("trace_id", "")
         return cls._classes.get(info.reason, ApiError)(
             _CODES.get(status.code, "UNKNOWN"),
             status.code,
             status.message or "The service gave no reason.",
             info.reason,
-            metadata.pop("request_id", ""),
+            request_id,
             metadata,
             [(one.field, one.description) for one in request.field_violations],
             retry_after_seconds,
+            trace_id,
         )
 
 

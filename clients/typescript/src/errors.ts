@@ -43,6 +43,7 @@ export interface Violation {
 interface Details {
   reason: string;
   requestId: string;
+  traceId: string;
   metadata: Record<string, string>;
   violations: Violation[];
   retryAfterSeconds: number | undefined;
@@ -61,6 +62,7 @@ export class ApiError extends Error {
   readonly reason: Reason | undefined;
   readonly sentReason: string;
   readonly requestId: string;
+  readonly traceId: string;
   readonly metadata: Readonly<Record<string, string>>;
   readonly violations: readonly Violation[];
   readonly retryAfterSeconds: number | undefined;
@@ -71,6 +73,7 @@ export class ApiError extends Error {
     this.sentReason = details.reason;
     this.reason = isReason(details.reason) ? details.reason : undefined;
     this.requestId = details.requestId;
+    this.traceId = details.traceId;
     this.metadata = details.metadata;
     this.violations = details.violations;
     this.retryAfterSeconds = details.retryAfterSeconds;
@@ -108,11 +111,12 @@ interface Found {
 
 function read(status: Found): Details {
   const info = status.find(ErrorInfoSchema);
-  const { request_id: requestId = "", ...metadata } = info?.metadata ?? {};
+  const { request_id: requestId = "", trace_id: traceId = "", ...metadata } = info?.metadata ?? {};
   const delay = status.find(RetryInfoSchema)?.retryDelay;
   return {
     reason: info?.reason ?? "",
     requestId,
+    traceId,
     metadata,
     violations: (status.find(BadRequestSchema)?.fieldViolations ?? []).map(({ field, description }) => ({
       field,

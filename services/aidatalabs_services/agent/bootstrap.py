@@ -9,12 +9,13 @@ import grpc
 
 from aidatalabs.agent.v1 import agent_service_pb2_grpc as pb_grpc
 from aidatalabs_services.agent.adapters.data_client import READS, DataClient
-from aidatalabs_services.agent.orchestrator import Orchestrator
+from aidatalabs_services.agent.adapters.measured_agents import MeasuredOrchestrator
 from aidatalabs_services.agent.ports import PlatformData
 from aidatalabs_services.agent.query_agent import QueryAgent
 from aidatalabs_services.agent.servicer import AgentServicer
 from aidatalabs_services.agent.settings import AgentSettings
 from aidatalabs_services.runtime.channels import open_channel
+from aidatalabs_services.runtime.metrics import Metrics
 from aidatalabs_services.runtime.server import Service
 
 FULL_NAMES = ("aidatalabs.agent.v1.AgentService",)
@@ -36,7 +37,8 @@ def bootstrap(
     if data is None:
         channel = open_channel(settings.data_address, service="data", tls=settings.tls, idempotent=READS)
         data = DataClient(channel)
-    servicer = AgentServicer(Orchestrator(QueryAgent(data, clock=clock)))
+    metrics = Metrics()
+    servicer = AgentServicer(MeasuredOrchestrator(QueryAgent(data, clock=clock), metrics))
 
     async def close() -> None:
         if channel is not None:
@@ -47,4 +49,5 @@ def bootstrap(
         register=lambda server: pb_grpc.add_AgentServiceServicer_to_server(servicer, server),
         full_names=FULL_NAMES,
         close=close,
+        metrics=metrics,
     )

@@ -112,4 +112,5 @@ def _status(error: Exception) -> status_pb2.Status:
     answer = service_error(error)
     if answer is not error:
         structlog.get_logger().error("answer failed", exc_info=error)
-    return packed_status(answer, current_call().request_id)
+    call = current_call()
+    return packed_status(answer, call.request_id, call.trace.trace_id)

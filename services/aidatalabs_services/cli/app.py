@@ -17,6 +17,7 @@ from aidatalabs_services.cli import (
     identity_commands,
     ingest_commands,
     mesh_commands,
+    metrics_commands,
     platform_commands,
     question_commands,
     table_commands,
@@ -46,6 +47,7 @@ app = typer.Typer(
 for _commands in (
     mesh_commands,
     doctor_commands,
+    metrics_commands,
     question_commands,
     ingest_commands,
     export_commands,

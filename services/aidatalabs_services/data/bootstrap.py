@@ -10,7 +10,14 @@ import grpc
 from aidatalabs.data.v1 import data_service_pb2 as pb
 from aidatalabs.data.v1 import data_service_pb2_grpc as pb_grpc
 from aidatalabs_services.data.adapters.clickhouse import ClickHouseWarehouse
+from aidatalabs_services.data.adapters.data_metrics import (
+    IngestMeter,
+    measure_engines,
+    measure_queries,
+    measure_storage,
+)
 from aidatalabs_services.data.adapters.ingest_messages import batch_of, receipt_message
+from aidatalabs_services.data.adapters.measured_warehouse import MeasuredWarehouse
 from aidatalabs_services.data.adapters.servers import ClusterServers, EmbeddedServers, Server, Servers
 from aidatalabs_services.data.catalog import Catalogue
 from aidatalabs_services.data.engine.limits import EngineLimits
@@ -27,6 +34,7 @@ from aidatalabs_services.data.servicer import DataServicer, IngestCall
 from aidatalabs_services.data.settings import DataSettings
 from aidatalabs_services.data.spool import Spool
 from aidatalabs_services.data.tables import Tables
+from aidatalabs_services.runtime.metrics import Metrics
 from aidatalabs_services.runtime.roles import RoleDirectory
 from aidatalabs_services.runtime.server import Service
 from aidatalabs_services.runtime.tokens import TokenVerifier
@@ -44,7 +52,8 @@ def bootstrap(
     verifier: TokenVerifier | None = None,
 ) -> Service:
     """The service, ready to `run`. Tests pass a warehouse, roles or a verifier of their own."""
-    store = warehouse or ClickHouseWarehouse(_servers(settings))
+    metrics = Metrics()
+    store = MeasuredWarehouse(warehouse or ClickHouseWarehouse(_servers(settings, metrics)), metrics)
     limits = query_limits(settings)
     schemas = SchemaCache(store.schema, ttl_seconds=settings.schema_cache_seconds)
     queries = Queries(
@@ -57,27 +66,20 @@ def bootstrap(
         ),
         stall_seconds=settings.stream_stall_seconds,
     )
-    ingestor = Ingestor(
-        store,
-        partial(schemas.get, patience_seconds=settings.ingest_schema_seconds),
-        settings.directory / "journal",
-        limits=IngestLimits(store_seconds=settings.ingest_store_seconds),
-        journal_limits=JournalLimits(
-            journal_bytes=settings.journal_bytes, free_bytes=settings.journal_free_bytes
-        ),
-    )
+    ingestor = _ingestor(settings, store, schemas)
     catalogue = Catalogue(
         store, schemas, limits, sample_rows=settings.profile_sample_rows, seconds=settings.profile_seconds
     )
     servicer = DataServicer(
         Tables(store, schemas, fsync=settings.fsync_engine),
         queries,
-        Exports(store, queries, _spool(settings)),
+        _exports(settings, store, queries),
         catalogue,
-        _ingest_call(ingestor),
+        _ingest_call(ingestor, IngestMeter(metrics, ingestor)),
         PlatformRemoval(store, ingestor.remove, schemas.forget, catalogue.forget),
         answer_bytes=settings.query_result_bytes,
     )
+    measure_queries(metrics)
 
     def register(server: grpc.aio.Server) -> None:
         pb_grpc.add_DataServiceServicer_to_server(servicer, server)
@@ -94,15 +96,29 @@ def bootstrap(
         close=close,
         roles=roles,
         verifier=verifier,
+        metrics=metrics,
     )
 
 
-def _ingest_call(ingestor: Ingestor) -> IngestCall:
-    """Ingest as the servicer calls it."""
+def _ingestor(settings: DataSettings, store: Warehouse, schemas: SchemaCache) -> Ingestor:
+    return Ingestor(
+        store,
+        partial(schemas.get, patience_seconds=settings.ingest_schema_seconds),
+        settings.directory / "journal",
+        limits=IngestLimits(store_seconds=settings.ingest_store_seconds),
+        journal_limits=JournalLimits(
+            journal_bytes=settings.journal_bytes, free_bytes=settings.journal_free_bytes
+        ),
+    )
+
+
+def _ingest_call(ingestor: Ingestor, meter: IngestMeter) -> IngestCall:
+    """Ingest as the servicer calls it, its rows counted."""
 
     async def call(uid: str, request: pb.IngestRequest) -> pb.IngestResponse:
         batch = batch_of(request)
         receipt = await ingestor.ingest(uid, request.platform, request.table, request.request_id, batch)
+        meter.note(receipt)
         return pb.IngestResponse(receipt=receipt_message(receipt))
 
     return call
@@ -130,16 +146,23 @@ def stream_limits(settings: DataSettings) -> QueryLimits:
     )
 
 
-def _spool(settings: DataSettings) -> Spool:
-    return Spool(
+def _exports(settings: DataSettings, store: Warehouse, queries: Queries) -> Exports:
+    spool = Spool(
         settings.directory / "exports",
         file_bytes=settings.spool_file_bytes,
         all_bytes=settings.spool_bytes,
         free_bytes=settings.spool_free_bytes,
     )
+    places = PlatformPlaces(
+        settings.export_count,
+        share=settings.export_share_count,
+        wait_seconds=settings.query_wait_seconds,
+        noun="exports",
+    )
+    return Exports(store, queries, spool, places, stall_seconds=settings.export_stall_seconds)
 
 
-def _servers(settings: DataSettings) -> Servers:
+def _servers(settings: DataSettings, metrics: Metrics) -> Servers:
     if settings.clickhouse_host:
         server = Server(
             settings.clickhouse_host,
@@ -149,7 +172,10 @@ def _servers(settings: DataSettings) -> Servers:
             settings.clickhouse_tls,
         )
         return ClusterServers(server, database_prefix=settings.clickhouse_database_prefix)
-    return EmbeddedServers(engine_pool(settings))
+    pool = engine_pool(settings)
+    measure_engines(metrics, pool, settings.engine_count)
+    measure_storage(metrics, settings.directory / "engines", settings.directory / "journal")
+    return EmbeddedServers(pool)
 
 
 def engine_pool(settings: DataSettings) -> EnginePool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from aidatalabs_services.data.errors import (
 from aidatalabs_services.data.ports import Json, QueryLimits, TableSize, Warehouse
 from aidatalabs_services.data.profiles import Measure, Measured, Profile
 from aidatalabs_services.data.queries import data_version
+from aidatalabs_services.data.query_ids import new_query_id
 from aidatalabs_services.data.schema import ColumnSchema, Schema, SchemaCache, TableSchema, schema_version
 from aidatalabs_services.data.table_ddl import quoted
 
@@ -195,7 +195,7 @@ class Catalogue:
     async def _row(self, uid: str, sql: str) -> Sequence[Json] | None:
         """The single row of a profile's statement; None where it needs more than it may use, or fails."""
         try:
-            outcome = await self._warehouse.query(uid, sql, limits=self._limits, query_id=uuid.uuid4().hex)
+            outcome = await self._warehouse.query(uid, sql, limits=self._limits, query_id=new_query_id())
         except (QueryMemoryExceeded, QueryTimeout, QueryReadsTooMuch, QueryFailed, ResultTooLarge) as error:
             _LOG.warning("a column profile could not be measured: %s %s", error.reason, dict(error.metadata))
             return None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -20,14 +19,19 @@ import pyarrow.parquet as pq
 
 from aidatalabs_services.data.arrow_results import FORMAT_NAME, ArrowReader, check_carried
 from aidatalabs_services.data.errors import TypeNotAllowed
+from aidatalabs_services.data.places import PlatformPlaces
 from aidatalabs_services.data.ports import Warehouse
 from aidatalabs_services.data.queries import PIECE_BYTES, Admitted, Queries
+from aidatalabs_services.data.query_ids import new_query_id
 from aidatalabs_services.data.spool import Spool, SpoolFile
+from aidatalabs_services.data.stalls import taken_within
+from aidatalabs_services.runtime.caller import current_user
 from aidatalabs_services.runtime.errors import DeadlineExceeded
 
 _ROW_GROUP_BYTES = 32 * 1024 * 1024
 # The engine's own limit speaks first: it knows the query.
 _ENGINE_FIRST_SECONDS = 1.0
+_ADVICE = "Read the file as it comes, or export in parts."
 
 
 class FileFormat(Enum):
@@ -49,44 +53,69 @@ class Export:
     name: str
     content_type: str
     file: SpoolFile
+    stall_seconds: float
 
     @property
     def size(self) -> int:
         """Bytes of the whole file."""
         return self.file.size
 
-    def pieces(self) -> AsyncIterator[bytes]:
-        """The file's bytes in pieces of at most 1 MiB; one empty piece where it is empty."""
-        return self.file.pieces(PIECE_BYTES)
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The file's bytes in pieces of at most 1 MiB; one empty piece where it is empty.
+
+        Raises DeadlineExceeded when a piece was not taken in time.
+        """
+        async for piece in self.file.pieces(PIECE_BYTES):
+            async with taken_within(self.stall_seconds, advice=_ADVICE):
+                yield piece
 
 
 class Exports:
-    """Makes files of queries of every platform, by the platform's uid."""
+    """Makes files of queries of every platform, by the platform's uid.
 
-    def __init__(self, warehouse: Warehouse, queries: Queries, spool: Spool) -> None:
+    Sending a file may take long, so a whole export holds none of the server's places but one of `places`.
+    """
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        queries: Queries,
+        spool: Spool,
+        places: PlatformPlaces,
+        *,
+        stall_seconds: float,
+    ) -> None:
         self._warehouse = warehouse
         self._queries = queries
         self._spool = spool
+        self._places = places
+        self._stall_seconds = stall_seconds
 
     @asynccontextmanager
     async def export(self, uid: str, sql: str, format_: FileFormat) -> AsyncIterator[Export]:
         """The finished file, there while the block runs.
 
         Raises as a query does, TypeNotAllowed for a column that Arrow and Parquet cannot carry,
-        ResultTooLarge for a file beyond the spool's bound and Overloaded while the spool is full. The query
-        and its file have the time of a query; how long the block then takes to send it is the call's matter.
+        ResultTooLarge for a file beyond the spool's bound, and Overloaded while the spool, the platform or
+        the user has no room for another. The query and its file have the time of a query; how long the block
+        then takes to send it is the call's matter.
         """
-        with self._spool.file() as file:
-            async with self._queries.admitted(uid, sql) as query, _in_time(query.limits.max_seconds):
-                if format_ is FileFormat.ARROW:
-                    await self._arrow(query, file)
-                elif format_ is FileFormat.PARQUET:
-                    await self._parquet(query, file)
-                else:
-                    await self._text(query, _ENGINE_FORMATS[format_], file)
-            ending, content_type = format_.value
-            stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-            yield Export(f"export-{stamp}.{ending}", content_type, file)
+        user = current_user()
+        async with self._places.place(uid, user):
+            with self._spool.file(user) as file:
+                yield await self._made(uid, sql, format_, file)
+
+    async def _made(self, uid: str, sql: str, format_: FileFormat, file: SpoolFile) -> Export:
+        async with self._queries.admitted(uid, sql) as query, _in_time(query.limits.max_seconds):
+            if format_ is FileFormat.ARROW:
+                await self._arrow(query, file)
+            elif format_ is FileFormat.PARQUET:
+                await self._parquet(query, file)
+            else:
+                await self._text(query, _ENGINE_FORMATS[format_], file)
+        ending, content_type = format_.value
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        return Export(f"export-{stamp}.{ending}", content_type, file, self._stall_seconds)
 
     async def _text(self, query: Admitted, engine_format: str, file: SpoolFile) -> None:
         """The engine's bytes as they come, gathered so that the disk sees few writes."""
@@ -130,7 +159,7 @@ class Exports:
             query.uid,
             query.statement.sql,
             limits=query.limits,
-            query_id=uuid.uuid4().hex,
+            query_id=new_query_id(),
             format_name=engine_format,
         )
 

@@ -104,6 +104,10 @@ class Ingestor:
         opened = opening is not None and opening.done() and opening.exception() is None
         return opening.result().waiting_groups if opening is not None and opened else 0
 
+    def waiting_groups_of_all(self) -> int:
+        """The same over every platform."""
+        return sum(map(self.waiting_groups, self._intakes))
+
     async def ingest(
         self, uid: str, platform: str, table: str, request_id: str, batch: EventBatch | RowBatch
     ) -> Receipt:

@@ -21,15 +21,18 @@ class _Places:
 
 
 class PlatformPlaces:
-    """`count` queries of a platform run at once, `share` of one user; another one waits up to `wait_seconds`.
+    """`count` of a platform run at once, `share` of one user; another one waits up to `wait_seconds`.
+
+    `noun` says of what: "queries", "exports".
 
     The wait is short on purpose: whoever waits here holds one of the places that all tenants share.
     """
 
-    def __init__(self, count: int, *, share: int, wait_seconds: float) -> None:
+    def __init__(self, count: int, *, share: int, wait_seconds: float, noun: str = "queries") -> None:
         self._count = count
         self._share = min(share, count)
         self._wait_seconds = wait_seconds
+        self._noun = noun
         self._places: dict[tuple[str, ...], _Places] = {}
 
     @asynccontextmanager
@@ -39,12 +42,12 @@ class PlatformPlaces:
         Raises Overloaded.
         """
         async with AsyncExitStack() as held:
-            refusal = _refusal("You run", "you may", "queries of one user", self._share)
+            refusal = self._refusal("You run", "you may", "one user", self._share)
             try:
                 async with asyncio.timeout(self._wait_seconds):
                     # The user's first: who waits for an own place takes none from the others.
                     await held.enter_async_context(self._one((uid, user), self._share))
-                    refusal = _refusal("This platform runs", "it may", "queries of one platform", self._count)
+                    refusal = self._refusal("This platform runs", "it may", "one platform", self._count)
                     await held.enter_async_context(self._one((uid,), self._count))
             except TimeoutError:
                 raise refusal from None
@@ -62,10 +65,9 @@ class PlatformPlaces:
             if not places.calls:
                 self._places.pop(key, None)
 
-
-def _refusal(runs: str, may: str, limit: str, most: int) -> Overloaded:
-    return Overloaded(
-        f"{runs} {most} queries here already, as many as {may}. Try again shortly.",
-        metadata={"limit": limit, "most": str(most)},
-        retry_after_seconds=1.0,
-    )
+    def _refusal(self, runs: str, may: str, whose: str, most: int) -> Overloaded:
+        return Overloaded(
+            f"{runs} {most} {self._noun} here already, as many as {may}. Try again shortly.",
+            metadata={"limit": f"{self._noun} of {whose}", "most": str(most)},
+            retry_after_seconds=1.0,
+        )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -13,9 +12,11 @@ from aidatalabs_services.data import statements
 from aidatalabs_services.data.arrow_results import FORMAT_NAME, ArrowReader, check_carried
 from aidatalabs_services.data.places import PlatformPlaces
 from aidatalabs_services.data.ports import Json, QueryLimits, QueryOutcome, Warehouse
+from aidatalabs_services.data.query_ids import new_query_id
 from aidatalabs_services.data.schema import Schema, SchemaCache, schema_version
+from aidatalabs_services.data.stalls import taken_within
 from aidatalabs_services.data.values import convert_rows
-from aidatalabs_services.runtime.caller import current_call
+from aidatalabs_services.runtime.caller import current_call, current_user
 from aidatalabs_services.runtime.errors import DeadlineExceeded
 
 # Time kept back to turn the engine's answer into ours before the call's own deadline.
@@ -24,6 +25,7 @@ _LEAST_SECONDS = 0.05
 DEFAULT_ROWS = 1000
 # Pieces of a stream: large enough for throughput, small enough for every client's message limit.
 PIECE_BYTES = 1024 * 1024
+_ADVICE = "Read a stream as it comes, or export its result as a file."
 
 
 @dataclass(frozen=True)
@@ -87,11 +89,9 @@ class Queries:
         """
         statement = self._admit(uid, sql, await self._schemas.get(uid))
         rows = min(max_rows or DEFAULT_ROWS, self._limits.max_rows)
-        async with self._places.place(uid, _user()):
+        async with self._places.place(uid, current_user()):
             limits = replace(self._limits, max_rows=rows, max_seconds=_seconds(self._limits))
-            outcome = await self._warehouse.query(
-                uid, statement.sql, limits=limits, query_id=uuid.uuid4().hex
-            )
+            outcome = await self._warehouse.query(uid, statement.sql, limits=limits, query_id=new_query_id())
         types = [kind for _, kind in outcome.columns]
         return QueryResult(outcome.columns, convert_rows(types, outcome.rows), outcome.truncated, outcome)
 
@@ -102,14 +102,14 @@ class Queries:
         Raises the refusals of the door, and Overloaded.
         """
         statement = self._admit(uid, sql, await self._schemas.get(uid))
-        async with self._places.place(uid, _user()):
+        async with self._places.place(uid, current_user()):
             limits = replace(self._stream_limits, max_seconds=_seconds(self._stream_limits))
             yield Admitted(uid, statement, limits)
 
     async def columns(self, query: Admitted) -> Sequence[tuple[str, str]]:
         """(name, ClickHouse type) of each column of the result. Raises as `Warehouse.query` does."""
         return await self._warehouse.result_columns(
-            query.uid, query.statement.sql, limits=query.limits, query_id=uuid.uuid4().hex
+            query.uid, query.statement.sql, limits=query.limits, query_id=new_query_id()
         )
 
     async def stream(self, uid: str, sql: str) -> AsyncGenerator[bytes, None]:
@@ -127,7 +127,7 @@ class Queries:
                 uid,
                 query.statement.sql,
                 limits=query.limits,
-                query_id=uuid.uuid4().hex,
+                query_id=new_query_id(),
                 format_name=FORMAT_NAME,
             ) as received:
                 async for data in received:
@@ -135,7 +135,7 @@ class Queries:
                     if reader.is_ready:
                         for message in await asyncio.to_thread(reader.messages):
                             for piece in _cut(message):
-                                async with _taken_within(self._stall_seconds):
+                                async with taken_within(self._stall_seconds, advice=_ADVICE):
                                     yield piece
             yield reader.end()
 
@@ -143,10 +143,10 @@ class Queries:
         """Checks one SELECT and asks the engine for its plan. Raises as `run` does."""
         schema = await self._schemas.get(uid)
         statement = self._admit(uid, sql, schema)
-        async with self._places.place(uid, _user()):
+        async with self._places.place(uid, current_user()):
             limits = replace(self._limits, max_seconds=_seconds(self._limits))
             estimated, fingerprints = await asyncio.gather(
-                self._warehouse.estimate_rows(uid, statement.sql, limits=limits, query_id=uuid.uuid4().hex),
+                self._warehouse.estimate_rows(uid, statement.sql, limits=limits, query_id=new_query_id()),
                 self._warehouse.fingerprints(uid),
             )
         return Explanation(
@@ -159,32 +159,6 @@ class Queries:
     def _admit(self, uid: str, sql: str, schema: Schema) -> statements.Statement:
         tables = {name: statements.TableSchema(name, table.types) for name, table in schema.items()}
         return statements.admit(sql, tables, database=self._warehouse.database_of(uid))
-
-
-def _user() -> str:
-    """Whose call this is, `users/{id}`; empty where the method needs no token."""
-    caller = current_call().caller
-    return caller.user if caller else ""
-
-
-@asynccontextmanager
-async def _taken_within(seconds: float) -> AsyncIterator[None]:
-    """Around a `yield`: interrupts a reader who does not come back in time. Raises DeadlineExceeded.
-
-    The reader waits for its own client then. The interruption closes the generator, and what the generator
-    raises while it is closed is what the reader's task ends with.
-    """
-    scope = asyncio.timeout(seconds)
-    try:
-        async with scope:
-            yield
-    finally:
-        if scope.expired():
-            raise DeadlineExceeded(
-                f"Nothing of this stream was taken for {seconds:g} seconds, so its query was stopped."
-                " Read it as it comes, or export the result as a file.",
-                metadata={"stall_seconds": f"{seconds:g}"},
-            )
 
 
 def _seconds(limits: QueryLimits) -> float:

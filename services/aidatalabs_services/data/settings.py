@@ -83,9 +83,20 @@ class DataSettings(ServerSettings):
     stream_result_bytes: int = Field(
         default=_GIB, ge=_MIB, description="Most bytes of a stream or an export, as the engine counts them."
     )
+    export_count: int = Field(
+        default=8, ge=1, description="Exports of one platform at once, their sending included."
+    )
+    export_share_count: int = Field(
+        default=4, ge=1, description="As many of them may be of one user; at most `export_count`."
+    )
+    export_stall_seconds: float = Field(
+        default=60.0, gt=0, description="An export whose reader takes nothing for this long is ended."
+    )
     spool_file_bytes: int = Field(default=_GIB, ge=_MIB, description="Most bytes of one exported file.")
     spool_bytes: int = Field(
-        default=4 * _GIB, ge=_MIB, description="Most bytes of all files that are being exported."
+        default=4 * _GIB,
+        ge=_MIB,
+        description="Most bytes of all files being exported; one user's, three quarters.",
     )
     spool_free_bytes: int = Field(
         default=256 * _MIB, ge=0, description="Room the disk keeps; with less, exports are refused."

@@ -11,6 +11,7 @@ import errno
 import os
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +27,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 class Spool:
     """Temporary files in `directory`: each at most `file_bytes`, all together at most `all_bytes`.
 
-    The disk keeps `free_bytes` of room.
+    Those of one user are at most three quarters of all. The disk keeps `free_bytes` of room.
     """
 
     def __init__(self, directory: Path, *, file_bytes: int, all_bytes: int, free_bytes: int) -> None:
@@ -35,6 +36,7 @@ class Spool:
         self._all_bytes = all_bytes
         self._free_bytes = free_bytes
         self._used_bytes = 0
+        self._used_by: Counter[str] = Counter()
         self._counting = threading.Lock()
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for leftover in directory.iterdir():
@@ -46,34 +48,42 @@ class Spool:
         return self._used_bytes
 
     @contextmanager
-    def file(self) -> Iterator[SpoolFile]:
-        """An empty file, removed when the block ends. Raises Overloaded where the disk is full."""
+    def file(self, user: str) -> Iterator[SpoolFile]:
+        """An empty file of `users/{id}`, removed when the block ends. Raises Overloaded on a full disk."""
         status = os.statvfs(self._directory)
         if status.f_bavail * status.f_frsize < self._free_bytes:
             raise _full()
         opened = tempfile.TemporaryFile(dir=self._directory, prefix="export-", buffering=0)  # noqa: SIM115 - see end
-        spooled = SpoolFile(self, opened)
+        spooled = SpoolFile(self, opened, user)
         try:
             yield spooled
         finally:
             spooled.end()
 
-    def reserve(self, size: int, more: int) -> None:
-        """Takes room for `more` bytes behind a file's first `size`. Raises ResultTooLarge or Overloaded."""
+    def reserve(self, user: str, size: int, more: int) -> None:
+        """Takes room for `more` bytes behind the first `size` of a user's file.
+
+        Raises ResultTooLarge or Overloaded.
+        """
         if size + more > self._file_bytes:
             raise ResultTooLarge(
                 "The file is larger than an export may be. Ask for fewer rows or export in parts.",
                 metadata={"limit_bytes": str(self._file_bytes)},
             )
         with self._counting:
-            if self._used_bytes + more > self._all_bytes:
+            each = self._all_bytes - self._all_bytes // 4
+            if self._used_bytes + more > self._all_bytes or self._used_by[user] + more > each:
                 raise _full()
             self._used_bytes += more
+            self._used_by[user] += more
 
-    def give_back(self, size: int) -> None:
-        """Returns the room of a file that is gone."""
+    def give_back(self, user: str, size: int) -> None:
+        """Returns the room of a user's file that is gone."""
         with self._counting:
             self._used_bytes -= size
+            self._used_by[user] -= size
+            if not self._used_by[user]:
+                del self._used_by[user]
 
 
 class SpoolFile:
@@ -84,8 +94,9 @@ class SpoolFile:
     way keeps the file open until it is done.
     """
 
-    def __init__(self, spool: Spool, opened: IO[bytes]) -> None:
+    def __init__(self, spool: Spool, opened: IO[bytes], user: str) -> None:
         self._spool = spool
+        self._user = user
         self._opened = opened
         self._state = threading.Lock()
         self._busy = 0
@@ -147,7 +158,7 @@ class SpoolFile:
             if self._ended or (self.closed and more is not None):
                 raise ValueError("the spool's file is closed")
             if more is not None:
-                self._spool.reserve(self.size, more)
+                self._spool.reserve(self._user, self.size, more)
                 self.size += more
             self._busy += 1
         try:
@@ -161,7 +172,7 @@ class SpoolFile:
 
     def _remove(self) -> None:
         self._opened.close()
-        self._spool.give_back(self.size)
+        self._spool.give_back(self._user, self.size)
 
 
 def _full() -> Overloaded:

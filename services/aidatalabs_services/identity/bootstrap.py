@@ -27,6 +27,7 @@ from aidatalabs_services.identity.rotation import KeyRotation
 from aidatalabs_services.identity.servicer import IdentityServicer
 from aidatalabs_services.identity.sessions import SessionLimits, Sessions
 from aidatalabs_services.identity.settings import IdentitySettings
+from aidatalabs_services.runtime.metrics import Metrics
 from aidatalabs_services.runtime.migrations import migrate
 from aidatalabs_services.runtime.postgres import Database, open_database
 from aidatalabs_services.runtime.server import Service
@@ -57,10 +58,12 @@ async def bootstrap(
         held_keys.load
     )  # makes the first keys; a directory open to others stops the start
     database: Database | None = None
+    metrics = Metrics()
     if stores is None:
         database = await open_database(
             settings.postgres_url, SCHEMA, most_connections=settings.postgres_connections
         )
+        database.measure(metrics)
         stores = postgres_stores(database)
     users = UserDirectory(stores.users)
     http = _http_server(settings, stores, held_keys)
@@ -93,6 +96,7 @@ async def bootstrap(
         close=close,
         roles=OwnRoles(users),
         verifier=TokenVerifier(key_source),
+        metrics=metrics,
     )
 
 

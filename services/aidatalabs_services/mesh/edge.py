@@ -11,7 +11,7 @@ import jinja2
 from google.api import annotations_pb2
 from google.protobuf.descriptor import MethodDescriptor
 
-from aidatalabs_services.mesh import edge_refusals, edge_rules
+from aidatalabs_services.mesh import edge_refusals, edge_rules, edge_tracing
 from aidatalabs_services.mesh.edge_config import EdgeConfig
 from aidatalabs_services.runtime.access_table import TABLE
 from aidatalabs_services.runtime.contract import load_contract
@@ -49,6 +49,13 @@ def render_edge_config(config: EdgeConfig) -> str:
         access_log=str(config.access_log),
         limits=config.limits,
         tls=config.tls,
+        tracing=edge_tracing.tracing(config.tracing),
+        trace_headers=[edge_refusals.header("traceresponse", edge_tracing.answer(config.tracing))],
+        trace_mutations=edge_tracing.request_mutations(config.tracing),
+        trace_request_headers=edge_tracing.REQUEST_HEADERS,
+        trace_states=edge_tracing.states(),
+        otlp=config.tracing,
+        otlp_cluster=edge_tracing.CLUSTER,
         server_name=server_name,
         spiffe_id=spiffe_id,
         internal_methods=[row.method for row in TABLE if "edge" not in row.peers],

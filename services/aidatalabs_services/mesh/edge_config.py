@@ -84,6 +84,36 @@ class EdgeTls:
 
 
 @dataclass(frozen=True)
+class EdgeTracing:
+    """Where the edge sends its spans, and of how many requests."""
+
+    otlp_endpoint: str = ""
+    """The collector, `http://host:4317` (gRPC) or `https://…`; without one spans are made for their ids."""
+
+    sampled_share: float = 1.0
+    """Share of all requests whose traces are recorded, here and in every service. What a client wishes does
+    not count: it would decide what the collector is sent."""
+
+    authorities: Path = Path("/etc/ssl/certs/ca-certificates.crt")
+    """Whom a collector's certificate must come from, for `https`; the system's authorities (PEM)."""
+
+    @property
+    def target(self) -> str:
+        """The collector's `host:port`."""
+        return self.otlp_endpoint.partition("://")[2]
+
+    @property
+    def host(self) -> str:
+        """The name its certificate must have."""
+        return self.target.rpartition(":")[0]
+
+    @property
+    def tls(self) -> bool:
+        """Whether it is spoken to over TLS."""
+        return self.otlp_endpoint.startswith("https://")
+
+
+@dataclass(frozen=True)
 class EdgeConfig:
     """Everything a rendered edge configuration is made of."""
 
@@ -112,6 +142,8 @@ class EdgeConfig:
 
     tls: EdgeTls | None = None
     """mTLS to the services; None speaks plain h2c to them."""
+
+    tracing: EdgeTracing = field(default_factory=EdgeTracing)
 
     allowed_origins: tuple[str, ...] = ()
     """Origins whose pages may read answers (`https://app.example.com`); pages of the edge itself always may.

@@ -16,7 +16,7 @@ from google.protobuf.any_pb2 import Any as PackedAny
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 
-from aidatalabs_services.mesh import edge_rules
+from aidatalabs_services.mesh import edge_rules, edge_tracing
 from aidatalabs_services.mesh.edge_config import EdgeLimits
 
 DOMAIN = "aidatalabs"
@@ -119,8 +119,10 @@ REFUSALS = (
 _RUNTIME_KEY = "aidatalabs.unused"
 _STATUS_DETAILS = "grpc-status-details-bin"
 _REQUEST_ID = "%REQ(X-REQUEST-ID)%"
+_TRACE = {"traceresponse": edge_tracing.TOLD_ANSWER}
 _UNQUOTED = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 _ANY_ID = "00000000-0000-4000-8000-000000000000"
+_ANY_TRACE = "0" * 32
 
 
 def mappers(limits: EdgeLimits) -> list[dict[str, object]]:
@@ -130,28 +132,31 @@ def mappers(limits: EdgeLimits) -> list[dict[str, object]]:
 
 
 def lua_table() -> str:
-    """For each refusal of gRPC its details, and what stands around the request id in those with one: Lua.
+    """For each refusal of gRPC its details, and what stands around the ids in those with them: Lua.
 
-    An id is 36 bytes, and base64 turns 3 bytes into 4 letters whatever stands beside them: where the id
-    begins at a multiple of 3, its letters can be put between two fixed texts.
+    Three texts around both ids, then two around the request id alone.
     """
     entries = []
     for refusal in REFUSALS:
         if "grpc" in refusal.surfaces:
-            before, after = _around_request_id(refusal)
-            entries.append(
-                f"  [{json.dumps(_details(refusal))}] = {{{json.dumps(before)}, {json.dumps(after)}}},"
-            )
+            around = (*_around(refusal, _ANY_ID, _ANY_TRACE), *_around(refusal, _ANY_ID))
+            parts = ", ".join(map(_lua_text, around))
+            entries.append(f"  [{json.dumps(_details(refusal))}] = {{{parts}}},")
     return "{\n" + "\n".join(dict.fromkeys(entries)) + "\n}"
 
 
-def _around_request_id(refusal: Refusal) -> tuple[str, str]:
-    packed = _status(refusal, {"request_id": _ANY_ID}).SerializeToString(deterministic=True)
-    # A field may be said more than once: the code, two bytes, is said until the id begins at a multiple of 3.
-    while packed.index(_ANY_ID.encode()) % 3:
-        packed = b"\x08\x00" + packed
-    before, _, after = packed.partition(_ANY_ID.encode())
-    return base64.b64encode(before).decode(), base64.b64encode(after).decode().rstrip("=")
+def _around(refusal: Refusal, *ids: str) -> list[bytes]:
+    named = dict(zip(("request_id", "trace_id"), ids, strict=False))
+    rest, parts = _status(refusal, named).SerializeToString(deterministic=True), []
+    for one in ids:
+        before, _, rest = rest.partition(one.encode())
+        parts.append(before)
+    return [*parts, rest]
+
+
+def _lua_text(text: bytes) -> str:
+    """Bytes as a literal of Lua."""
+    return '"' + "".join(f"\\{byte:03d}" for byte in text) + '"'
 
 
 def _matching(refusal: Refusal, *, grpc: bool) -> dict[str, object]:
@@ -224,6 +229,7 @@ def _grpc_mapper(refusal: Refusal, _limits: EdgeLimits) -> dict[str, object]:
         _STATUS_DETAILS: _details(refusal),
         "grpc-status": str(refusal.grpc_code),
         "x-request-id": _REQUEST_ID,
+        **_TRACE,
     }
     # 200 is what Envoy gives native gRPC by itself; gRPC-Web would get the HTTP status, and lose the details.
     return {
@@ -236,7 +242,7 @@ def _grpc_mapper(refusal: Refusal, _limits: EdgeLimits) -> dict[str, object]:
 
 
 def _rest_mapper(refusal: Refusal, limits: EdgeLimits) -> dict[str, object]:
-    headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+    headers = {"cache-control": "no-store", "x-content-type-options": "nosniff", **_TRACE}
     if refusal.retry_seconds:
         headers["retry-after"] = str(refusal.retry_seconds)
     status: dict[str, object] = {"status_code": refusal.answer_status} if refusal.answer_status else {}
@@ -251,7 +257,7 @@ def _rest_mapper(refusal: Refusal, limits: EdgeLimits) -> dict[str, object]:
 def _rest_body(refusal: Refusal, limits: EdgeLimits) -> dict[str, object]:
     if refusal.keeps_body:
         return {"text_format_source": {"inline_string": "%LOCAL_REPLY_BODY%"}}
-    metadata = {"request_id": _REQUEST_ID}
+    metadata = {"request_id": _REQUEST_ID, "trace_id": edge_tracing.TOLD_ID}
     if refusal.limit:
         metadata["limit_bytes"] = str(getattr(limits, refusal.limit))
     info: dict[str, object] = {

@@ -9,6 +9,7 @@ EXPOSED_HEADERS = (
     "grpc-message",
     "grpc-status-details-bin",
     "x-request-id",
+    "traceresponse",
     "retry-after",
     "content-disposition",
 )

@@ -54,7 +54,7 @@ class Member:
         restarts: RestartPolicy,
     ) -> None:
         self.spec = spec
-        self.record = ProcessRecord(spec.name, ProcessPhase.WAITING)
+        self.record = ProcessRecord(spec.name, ProcessPhase.WAITING, metrics=spec.metrics)
         self.ready = asyncio.Event()
         self._log = home.log(spec.name)
         self._launching = replace(launching, log=self._log)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from aidatalabs_services.mesh.home import put_long_log_aside
+from aidatalabs_services.mesh.metrics import MetricsPlace
 from aidatalabs_services.mesh.pids import end_processes, session_members
 from aidatalabs_services.mesh.readiness import ReadyCheck
 from aidatalabs_services.runtime import child_launch
@@ -67,7 +68,8 @@ class ProcessSpec:
     `env` is asked at each start and is the child's whole environment; `ready` is asked once it runs. `needs`
     must be ready before it starts. `layer` orders the stop: the highest first, one layer at a time.
     `sockets` are unix sockets it makes, removed before it starts. `prepare` runs before each start, for a
-    file that must be written first. `drain` runs before a wanted stop, within the seconds it is given.
+    file that must be written first. `metrics` is where it tells its metrics.
+    `drain` runs before a wanted stop, within the seconds it is given.
     `launch` replaces `argv` for a process that has a starter of its own.
     """
 
@@ -78,6 +80,7 @@ class ProcessSpec:
     needs: tuple[str, ...] = ()
     layer: int = 0
     sockets: tuple[Path, ...] = ()
+    metrics: MetricsPlace | None = None
     holds_lifeline: bool = True
     death_signal: signal.Signals = signal.SIGTERM
     prepare: Callable[[], None] | None = None

@@ -8,6 +8,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from aidatalabs_services.mesh.errors import TlsNotSupported
+from aidatalabs_services.runtime.settings import OTLP_ENDPOINT
 
 
 class MeshSettings(BaseSettings):
@@ -41,6 +42,12 @@ class MeshSettings(BaseSettings):
 
     mesh_log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
     """Log level of every service that has no `AIDATALABS_<SERVICE>_LOG_LEVEL` of its own."""
+
+    telemetry_otlp_endpoint: str = Field(default="", pattern=OTLP_ENDPOINT)
+    """The collector that edge and services send traces to (OTLP, gRPC): `http://127.0.0.1:4317`."""
+
+    telemetry_sampled_share: float = Field(default=1.0, ge=0, le=1)
+    """Share of the requests at the edge whose traces are recorded, in every service."""
 
     def refuse_what_is_not_built(self) -> None:
         """Raise `TlsNotSupported` when TLS is asked for."""

@@ -15,6 +15,7 @@ from enum import StrEnum
 from types import TracebackType
 
 from aidatalabs_services.mesh.home import MeshHome
+from aidatalabs_services.mesh.metrics import MetricsPlace
 from aidatalabs_services.mesh.pids import ProcessIdentity
 from aidatalabs_services.mesh.readiness import ReadyCheck
 
@@ -48,7 +49,8 @@ class ProcessPhase(StrEnum):
 class ProcessRecord:
     """What is kept of one process; `children` are the processes it started itself.
 
-    `message` says what happens to it now, `last_end` how it last ended unasked, with the time (ISO, UTC).
+    `message` says what happens to it now, `last_end` how it last ended unasked, with the time (ISO, UTC);
+    `metrics` is where it tells its metrics, if it does.
     """
 
     name: str
@@ -60,6 +62,7 @@ class ProcessRecord:
     message: str = ""
     last_end: str = ""
     last_end_time: str = ""
+    metrics: MetricsPlace | None = None
 
 
 @dataclass
@@ -86,6 +89,10 @@ class MeshRecord:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump({"format": _FORMAT, **asdict(self)}, file, indent=1)
         part.replace(home.record)
+
+    def metrics_places(self) -> list[tuple[str, MetricsPlace]]:
+        """Every process that tells metrics, by name; see `mesh.metrics.read_metrics`."""
+        return [(one.name, one.metrics) for one in self.processes if one.metrics is not None]
 
     def known_processes(self) -> list[ProcessIdentity]:
         """Every process of the mesh but its supervisor, the last started first."""
@@ -116,6 +123,7 @@ def read_record(home: MeshHome) -> MeshRecord | None:
             message=entry["message"],
             last_end=entry.get("last_end", ""),
             last_end_time=entry.get("last_end_time", ""),
+            metrics=MetricsPlace(**entry["metrics"]) if entry.get("metrics") else None,
         )
         for entry in data.pop("processes")
     ]

@@ -25,10 +25,11 @@ from pathlib import Path
 import aidatalabs_services
 from aidatalabs_services.mesh.draining import DRAIN_ARGUMENTS, drain_edge
 from aidatalabs_services.mesh.edge import write_edge_config
-from aidatalabs_services.mesh.edge_config import EdgeConfig, EdgeTls
+from aidatalabs_services.mesh.edge_config import EdgeConfig, EdgeTls, EdgeTracing
 from aidatalabs_services.mesh.errors import PartMissing
 from aidatalabs_services.mesh.home import MeshHome, put_long_log_aside
 from aidatalabs_services.mesh.identities import EDGE_NAME, identity_of
+from aidatalabs_services.mesh.metrics import MetricsPlace
 from aidatalabs_services.mesh.ports import HOST, refuse_busy_port
 from aidatalabs_services.mesh.postgres import Database
 from aidatalabs_services.mesh.processes import ProcessSpec
@@ -66,10 +67,14 @@ def _identity_http(sockets: Path) -> Path:
     return sockets / "identity-http.sock"
 
 
+def _metrics_socket(sockets: Path, name: str) -> Path:
+    return sockets / f"{name}-metrics.sock"
+
+
 def _service(
     name: str, layer: int, settings: MeshSettings, home: MeshHome, sockets: Path, database: Database
 ) -> ProcessSpec:
-    own_sockets = [sockets / f"{name}.sock"]
+    own_sockets = [sockets / f"{name}.sock", _metrics_socket(sockets, name)]
     if name == "identity":
         own_sockets.append(_identity_http(sockets))
     address = service_address(sockets, name)
@@ -82,6 +87,7 @@ def _service(
         needs=("postgres",) if name in ("identity", "platform") else (),
         layer=layer,
         sockets=tuple(own_sockets),
+        metrics=MetricsPlace(str(_metrics_socket(sockets, name))),
     )
 
 
@@ -94,9 +100,12 @@ def _service_env(
     env[f"{prefix}LOG_LEVEL"] = settings.mesh_log_level
     # Calls under way have until shortly before the supervisor would end the process.
     env[f"{prefix}DRAIN_LIMIT_SECONDS"] = str(max(0.5, settings.mesh_stop_timeout_seconds - 1.0))
+    env[f"{prefix}TELEMETRY_OTLP_ENDPOINT"] = settings.telemetry_otlp_endpoint
+    env[f"{prefix}TELEMETRY_SAMPLED_SHARE"] = str(settings.telemetry_sampled_share)
     # A setting the user made for this service reaches this service alone; the addresses below are the mesh's.
     env |= {key: value for key, value in os.environ.items() if key.startswith(prefix)}
     env[f"{prefix}LISTEN_ADDRESS"] = service_address(sockets, name)
+    env[f"{prefix}METRICS_ADDRESS"] = f"unix:{_metrics_socket(sockets, name)}"
     tls = identity_of(sockets, name)
     env[f"{prefix}TLS_CERTIFICATE"] = str(tls.certificate)
     env[f"{prefix}TLS_KEY"] = str(tls.key)
@@ -138,6 +147,7 @@ def _edge(settings: MeshSettings, home: MeshHome, sockets: Path) -> ProcessSpec:
             descriptor_set=_descriptor_set(),
             access_log=access_log,
             tls=EdgeTls(tls.certificate, tls.key, tls.authority),
+            tracing=EdgeTracing(settings.telemetry_otlp_endpoint, settings.telemetry_sampled_share),
         )
         write_edge_config(config, config_file)
 
@@ -157,6 +167,7 @@ def _edge(settings: MeshSettings, home: MeshHome, sockets: Path) -> ProcessSpec:
         needs=tuple(SERVICE_LAYERS),
         layer=4,
         sockets=(admin,),
+        metrics=MetricsPlace(str(admin), "/stats/prometheus"),
         holds_lifeline=False,
         # It keeps nothing, and hung it would not come to its handler of a gentler signal.
         death_signal=signal.SIGKILL,

@@ -19,6 +19,8 @@ from aidatalabs_services.platform.settings import PlatformSettings
 from aidatalabs_services.platform.updates import PlatformUpdates
 from aidatalabs_services.platform.workspaces import Workspaces
 from aidatalabs_services.runtime.channels import open_channel
+from aidatalabs_services.runtime.metrics import Metrics
+from aidatalabs_services.runtime.metrics_windows import SeenLastHour
 from aidatalabs_services.runtime.migrations import migrate
 from aidatalabs_services.runtime.postgres import Database, open_database
 from aidatalabs_services.runtime.server import Service
@@ -45,10 +47,12 @@ async def bootstrap(
     loop that will serve: its channels to the peers belong to that loop.
     """
     database: Database | None = None
+    metrics = _metrics()
     if store is None:
         database = await open_database(
             settings.postgres_url, SCHEMA, most_connections=settings.postgres_connections
         )
+        database.measure(metrics)
         store = PostgresPlatformStore(database)
     identity = open_channel(
         settings.identity_address, service="identity", tls=settings.tls, idempotent=[_GET_CURRENT_USER]
@@ -88,4 +92,15 @@ async def bootstrap(
         start=start,
         close=close,
         roles=OwnRoles(access),
+        metrics=metrics,
     )
+
+
+def _metrics() -> Metrics:
+    """With `platform_active_users`: this service is asked about every caller of the others, too."""
+    metrics, seen = Metrics(), SeenLastHour()
+    metrics.observers.append(lambda outcome: seen.add(outcome.user) if outcome.user else None)
+    metrics.reading(
+        "platform_active_users", "Different users who called in the last hour, all platforms.", seen.count
+    )
+    return metrics

@@ -58,8 +58,9 @@ class MethodAccess:
     the field with the platform's name: `platform`, dotted for a nested one (`platform.name`), or a field
     whose value starts with it (`name` = `platforms/{id}/tables/…`). `deadline_seconds` holds even when the
     client sets none; `request_bytes` is the largest message. `peers` names the services that may call it.
-    `queued` False: asked by peers for callers who hold a place elsewhere, so it never waits for one itself
-    (two services that wait for each other's places would wait for ever).
+    `queued` False: it takes none of the server's places. Either peers ask it for callers who hold a place
+    elsewhere (two services that wait for each other's places would wait for ever), or the service bounds it
+    by places of its own.
     """
 
     method: str

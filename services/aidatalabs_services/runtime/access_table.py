@@ -155,7 +155,9 @@ TABLE: tuple[MethodAccess, ...] = (
     ),
     _on_platform("data.v1.DataService/StreamQuery", Role.VIEWER, deadline_seconds=60.0, rate_class="query"),
     # The query has its own limit, the rest is for slow readers of a file that is complete.
-    _on_platform("data.v1.DataService/Export", Role.VIEWER, deadline_seconds=900.0, rate_class="query"),
+    _on_platform(
+        "data.v1.DataService/Export", Role.VIEWER, deadline_seconds=900.0, rate_class="query", queued=False
+    ),
     _on_platform("data.v1.DataService/ExplainQuery", Role.VIEWER, rate_class="query", peers=_AGENT),
     _on_platform("data.v1.DataService/DescribeSchema", Role.VIEWER, deadline_seconds=30.0, peers=_AGENT),
     # -- agent

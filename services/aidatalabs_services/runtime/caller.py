@@ -7,6 +7,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from aidatalabs_services.runtime.telemetry_context import NO_TRACE, TraceContext
+
 
 class Role(IntEnum):
     """Roles in ascending power; used for the mesh and for a platform alike."""
@@ -36,12 +38,13 @@ class Caller:
 
 @dataclass(frozen=True)
 class Call:
-    """One running call: its id, its method and the moment (monotonic seconds) by which it must end."""
+    """One running call: its id, method and trace, and the moment (monotonic seconds) by which it must end."""
 
     request_id: str
     method: str
     deadline: float
     caller: Caller | None = None
+    trace: TraceContext = NO_TRACE
 
     def seconds_left(self) -> float:
         """The seconds until the deadline, never below zero."""
@@ -72,6 +75,12 @@ def current_caller() -> Caller:
     return caller
 
 
+def current_user() -> str:
+    """Whose call this is, `users/{id}`; empty where the method needs no token."""
+    caller = current_call().caller
+    return caller.user if caller else ""
+
+
 def set_current_call(call: Call | None) -> None:
-    """Sets the call of this task; only the interceptors and tests do."""
+    """Sets the call of this task; only the interceptors, `aidatalabs eval` and tests do."""
     _current.set(call)

@@ -25,6 +25,8 @@ from aidatalabs_services.runtime.errors import (
     ServiceUnavailable,
     StatusCode,
 )
+from aidatalabs_services.runtime.telemetry import trace_headers, tracing_is_on
+from aidatalabs_services.runtime.telemetry_peers import PeerSpans
 from aidatalabs_services.runtime.tls import TlsFiles, server_name
 
 DETAILS_KEY = "grpc-status-details-bin"
@@ -75,17 +77,18 @@ def open_channel(
         ("grpc.max_metadata_size", 32 * 1024),
         ("grpc.absolute_max_metadata_size", 64 * 1024),
     ]
+    target, spans = grpc_target(address), [PeerSpans()] if tracing_is_on() else []
     if tls is None:
-        return grpc.aio.insecure_channel(grpc_target(address), options=options)
+        return grpc.aio.insecure_channel(target, options=options, interceptors=spans)
     options.append(("grpc.ssl_target_name_override", server_name(service)))
-    return grpc.aio.secure_channel(grpc_target(address), tls.channel_credentials(), options=options)
+    return grpc.aio.secure_channel(target, tls.channel_credentials(), options=options, interceptors=spans)
 
 
 def call_metadata() -> tuple[tuple[str, str], ...]:
-    """The metadata that carries this call's request id and its caller's token to a peer."""
+    """The metadata that carries this call's request id, its trace and its caller's token to a peer."""
     call = current_call()
     identity = (("authorization", f"Bearer {call.caller.token}"),) if call.caller else ()
-    return ((REQUEST_ID_KEY, call.request_id), *identity)
+    return ((REQUEST_ID_KEY, call.request_id), *trace_headers(), *identity)
 
 
 def call_timeout(margin_seconds: float = 0.05) -> float:

@@ -28,7 +28,7 @@ def listen(server: grpc.aio.Server, address: str, tls: TlsFiles | None) -> str:
         except RuntimeError:
             raise AddressInUse(f"Another process listens on {address}. Stop it or choose another.") from None
     path = Path(address.removeprefix("unix:").replace("//", "/"))
-    _remove_stale_socket(path)
+    remove_stale_socket(path)
     before = os.umask(0o177)
     try:
         _bind(server, f"unix:{path}", credentials)
@@ -45,7 +45,7 @@ def _bind(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredent
     return server.add_secure_port(address, credentials)
 
 
-def _remove_stale_socket(path: Path) -> None:
+def remove_stale_socket(path: Path) -> None:
     """Removes the socket of a process that is gone; a live one is not taken over."""
     if not path.exists():
         return

@@ -1,8 +1,9 @@
 """JSON log lines on standard output, with secrets and values taken out.
 
-Every line has `time` (RFC 3339, UTC), `level`, `service`, `event`; lines of a call also `request_id` and
-`method`, and the one access line per call `code` and `seconds`. What passes through here leaves the machine
-one day, so tokens, passwords, addresses of people and literals of SQL are replaced before it is written.
+Every line has `time` (RFC 3339, UTC), `level`, `service`, `event`; lines of a call also `request_id`,
+`trace_id` and `method`, and the one access line per call `code` and `seconds`. What passes through here
+leaves the machine one day, so tokens, passwords, addresses of people and literals of SQL are replaced before
+it is written.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _LITERAL = re.compile(r"'(?:[^'\\]|\\.|'')*'")
 _SECRET_NAME = re.compile(r"(?i)password|passwd|secret|token$|authorization|cookie|api_?key")
 # Our own words or checked shapes: nothing to look for in them, and they stand in every line.
 _SAFE_NAMES = frozenset(
-    ("time", "level", "service", "request_id", "method", "code", "reason", "seconds", "user")
+    ("time", "level", "service", "request_id", "trace_id", "method", "code", "reason", "seconds", "user")
 )
 
 EventDict = MutableMapping[str, Any]
@@ -94,6 +95,8 @@ def _add_call(_logger: object, _name: str, event: EventDict) -> EventDict:
     call = optional_call()
     if call is not None:
         event.setdefault("request_id", call.request_id)
+        if call.trace.trace_id:
+            event.setdefault("trace_id", call.trace.trace_id)
         event.setdefault("method", call.method)
     return event
 

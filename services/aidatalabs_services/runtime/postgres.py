@@ -18,6 +18,8 @@ import structlog
 
 from aidatalabs_services.runtime.caller import optional_call
 from aidatalabs_services.runtime.errors import DeadlineExceeded, ServiceUnavailable
+from aidatalabs_services.runtime.metrics import Metrics
+from aidatalabs_services.runtime.telemetry import past_span, tracing_is_on
 
 Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
@@ -71,6 +73,18 @@ class Database:
         async with self.connection() as held, held.transaction():
             yield held
 
+    def measure(self, metrics: Metrics) -> None:
+        """Tells the pool's connections: those in use, those idle, and the most there may be."""
+
+        def states() -> dict[str, float]:
+            idle = self._pool.get_idle_size()
+            return {"idle": idle, "used": self._pool.get_size() - idle}
+
+        metrics.reading("aidatalabs_postgres_connections", "Connections of the pool.", states, "state")
+        metrics.reading(
+            "aidatalabs_postgres_connections_most", "Most connections of the pool.", self._pool.get_max_size
+        )
+
     async def close(self) -> None:
         """Waits for lent connections for a moment, then closes all."""
         try:
@@ -84,6 +98,20 @@ async def _reset(connection: asyncpg.Connection[asyncpg.Record]) -> None:
     """Hands a connection back as it is: our statements leave no session state, so a round trip is saved."""
     if connection.is_in_transaction():
         await connection.reset()
+
+
+async def _trace(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    """Has each statement of a new connection told as a span: the kind of statement, never its text."""
+    connection.add_query_logger(_statement_span)
+
+
+def _statement_span(record: asyncpg.connection.LoggedQuery) -> None:
+    operation = record.query.split(None, 1)[0].rstrip(";").upper()
+    past_span(
+        f"postgres {operation}",
+        record.elapsed,
+        {"db.system": "postgresql", "db.operation.name": operation},
+    )
 
 
 async def open_database(
@@ -102,6 +130,7 @@ async def open_database(
         command_timeout=statement_seconds + 1.0,
         max_inactive_connection_lifetime=_IDLE_SECONDS,
         reset=_reset,
+        init=_trace if tracing_is_on() else None,
         server_settings={
             "application_name": f"aidatalabs_{schema}",
             "search_path": quoted_schema(schema),

@@ -27,9 +27,13 @@ from aidatalabs_services.runtime.contract import load_contract
 from aidatalabs_services.runtime.health import MeshHealth
 from aidatalabs_services.runtime.interceptors import CallInterceptor
 from aidatalabs_services.runtime.interceptors.admission import Admission
+from aidatalabs_services.runtime.interceptors.answers import Answers
 from aidatalabs_services.runtime.interceptors.validation import RequestRules
 from aidatalabs_services.runtime.listening import AddressInUse, listen, server_options
 from aidatalabs_services.runtime.loop_watch import LoopWatch
+from aidatalabs_services.runtime.metrics import Metrics
+from aidatalabs_services.runtime.metrics_calls import CallMeter
+from aidatalabs_services.runtime.metrics_server import MetricsServer
 from aidatalabs_services.runtime.reflection import SERVICE_NAME as REFLECTION_NAME
 from aidatalabs_services.runtime.reflection import add_reflection
 from aidatalabs_services.runtime.roles import RemoteRoleDirectory, RoleDirectory
@@ -65,7 +69,8 @@ class Service:
     `register` adds its servicers to the server; `full_names` are their proto services
     (`aidatalabs.data.v1.DataService`), which health answers for. `start` runs before the first call is
     taken, `close` after the last one ended. `roles` and `verifier` replace the shared role directory and
-    token check; the platform service passes the first, the identity service may pass the second.
+    token check; the platform service passes the first, the identity service may pass the second. `metrics`
+    has the families of its own.
     """
 
     name: str
@@ -75,13 +80,18 @@ class Service:
     close: Callable[[], Awaitable[None]] = _nothing
     roles: RoleDirectory | None = field(default=None, repr=False)
     verifier: TokenVerifier | None = field(default=None, repr=False)
+    metrics: Metrics = field(default_factory=Metrics, repr=False)
 
 
 class RunningServer:
-    """One service that listens. Made by `start_server`; `address` is where, with the real port."""
+    """One service that listens. Made by `start_server`; `address` is where, with the real port.
+
+    `metrics_address` is where its metrics are read, empty without `settings.metrics_address`.
+    """
 
     def __init__(self, service: Service, settings: ServerSettings, table: Sequence[MethodAccess]) -> None:
         self.address = ""
+        self.metrics_address = ""
         self._service = service
         self._settings = settings
         own = tuple(f"/{name}/" for name in service.full_names)
@@ -93,6 +103,7 @@ class RunningServer:
         self._drained: asyncio.Task[None] | None = None
         self._server: grpc.aio.Server
         self._interceptor: CallInterceptor
+        self._metrics_server = MetricsServer(service.metrics)
         self._log = structlog.get_logger()
 
     async def start(self, contract: Sequence[ServiceDescriptor]) -> None:
@@ -102,12 +113,15 @@ class RunningServer:
         settings = self._settings
         names = frozenset(service.full_name for service in contract)
         self._health = MeshHealth(self._service.full_names, names, settings.peer_addresses, settings.tls)
+        admission = Admission(settings.running_calls, settings.queued_calls, settings.queued_bytes)
         self._interceptor = CallInterceptor(
             self._rows,
             self._service.verifier or TokenVerifier(jwks_source(settings.jwks_url)),
             Gate(self._roles()),
-            Admission(settings.running_calls, settings.queued_calls, settings.queued_bytes),
+            admission,
+            Answers(settings.unsent_bytes),
             rules,
+            CallMeter(self._service.metrics, admission, settings.running_calls, self._rows),
             peers_are_known=settings.tls is not None,
         )
         self._server = grpc.aio.server(
@@ -120,6 +134,9 @@ class RunningServer:
         await self._health.serving(False)
         await self._service.start()
         try:
+            if settings.metrics_address:
+                await self._metrics_server.start(settings.metrics_address)
+                self.metrics_address = self._metrics_server.address
             self.address = listen(self._server, settings.listen_address, settings.tls)
             await self._server.start()
         except BaseException:
@@ -149,6 +166,7 @@ class RunningServer:
         self._log.info("stopped")
 
     async def _close(self) -> None:
+        await self._metrics_server.close()
         await self._service.close()
         await self._health.close()
         if self._channel is not None:

@@ -19,6 +19,9 @@ from aidatalabs_services.runtime.tls import TlsFiles
 _ADDRESS = r"^(unix:/.+|[^\s:/]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5})$"
 _MIB = 1024 * 1024
 
+OTLP_ENDPOINT = r"^(https?://([^\s:/@]+|\[[0-9a-fA-F:]+\]):\d{1,5})?$"
+"""A collector's address as settings take it; empty for none."""
+
 SettingsType = TypeVar("SettingsType", bound=BaseSettings)
 
 
@@ -59,6 +62,22 @@ class ServerSettings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least serious log lines that are written."
     )
+    metrics_address: str = Field(
+        default="",
+        pattern=_ADDRESS[:-1] + "|$",
+        description="Where `/metrics` is read: `unix:/path.sock` (mode 0600) or `host:port`; empty: nowhere.",
+    )
+    telemetry_otlp_endpoint: str = Field(
+        default="",
+        pattern=OTLP_ENDPOINT,
+        description="The collector of traces (OTLP, gRPC): `http://host:4317` or `https://…`; empty: none.",
+    )
+    telemetry_sampled_share: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="Share of the traces beginning here that are recorded; those of callers as they chose.",
+    )
     running_calls: int = Field(
         default=64, ge=1, description="Calls that run at the same time; one platform gets three quarters."
     )
@@ -67,6 +86,11 @@ class ServerSettings(BaseSettings):
     )
     queued_bytes: int = Field(
         default=64 * _MIB, ge=0, description="Bytes of the messages of the calls that wait for a place."
+    )
+    unsent_bytes: int = Field(
+        default=256 * _MIB,
+        ge=_MIB,
+        description="Bytes of answers that their readers have not taken yet; one caller's, a quarter.",
     )
     receive_bytes: int = Field(
         default=16 * _MIB, ge=4096, description="Bytes of one incoming message; a method may take less."

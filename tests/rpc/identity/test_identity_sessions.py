@@ -215,7 +215,8 @@ async def test_two_cookies_of_the_name_are_none_and_no_cookie_is_none(world: Ide
 
 
 async def test_a_refusal_has_the_shape_of_every_error_and_the_request_id(world: IdentityWorld) -> None:
-    headers = {"X_Request_Id": "0c6b6a52-aaaa-bbbb-cccc-1234567890ab"}
+    ids = {"request_id": "0c6b6a52-aaaa-bbbb-cccc-1234567890ab", "trace_id": "5b" * 16}
+    headers = {"X_Request_Id": ids["request_id"], "traceparent": f"00-{ids['trace_id']}-c532cb4098ac3dd2-00"}
     async with world.http("/internal/session", Cookie="a=b", **headers) as response:
         body = await response.json()
         assert response.status == 401
@@ -229,7 +230,7 @@ async def test_a_refusal_has_the_shape_of_every_error_and_the_request_id(world: 
             "@type": "type.googleapis.com/google.rpc.ErrorInfo",
             "reason": "SESSION_INVALID",
             "domain": "aidatalabs",
-            "metadata": {"request_id": "0c6b6a52-aaaa-bbbb-cccc-1234567890ab"},
+            "metadata": ids,
         }
     ]
 

@@ -248,7 +248,9 @@ async def refusal(call: Any) -> Refusal:
             detail.Unpack(bad)
             waits = detail.Unpack(retry) or waits
         facts = {
-            key: value for key, value in info.metadata.items() if key != "request_id" or "-" not in value
+            key: value
+            for key, value in info.metadata.items()
+            if key != "trace_id" and (key != "request_id" or "-" not in value)
         }
         return Refusal(
             error.code().name,

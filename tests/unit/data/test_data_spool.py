@@ -26,19 +26,19 @@ async def read(file: Any, piece_bytes: int) -> list[bytes]:
 
 
 async def test_a_file_gives_back_what_was_written_in_pieces(tmp_path: Path) -> None:
-    with spool(tmp_path).file() as file:
+    with spool(tmp_path).file("users/a") as file:
         assert [file.write(b"ab"), file.write(memoryview(b"cde"))] == [2, 3]
         assert (file.tell(), file.size) == (5, 5)
         assert await read(file, 2) == [b"ab", b"cd", b"e"]
 
 
 async def test_an_empty_file_is_one_empty_piece(tmp_path: Path) -> None:
-    with spool(tmp_path).file() as file:
+    with spool(tmp_path).file("users/a") as file:
         assert await read(file, 10) == [b""]
 
 
 def test_a_file_beyond_its_bound_is_too_large_and_the_last_byte_is_not(tmp_path: Path) -> None:
-    with spool(tmp_path).file() as file:
+    with spool(tmp_path).file("users/a") as file:
         file.write(b"x" * 100)
         with pytest.raises(ResultTooLarge) as caught:
             file.write(b"x")
@@ -47,31 +47,44 @@ def test_a_file_beyond_its_bound_is_too_large_and_the_last_byte_is_not(tmp_path:
 
 def test_all_files_together_are_bounded_and_room_comes_back(tmp_path: Path) -> None:
     shared = spool(tmp_path)
-    with shared.file() as first:
+    with shared.file("users/a") as first:
         first.write(b"x" * 100)
-        with shared.file() as second:
+        with shared.file("users/b") as second:
             second.write(b"x" * 50)
             with pytest.raises(Overloaded) as caught:
                 second.write(b"x")
             assert caught.value.retry_after_seconds
         assert shared.used_bytes == 100
-        with shared.file() as third:
+        with shared.file("users/b") as third:
             third.write(b"x" * 50)
+    assert shared.used_bytes == 0
+
+
+def test_one_user_takes_three_quarters_of_the_spool_and_has_them_again(tmp_path: Path) -> None:
+    shared = spool(tmp_path, all_bytes=120)
+    for _ in range(2):
+        with shared.file("users/a") as first, shared.file("users/a") as second:
+            first.write(b"x" * 50)
+            second.write(b"x" * 40)
+            with pytest.raises(Overloaded):
+                second.write(b"x")
+            with shared.file("users/b") as third:
+                third.write(b"x" * 30)
     assert shared.used_bytes == 0
 
 
 def test_nothing_has_a_name_and_leftovers_are_cleared(tmp_path: Path) -> None:
     (tmp_path / "export-left").write_bytes(b"x")
-    with spool(tmp_path).file() as file:
+    with spool(tmp_path).file("users/a") as file:
         file.write(b"x")
         assert list(tmp_path.iterdir()) == []
-    with pytest.raises(ZeroDivisionError), spool(tmp_path).file() as file:
+    with pytest.raises(ZeroDivisionError), spool(tmp_path).file("users/a") as file:
         file.write(b"x" * (1 // 0))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_disk_that_is_nearly_full_takes_no_file(tmp_path: Path) -> None:
-    with pytest.raises(Overloaded), spool(tmp_path, free_bytes=2**62).file():
+    with pytest.raises(Overloaded), spool(tmp_path, free_bytes=2**62).file("users/a"):
         pass
 
 
@@ -83,7 +96,7 @@ def test_a_disk_that_fills_up_meanwhile_is_told_as_such(tmp_path: Path) -> None:
         def close(self) -> None:
             """Nothing is open."""
 
-    with spool(tmp_path).file() as file:
+    with spool(tmp_path).file("users/a") as file:
         file._opened = Full()  # type: ignore[assignment]  # a disk that really fills up is not at hand
         with pytest.raises(Overloaded):
             file.write(b"x")
@@ -96,7 +109,7 @@ async def test_threads_that_outlive_their_exports_leave_no_room_taken(tmp_path: 
     refused: list[BaseException] = []
 
     async def export() -> None:
-        with shared.file() as file:
+        with shared.file("users/a") as file:
 
             def convert() -> None:
                 begun.append(True)
@@ -124,7 +137,7 @@ async def test_threads_that_outlive_their_exports_leave_no_room_taken(tmp_path: 
 def test_a_write_under_way_keeps_its_file_open_and_gives_the_room_back_at_its_end(tmp_path: Path) -> None:
     begun, go_on = threading.Event(), threading.Event()
     shared = spool(tmp_path)
-    with shared.file() as file:
+    with shared.file("users/a") as file:
         opened = file._opened
 
         class Slow:
@@ -150,7 +163,7 @@ def test_many_threads_count_exactly(tmp_path: Path) -> None:
 
     def fill() -> None:
         for _ in range(20):
-            with shared.file() as file:
+            with shared.file("users/a") as file:
                 for _ in range(50):
                     file.write(b"x")
 
@@ -164,7 +177,7 @@ def test_many_threads_count_exactly(tmp_path: Path) -> None:
 
 def test_a_closed_file_takes_no_more_but_is_read(tmp_path: Path) -> None:
     shared = spool(tmp_path)
-    with shared.file() as file:
+    with shared.file("users/a") as file:
         file.write(b"ab")
         file.close()
         with pytest.raises(ValueError, match="closed"):

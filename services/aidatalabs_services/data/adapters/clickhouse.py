@@ -27,6 +27,7 @@ from aidatalabs_services.data.schema import ColumnSchema, Schema, TableSchema
 from aidatalabs_services.data.table_ddl import quoted, ttl_of_engine
 from aidatalabs_services.runtime.caller import current_call
 from aidatalabs_services.runtime.errors import ServiceUnavailable
+from aidatalabs_services.runtime.telemetry import trace_headers
 
 _GIB = 1024**3
 # Without a call (the sink, a start-up step) a statement may take this long.
@@ -152,7 +153,10 @@ class ClickHouseWarehouse:
         with query_errors(limits):
             # The engine stops the query itself; this is for an engine that does not answer at all.
             async with asyncio.timeout(limits.max_seconds + 1.0), self._client(uid) as client:
-                answer = await client.raw_query(sql, settings=settings, fmt="JSONCompact")
+                headers = dict(trace_headers())
+                answer = await client.raw_query(
+                    sql, settings=settings, fmt="JSONCompact", transport_settings=headers
+                )
         return _outcome(answer, limits.max_rows)
 
     @asynccontextmanager

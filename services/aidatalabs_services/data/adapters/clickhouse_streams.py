@@ -15,6 +15,7 @@ import aiohttp
 
 from aidatalabs_services.data.adapters.clickhouse_errors import EngineFailure
 from aidatalabs_services.data.adapters.servers import Server
+from aidatalabs_services.runtime.telemetry import trace_headers
 
 _CONNECT_SECONDS = 5.0
 _READ_BYTES = 256 * 1024
@@ -34,7 +35,7 @@ async def open_stream(
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=patience_seconds)
     scheme = "https" if server.secure else "http"
     parameters = {name: str(value) for name, value in settings.items()} | {"database": database}
-    headers = {"X-ClickHouse-User": server.user, "X-ClickHouse-Key": server.password}
+    headers = {"X-ClickHouse-User": server.user, "X-ClickHouse-Key": server.password, **dict(trace_headers())}
     connector = aiohttp.TCPConnector(force_close=True)
     async with aiohttp.ClientSession(
         connector=connector, timeout=timeout, read_bufsize=_READ_BYTES, auto_decompress=False

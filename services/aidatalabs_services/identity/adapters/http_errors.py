@@ -41,9 +41,9 @@ def http_status(error: ServiceError) -> int:
     return _STATUS[error.code]
 
 
-def error_response(error: ServiceError, request_id: str) -> web.Response:
+def error_response(error: ServiceError, request_id: str, trace_id: str = "") -> web.Response:
     """The answer for a refusal; never kept by a cache."""
-    status = packed_status(error, request_id)
+    status = packed_status(error, request_id, trace_id)
     body = json_format.MessageToDict(status, preserving_proto_field_name=True)
     headers = {"Cache-Control": "no-store"}
     if error.retry_after_seconds is not None:

@@ -13,10 +13,12 @@ from aiohttp import web
 
 from aidatalabs_services.identity.adapters.http_errors import RouteNotFound, error_response
 from aidatalabs_services.runtime.caller import Call, current_call, set_current_call
-from aidatalabs_services.runtime.errors import DeadlineExceeded, InternalError
+from aidatalabs_services.runtime.errors import DeadlineExceeded, InternalError, ServiceError
 from aidatalabs_services.runtime.interceptors.identities import request_id_of
 from aidatalabs_services.runtime.interceptors.statuses import service_error
 from aidatalabs_services.runtime.server import AddressInUse
+from aidatalabs_services.runtime.telemetry import CallSpan, tracing_is_on
+from aidatalabs_services.runtime.telemetry_context import new_trace, read_trace
 
 _ANSWER_SECONDS = 5.0
 # The edge repeats a call's path here, and 8 KiB of SQL may stand in one.
@@ -88,14 +90,26 @@ def _in_use(address: str) -> AddressInUse:
 
 @web.middleware
 async def _as_a_call(request: web.Request, handler: _Handler) -> web.StreamResponse:
-    """What the interceptors are to gRPC: request id, deadline, and every refusal in the one shape."""
-    ids = [("x-request-id", value) for value in request.headers.getall("X-Request-Id", [])]
+    """What the interceptors are to gRPC: request id, trace, deadline, and every refusal in the one shape."""
+    headers = [(name.lower(), value) for name, value in request.headers.items()]
     resource = request.match_info.route.resource
-    method = f"{request.method} {resource.canonical if resource else '?'}"
-    set_current_call(Call(request_id_of(ids), method[:100], time.monotonic() + _ANSWER_SECONDS))
+    route = resource.canonical if resource else "?"
+    method = f"{request.method} {route}"[:100]
+    trace = read_trace(headers)
+    # Keys are fetched every few seconds, outside of any trace.
+    about = {"http.request.method": request.method, "http.route": route}
+    span = CallSpan(method, trace, about) if tracing_is_on() and trace is not None else None
+    trace = span.trace if span is not None else trace or new_trace()
+    call = Call(request_id_of(headers), method, time.monotonic() + _ANSWER_SECONDS, trace=trace)
+    set_current_call(call)
+    status = 500
     try:
-        return await _answer(request, handler)
+        answer = await _answer(request, handler)
+        status = answer.status
+        return answer
     finally:
+        if span is not None:
+            span.end(call.request_id, {"http.response.status_code": status}, status >= 500)
         set_current_call(None)  # the connection's next request runs in the same task
 
 
@@ -106,10 +120,15 @@ async def _answer(request: web.Request, handler: _Handler) -> web.StreamResponse
             return await handler(request)
     except web.HTTPClientError:  # no such path, no such verb; the body is never read
         refusal = RouteNotFound("There is nothing at this path with this verb; see the API reference.")
-        return error_response(refusal, current_call().request_id)
+        return _refused(refusal)
     except Exception as error:  # noqa: BLE001 - the outermost place: whatever it is becomes an answer
         late = isinstance(error, TimeoutError) and scope.expired()
         known = DeadlineExceeded("The answer took too long. Try again.") if late else service_error(error)
         if isinstance(known, InternalError):
             structlog.get_logger().error("http call failed", exc_info=error)
-        return error_response(known, current_call().request_id)
+        return _refused(known)
+
+
+def _refused(error: ServiceError) -> web.Response:
+    call = current_call()
+    return error_response(error, call.request_id, call.trace.trace_id)

@@ -44,6 +44,16 @@ class Admission:
         self._waiting_bytes = 0
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
 
+    @property
+    def running(self) -> int:
+        """Places that are taken now."""
+        return self._held
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for a place now."""
+        return sum(map(len, self._waiting.values()))
+
     def enter(self, caller: str) -> None:
         """Counts a call of `caller` in. Raises Overloaded when there is no room."""
         if self._inside >= self._room or self._inside_by[caller] >= self._room_each:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
@@ -19,7 +18,6 @@ from aidatalabs_services.runtime.caller import Call, Caller, set_current_call
 from aidatalabs_services.runtime.channels import REQUEST_ID_KEY
 from aidatalabs_services.runtime.deserialiser import Deserializer, decode
 from aidatalabs_services.runtime.errors import (
-    CallCancelled,
     DeadlineExceeded,
     FieldViolation,
     InvalidRequest,
@@ -29,9 +27,13 @@ from aidatalabs_services.runtime.errors import (
     ServiceUnavailable,
 )
 from aidatalabs_services.runtime.interceptors.admission import Admission
+from aidatalabs_services.runtime.interceptors.answers import Answers, Place
 from aidatalabs_services.runtime.interceptors.identities import Metadata, caller_of, request_id_of
 from aidatalabs_services.runtime.interceptors.statuses import service_error, trailing_status
 from aidatalabs_services.runtime.interceptors.validation import RequestRules
+from aidatalabs_services.runtime.metrics_calls import CallMeter
+from aidatalabs_services.runtime.telemetry import end_rpc_span, rpc_span, tracing_is_on
+from aidatalabs_services.runtime.telemetry_context import new_trace, read_trace
 from aidatalabs_services.runtime.tls import peer_name
 from aidatalabs_services.runtime.tokens import TokenVerifier
 
@@ -39,7 +41,7 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 AnyHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Behaviour = Callable[..., Any]
 Answer = TypeVar("Answer")
-Work = Callable[[Call, Metadata], Awaitable[Answer]]
+Work = Callable[[Call, Metadata, asyncio.Timeout], Awaitable[Answer]]
 
 _UNKNOWN_METHOD_SECONDS = 5.0
 _OPEN_STREAMS = 512  # health watches last, and nobody needs a token for one
@@ -47,13 +49,22 @@ _OPEN_STREAMS = 512  # health watches last, and nobody needs a token for one
 
 @dataclass(frozen=True)
 class _Method:
-    """A handler as it is run: its access row, its decoder, what of it is a stream, and what it does."""
+    """A handler as it is run: its access row, its coders, what of it is a stream, and what it does."""
 
     row: MethodAccess
     read: Deserializer
+    write: Callable[[Any], bytes]
     reads_many: bool
     writes_many: bool
     behaviour: Behaviour
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Where a call's answer goes, and the deadline of its making."""
+
+    context: Context
+    limit: asyncio.Timeout
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
@@ -69,7 +80,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         verifier: TokenVerifier,
         gate: Gate,
         admission: Admission,
+        answers: Answers,
         rules: RequestRules,
+        meter: CallMeter,
         *,
         peers_are_known: bool = False,
     ) -> None:
@@ -77,7 +90,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self._verifier = verifier
         self._gate = gate
         self._admission = admission
+        self._answers = answers
         self._rules = rules
+        self._meter = meter
         self._peers_are_known = peers_are_known
         self._wrapped: dict[str, AnyHandler] = {}
         self._open_calls: set[asyncio.Task[Any]] = set()
@@ -111,7 +126,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         row = MethodAccess(method, Scope.OPEN, deadline_seconds=_UNKNOWN_METHOD_SECONDS)
 
         async def refuse(_requests: object, context: Context) -> None:
-            async def work(_call: Call, _metadata: Metadata) -> None:
+            async def work(_call: Call, _metadata: Metadata, _limit: asyncio.Timeout) -> None:
                 raise MethodNotFound(
                     "No service here has this method. Server reflection lists those there are.",
                     metadata={"method": method},
@@ -122,51 +137,50 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         return grpc.stream_stream_rpc_method_handler(refuse)
 
     def _wrap(self, row: MethodAccess, handler: AnyHandler) -> AnyHandler:
-        """A handler with the steps around it, which decodes by itself, within the steps.
+        """A handler with the steps around it, which decodes, encodes and writes by itself, within the steps.
 
-        It reads every request as a stream. gRPC's own reading of a single message never ends when the caller
-        sends none, and lies outside the deadline.
+        It reads every request as a stream: gRPC's own reading of a single message never ends when the caller
+        sends none, and lies outside the deadline. It writes every answer as a stream: gRPC sends a single one
+        when the steps are over, and would keep what nobody reads.
         """
         kinds = (handler.unary_unary, handler.unary_stream, handler.stream_unary, handler.stream_stream)
-        behaviour: Behaviour = next(kind for kind in kinds if kind is not None)
-        read: Deserializer = handler.request_deserializer or _as_it_is
-        if handler.response_streaming:
-            method = _Method(row, read, handler.request_streaming, True, _written(behaviour))
+        method = _Method(
+            row,
+            handler.request_deserializer or _as_it_is,
+            handler.response_serializer or _as_it_is,
+            handler.request_streaming,
+            handler.response_streaming,
+            next(kind for kind in kinds if kind is not None),
+        )
 
-            async def to_many(incoming: AsyncIterator[bytes], context: Context) -> None:
-                await self._run(
-                    row,
-                    context,
-                    lambda call, metadata: self._answer(method, call, metadata, incoming, context),
-                )
+        async def handle(incoming: AsyncIterator[bytes], context: Context) -> None:
+            async def work(call: Call, metadata: Metadata, limit: asyncio.Timeout) -> None:
+                await self._answer(method, call, metadata, incoming, _Reader(context, limit))
 
-            # What a handler writes is serialised within the steps, so that may stay gRPC's work.
-            return grpc.stream_stream_rpc_method_handler(to_many, None, handler.response_serializer)
+            await self._run(row, context, work)
 
-        method = _Method(row, read, handler.request_streaming, False, behaviour)
-        write = handler.response_serializer or _as_it_is
-
-        async def to_one(incoming: AsyncIterator[bytes], context: Context) -> Any:
-            async def work(call: Call, metadata: Metadata) -> Any:
-                return write(await self._answer(method, call, metadata, incoming, context))
-
-            return await self._run(row, context, work)
-
-        return grpc.stream_unary_rpc_method_handler(to_one, None, None)
+        # Open methods write by themselves, messages.
+        encode = handler.response_serializer if row.scope is Scope.OPEN else None
+        return grpc.stream_stream_rpc_method_handler(handle, None, encode)
 
     async def _run(self, row: MethodAccess, context: Context, work: Work[Answer]) -> Answer:
-        """Request id, deadline, errors and the log line around `work`."""
+        """Request id, trace, deadline, errors, figures and the log line around `work`."""
         begun = time.monotonic()
+        meter = self._meter.begin(row.method)
         metadata: Metadata = tuple(context.invocation_metadata() or ())
+        trace = read_trace(metadata)
+        # Health checks every second would drown the rest.
+        span = rpc_span(row.method, trace) if tracing_is_on() and row.scope is not Scope.OPEN else None
         remaining: float | None = context.time_remaining()
         seconds = row.deadline_seconds if remaining is None else min(remaining, row.deadline_seconds)
-        call = Call(request_id_of(metadata), row.method, begun + seconds)
+        trace = span.trace if span is not None else trace or new_trace()
+        call = Call(request_id_of(metadata), row.method, begun + seconds, trace=trace)
         set_current_call(call)
         # Only trailing: leading metadata sent early would turn a refused stream into HTTP 200 at the edge.
         context.set_trailing_metadata(((REQUEST_ID_KEY, call.request_id),))
         code, reason = "OK", ""
         try:
-            return await self._in_time(seconds, work(call, metadata))
+            return await self._in_time(seconds, lambda limit: work(call, metadata, limit))
         except asyncio.CancelledError:
             code = "CANCELLED"
             raise
@@ -178,16 +192,23 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             code, reason = answer.code.name, answer.reason
             if answer is not error:
                 self._log.error("call failed", exc_info=error)
-            status, text, trailing = trailing_status(answer, call.request_id)
+            status, text, trailing = trailing_status(answer, call.request_id, trace.trace_id)
         finally:
-            self._log_call(row, code, reason, time.monotonic() - begun)
-        return await context.abort(status, text, trailing)
+            spent = time.monotonic() - begun
+            self._log_call(row, code, reason, spent)
+            self._meter.end(meter, code, reason, spent)
+            if span is not None:
+                end_rpc_span(span, call.request_id, code, reason)
+        try:
+            return await context.abort(status, text, trailing)
+        except grpc.aio.InternalError:  # the reader left meanwhile: nobody is there to be told
+            raise asyncio.CancelledError from None
 
-    async def _in_time(self, seconds: float, work: Awaitable[Answer]) -> Answer:
+    async def _in_time(self, seconds: float, work: Callable[[asyncio.Timeout], Awaitable[Answer]]) -> Answer:
         scope = asyncio.timeout(seconds)
         try:
             async with scope:
-                return await work
+                return await work(scope)
         except TimeoutError:
             if not scope.expired():
                 raise
@@ -198,7 +219,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def _log_call(self, row: MethodAccess, code: str, reason: str, seconds: float) -> None:
         if row.scope is Scope.OPEN and code == "OK":
-            return  # health checks every second would drown the rest
+            return
         more = {"reason": reason} if reason else {}
         self._log.info("call", code=code, seconds=round(seconds, 6), **more)
 
@@ -208,39 +229,53 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         call: Call,
         metadata: Metadata,
         incoming: AsyncIterator[bytes],
-        context: Context,
-    ) -> Any:
+        reader: _Reader,
+    ) -> None:
         """Peer, caller, room, decoding, rules and gate, then the handler in its place."""
         if method.row.scope is Scope.OPEN:
-            return await self._answer_open(method, incoming, context)
+            await self._answer_open(method, incoming, reader.context)
+            return
         if self._peers_are_known:
-            check_peer(method.row, peer_name(context))
+            check_peer(method.row, peer_name(reader.context))
         caller = await caller_of(metadata, self._verifier)
         self._admission.enter(caller.user)
         try:
             if method.reads_many:
                 async with aclosing(self._all_decoded(method, incoming)) as requests:
-                    return await self._answer_stream(method, call, caller, requests, context)
+                    await self._answer_stream(method, call, caller, requests, reader)
+                return
             # Slow senders and the look-up of roles wait outside of the places; places go by tenant.
             data = await _only(incoming)
             request = self._decoded(method, data)
             admitted = await self._admit(method.row, call, caller, request)
-            return await self._in_place(method, admitted, request, context, len(data))
+            await self._in_place(method, admitted, request, reader, len(data))
         finally:
             self._admission.leave(caller.user)
 
     async def _in_place(
-        self, method: _Method, caller: Caller, request: Any, context: Context, message_bytes: int = 0
-    ) -> Any:
-        """The handler, in a place of the caller's tenant."""
-        if not method.row.queued:
-            return await method.behaviour(request, context)
+        self, method: _Method, caller: Caller, request: Any, reader: _Reader, message_bytes: int = 0
+    ) -> None:
+        """The handler, in a place of the caller's tenant, and the sending of what it answers, without one."""
+        context = reader.context
         tenant = caller.platform_uid or caller.user
-        await self._admission.take(tenant, message_bytes)
+        place = Place(self._admission, tenant, queued=method.row.queued)
+        await place.take(message_bytes)
         try:
-            return await method.behaviour(request, context)
+            if not method.writes_many:
+                answer = method.write(await method.behaviour(request, context))
+                place.give()
+                # The deadline is met. What gRPC holds of the answer is counted until it is taken or until the
+                # reader, or the edge for them, gives up.
+                if not reader.limit.expired():
+                    reader.limit.reschedule(None)
+                await self._answers.send(context, answer, caller.user, place)
+                return
+            async with aclosing(method.behaviour(request, context)) as answers:
+                async for answer in answers:
+                    await self._answers.send(context, method.write(answer), caller.user, place)
+                    await place.take()
         finally:
-            self._admission.give(tenant)
+            place.give()
 
     async def _answer_open(self, method: _Method, incoming: AsyncIterator[bytes], context: Context) -> Any:
         if method.writes_many and len(self._open_calls) >= _OPEN_STREAMS:
@@ -250,9 +285,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self._open_calls.add(task)
         try:
             if not method.reads_many:
-                return await method.behaviour(self._decoded(method, await _only(incoming)), context)
+                request = self._decoded(method, await _only(incoming))
+                await _write_open(method, method.behaviour(request, context), context)
+                return
             async with aclosing(self._all_decoded(method, incoming)) as requests:
-                return await method.behaviour(requests, context)
+                await _write_open(method, method.behaviour(requests, context), context)
         except asyncio.CancelledError:
             if not self._draining:
                 raise
@@ -268,13 +305,14 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         call: Call,
         caller: Caller,
         requests: AsyncGenerator[Message, None],
-        context: Context,
-    ) -> Any:
+        reader: _Reader,
+    ) -> None:
         """The gate needs the platform, so the first message is read before the handler runs."""
         row = method.row
         if row.scope not in (Scope.PLATFORM, Scope.PLATFORM_OR_MESH):
             admitted = await self._admit(row, call, caller, None)
-            return await self._in_place(method, admitted, requests, context)
+            await self._in_place(method, admitted, requests, reader)
+            return
         first = await anext(requests, None)
         if first is None:
             raise InvalidRequest("The stream holds no message. Send at least one.")
@@ -289,7 +327,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 yield message
 
         async with aclosing(checked()) as messages:
-            return await self._in_place(method, admitted, messages, context)
+            await self._in_place(method, admitted, messages, reader)
 
     async def _admit(self, row: MethodAccess, call: Call, caller: Caller, message: Message | None) -> Caller:
         set_current_call(_call_of(call, caller))  # a remote role directory passes the token on
@@ -312,7 +350,19 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
 
 def _call_of(call: Call, caller: Caller) -> Call:
-    return Call(call.request_id, call.method, call.deadline, caller)
+    return Call(call.request_id, call.method, call.deadline, caller, call.trace)
+
+
+async def _write_open(method: _Method, answering: Any, context: Context) -> None:
+    """What an open method answers: one message, several, or what it writes itself (health watches)."""
+    if hasattr(answering, "__aiter__"):
+        async with aclosing(answering) as answers:
+            async for answer in answers:
+                await context.write(answer)
+        return
+    answer = await answering
+    if not method.writes_many:
+        await context.write(answer)
 
 
 async def _only(incoming: AsyncIterator[bytes]) -> bytes:
@@ -325,19 +375,3 @@ async def _only(incoming: AsyncIterator[bytes]) -> bytes:
 
 def _as_it_is(value: Any) -> Any:
     return value
-
-
-def _written(behaviour: Behaviour) -> Behaviour:
-    """A streaming handler as a coroutine that writes: deadline and errors hold while it writes too."""
-    if not inspect.isasyncgenfunction(behaviour):
-        return behaviour
-
-    async def write_all(incoming: Any, context: Context) -> None:
-        async with aclosing(behaviour(incoming, context)) as answers:
-            async for answer in answers:
-                try:
-                    await context.write(answer)
-                except grpc.aio.InternalError:  # all that gRPC says when nobody is there to read
-                    raise CallCancelled("The caller went away before its answer was complete.") from None
-
-    return write_all

@@ -32,10 +32,15 @@ def service_error(error: BaseException) -> ServiceError:
     return InternalError("Something went wrong on our side. Give the request id when you report it.")
 
 
-def packed_status(error: ServiceError, request_id: str) -> status_pb2.Status:
-    """The google.rpc.Status of an error: ErrorInfo always, BadRequest and RetryInfo where they apply."""
+def packed_status(error: ServiceError, request_id: str, trace_id: str = "") -> status_pb2.Status:
+    """The google.rpc.Status of an error: ErrorInfo always, BadRequest and RetryInfo where they apply.
+
+    The metadata of ErrorInfo has the ids under which the call stands in the logs and in its trace.
+    """
     metadata = {key: value[:_FACT_CHARACTERS] for key, value in error.metadata.items()}
     metadata.setdefault("request_id", request_id)
+    if trace_id:
+        metadata["trace_id"] = trace_id
     details = [_any(error_details_pb2.ErrorInfo(domain=ERROR_DOMAIN, reason=error.reason, metadata=metadata))]
     if error.violations:
         bad = error_details_pb2.BadRequest()
@@ -53,9 +58,11 @@ def packed_status(error: ServiceError, request_id: str) -> status_pb2.Status:
     )
 
 
-def trailing_status(error: ServiceError, request_id: str) -> tuple[grpc.StatusCode, str, Trailing]:
+def trailing_status(
+    error: ServiceError, request_id: str, trace_id: str
+) -> tuple[grpc.StatusCode, str, Trailing]:
     """The gRPC code, its text and the trailing metadata with the packed details."""
-    status = packed_status(error, request_id)
+    status = packed_status(error, request_id, trace_id)
     trailing = ((REQUEST_ID_KEY, request_id), (DETAILS_KEY, status.SerializeToString()))
     return _GRPC_CODES[status.code], status.message, trailing
 

@@ -270,7 +270,7 @@ class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     `aidatalabs` and the request id in `metadata`; the gRPC code and a literal example stand beside each.
 
     `metadata` also has `request_id`, the id of the call, to be given when reporting it; only what the edge refuses
-    before the request has an id comes without.
+    before the request has an id comes without. `trace_id` beside it is the W3C trace that the call belongs to.
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0

@@ -16,7 +16,7 @@ export const file_aidatalabs_common_v1_error_reason: GenFile = /*@__PURE__*/
  * `aidatalabs` and the request id in `metadata`; the gRPC code and a literal example stand beside each.
  *
  * `metadata` also has `request_id`, the id of the call, to be given when reporting it; only what the edge refuses
- * before the request has an id comes without.
+ * before the request has an id comes without. `trace_id` beside it is the W3C trace that the call belongs to.
  *
  * @generated from enum aidatalabs.common.v1.ErrorReason
  */

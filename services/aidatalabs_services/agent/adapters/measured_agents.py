@@ -1,0 +1,48 @@
+"""The agents with each piece of work counted and timed: `ai_agent_…`, by agent."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+from aidatalabs_services.agent.orchestrator import Orchestrator
+from aidatalabs_services.agent.query_agent import QueryAgent, Question, Step
+from aidatalabs_services.runtime.errors import ServiceError
+from aidatalabs_services.runtime.metrics import Metrics
+
+
+class MeasuredOrchestrator(Orchestrator):
+    """The orchestrator; a question counts however it is asked, once for Query and once for StreamAnswer."""
+
+    def __init__(self, query_agent: QueryAgent, metrics: Metrics) -> None:
+        super().__init__(query_agent)
+        self._requests = metrics.counter("ai_agent_requests_total", "Pieces of work begun.", ("agent",))
+        self._seconds = metrics.seconds(
+            "ai_agent_duration_seconds", "From the request to the last part of its answer.", ("agent",)
+        )
+        self._errors = metrics.counter(
+            "ai_agent_errors_total",
+            "Work that ended without an answer, by the reason the caller got.",
+            ("agent", "reason"),
+        )
+
+    def ask(self, question: Question) -> AsyncIterator[Step]:
+        """See Orchestrator."""
+        return self._measured("query", super().ask(question))
+
+    async def _measured(self, agent: str, steps: AsyncIterator[Step]) -> AsyncIterator[Step]:
+        begun = time.monotonic()
+        self._requests.labels(agent).inc()
+        try:
+            async for step in steps:
+                yield step
+        except asyncio.CancelledError:  # the caller went away, or the time was over
+            self._errors.labels(agent, "CANCELLED").inc()
+            raise
+        except Exception as error:
+            reason = error.reason if isinstance(error, ServiceError) else "INTERNAL"
+            self._errors.labels(agent, reason).inc()
+            raise
+        finally:
+            self._seconds.labels(agent).observe(time.monotonic() - begun)

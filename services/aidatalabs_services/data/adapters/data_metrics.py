@@ -1,0 +1,110 @@
+"""What the data service tells of itself beside its calls: engines, journal, ingest and the hour's queries."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+
+import psutil
+
+from aidatalabs_services.data.engine.pool import EnginePool
+from aidatalabs_services.data.ingest import Ingestor
+from aidatalabs_services.data.receipts import Receipt
+from aidatalabs_services.runtime.metrics import CallOutcome, Metrics
+from aidatalabs_services.runtime.metrics_windows import LastHour
+
+_QUERIES = frozenset(f"/aidatalabs.data.v1.DataService/{name}" for name in ("Query", "StreamQuery", "Export"))
+_SIZES_SECONDS = 60.0
+
+
+class IngestMeter:
+    """Rows by what became of them; a row of a repeated call counts as `duplicate` alone."""
+
+    def __init__(self, metrics: Metrics, ingestor: Ingestor) -> None:
+        self._rows = metrics.counter(
+            "aidatalabs_ingest_rows_total", "Rows of ingest calls, by verdict.", ("verdict",)
+        )
+        metrics.reading(
+            "aidatalabs_journal_waiting_groups",
+            "Journalled groups that the engines have not confirmed.",
+            ingestor.waiting_groups_of_all,
+        )
+
+    def note(self, receipt: Receipt) -> None:
+        """Counts the rows of one answered call."""
+        self._rows.labels("accepted").inc(receipt.accepted_count - receipt.duplicate_count)
+        self._rows.labels("duplicate").inc(receipt.duplicate_count)
+        self._rows.labels("rejected").inc(len(receipt.rejected))
+
+
+def measure_queries(metrics: Metrics) -> None:
+    """`platform_queries_per_hour`: answered queries, streams and exports of the last hour, all platforms."""
+    answered = LastHour()
+
+    def observe(outcome: CallOutcome) -> None:
+        if outcome.code == "OK" and outcome.method in _QUERIES:
+            answered.add()
+
+    metrics.observers.append(observe)
+    metrics.reading(
+        "platform_queries_per_hour", "Queries answered in the last hour, all platforms.", answered.count
+    )
+
+
+def measure_engines(metrics: Metrics, pool: EnginePool, engine_count: int) -> None:
+    """The embedded engines: how many run, and the memory that their processes hold."""
+    metrics.reading("aidatalabs_engines_running", "Engine processes that run.", lambda: len(pool.running()))
+    metrics.reading("aidatalabs_engines_most", "Most engine processes at a time.", lambda: engine_count)
+    metrics.reading(
+        "clickhouse_memory_usage",
+        "Bytes of memory that the engine processes hold.",
+        lambda: sum(_resident_bytes(process.pid) for process in pool.running().values()),
+    )
+
+
+def measure_storage(metrics: Metrics, engines: Path, journal: Path) -> None:
+    """Bytes on disk of the embedded engines and of the journal, looked at once a minute at most."""
+    sizes: dict[str, float] = {}
+    looked = -_SIZES_SECONDS
+
+    async def refresh() -> None:
+        nonlocal looked
+        if time.monotonic() - looked >= _SIZES_SECONDS:
+            looked = time.monotonic()
+            sizes["engines"] = await asyncio.to_thread(_folder_bytes, engines)
+            sizes["journal"] = await asyncio.to_thread(_folder_bytes, journal)
+
+    metrics.before_reading(refresh)
+    metrics.reading(
+        "platform_storage_usage_bytes",
+        "Bytes on disk of the tables of all platforms.",
+        lambda: sizes.get("engines"),
+    )
+    metrics.reading(
+        "aidatalabs_journal_bytes", "Bytes on disk of the ingest journal.", lambda: sizes.get("journal")
+    )
+
+
+def _resident_bytes(pid: int) -> int:
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
+    except psutil.Error:
+        return 0  # it has ended between the two
+
+
+def _folder_bytes(folder: Path) -> int:
+    """Bytes that the files below a folder take on the disk; a file that goes meanwhile counts nothing."""
+    found, folders = 0, [os.fspath(folder)]
+    while folders:
+        try:
+            with os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+                    else:
+                        found += entry.stat(follow_symlinks=False).st_blocks * 512
+        except OSError:
+            continue
+    return found
