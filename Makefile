@@ -37,7 +37,7 @@ types: .venv/dev.stamp ## mypy --strict
 	@$(BIN)/mypy
 
 gen-fresh: .venv/dev.stamp $(if $(NODE),node) ## fails when gen/ is not what proto/ makes
-	@$(BIN)/python proto/generate.py --check 2>/dev/null && $(BIN)/python clients/python/generate.py --check
+	@$(BIN)/python proto/generate.py --check 2>/dev/null && $(BIN)/python clients/python/generate_client.py --check
 
 bench: .venv/dev.stamp ## benchmarks; ONLY=name ROWS=n choose
 	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(ROWS),--rows $(ROWS))
@@ -51,7 +51,10 @@ setup: .venv/dev.stamp ## .venv with everything a developer needs
 node: clients/typescript/node_modules/.stamp ## libraries of the TypeScript client; needs Node 20
 
 gen: .venv/dev.stamp $(if $(NODE),node) ## regenerate gen/ from proto/
-	@$(BIN)/python proto/generate.py 2>/dev/null && $(BIN)/python clients/python/generate.py
+	@$(BIN)/python proto/generate.py 2>/dev/null && $(BIN)/python clients/python/generate_client.py
+
+docs: .venv/dev.stamp ## regenerate docs/reference/ from the code
+	@$(BIN)/python -m docs.generator
 
 format: .venv/dev.stamp ## format Python and proto files
 	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix . ; $(BIN)/buf format -w proto
@@ -94,4 +97,4 @@ clients/typescript/node_modules/.stamp: clients/typescript/package.json clients/
 	@$(PIP) --editable '.[dev]'
 	@touch $@
 
-.PHONY: run up down test check lint types gen-fresh bench soak setup node gen format lock clean help third-party
+.PHONY: run up down test check lint types gen-fresh bench soak setup node gen docs format lock clean help third-party

@@ -65,7 +65,10 @@ DOMAIN = [
 ]
 OURS = [
     path
-    for folder in (SERVICES, ROOT / "clients" / "python", ROOT / "proto", ROOT / "benchmarks", ROOT / "tests")
+    for folder in (
+        SERVICES,
+        *(ROOT / name for name in ("clients/python", "proto", "benchmarks", "tests", "docs")),
+    )
     for path in modules(folder)
 ]
 

@@ -26,7 +26,10 @@ def public(kind: type) -> dict[str, inspect.Signature]:
 
 def test_errors_and_sync_client_are_what_the_generator_writes() -> None:
     done = subprocess.run(
-        [sys.executable, "clients/python/generate_client.py", "--check"], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "clients/python/generate_client.py", "--check"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     )
     assert (done.returncode, done.stderr) == (0, "")
 
