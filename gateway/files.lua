@@ -10,10 +10,14 @@ function envoy_on_response(handle)
   if trace and #trace ~= 55 then
     headers:remove("traceresponse")
   end
-  if (headers:get("content-type") or ""):find("^application/grpc") then
+  local kind = headers:get("content-type") or ""
+  if kind:find("^application/grpc") then
     return
   end
-  headers:remove("grpc-message")
+  -- The edge's own refusals of gRPC-Web have no type yet, and need theirs.
+  if kind:find("^application/json") then
+    headers:remove("grpc-message")
+  end
   local length = headers:get("x-aidatalabs-content-length")
   if not length then
     return

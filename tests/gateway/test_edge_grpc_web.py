@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import struct
+import urllib.parse
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -101,6 +102,7 @@ async def test_refusals_of_the_edge_carry_details_over_grpc_web(
     assert answer.headers["grpc-status"] == "16"
     status = status_pb2.Status.FromString(base64.b64decode(packed + "=" * (-len(packed) % 4)))
     assert info_of(status).reason == "TOKEN_MISSING"
+    assert urllib.parse.unquote(answer.headers["grpc-message"]) == status.message
     assert info_of(status).metadata["request_id"] == answer.headers["x-request-id"]
 
 

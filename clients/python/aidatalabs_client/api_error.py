@@ -21,7 +21,7 @@ class ApiError(Exception):
 
     `code` is the gRPC code by name (`NOT_FOUND`) and `exit_code` its number; `reason` stands in the
     contract's catalogue (`PLATFORM_NOT_FOUND`) and is empty when no service answered. `trace_id` is the W3C
-    trace that the call belongs to. `violations` are (field, what is wrong). `retry_after_seconds` is set where
+    trace that the call belongs to. `violations` are (field, what is wrong). `retry_after_seconds` is set when
     waiting helps. Every reason has a class of its own in `aidatalabs_client.errors`; one that is newer than
     this client comes as ApiError itself.
     """

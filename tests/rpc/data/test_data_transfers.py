@@ -17,9 +17,10 @@ from aidatalabs_services.data.bootstrap import bootstrap
 from aidatalabs_services.runtime.channels import peer_errors
 from aidatalabs_services.runtime.errors import ServiceError
 from aidatalabs_services.runtime.settings import ServerSettings
-from aidatalabs_services.runtime.testing import ALICE, running
+from aidatalabs_services.runtime.testing import ALICE, running_server
 from tests.rpc.data.conftest import DEMO, ROLES, VIEWER, Data, settings_in
 from tests.rpc.data.test_data_streams import Kept
+from tests.rpc.runtime.test_runtime_readers import UNREAD
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -34,9 +35,10 @@ async def narrow(data: Data, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
     directory = tmp_path_factory.mktemp("narrow")
     settings = settings_in(directory, export_stall_seconds=2.0, running_calls=1)
     service = bootstrap(settings, warehouse=Kept(data.warehouse))
-    server: ServerSettings = settings
-    async with running(service, mint=data.mint, roles=ROLES, settings=server) as channel:
-        yield replace(data, stub=pb_grpc.DataServiceStub(channel))
+    served: ServerSettings = settings
+    async with running_server(service, mint=data.mint, roles=ROLES, settings=served) as server:
+        async with grpc.aio.insecure_channel(server.address, options=UNREAD) as channel:
+            yield replace(data, stub=pb_grpc.DataServiceStub(channel))
 
 
 def begun(data: Data, user: str = ALICE) -> Any:
