@@ -10,6 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import grpc
@@ -82,11 +83,31 @@ class Answers:
             finally:
                 patience.cancel()
 
+    def count_until_sent(
+        self, context: grpc.aio.ServicerContext[Any, Any], message: bytes, user: str
+    ) -> None:
+        """Counts the one answer of a call, which gRPC sends after its handler, until the call is over.
+
+        Raises Overloaded as `send` does.
+        """
+        size = len(message)
+        if size > _UNCOUNTED_BYTES:
+            self._count(user, size)
+            forget = partial(self._forget, user, size)
+            context.add_done_callback(lambda _: forget())  # type: ignore[arg-type] # stubs want a class
+
     @contextmanager
     def _counted(self, user: str, size: int) -> Iterator[None]:
         if size <= _UNCOUNTED_BYTES:
             yield
             return
+        self._count(user, size)
+        try:
+            yield
+        finally:
+            self._forget(user, size)
+
+    def _count(self, user: str, size: int) -> None:
         own = self._unsent_of[user]
         if (own and own + size > self._bytes_each) or (self._unsent and self._unsent + size > self._bytes):
             raise Overloaded(
@@ -96,10 +117,9 @@ class Answers:
             )
         self._unsent += size
         self._unsent_of[user] += size
-        try:
-            yield
-        finally:
-            self._unsent -= size
-            self._unsent_of[user] -= size
-            if not self._unsent_of[user]:
-                del self._unsent_of[user]
+
+    def _forget(self, user: str, size: int) -> None:
+        self._unsent -= size
+        self._unsent_of[user] -= size
+        if not self._unsent_of[user]:
+            del self._unsent_of[user]

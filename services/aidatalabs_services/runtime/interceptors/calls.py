@@ -41,7 +41,7 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 AnyHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Behaviour = Callable[..., Any]
 Answer = TypeVar("Answer")
-Work = Callable[[Call, Metadata, asyncio.Timeout], Awaitable[Answer]]
+Work = Callable[[Call, Metadata], Awaitable[Answer]]
 
 _UNKNOWN_METHOD_SECONDS = 5.0
 _OPEN_STREAMS = 512  # health watches last, and nobody needs a token for one
@@ -57,14 +57,6 @@ class _Method:
     reads_many: bool
     writes_many: bool
     behaviour: Behaviour
-
-
-@dataclass(frozen=True)
-class _Reader:
-    """Where a call's answer goes, and the deadline of its making."""
-
-    context: Context
-    limit: asyncio.Timeout
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
@@ -126,7 +118,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         row = MethodAccess(method, Scope.OPEN, deadline_seconds=_UNKNOWN_METHOD_SECONDS)
 
         async def refuse(_requests: object, context: Context) -> None:
-            async def work(_call: Call, _metadata: Metadata, _limit: asyncio.Timeout) -> None:
+            async def work(_call: Call, _metadata: Metadata) -> None:
                 raise MethodNotFound(
                     "No service here has this method. Server reflection lists those there are.",
                     metadata={"method": method},
@@ -137,11 +129,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         return grpc.stream_stream_rpc_method_handler(refuse)
 
     def _wrap(self, row: MethodAccess, handler: AnyHandler) -> AnyHandler:
-        """A handler with the steps around it, which decodes, encodes and writes by itself, within the steps.
+        """A handler with the steps around it, which decodes and encodes by itself, within the steps.
 
-        It reads every request as a stream: gRPC's own reading of a single message never ends when the caller
-        sends none, and lies outside the deadline. It writes every answer as a stream: gRPC sends a single one
-        when the steps are over, and would keep what nobody reads.
+        It reads every request as a stream. gRPC's own reading of a single message never ends when the caller
+        sends none, and lies outside the deadline.
         """
         kinds = (handler.unary_unary, handler.unary_stream, handler.stream_unary, handler.stream_stream)
         method = _Method(
@@ -153,15 +144,16 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             next(kind for kind in kinds if kind is not None),
         )
 
-        async def handle(incoming: AsyncIterator[bytes], context: Context) -> None:
-            async def work(call: Call, metadata: Metadata, limit: asyncio.Timeout) -> None:
-                await self._answer(method, call, metadata, incoming, _Reader(context, limit))
+        async def handle(incoming: AsyncIterator[bytes], context: Context) -> Any:
+            return await self._run(
+                row, context, lambda call, metadata: self._answer(method, call, metadata, incoming, context)
+            )
 
-            await self._run(row, context, work)
-
-        # Open methods write by themselves, messages.
+        # Open methods answer with messages: some write by themselves.
         encode = handler.response_serializer if row.scope is Scope.OPEN else None
-        return grpc.stream_stream_rpc_method_handler(handle, None, encode)
+        if handler.response_streaming:
+            return grpc.stream_stream_rpc_method_handler(handle, None, encode)
+        return grpc.stream_unary_rpc_method_handler(handle, None, encode)
 
     async def _run(self, row: MethodAccess, context: Context, work: Work[Answer]) -> Answer:
         """Request id, trace, deadline, errors, figures and the log line around `work`."""
@@ -180,7 +172,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         context.set_trailing_metadata(((REQUEST_ID_KEY, call.request_id),))
         code, reason = "OK", ""
         try:
-            return await self._in_time(seconds, lambda limit: work(call, metadata, limit))
+            return await self._in_time(seconds, work(call, metadata))
         except asyncio.CancelledError:
             code = "CANCELLED"
             raise
@@ -204,11 +196,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         except grpc.aio.InternalError:  # the reader left meanwhile: nobody is there to be told
             raise asyncio.CancelledError from None
 
-    async def _in_time(self, seconds: float, work: Callable[[asyncio.Timeout], Awaitable[Answer]]) -> Answer:
+    async def _in_time(self, seconds: float, work: Awaitable[Answer]) -> Answer:
         scope = asyncio.timeout(seconds)
         try:
             async with scope:
-                return await work(scope)
+                return await work
         except TimeoutError:
             if not scope.expired():
                 raise
@@ -229,51 +221,44 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         call: Call,
         metadata: Metadata,
         incoming: AsyncIterator[bytes],
-        reader: _Reader,
-    ) -> None:
+        context: Context,
+    ) -> Any:
         """Peer, caller, room, decoding, rules and gate, then the handler in its place."""
         if method.row.scope is Scope.OPEN:
-            await self._answer_open(method, incoming, reader.context)
-            return
+            return await self._answer_open(method, incoming, context)
         if self._peers_are_known:
-            check_peer(method.row, peer_name(reader.context))
+            check_peer(method.row, peer_name(context))
         caller = await caller_of(metadata, self._verifier)
         self._admission.enter(caller.user)
         try:
             if method.reads_many:
                 async with aclosing(self._all_decoded(method, incoming)) as requests:
-                    await self._answer_stream(method, call, caller, requests, reader)
-                return
+                    return await self._answer_stream(method, call, caller, requests, context)
             # Slow senders and the look-up of roles wait outside of the places; places go by tenant.
             data = await _only(incoming)
             request = self._decoded(method, data)
             admitted = await self._admit(method.row, call, caller, request)
-            await self._in_place(method, admitted, request, reader, len(data))
+            return await self._in_place(method, admitted, request, context, len(data))
         finally:
             self._admission.leave(caller.user)
 
     async def _in_place(
-        self, method: _Method, caller: Caller, request: Any, reader: _Reader, message_bytes: int = 0
-    ) -> None:
-        """The handler, in a place of the caller's tenant, and the sending of what it answers, without one."""
-        context = reader.context
+        self, method: _Method, caller: Caller, request: Any, context: Context, message_bytes: int = 0
+    ) -> bytes | None:
+        """The handler, in a place of the caller's tenant: the one answer, or None after several were sent."""
         tenant = caller.platform_uid or caller.user
         place = Place(self._admission, tenant, queued=method.row.queued)
         await place.take(message_bytes)
         try:
             if not method.writes_many:
                 answer = method.write(await method.behaviour(request, context))
-                place.give()
-                # The deadline is met. What gRPC holds of the answer is counted until it is taken or until the
-                # reader, or the edge for them, gives up.
-                if not reader.limit.expired():
-                    reader.limit.reschedule(None)
-                await self._answers.send(context, answer, caller.user, place)
-                return
+                self._answers.count_until_sent(context, answer, caller.user)
+                return answer
             async with aclosing(method.behaviour(request, context)) as answers:
                 async for answer in answers:
                     await self._answers.send(context, method.write(answer), caller.user, place)
                     await place.take()
+            return None
         finally:
             place.give()
 
@@ -286,10 +271,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         try:
             if not method.reads_many:
                 request = self._decoded(method, await _only(incoming))
-                await _write_open(method, method.behaviour(request, context), context)
-                return
+                return await _answer_of(method.behaviour(request, context), context)
             async with aclosing(self._all_decoded(method, incoming)) as requests:
-                await _write_open(method, method.behaviour(requests, context), context)
+                return await _answer_of(method.behaviour(requests, context), context)
         except asyncio.CancelledError:
             if not self._draining:
                 raise
@@ -305,14 +289,13 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         call: Call,
         caller: Caller,
         requests: AsyncGenerator[Message, None],
-        reader: _Reader,
-    ) -> None:
+        context: Context,
+    ) -> Any:
         """The gate needs the platform, so the first message is read before the handler runs."""
         row = method.row
         if row.scope not in (Scope.PLATFORM, Scope.PLATFORM_OR_MESH):
             admitted = await self._admit(row, call, caller, None)
-            await self._in_place(method, admitted, requests, reader)
-            return
+            return await self._in_place(method, admitted, requests, context)
         first = await anext(requests, None)
         if first is None:
             raise InvalidRequest("The stream holds no message. Send at least one.")
@@ -327,7 +310,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 yield message
 
         async with aclosing(checked()) as messages:
-            await self._in_place(method, admitted, messages, reader)
+            return await self._in_place(method, admitted, messages, context)
 
     async def _admit(self, row: MethodAccess, call: Call, caller: Caller, message: Message | None) -> Caller:
         set_current_call(_call_of(call, caller))  # a remote role directory passes the token on
@@ -353,16 +336,14 @@ def _call_of(call: Call, caller: Caller) -> Call:
     return Call(call.request_id, call.method, call.deadline, caller, call.trace)
 
 
-async def _write_open(method: _Method, answering: Any, context: Context) -> None:
-    """What an open method answers: one message, several, or what it writes itself (health watches)."""
-    if hasattr(answering, "__aiter__"):
-        async with aclosing(answering) as answers:
-            async for answer in answers:
-                await context.write(answer)
-        return
-    answer = await answering
-    if not method.writes_many:
-        await context.write(answer)
+async def _answer_of(answering: Any, context: Context) -> Any:
+    """What an open method answers; several answers are written here, or by the method (health watches)."""
+    if not hasattr(answering, "__aiter__"):
+        return await answering
+    async with aclosing(answering) as answers:
+        async for answer in answers:
+            await context.write(answer)
+    return None
 
 
 async def _only(incoming: AsyncIterator[bytes]) -> bytes:
