@@ -129,6 +129,9 @@ class Reader(ReadingNumbers):
         if following is None or value is None:
             return following
         own = self.last[1].candidate if self.last is not None else None
+        if self._denied(following, own, meant):
+            self.at += 1
+            return value
         if following.kind == "neg" and meant is not None and own is not None and meant.kind == "value":
             if (meant.table, meant.column) != (own.table, own.column):
                 return following
@@ -145,6 +148,24 @@ class Reader(ReadingNumbers):
             self.at += 1
             return value
         return following
+
+    def _denied(self, tie: Item, own: Candidate | None, meant: Candidate | None) -> bool:
+        """True at the `by` of `not insured by Aurora`: what is left out is the value behind it."""
+        tied = tie.kind in ("by", "prep") or tie.text.casefold() == "with"
+        if self.negated is None or not tied or own is None or own.kind != "column":
+            return False
+        if meant is None or meant.kind != "value":
+            return False
+        if (meant.table, meant.column) == (own.table, own.column):
+            return True
+        keys = {(edge.table, edge.column, edge.to_table) for edge in self.index.edges}
+        if (own.table, own.column, meant.table) in keys:
+            return True
+        verb = tie.payload == "agent" or self.negated.text.casefold() == "not"
+        if tie.kind == "by" and verb and self.role(own) != "flag":  # `not attended by Dr Ash` was no
+            said = f"'{self.items[self.at + 1].text}' is told by {meant.column}, not by {own.column}"
+            raise Barred(self.negated, f"does not say what is left out: {said}")
+        return False
 
     def _describes(self, item: Item, following: Item | None) -> bool:
         """True when the name right behind a value is what is counted: `retail customers`, `crime books`."""
