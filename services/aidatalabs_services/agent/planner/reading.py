@@ -7,12 +7,10 @@ from collections.abc import Callable
 from .columntypes import column_type
 from .draft import Aggregate, Ambiguous, Barred, Choice, Condition, Draft, Group, Ref, Unread
 from .flags import NO_WORDS, YES_WORDS
-from .headwords import names_columns_head
 from .items import Candidate, Item
 from .names import PARTIAL_NAME
 from .reading_numbers import ReadingNumbers
 from .scopes import check_beside, check_functions, check_numbers, check_owners, check_scope
-from .words import value_words
 
 _BESIDE_NEGATION = frozenset(("neg", "missing", "prep", "name", "cmp", "where", "distinct"))
 
@@ -280,6 +278,8 @@ class Reader(ReadingNumbers):
             and not self.grouping
         ):
             self._computed(ref)
+        elif self.grouping and self.role(candidate) == "flag" and self.described_by(item) != item.text:
+            self._flagged_group(ref)
         elif self.grouping:
             self._grouped(ref, item)
         elif self.role(candidate) == "flag" and self._adjectival(item, following):
@@ -298,7 +298,7 @@ class Reader(ReadingNumbers):
             if len(self.functions) == 0 and self.last_functions == [] and self._sum_of_rows(item):
                 draft.aggregates.append(Aggregate("count", ref, item=item))
         elif measurable:
-            self._check_head(ref)
+            self.check_head(ref)
             check_beside(self, ref)
             draft.bare.append(ref)
         elif self.role(candidate) == "flag" and not self._listed(following):
@@ -321,16 +321,6 @@ class Reader(ReadingNumbers):
         before = self.peek(-2)
         joined = before is not None and before.kind == "and" and bool(self.draft.columns)
         return (following is not None and following.kind == "and" and not self.draft.aggregates) or joined
-
-    def _check_head(self, ref: Ref) -> None:
-        """`projects` does not name the numbers of project_cost."""
-        candidate, words = ref.candidate, value_words(ref.item.text)
-        plural = words[-1:] != (ref.item.text.casefold().split(" ")[-1],)
-        following = self.peek()
-        compared = following is not None and following.kind in ("comparative", "cmp", "adjective")
-        done = ref.item.text.casefold().endswith("ed") and not compared  # `treated` is no treatment_cost
-        if (plural or done) and not names_columns_head(ref):
-            raise Unread(ref.item, f"is only a part of the name {candidate.column}")
 
     def _ranking(self) -> bool:
         return (self.ranking is not None or self.asking is not None) and not self.grouping
