@@ -18,6 +18,7 @@ from tests.unit.planner.domains import library, sensors, shop, trips
 from tests.unit.planner.engine import Database
 from tests.unit.planner.ferries import ferries
 from tests.unit.planner.levies import levies
+from tests.unit.planner.practice import practice, rounds
 from tests.unit.planner.workshop import workshop
 
 NOW = datetime(2024, 6, 30, 17, 45)
@@ -68,7 +69,7 @@ def asker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
     session.query("SET session_timezone = 'UTC'")
     specs = {"shop": shop, "sensors": sensors, "library": library, "trips": trips, "workshop": workshop,
              "clubs": clubs, "ferries": ferries, "cellars": cellars, "dives": dives,
-             "levies": levies}  # fmt: skip
+             "levies": levies, "practice": practice, "rounds": rounds}  # fmt: skip
     askers = {name: Asker(Database(session, f"{name}_data", make())) for name, make in specs.items()}
     yield lambda name: askers[name]
     session.close()
@@ -122,3 +123,13 @@ def dive_asker(asker: Callable[[str], Asker]) -> Asker:
 @pytest.fixture
 def levy_asker(asker: Callable[[str], Asker]) -> Asker:
     return asker("levies")
+
+
+@pytest.fixture
+def practice_asker(asker: Callable[[str], Asker]) -> Asker:
+    return asker("practice")
+
+
+@pytest.fixture
+def round_asker(asker: Callable[[str], Asker]) -> Asker:
+    return asker("rounds")

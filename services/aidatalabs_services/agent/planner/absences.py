@@ -78,7 +78,7 @@ def _may_lack(
     source = dimension.source
     if dimension.label or dimension.grain or dimension.part:
         return False
-    if plan.windows or any(f.operator != "not_null" or f.source != source for f in plan.filters):
+    if plan.windows or any(not f.known or f.source != source for f in plan.filters):
         return True
     tables = plan.tables
     joins = {join.alias: join for join in plan.joins}

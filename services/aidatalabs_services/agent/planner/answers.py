@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .explain import OPERATOR_WORDS
+from .explain import condition_words
 from .outcomes import Planned
-from .plan import Dimension, Filter, Measure, QueryPlan
+from .plan import OR_UNKNOWN, Dimension, Filter, Measure, QueryPlan
 
 _WEEKDAYS = ("", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS = (
@@ -85,8 +85,8 @@ def _time(plan: QueryPlan) -> str:
 
 def _told(condition: Filter) -> str:
     name = condition.source.column.split(".", 1)[-1]
-    values = (" and " if condition.operator == "between" else ", ").join(condition.values)
-    return f"{name} {OPERATOR_WORDS[condition.operator]} {values}".rstrip().removesuffix(".")
+    unknown = " or is not known" if condition.operator.endswith(OR_UNKNOWN) else ""
+    return f"{name} {condition_words(condition)}".removesuffix(".") + unknown
 
 
 def _with_unit(value: object, measure: Measure) -> str:

@@ -128,6 +128,8 @@ class Composer(ComposingRanks):
         for aggregate, operator, values, _ in draft.having:
             alias = self._measure_alias(aggregate)
             parts.having.append(Having(alias, operator, values))
+        if parts.outer or draft.having:
+            self._known_only()
         filters = [*self.conditions.bind_all(), *self.known]
         self._check_limited()
         self._check_counted(filters)
@@ -143,7 +145,7 @@ class Composer(ComposingRanks):
     def _check_counted(self, filters: list[Filter]) -> None:
         """The different values of a column that a condition holds at one value are no answer."""
         fixed = [f.source for f in filters if f.operator in ("eq", "in", "is_null")]
-        limited = [f.source for f in filters if f.operator in ("ne", "not_in")]
+        limited = [f.source for f in filters if f.operator in ("ne", "not_in") and not f.known]
         counted = [a.ref for a in self.draft.aggregates if a.function == "count" and a.ref is not None]
         for measure in self.parts.measures:
             source = measure.source

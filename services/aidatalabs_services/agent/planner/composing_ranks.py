@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .adjectives import speaks_of
+from .binding import is_text
 from .columntypes import column_type
 from .composing_groups import ComposingGroups
 from .draft import Aggregate, Ambiguous, Choice, Group, Rank, Unread
@@ -124,14 +125,22 @@ class ComposingRanks(ComposingGroups):
         )
 
     def _known_only(self) -> None:
-        """A place in a ranking belongs to something known: groups without a key do not compete."""
+        """What is ranked, counted, averaged over or listed for its number is something known: rows without a
+        value, or with an empty text for one, are not one more thing."""
         for dimension in self.parts.dimensions:
             source = dimension.source
             if dimension.label or dimension.grain or dimension.part:
                 continue
             self.binder.require(source.table)
-            if column_type(source.type).nullable or source.path:
-                self.known.append(Filter(source, "not_null"))
+            table = next((j.table for j in self.binder.joins() if j.alias == source.table), self.base)
+            column = self.index.column(table, source.column) if source.column else None
+            known = None
+            if column is not None and "" in (column.minimum, *column.values) and is_text(source):
+                known = Filter(source, "ne", ("",))
+            elif column_type(source.type).nullable or source.path:
+                known = Filter(source, "not_null")
+            if known is not None and known not in self.known:
+                self.known.append(known)
 
     def _ordered_by_group(self, rank: Rank) -> bool:
         """`sorted by region` orders the groups by one of their own columns."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .columntypes import column_type
-from .draft import Ambiguous, Choice, Condition, Ref, Unread
+from .draft import Ambiguous, Barred, Choice, Condition, Ref, Unread
 from .flags import flag_values
 from .items import Candidate, Item
 from .lexicon import MONEY_WORDS
@@ -35,6 +35,10 @@ class ConditionBinder:
             made = self._bind(condition)
             if made not in filters:
                 filters.append(made)
+        for bare in (f.source for f in filters if f.operator == "is_null"):
+            if sum(f.source == bare for f in filters) > 1:
+                item = self._composer.draft.conditions[-1].item
+                raise Barred(item, f"stands beside a condition that {bare.column} has no value at all")
         by_source = [f.source for f in filters if f.operator == "eq"]
         for position, source in enumerate(by_source):
             if source in by_source[:position]:

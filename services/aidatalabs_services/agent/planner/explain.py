@@ -9,6 +9,7 @@ from .linking import Linked
 from .plan import OR_UNKNOWN, Dimension, Filter, QueryPlan
 from .words import compact, split_name
 
+_EMPTY = "empty"
 OPERATOR_WORDS = {
     "eq": "is",
     "ne": "is not",
@@ -24,6 +25,14 @@ OPERATOR_WORDS = {
     "is_true": "is true",
     "is_false": "is false",
 }
+
+
+def condition_words(condition: Filter) -> str:
+    """What a condition asks of its column, as `is at most 5`; unknown values are told apart."""
+    values = (" and " if condition.operator == "between" else ", ").join(
+        value or _EMPTY for value in condition.values
+    )
+    return f"{OPERATOR_WORDS[condition.operator.removesuffix(OR_UNKNOWN)]} {values}".rstrip()
 
 
 def explain(
@@ -84,15 +93,16 @@ def _time(plan: QueryPlan | None, column: str, calendar: tuple[str, ...]) -> str
 
 
 def _condition(condition: Filter) -> str:
-    values = (" and " if condition.operator == "between" else ", ").join(condition.values)
-    source, words = condition.source, OPERATOR_WORDS[condition.operator.removesuffix(OR_UNKNOWN)]
-    return f"{source.table}.{source.column} {words} {values}".rstrip()
+    source = condition.source
+    return f"{source.table}.{source.column} {condition_words(condition)}"
 
 
 def _unknown(condition: Filter) -> str:
     """What becomes of rows without a value in the column of a condition, where there may be such rows."""
     source = condition.source
     if not (column_type(source.type).nullable or source.path):
+        return ""
+    if condition.known:
         return ""
     if condition.operator.endswith(OR_UNKNOWN) or condition.operator in ("ne", "not_in"):
         return "; rows where it is not known are kept"
@@ -124,7 +134,7 @@ def _ordered(plan: QueryPlan) -> list[str]:
     lines = [
         f"Keeps the first {plan.limit} by {way} {first.alias}; equal rows are ordered by the other columns."
     ]
-    known = {f.source for f in plan.filters if f.operator == "not_null"}
+    known = {f.source for f in plan.filters if f.known}
     hidden = [d.title for d in plan.dimensions if plan.measures and d.source in known and not d.grain]
     return lines + [f"Rows without a {title} are not ranked." for title in hidden]
 

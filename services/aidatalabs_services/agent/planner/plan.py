@@ -42,13 +42,19 @@ class Join:
 
 
 OR_UNKNOWN = "_or_unknown"
+_ORDERED = ("lt", "le", "gt", "ge")
+OPERATORS = (
+    *("eq", "ne", "in", "not_in", *_ORDERED, "between", "is_null", "not_null", "is_true", "is_false"),
+    *(operator + OR_UNKNOWN for operator in _ORDERED),
+)
+"""Every operator a filter may have."""
 
 
 @dataclass(frozen=True)
 class Filter:
     """A condition on a value: eq, ne, in, not_in, lt, le, gt, ge, between, is_null, not_null, is_true,
     is_false; lt_or_unknown, le_or_unknown, gt_or_unknown and ge_or_unknown keep the rows where nothing is
-    known, as ne and not_in do.
+    known, as ne and not_in do. An ne of the empty text leaves out what is not known, like not_null.
 
     `values` are texts as written in the data; `numeric` says to write them as numbers.
     """
@@ -57,6 +63,11 @@ class Filter:
     operator: str
     values: tuple[str, ...] = ()
     numeric: bool = False
+
+    @property
+    def known(self) -> bool:
+        """True for a condition that only asks for some value, whichever."""
+        return self.operator == "not_null" or (self.operator == "ne" and self.values == ("",))
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,10 @@ from collections.abc import Callable
 from .columntypes import column_type
 from .draft import Aggregate, Ambiguous, Barred, Choice, Condition, Draft, Group, Ref, Unread
 from .flags import NO_WORDS, YES_WORDS
-from .headwords import names_columns_head
 from .items import Candidate, Item
 from .names import PARTIAL_NAME
 from .reading_numbers import ReadingNumbers
 from .scopes import check_beside, check_functions, check_numbers, check_owners, check_scope
-from .words import value_words
 
 _BESIDE_NEGATION = frozenset(("neg", "missing", "prep", "name", "cmp", "where", "distinct"))
 
@@ -129,6 +127,9 @@ class Reader(ReadingNumbers):
         if following is None or value is None:
             return following
         own = self.last[1].candidate if self.last is not None else None
+        if self._denied(following, own, meant):
+            self.at += 1
+            return value
         if following.kind == "neg" and meant is not None and own is not None and meant.kind == "value":
             if (meant.table, meant.column) != (own.table, own.column):
                 return following
@@ -145,6 +146,24 @@ class Reader(ReadingNumbers):
             self.at += 1
             return value
         return following
+
+    def _denied(self, tie: Item, own: Candidate | None, meant: Candidate | None) -> bool:
+        """True at the `by` of `not insured by Aurora`: what is left out is the value behind it."""
+        tied = tie.kind in ("by", "prep") or tie.text.casefold() == "with"
+        if self.negated is None or not tied or own is None or own.kind != "column":
+            return False
+        if meant is None or meant.kind != "value":
+            return False
+        if (meant.table, meant.column) == (own.table, own.column):
+            return True
+        keys = {(edge.table, edge.column, edge.to_table) for edge in self.index.edges}
+        if (own.table, own.column, meant.table) in keys:
+            return True
+        verb = tie.payload == "agent" or self.negated.text.casefold() == "not"
+        if tie.kind == "by" and verb and self.role(own) != "flag":  # `not attended by Dr Ash` was no
+            said = f"'{self.items[self.at + 1].text}' is told by {meant.column}, not by {own.column}"
+            raise Barred(self.negated, f"does not say what is left out: {said}")
+        return False
 
     def _describes(self, item: Item, following: Item | None) -> bool:
         """True when the name right behind a value is what is counted: `retail customers`, `crime books`."""
@@ -259,6 +278,8 @@ class Reader(ReadingNumbers):
             and not self.grouping
         ):
             self._computed(ref)
+        elif self.grouping and self.role(candidate) == "flag" and self.described_by(item) != item.text:
+            self._flagged_group(ref)
         elif self.grouping:
             self._grouped(ref, item)
         elif self.role(candidate) == "flag" and self._adjectival(item, following):
@@ -277,7 +298,7 @@ class Reader(ReadingNumbers):
             if len(self.functions) == 0 and self.last_functions == [] and self._sum_of_rows(item):
                 draft.aggregates.append(Aggregate("count", ref, item=item))
         elif measurable:
-            self._check_head(ref)
+            self.check_head(ref)
             check_beside(self, ref)
             draft.bare.append(ref)
         elif self.role(candidate) == "flag" and not self._listed(following):
@@ -300,16 +321,6 @@ class Reader(ReadingNumbers):
         before = self.peek(-2)
         joined = before is not None and before.kind == "and" and bool(self.draft.columns)
         return (following is not None and following.kind == "and" and not self.draft.aggregates) or joined
-
-    def _check_head(self, ref: Ref) -> None:
-        """`projects` does not name the numbers of project_cost."""
-        candidate, words = ref.candidate, value_words(ref.item.text)
-        plural = words[-1:] != (ref.item.text.casefold().split(" ")[-1],)
-        following = self.peek()
-        compared = following is not None and following.kind in ("comparative", "cmp", "adjective")
-        done = ref.item.text.casefold().endswith("ed") and not compared  # `treated` is no treatment_cost
-        if (plural or done) and not names_columns_head(ref):
-            raise Unread(ref.item, f"is only a part of the name {candidate.column}")
 
     def _ranking(self) -> bool:
         return (self.ranking is not None or self.asking is not None) and not self.grouping

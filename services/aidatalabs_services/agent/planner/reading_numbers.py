@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .draft import Aggregate, Ambiguous, Choice, Condition, Group, Ref, Unread
+from .draft import Aggregate, Ambiguous, Barred, Choice, Condition, Group, Ref, Unread
 from .headwords import names_columns_head, not_counted
 from .items import Candidate, Item
 from .lexicon import MONEY_WORDS
@@ -82,6 +82,16 @@ class ReadingNumbers(ReadingQuantities):
         whole = candidate.cost < PARTIAL_NAME or parts <= set(value_words(ref.item.text))
         return whole and self.index.role(candidate.table, candidate.column).additive
 
+    def check_head(self, ref: Ref) -> None:
+        """`projects` does not name the numbers of project_cost, nor `total patients` their ages."""
+        candidate, words = ref.candidate, value_words(ref.item.text)
+        plural = words[-1:] != (ref.item.text.casefold().split(" ")[-1],)
+        following = self.peek()
+        compared = following is not None and following.kind in ("comparative", "cmp", "adjective")
+        done = ref.item.text.casefold().endswith("ed") and not compared  # `treated` is no treatment_cost
+        if (plural or done) and not names_columns_head(ref):
+            raise Unread(ref.item, f"is only a part of the name {candidate.column}")
+
     def _add(self, aggregate: Aggregate) -> None:
         rank = self.ranking
         pending = rank is not None and rank.by is None and not rank.by_count and not rank.by_time
@@ -96,6 +106,7 @@ class ReadingNumbers(ReadingQuantities):
         self.draft.aggregates.append(aggregate)
 
     def _computed(self, ref: Ref) -> None:
+        self.check_head(ref)
         for function, item in self.functions:
             self._add(Aggregate(function, ref, item=item))
         self.last_functions, functions = self.functions, self.functions
@@ -104,6 +115,35 @@ class ReadingNumbers(ReadingQuantities):
         listed = joiner is not None and joiner.kind == "and" and other is not None and other.kind == "name"
         if listed and self.measurable(self.chosen[self.at + 1]):
             self.functions = list(functions)
+
+    def described_by(self, item: Item) -> str:
+        """The words of a flag and of the values and names right behind it: `active van drivers`."""
+        said, end = [item.text], item.end
+        for other in self.items[self.at :]:
+            if other.kind not in ("name", "value") or other.start != end:
+                break
+            said, end = [*said, other.text], other.end
+        return " ".join(said)
+
+    def _flagged_group(self, ref: Ref) -> None:
+        """`per active driver` groups the active ones; `by active drivers` may as well have them together."""
+        by, item, following = self.peek(-2), ref.item, self.peek()
+        named = following is not None and following.kind == "name"
+        if by is None or by.kind != "by":
+            raise Unread(item, "stands before a name among other groups: say it behind 'where'")
+        if self.divided(self.at - 1) is None:
+            noun = self.described_by(item)
+            raise Ambiguous(
+                f"Are the {noun} meant together, or each of them?",
+                [
+                    Choice(f"the {noun} together", "of", by.start, by.end),
+                    Choice(f"each of the {noun}", "for each", by.start, by.end, spare=not named),
+                ],
+            )
+        if not named:
+            raise Barred(by, f"stands before '{self.described_by(item)}', which names a value: say that "
+                         "behind 'where', and by what to group")  # fmt: skip
+        self.draft.conditions.append(Condition(ref, "is_true", (), item))
 
     def _grouped(self, ref: Ref, item: Item) -> None:
         rank = self.ranking

@@ -286,7 +286,7 @@ class _Emitter:
             return f"{text} = {1 if operator == 'is_true' else 0}"
         if operator == "between":
             return f"{text} >= {values[0]} AND {text} <= {values[1]}"
-        left_out = operator.endswith(OR_UNKNOWN) or operator in ("ne", "not_in")
+        left_out = operator.endswith(OR_UNKNOWN) or (operator in ("ne", "not_in") and not condition.known)
         if operator in ("in", "not_in"):
             clause = f"{text} {'NOT IN' if operator == 'not_in' else 'IN'} ({', '.join(values)})"
         else:
