@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
 
@@ -60,14 +60,15 @@ class Export:
         """Bytes of the whole file."""
         return self.file.size
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
         """The file's bytes in pieces of at most 1 MiB; one empty piece where it is empty.
 
         Raises DeadlineExceeded when a piece was not taken in time.
         """
-        async for piece in self.file.pieces(PIECE_BYTES):
-            async with taken_within(self.stall_seconds, advice=_ADVICE):
-                yield piece
+        async with aclosing(self.file.pieces(PIECE_BYTES)) as pieces:
+            async for piece in pieces:
+                async with taken_within(self.stall_seconds, advice=_ADVICE):
+                    yield piece
 
 
 class Exports:

@@ -161,8 +161,9 @@ class DataServicer(pb_grpc.DataServiceServicer):
                     (FILE_LENGTH_KEY, str(export.size)),
                 )
             )
-            async for piece in export.pieces():
-                yield HttpBody(content_type=export.content_type, data=piece)
+            async with aclosing(export.pieces()) as pieces:
+                async for piece in pieces:
+                    yield HttpBody(content_type=export.content_type, data=piece)
 
     async def ExplainQuery(
         self, request: pb.ExplainQueryRequest, context: Context

@@ -12,7 +12,7 @@ import os
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -137,7 +137,7 @@ class SpoolFile:
         if is_last:
             self._remove()
 
-    async def pieces(self, piece_bytes: int) -> AsyncIterator[bytes]:
+    async def pieces(self, piece_bytes: int) -> AsyncGenerator[bytes, None]:
         """The whole content, at least one piece, each at most `piece_bytes`."""
         place = 0
         while place < self.size or not place:

@@ -52,8 +52,9 @@ async def first(call: Any) -> int:
 
 
 async def rest(call: Any) -> None:
-    while await call.read() is not grpc.aio.EOF:
-        pass
+    with peer_errors("data"):
+        while await call.read() is not grpc.aio.EOF:
+            pass
 
 
 async def test_paused_files_hold_no_place_of_the_service_and_one_user_has_four(narrow: Data) -> None:
@@ -78,6 +79,6 @@ async def test_a_file_whose_reader_stops_is_ended_and_its_place_is_free_again(na
         received += len(piece.data)
     assert received > 8_000_000
     for each in stuck:
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await rest(each)
-        assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        with pytest.raises(ServiceError) as caught:
+            await asyncio.wait_for(rest(each), 2)
+        assert (caught.value.reason, caught.value.metadata["stall_seconds"]) == ("DEADLINE_EXCEEDED", "2")

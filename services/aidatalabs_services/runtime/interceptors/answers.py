@@ -70,7 +70,7 @@ class Answers:
 
         Raises Overloaded where too much waits already, CallCancelled when nobody reads any more.
         """
-        with self._counted(user, len(message)):
+        with self._counted(context, user, len(message)):
             patience = asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, place.give)
             try:
                 if len(message) > _UNCOUNTED_BYTES:
@@ -93,19 +93,25 @@ class Answers:
         size = len(message)
         if size > _UNCOUNTED_BYTES:
             self._count(user, size)
-            forget = partial(self._forget, user, size)
-            context.add_done_callback(lambda _: forget())  # type: ignore[arg-type] # stubs want a class
+            self._forget_at_end(context, user, size)
 
     @contextmanager
-    def _counted(self, user: str, size: int) -> Iterator[None]:
+    def _counted(self, context: grpc.aio.ServicerContext[Any, Any], user: str, size: int) -> Iterator[None]:
         if size <= _UNCOUNTED_BYTES:
             yield
             return
         self._count(user, size)
         try:
             yield
-        finally:
-            self._forget(user, size)
+        except BaseException:
+            # gRPC keeps a message whose writing was interrupted until it is taken or the call is over.
+            self._forget_at_end(context, user, size)
+            raise
+        self._forget(user, size)
+
+    def _forget_at_end(self, context: grpc.aio.ServicerContext[Any, Any], user: str, size: int) -> None:
+        forget = partial(self._forget, user, size)
+        context.add_done_callback(lambda _: forget())  # type: ignore[arg-type] # stubs want a class
 
     def _count(self, user: str, size: int) -> None:
         own = self._unsent_of[user]
