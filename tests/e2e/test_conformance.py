@@ -193,7 +193,7 @@ CASES = (
     ),
     Case(
         "identity.v1.IdentityService/RotateSigningKey",
-        {"request_id": "k-{way}"},
+        {"request_id": "k-1"},
         {},
         "PERMISSION_DENIED",
         "stranger",

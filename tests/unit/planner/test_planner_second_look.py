@@ -205,3 +205,17 @@ def test_every_condition_has_words(operator: str) -> None:
 
 def test_words_are_for_conditions_there_are() -> None:
     assert set(OPERATOR_WORDS) <= set(OPERATORS)
+
+
+@pytest.mark.parametrize("key", ["insurer", "referrer"])
+def test_what_is_not_known_is_no_value_of_its_own(practice_asker: Asker, key: str) -> None:
+    known = _appointments(practice_asker, key)
+    assert practice_asker.value(f"how many {key}s are there") == len(known)
+    of_doctors: defaultdict[str, set[str]] = defaultdict(set)
+    for row in practice_asker.records("appointments"):
+        if row[key]:
+            of_doctors[row["doctor"]].add(row[key])
+    rows = practice_asker.rows(f"number of {key}s by doctor")
+    assert {row[0]: row[1] for row in rows} == {name: len(found) for name, found in of_doctors.items()}
+    most = max(map(len, of_doctors.values()))
+    assert practice_asker.rows(f"doctors with more than {most} {key}s") == []

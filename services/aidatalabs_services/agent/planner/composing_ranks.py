@@ -10,7 +10,7 @@ from .columntypes import column_type
 from .composing_groups import ComposingGroups
 from .draft import Aggregate, Ambiguous, Choice, Group, Rank, Unread
 from .measures import MeasureMaker, rows_noun
-from .plan import Filter, Measure, Order
+from .plan import Filter, Measure, Order, Source
 from .words import split_name
 
 
@@ -131,16 +131,22 @@ class ComposingRanks(ComposingGroups):
             source = dimension.source
             if dimension.label or dimension.grain or dimension.part:
                 continue
-            self.binder.require(source.table)
-            table = next((j.table for j in self.binder.joins() if j.alias == source.table), self.base)
-            column = self.index.column(table, source.column) if source.column else None
             known = None
-            if column is not None and "" in (column.minimum, *column.values) and is_text(source):
+            if self.holds_empty(source):
                 known = Filter(source, "ne", ("",))
             elif column_type(source.type).nullable or source.path:
                 known = Filter(source, "not_null")
             if known is not None and known not in self.known:
                 self.known.append(known)
+
+    def holds_empty(self, source: Source) -> bool:
+        """True for a text column in which some rows have an empty text."""
+        if not source.column or not is_text(source):
+            return False
+        self.binder.require(source.table)
+        table = next((j.table for j in self.binder.joins() if j.alias == source.table), self.base)
+        column = self.index.column(table, source.column)
+        return column is not None and "" in (column.minimum, *column.values)
 
     def _ordered_by_group(self, rank: Rank) -> bool:
         """`sorted by region` orders the groups by one of their own columns."""

@@ -67,6 +67,8 @@ def _computed(plan: QueryPlan) -> list[str]:
     lines = []
     if plan.measures:
         lines.append("Computes " + ", ".join(measure.title for measure in plan.measures) + ".")
+    if any(measure.skips_empty for measure in plan.measures):
+        lines.append("An empty text counts as no value.")
     keys = [_dimension(d) for d in plan.dimensions if not d.label]
     if keys:
         lines.append(("Shows " if plan.form == "list" else "For each ") + ", ".join(keys) + ".")

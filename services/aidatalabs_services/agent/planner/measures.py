@@ -174,7 +174,8 @@ class MeasureMaker:
             source = composer.binder.source(ref)
         spoken = ref.item.text.casefold().split(".")[-1]
         title = f"number of different {_plural(spoken)}"
-        return Measure("count_distinct", source, composer.names.fresh(title), title)
+        alias = composer.names.fresh(title)
+        return Measure("count_distinct", source, alias, title, skips_empty=composer.holds_empty(source))
 
     def _rows_spoken(self, ref: Ref) -> str:
         """The rows as the question called them where that is a part of the table's name, else its name."""

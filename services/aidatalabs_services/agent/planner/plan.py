@@ -75,7 +75,8 @@ class Measure:
     """A number computed over rows: count, count_distinct, sum, avg, min, max, median, share or percent.
 
     `share` is the group's part of all rows in percent (of the total of `source` if it has one); `percent`
-    the part of the rows that fulfil `conditions`. `unit` is empty where it is not known.
+    the part of the rows that fulfil `conditions`. `unit` is empty where it is not known. With `skips_empty`
+    an empty text is no value, and not counted as one.
     """
 
     function: str
@@ -84,6 +85,7 @@ class Measure:
     title: str
     unit: str = ""
     conditions: tuple[Filter, ...] = ()
+    skips_empty: bool = False
 
 
 @dataclass(frozen=True)

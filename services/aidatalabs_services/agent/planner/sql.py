@@ -273,7 +273,8 @@ class _Emitter:
             return f"100 * {part} / nullIf(sum({part}) OVER (), 0)"
         if measure.source is None:
             raise ValueError(f"{measure.function} needs a source")
-        return _AGGREGATES[measure.function].format(self.source(measure.source))
+        text = self.source(measure.source)
+        return _AGGREGATES[measure.function].format(f"nullIf({text}, '')" if measure.skips_empty else text)
 
     def condition(self, condition: Filter) -> str:
         """A filter as a condition; leaving out a value keeps the rows where nothing is known."""

@@ -242,6 +242,7 @@ class Measure(_message.Message):
     TITLE_FIELD_NUMBER: _builtins.int
     UNIT_FIELD_NUMBER: _builtins.int
     CONDITIONS_FIELD_NUMBER: _builtins.int
+    SKIPS_EMPTY_FIELD_NUMBER: _builtins.int
     function: _builtins.str
     """`count`, `count_distinct`, `sum`, `avg`, `min`, `max`, `median`, `share` or `percent`."""
     alias: _builtins.str
@@ -250,6 +251,8 @@ class Measure(_message.Message):
     """Its name for people."""
     unit: _builtins.str
     """Empty where it is not known."""
+    skips_empty: _builtins.bool
+    """For `count_distinct`: an empty text is no value, and not counted as one."""
     @_builtins.property
     def source(self) -> Global___Source:
         """What it is computed of; unset where rows are counted."""
@@ -267,10 +270,11 @@ class Measure(_message.Message):
         title: _builtins.str = ...,
         unit: _builtins.str = ...,
         conditions: _abc.Iterable[Global___Filter] | None = ...,
+        skips_empty: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "conditions", b"conditions", "function", b"function", "source", b"source", "title", b"title", "unit", b"unit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "conditions", b"conditions", "function", b"function", "skips_empty", b"skips_empty", "source", b"source", "title", b"title", "unit", b"unit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
