@@ -131,6 +131,7 @@ class ComposingRanks(ComposingGroups):
             source = dimension.source
             if dimension.label or dimension.grain or dimension.part:
                 continue
+            self.binder.require(source.table)
             known = None
             if self.holds_empty(source):
                 known = Filter(source, "ne", ("",))
@@ -143,7 +144,6 @@ class ComposingRanks(ComposingGroups):
         """True for a text column in which some rows have an empty text."""
         if not source.column or not is_text(source):
             return False
-        self.binder.require(source.table)
         table = next((j.table for j in self.binder.joins() if j.alias == source.table), self.base)
         column = self.index.column(table, source.column)
         return column is not None and "" in (column.minimum, *column.values)
