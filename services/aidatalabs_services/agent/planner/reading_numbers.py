@@ -92,19 +92,6 @@ class ReadingNumbers(ReadingQuantities):
         if (plural or done) and not names_columns_head(ref):
             raise Unread(ref.item, f"is only a part of the name {candidate.column}")
 
-    def _add(self, aggregate: Aggregate) -> None:
-        rank = self.ranking
-        pending = rank is not None and rank.by is None and not rank.by_count and not rank.by_time
-        if (
-            pending
-            and rank is not None
-            and aggregate.item is not None
-            and aggregate.item.start >= rank.item.end
-        ):
-            self._ranked_by(rank, aggregate)
-            return
-        self.draft.aggregates.append(aggregate)
-
     def _computed(self, ref: Ref) -> None:
         self.check_head(ref)
         for function, item in self.functions:

@@ -182,7 +182,13 @@ class ReadingQuantities(ReadingDates):
         return True
 
     def _add(self, aggregate: Aggregate) -> None:
-        raise NotImplementedError
+        rank = self.ranking
+        pending = rank is not None and rank.by is None and not rank.by_count and not rank.by_time
+        item = aggregate.item
+        if pending and rank is not None and item is not None and item.start >= rank.item.end:
+            self._ranked_by(rank, aggregate)
+            return
+        self.draft.aggregates.append(aggregate)
 
     def _end(self, item: Item, candidate: Candidate, timed: bool) -> str:
         """min or max, whichever the word means for this column."""

@@ -58,11 +58,6 @@ class Answers:
         self._unsent = 0
         self._unsent_of: Counter[str] = Counter()
 
-    @property
-    def unsent_bytes(self) -> int:
-        """Bytes that wait for their readers now."""
-        return self._unsent
-
     async def send(
         self, context: grpc.aio.ServicerContext[Any, Any], message: bytes, user: str, place: Place
     ) -> None:

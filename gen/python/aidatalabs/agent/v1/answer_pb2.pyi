@@ -50,7 +50,7 @@ class Proof(_message.Message):
     catalogue_version: _builtins.str
     """Version of the catalogue (schema and value samples) the question was read with."""
     data_version: _builtins.str
-    """Version of the rows the query read."""
+    """Version of the rows the query read; empty where rows kept coming while they were read."""
     read_rows: _builtins.int
     """Rows the engine read."""
     read_bytes: _builtins.int

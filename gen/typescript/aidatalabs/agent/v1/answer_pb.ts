@@ -74,7 +74,7 @@ export type Proof = Message<"aidatalabs.agent.v1.Proof"> & {
   catalogueVersion: string;
 
   /**
-   * Version of the rows the query read.
+   * Version of the rows the query read; empty where rows kept coming while they were read.
    *
    * @generated from field: string data_version = 8;
    */
