@@ -33,7 +33,8 @@ _UNITS = {
     "directory": "folder",
     "home": "folder",
     "percent": "percent",
-    "ratio": "0 to 1",
+    "share": "0 to 1",
+    "endpoint": "URL",
 }
 _ABOUT = """\
 Everything is set through the environment. A service reads its variables once at its start and refuses to

@@ -8,7 +8,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 
 from openapi_source.comments import collect
 from openapi_source.error_shape import error_schemas, example
-from openapi_source.operations import Operations, bindings, by_status, refusal, shared_name, tag_name
+from openapi_source.operations import HEADERS, Operations, bindings, by_status, refusal, shared_name, tag_name
 from openapi_source.reasons import EVERY_CALL, WITH_BODY, Reason, Reasons
 from openapi_source.rules import Schema
 from openapi_source.schemas import OWN, Schemas
@@ -91,12 +91,17 @@ def _components(schemas: Schemas, catalogue: list[Reason]) -> Schema:
             "RequestId": {
                 "description": "Id of this call in every log of the mesh; give it when reporting a problem.",
                 "schema": {"type": "string"},
-            }
+            },
+            "TraceResponse": {
+                "description": "The trace that this call belongs to (W3C): version, trace id, span id and "
+                "whether it may be recorded. Send a `traceparent` to have the call in a trace of your own.",
+                "schema": {"type": "string", "pattern": "^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$"},
+            },
         },
         "responses": {
             "Refused": {
                 "description": "Any other refusal, in the same shape; 501 is `NOT_BUILT_YET`.",
-                "headers": {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}},
+                "headers": dict(HEADERS),
                 "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
             },
             **responses,

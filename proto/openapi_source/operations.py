@@ -34,6 +34,11 @@ _EVENTS = (
     "`x-event-schema` names."
 )
 
+_REFUSED_INSIDE = (
+    "Where the stream has begun, a refusal is its last event: `event` is `error`, and `error` has the shape "
+    "of every refusal. So come:"
+)
+
 
 @dataclass(frozen=True)
 class Binding:
@@ -102,7 +107,9 @@ class Operations:
         if binding.body:
             made["requestBody"] = self._body(binding)
         reasons = self._reasons.of(method, with_body=bool(binding.body))
-        made["responses"] = {"200": self._answer(method), **_refusals(reasons)}
+        inside = self._reasons.inside_stream(method)
+        outside = [reason for reason in reasons if reason not in inside]
+        made["responses"] = {"200": self._answer(method, inside), **_refusals(outside)}
         return made
 
     def _path_parameters(self, binding: Binding) -> Iterator[Schema]:
@@ -160,7 +167,7 @@ class Operations:
             needed = is_required(field)
         return {"required": needed, "content": {"application/json": {"schema": schema}}}
 
-    def _answer(self, method: MethodDescriptor) -> Schema:
+    def _answer(self, method: MethodDescriptor, inside: Sequence[Reason]) -> Schema:
         message = method.output_type
         content: Schema
         if message.full_name == _FILE:
@@ -168,16 +175,21 @@ class Operations:
             binary = {"schema": {"type": "string", "format": "binary"}}
             content = {kind: dict(binary) for kind in FILE_TYPES[method.full_name]}
         elif method.server_streaming:
-            text = _EVENTS
+            text = "\n\n".join((_EVENTS, _REFUSED_INSIDE, _listed(inside))) if inside else _EVENTS
             event = self._schemas.message(message, Way.ANSWER)
             content = {"text/event-stream": {"schema": {"type": "string", "x-event-schema": event}}}
         else:
             text = self._comments.get(message.full_name, "Done; there is nothing to tell.")
             content = {"application/json": {"schema": self._schemas.message(message, Way.ANSWER)}}
-        return {"description": text, "headers": _HEADERS, "content": content}
+        return {"description": text, "headers": dict(HEADERS), "content": content}
 
 
-_HEADERS = {"X-Request-Id": {"$ref": "#/components/headers/RequestId"}}
+HEADERS = {
+    "X-Request-Id": {"$ref": "#/components/headers/RequestId"},
+    "traceresponse": {"$ref": "#/components/headers/TraceResponse"},
+}
+"""What every answer brings along."""
+
 _ERROR = {"$ref": "#/components/schemas/Error"}
 _ALWAYS = frozenset((*EVERY_CALL, *WITH_BODY))
 
@@ -201,8 +213,8 @@ def by_status(reasons: Sequence[Reason]) -> dict[int, list[Reason]]:
 def refusal(reasons: Sequence[Reason]) -> Schema:
     """The Response Object for refusals with one status: what each reason means, and an example of it."""
     return {
-        "description": "\n".join(f"- `{reason.name}`: {reason.sentence}" for reason in reasons),
-        "headers": _HEADERS,
+        "description": _listed(reasons),
+        "headers": dict(HEADERS),
         "content": {
             "application/json": {
                 "schema": _ERROR,
@@ -212,6 +224,10 @@ def refusal(reasons: Sequence[Reason]) -> Schema:
             }
         },
     }
+
+
+def _listed(reasons: Sequence[Reason]) -> str:
+    return "\n".join(f"- `{reason.name}`: {reason.sentence}" for reason in reasons)
 
 
 def _refusals(reasons: Sequence[Reason]) -> dict[str, Schema]:

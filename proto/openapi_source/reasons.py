@@ -14,6 +14,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from openapi_source.comments import Comments
 from openapi_source.rules import keywords
 
+_REFERENCE = re.compile(r"\bas (?:(\w+Service)\.)?([A-Z]\w+) does\b(, inside the stream)?")
 _CATALOGUE = "aidatalabs.common.v1.ErrorReason"
 _PREFIX = "ERROR_REASON_"
 
@@ -89,19 +90,36 @@ class Reasons:
             names.add("INVALID_REQUEST")
         return [reason for name, reason in self.catalogue.items() if name in names]
 
+    def inside_stream(self, method: MethodDescriptor) -> list[Reason]:
+        """What the method tells in an event of its stream, once that has begun: no HTTP status says it."""
+        names = {
+            name
+            for other, is_inside in self._referred(method)
+            if is_inside
+            for name in self._named(other)
+            if name not in EVERY_CALL and name not in self._own_words(method)
+        }
+        return [reason for name, reason in self.catalogue.items() if name in names]
+
     def _named(self, method: MethodDescriptor) -> Iterable[str]:
         """Named by its comment, by its service's, and by the methods that the comment refers to."""
+        yield from self._own_words(method)
+        for other, _ in self._referred(method):
+            yield from self._named(other)
+
+    def _own_words(self, method: MethodDescriptor) -> Sequence[str]:
+        texts = self._comments[method.full_name], self._comments[method.containing_service.full_name]
+        return [word for text in texts for word in self._words(text)]
+
+    def _referred(self, method: MethodDescriptor) -> Iterable[tuple[MethodDescriptor, bool]]:
+        """The methods that it refuses as, in this service or another one, and whether inside its stream."""
         service = method.containing_service
-        text = self._comments[method.full_name]
-        yield from self._words(text)
-        yield from self._words(self._comments[service.full_name])
-        for other, name in re.findall(r"\bas (?:(\w+Service)\.)?([A-Z]\w+) does\b", text):
-            # In another service of the contract, or in this one.
+        for other, name, inside in _REFERENCE.findall(self._comments[method.full_name]):
             home = service
             if other:
                 owner = other.removesuffix("Service").lower()
                 home = service.file.pool.FindServiceByName(f"aidatalabs.{owner}.v1.{other}")
-            yield from self._named(home.methods_by_name[name])
+            yield home.methods_by_name[name], bool(inside)
 
     def _words(self, text: str) -> Sequence[str]:
         return [word for word in re.findall(r"\b[A-Z][A-Z_]+\b", text) if word in self.catalogue]

@@ -98,6 +98,12 @@ def test_a_page_for_a_first_look_stays_short(name: str) -> None:
     assert len((ROOT / name).read_text().splitlines()) <= SHORT[name]
 
 
+def test_every_folder_of_tests_has_its_line() -> None:
+    listed = re.findall(r"^\| `(tests/\w+)/` \|", (ROOT / "CONTRIBUTING.md").read_text(), re.M)
+    folders = [one for one in (ROOT / "tests").iterdir() if (one / "__init__.py").exists()]
+    assert sorted(listed) == sorted(label(one) for one in folders)
+
+
 def test_the_quickstart_and_the_architecture_are_found_from_the_front_page() -> None:
     front = (ROOT / "README.md").read_text()
     for page in ("docs/quickstart.md", "docs/architecture.md", "docs/reference/", "CONTRIBUTING.md"):

@@ -92,6 +92,9 @@ def check_described(
     kind = headers["content-type"].partition(";")[0]
     assert kind in described["content"]
     assert headers["x-request-id"]
+    for name, header in described["headers"].items():
+        pattern = resolved(header)["schema"].get("pattern", "")
+        assert re.search(pattern, headers[name.lower()]), name
     schema = described["content"][kind]["schema"]
     if kind == "application/json":
         assert [error.message for error in validator(schema).iter_errors(json.loads(raw))] == []
@@ -119,6 +122,19 @@ def test_every_call_and_refusal_is_as_the_document_says(mesh: Mesh, admin: str) 
             assert case.reason in listed, (operation["operationId"], status)
             assert json.loads(raw)["details"][0]["reason"] == case.reason
     assert len(called) >= 24
+
+
+def test_a_question_that_is_refused_in_a_stream_is_as_the_document_says(mesh: Mesh, admin: str) -> None:
+    asked = {"platform": "platforms/demo", "question": "what is the weather in Lisbon?"}
+    for path, verb, operation in operations("agent.v1.AgentService/StreamAnswer"):
+        url, body = request(path, operation, asked)
+        status, headers, raw = send(mesh.port, verb, url, body, admin)
+        assert status == 200, raw
+        check_described(operation, status, headers, raw)
+        last = json.loads(re.findall(r"^data: (.+)$", raw.decode(), re.M)[-1])
+        assert last["event"] == "error"
+        reason = last["error"]["details"][0]["reason"]
+        assert f"`{reason}`" in operation["responses"]["200"]["description"]
 
 
 def test_a_mask_in_a_query_is_written_as_the_document_says(mesh: Mesh, admin: str) -> None:

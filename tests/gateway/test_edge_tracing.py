@@ -88,7 +88,7 @@ async def test_a_clients_trace_goes_on_with_the_edges_span_as_parent(
     assert (client.kind, client.parent) == ("client", server.span_id)
     assert sent_on(edge) == f"00-{OWN}-{client.span_id}-01"
     assert told == f"00-{OWN}-{server.span_id}-01"
-    assert (server.service, server.name) == ("edge", "POST /api/v1/data/query")
+    assert (server.service, server.name) == ("edge", "GET /api/v1/data/query")
 
 
 @pytest.mark.parametrize("broken", ["nonsense", f"00-{'0' * 32}-c532cb4098ac3dd2-01", PARENT[:-3]])
@@ -145,14 +145,42 @@ async def test_the_session_is_asked_about_within_the_trace(edge: Edge, collector
     assert edge.seen.authority[-1]["traceparent"].split("-")[1] == trace_id
 
 
-async def test_the_access_log_names_the_trace(edge: Edge) -> None:
-    _, told, _ = await get(edge)
+async def logged(edge: Edge, trace_id: str) -> dict[str, Any]:
+    """The line of the access log that names this trace; it is written with a delay."""
     for _ in range(50):
         lines = [json.loads(line) for line in (edge.folder / "access.log").read_text().splitlines()]
-        if any(line["trace_id"] == told.split("-")[1] for line in lines):
-            return
+        if found := [line for line in lines if line["trace_id"] == trace_id]:
+            return dict(found[0])
         await asyncio.sleep(0.1)
     raise AssertionError("the trace is not in the access log")
+
+
+async def test_the_access_log_names_the_trace_and_the_call_as_the_client_made_it(edge: Edge) -> None:
+    _, told, _ = await get(edge)
+    line = await logged(edge, told.split("-")[1])
+    assert (line["method"], line["path"]) == ("GET", "/api/v1/data/query")
+
+
+async def test_the_access_log_tells_the_status_of_grpc_for_grpc_alone(edge: Edge) -> None:
+    path = "/api/v1/data/export"
+    async with aiohttp.ClientSession(edge.url) as client:
+        async with client.post(path, json={"sql": "none"}, headers=edge.bearer()) as answer:
+            line = await logged(edge, answer.headers["traceresponse"].split("-")[1])
+    assert (line["code"], line.get("grpc_status", "")) == (400, "")
+    metadata = [*edge.bearer().items(), ("traceparent", f"00-{'b2' * 16}-c532cb4098ac3dd2-01")]
+    await refused(edge.port, "/aidatalabs.platform.v1.PlatformService/GetPlatform", metadata)
+    assert (await logged(edge, "b2" * 16))["grpc_status"] == "UNAVAILABLE"
+
+
+async def test_a_client_cannot_say_which_verb_is_told(edge: Edge, collector: Collector) -> None:
+    forged = {"x-envoy-original-method": "FORGED"}
+    _, told, _ = await get(edge, "/api/v1/nothing", **forged)
+    assert (await logged(edge, told.split("-")[1]))["method"] == "GET"
+    method = "/aidatalabs.data.v1.DataService/Query"
+    metadata = [*forged.items(), ("traceparent", f"00-{'a1' * 16}-c532cb4098ac3dd2-01")]
+    await refused(edge.port, method, metadata)
+    assert (await logged(edge, "a1" * 16))["method"] == "POST"
+    assert "FORGED" not in collector.text()
 
 
 async def test_spans_of_the_edge_tell_no_sql_no_message_no_token_and_no_address(

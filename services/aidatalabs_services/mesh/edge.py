@@ -54,6 +54,7 @@ def render_edge_config(config: EdgeConfig) -> str:
         trace_mutations=edge_tracing.request_mutations(config.tracing),
         trace_request_headers=edge_tracing.REQUEST_HEADERS,
         trace_states=edge_tracing.states(),
+        told_method=edge_tracing.METHOD,
         otlp=config.tracing,
         otlp_cluster=edge_tracing.CLUSTER,
         server_name=server_name,

@@ -17,6 +17,12 @@ REQUEST_HEADERS = ("x-aidatalabs-trace", "x-aidatalabs-traceresponse")
 TOLD_ID, TOLD_ANSWER = (f"%FILTER_STATE({name}:PLAIN)%" for name in REQUEST_HEADERS)
 """The trace id, and the `traceresponse`, in answers that the edge gives by itself."""
 
+ORIGINAL_METHOD = "x-envoy-original-method"
+"""Where the transcoder keeps the verb of a request; a client's own is dropped."""
+
+METHOD = f"%REQ({ORIGINAL_METHOD.upper()}?:METHOD)%"
+"""The client's verb, for spans and the access log: a transcoded request is a POST by then."""
+
 Data = dict[str, object]
 
 _SERVICE = "edge"
@@ -35,7 +41,7 @@ def tracing(config: EdgeTracing) -> Data:
         "overall_sampling": everything,
         "spawn_upstream_span": True,
         "max_path_tag_length": 1,
-        "operation": f"%REQ(:METHOD)% {_PATH}",
+        "operation": f"{METHOD} {_PATH}",
         "upstream_operation": "%UPSTREAM_CLUSTER%",
         "custom_tags": [
             {"tag": "url.path", "value": _PATH},
@@ -52,9 +58,12 @@ def answer(config: EdgeTracing) -> str:
 
 
 def request_mutations(config: EdgeTracing) -> list[Data]:
-    """Writes the trace of a request into headers of ours, in place of what a client put there."""
+    """Writes the trace of a request into headers of ours, in place of what a client put there.
+
+    What a client says of its verb goes as well, before the transcoder writes the true one.
+    """
     values = dict(zip(REQUEST_HEADERS, ("%TRACE_ID%", answer(config)), strict=True))
-    removed: list[Data] = [{"remove": name} for name in values]
+    removed: list[Data] = [{"remove": name} for name in (*values, ORIGINAL_METHOD)]
     written: list[Data] = [
         {"append": {"header": {"key": name, "value": value}}} for name, value in values.items()
     ]

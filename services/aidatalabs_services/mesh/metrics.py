@@ -1,6 +1,6 @@
 """Where the processes of a mesh tell their metrics: private unix sockets, for this user alone.
 
-    for name, text in (await read_metrics(record)).items(): …
+    for name, text in (await read_metrics(record.metrics_places())).items(): …
 
 The edge's port leads to none of them.
 """

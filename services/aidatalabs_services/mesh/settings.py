@@ -8,7 +8,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from aidatalabs_services.mesh.errors import TlsNotSupported
-from aidatalabs_services.runtime.settings import OTLP_ENDPOINT
+from aidatalabs_services.runtime.settings import OtlpEndpoint
 
 
 class MeshSettings(BaseSettings):
@@ -43,7 +43,7 @@ class MeshSettings(BaseSettings):
     mesh_log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
     """Log level of every service that has no `AIDATALABS_<SERVICE>_LOG_LEVEL` of its own."""
 
-    telemetry_otlp_endpoint: str = Field(default="", pattern=OTLP_ENDPOINT)
+    telemetry_otlp_endpoint: OtlpEndpoint = Field(default="")
     """The collector that edge and services send traces to (OTLP, gRPC): `http://127.0.0.1:4317`."""
 
     telemetry_sampled_share: float = Field(default=1.0, ge=0, le=1)

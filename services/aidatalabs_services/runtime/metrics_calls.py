@@ -87,7 +87,11 @@ class CallMeter:
                 observe(outcome)
 
     def _in_flight(self) -> dict[str, float]:
-        return {_labels(name)[1]: float(meter.running) for name, meter in self._meters.items()}
+        found: dict[str, float] = {}
+        for name, meter in self._meters.items():  # two services may have a method of the same name
+            method = _labels(name)[1]
+            found[method] = found.get(method, 0.0) + meter.running
+        return found
 
 
 def _labels(method: str) -> tuple[str, str]:

@@ -8,10 +8,11 @@ A service derives its class and names its prefix:
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from aidatalabs_services.runtime.tls import TlsFiles
@@ -19,7 +20,16 @@ from aidatalabs_services.runtime.tls import TlsFiles
 _ADDRESS = r"^(unix:/.+|[^\s:/]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5})$"
 _MIB = 1024 * 1024
 
-OTLP_ENDPOINT = r"^(https?://([^\s:/@]+|\[[0-9a-fA-F:]+\]):\d{1,5})?$"
+_OTLP_ENDPOINT = re.compile(r"(https?://([^\s:/@]+|\[[0-9a-fA-F:]+\]):\d{1,5})?")
+
+
+def _otlp_endpoint(text: str) -> str:
+    if not _OTLP_ENDPOINT.fullmatch(text):
+        raise ValueError("must be `http://host:port` or `https://host:port`, without user or path")
+    return text
+
+
+OtlpEndpoint = Annotated[str, AfterValidator(_otlp_endpoint)]
 """A collector's address as settings take it; empty for none."""
 
 SettingsType = TypeVar("SettingsType", bound=BaseSettings)
@@ -67,9 +77,8 @@ class ServerSettings(BaseSettings):
         pattern=_ADDRESS[:-1] + "|$",
         description="Where `/metrics` is read: `unix:/path.sock` (mode 0600) or `host:port`; empty: nowhere.",
     )
-    telemetry_otlp_endpoint: str = Field(
+    telemetry_otlp_endpoint: OtlpEndpoint = Field(
         default="",
-        pattern=OTLP_ENDPOINT,
         description="The collector of traces (OTLP, gRPC): `http://host:4317` or `https://…`; empty: none.",
     )
     telemetry_sampled_share: float = Field(

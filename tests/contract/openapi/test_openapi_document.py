@@ -156,6 +156,25 @@ def test_a_stream_of_messages_is_server_sent_events(name: str) -> None:
     assert "event" in resolved(event)["properties"]
 
 
+@pytest.mark.parametrize("name", ["AgentService_StreamAnswer", "AgentService_StreamAnswer_get"])
+def test_what_a_stream_refuses_once_it_has_begun_has_no_status(name: str) -> None:
+    listed = set().union(*reasons_by_status(OPERATIONS[name]).values())
+    told = set(re.findall(r"`([A-Z_]+)`", responses(OPERATIONS[name])["200"]["description"]))
+    assert {"PLATFORM_NOT_FOUND", "PERMISSION_DENIED", "INVALID_REQUEST", "TOKEN_MISSING"} <= listed
+    assert {"QUESTION_NOT_ANSWERABLE", "QUESTION_NOT_READ_ONLY", "QUERY_TIMEOUT"} <= told
+    assert told & listed == set()
+    alike = OPERATIONS["AgentService_Query"]
+    assert told | listed >= set().union(*reasons_by_status(alike).values()) - {"REQUEST_TOO_LARGE"} - {
+        "CONTENT_TYPE_NOT_SUPPORTED"
+    }
+
+
+def test_every_answer_names_its_request_and_its_trace() -> None:
+    for operation in OPERATIONS.values():
+        for answer in responses(operation).values():
+            assert answer["headers"].keys() == {"X-Request-Id", "traceresponse"}
+
+
 def test_callers_sign_in_with_a_token_or_a_session() -> None:
     assert DOCUMENT["security"] == [{"bearer": []}, {"session": []}]
     schemes = DOCUMENT["components"]["securitySchemes"]

@@ -15,6 +15,7 @@ import grpc
 import pytest
 import structlog
 
+from aidatalabs_services.runtime import telemetry_export
 from aidatalabs_services.runtime.caller import Role
 from aidatalabs_services.runtime.channels import call_metadata, call_timeout, open_channel, peer_errors
 from aidatalabs_services.runtime.errors import PlatformNotFound
@@ -53,7 +54,9 @@ async def serving(say: Any = None) -> AsyncIterator[Any]:
     async with running_server(echo.service(), **parts) as server:
         async with grpc.aio.insecure_channel(server.address) as channel:
 
-            async def call(method: str = "Say", traceparent: str = SAMPLED, **fields: Any) -> Any:
+            async def call(
+                method: str = "Say", traceparent: str = SAMPLED, tracestate: str = "", **fields: Any
+            ) -> Any:
                 kind = METHODS[method]
                 made = getattr(channel, kind)(
                     f"/{NAME}/{method}",
@@ -62,7 +65,9 @@ async def serving(say: Any = None) -> AsyncIterator[Any]:
                 )
                 request = EchoRequest(platform="platforms/demo", **fields)
                 sent = iter([request]) if kind.startswith("stream") else request
-                begun = made(sent, metadata=[*mint.metadata(ALICE), ("traceparent", traceparent)], timeout=5)
+                trace = [("traceparent", traceparent)]
+                trace += [("tracestate", tracestate)] if tracestate else []
+                begun = made(sent, metadata=[*mint.metadata(ALICE), *trace], timeout=5)
                 return [one async for one in begun] if kind.endswith("stream") else await begun
 
             call.address = server.address  # type: ignore[attr-defined]
@@ -285,6 +290,42 @@ async def test_a_collector_that_is_down_costs_calls_nothing_and_the_stop_two_sec
     begun = time.monotonic()
     await asyncio.to_thread(stop_tracing)
     assert time.monotonic() - begun < 3
+
+
+async def test_a_collector_that_is_away_is_told_once_and_once_more_when_it_is_back(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telemetry_export, "_EXPORT_SECONDS", 0.5)
+    monkeypatch.setattr(telemetry_export, "_BATCH_SECONDS", 0.2)
+    async with running_collector() as before:
+        port = int(before.endpoint.rpartition(":")[2])
+    with structlog.testing.capture_logs() as own:
+        async with serving() as call:
+            start_tracing("echo", before.endpoint, 1.0)
+            try:
+                for _ in range(10):
+                    await call()
+                    await asyncio.sleep(0.2)
+                async with running_collector(port) as back, asyncio.timeout(10):
+                    while not any(line["event"] == "spans are taken again" for line in own):
+                        await call()
+                        await asyncio.sleep(0.1)
+            finally:
+                await asyncio.to_thread(stop_tracing)
+    assert back.spans
+    assert [line.levelname for line in caplog.records if "export" in line.message] == ["ERROR"]
+    (again,) = [line for line in own if line["event"] == "spans are taken again"]
+    assert again["lost_count"] >= 2
+
+
+async def test_a_tracestate_that_breaks_the_specification_is_not_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with tracing() as collector:
+        async with serving() as call:
+            await call(tracestate="secretword")
+    assert [one.trace_id for one in collector.spans] == [TRACE]
+    assert "secretword" not in caplog.text
 
 
 def _way(collector: Collector) -> tuple[Span, Span, Span]:

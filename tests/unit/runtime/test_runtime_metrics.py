@@ -101,6 +101,15 @@ async def test_methods_that_nobody_knows_are_one_however_many_are_tried() -> Non
     assert 'grpc_server_handled_total{grpc_code="UNIMPLEMENTED",grpc_method="unknown"' in text
 
 
+async def test_methods_of_one_name_in_two_services_are_under_way_together() -> None:
+    metrics = Metrics()
+    names = ["/data.v1.DataService/Query", "/agent.v1.AgentService/Query"]
+    meter = CallMeter(metrics, Admission(4, 4, 1000), 4, names)
+    meter.begin(names[0])
+    meter.end(meter.begin(names[1]), "UNIMPLEMENTED", "METHOD_NOT_FOUND", 0.0)
+    assert (await samples(metrics))["grpc_server_in_flight", "grpc_method=Query"] == 1
+
+
 def test_the_last_hour_forgets_by_the_minute() -> None:
     now = [10_000.0]
     window = LastHour(lambda: now[0])

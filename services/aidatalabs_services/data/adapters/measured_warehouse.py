@@ -34,7 +34,9 @@ class MeasuredWarehouse:
         self._failed = metrics.counter(
             "aidatalabs_clickhouse_queries_failed_total", "Statements of callers that ended with an error."
         )
-        self._read = metrics.total("clickhouse_rows_read", "Rows that statements of callers have read.")
+        self._read = metrics.total(
+            "clickhouse_rows_read", "Rows that statements of callers have read; of streams and exports none."
+        )
         self._written = metrics.total("clickhouse_rows_written", "Rows that the engine has confirmed.")
 
     def database_of(self, uid: str) -> str:
