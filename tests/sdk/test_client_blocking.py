@@ -133,3 +133,50 @@ async def test_two_loops_at_once_disturb_neither(caplog: pytest.LogCaptureFixtur
         assert time.monotonic() - begun < 5
     assert len(fake.calls) == 60
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+STREAM_HELD = """
+from aidatalabs_client import SyncClient
+from aidatalabs_client.testing import FakeServer
+
+fake = FakeServer().__enter__()
+client = SyncClient(fake.address, "t")
+fake.result("SELECT t", [{"t": "x" * 100_000}] * 50)
+pieces = client.stream_query("platforms/demo", "SELECT t")
+print(len(next(pieces)) > 0)
+"""
+CLOSED_LATE = """
+import atexit
+clients = []
+atexit.register(lambda: [one.close() for one in clients] and print("closed"))
+
+from aidatalabs_client import SyncClient
+from aidatalabs_client.testing import FakeServer
+
+def late():
+    try:
+        clients[0].current_user()
+    except RuntimeError as error:
+        print(error)
+
+atexit.register(late)
+fake = FakeServer().__enter__()
+clients.append(SyncClient(fake.address, "t"))
+print(clients[0].current_user().email)
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "printed"),
+    [
+        (STREAM_HELD, ["True"]),
+        (
+            CLOSED_LATE,
+            ["ana@example.com", "The process is ending, and SyncClient's thread has ended.", "closed"],
+        ),
+    ],
+    ids=["a stream is held", "it is closed late"],
+)
+def test_a_process_ends_whatever_of_a_client_is_left(script: str, printed: list[str]) -> None:
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=20)
+    assert (done.returncode, done.stdout.splitlines(), done.stderr) == (0, printed, "")

@@ -18,6 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from aidatalabs.identity.v1 import user_pb2
 from aidatalabs_client import ApiError, Client, SyncClient, errors
+from aidatalabs_client.connection import is_this_machine
 from aidatalabs_client.testing import FakeServer
 
 P = "platforms/demo"
@@ -201,3 +202,103 @@ async def test_tls_is_spoken_to_whom_the_given_authority_signed_and_to_nobody_el
         assert "AIDATALABS_ADDRESS" in caught.value.next_step
     finally:
         await server.stop(0)
+
+
+async def test_a_token_out_of_a_file_ends_in_a_line_end_that_is_not_sent() -> None:
+    async with FakeServer() as fake:
+        for token in ("from-a-file\n", lambda: " from-a-file\n"):
+            async with Client(fake.address, token) as client:
+                await client.current_user()
+    assert [call.token for call in fake.calls] == ["from-a-file"] * 2
+
+
+@pytest.mark.parametrize("token", ["two\nlines", "sécret"])
+async def test_a_token_that_no_header_can_carry_is_refused_as_one_and_not_told(token: str) -> None:
+    async with FakeServer() as fake, Client(fake.address, token) as client:
+        with pytest.raises(errors.TokenInvalid) as caught:
+            await client.current_user()
+    assert (caught.value.exit_code, fake.calls) == (16, [])
+    assert token not in f"{caught.value} {caught.value!r}"
+
+
+async def test_a_time_to_wait_of_next_to_nothing_does_not_become_a_flood() -> None:
+    async with FakeServer() as fake, Client(fake.address, "t", patience_seconds=0.5) as client:
+        fake.fail("RESOURCE_EXHAUSTED", "OVERLOADED", times=10_000, retry_after_seconds=0.0001)
+        with pytest.raises(errors.Overloaded):
+            await client.current_user()
+    assert 5 <= len(fake.calls) <= 12
+
+
+async def bytes_read_slowly(client: Client) -> int:
+    """The size of a file of two megabytes, whose reader takes half a second."""
+    byte_count = 0
+    async for piece in client.export(P, "SELECT t", "CSV"):
+        byte_count += len(piece)
+        await asyncio.sleep(0.02)
+    return byte_count
+
+
+async def test_the_reader_of_a_stream_may_take_longer_than_a_call_may() -> None:
+    async with FakeServer() as fake:
+        fake.result("SELECT t", [{"t": "x" * 100_000}] * 20)
+        async with Client(fake.address, "t", timeout_seconds=0.2) as client:
+            assert await bytes_read_slowly(client) > 2_000_000
+        async with Client(fake.address, "t", stream_timeout_seconds=0.2) as client:
+            with pytest.raises(ApiError) as caught:
+                await bytes_read_slowly(client)
+    assert caught.value.code == "DEADLINE_EXCEEDED"
+
+
+async def test_a_call_under_way_ends_with_cancelled_when_its_client_is_closed() -> None:
+    async def never(request: bytes, context: object) -> user_pb2.User:
+        await asyncio.sleep(20)
+        return user_pb2.User()
+
+    server = grpc.aio.server()
+    handler: Any = grpc.unary_unary_rpc_method_handler(never)
+    service = "aidatalabs.identity.v1.IdentityService"
+    generic = grpc.method_handlers_generic_handler(service, {"GetCurrentUser": handler})
+    server.add_generic_rpc_handlers((generic,))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        client = Client(f"127.0.0.1:{port}", "t")
+        given_up, calling = [asyncio.create_task(client.current_user()) for _ in range(2)]
+        await asyncio.sleep(0.2)
+        given_up.cancel()
+        with pytest.raises(asyncio.CancelledError):  # whoever cancels a task has it cancelled
+            await given_up
+        await client.close()
+        with pytest.raises(ApiError) as caught:
+            await calling
+        assert (caught.value.code, caught.value.exit_code) == ("CANCELLED", 1)
+    finally:
+        await server.stop(0)
+
+
+async def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
+    monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
+) -> None:
+    for name in ("http_proxy", "https_proxy", "grpc_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{unused_tcp_port}")
+    for name in ("no_proxy", "no_grpc_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    async with FakeServer() as fake, Client(fake.address, "t") as client:
+        assert (await client.current_user()).email
+
+
+@pytest.mark.parametrize(
+    ("address", "here"),
+    [
+        ("127.0.0.1:8080", True),
+        ("http://localhost:8080/", True),
+        ("localhost", True),
+        ("[::1]:80", True),
+        ("https://mesh.example.com", False),
+        ("127.0.0.1.example.com:80", False),
+        ("10.0.0.1:80", False),
+        ("[:80", False),
+    ],
+)
+def test_addresses_of_this_machine_are_known(address: str, here: bool) -> None:
+    assert is_this_machine(address) is here

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import gzip
 import math
+import tracemalloc
 import zipfile
 from decimal import Decimal
 from pathlib import Path
@@ -215,11 +216,11 @@ def test_integers_beyond_double_precision_decimals_and_times_travel_as_text() ->
         "far": str(far),
         "unsigned": str(2**64 - 1),
         "price": "1.10",
-        "at": "2026-01-02T03:04:05.678Z",
+        "at": "2026-01-02T03:04:05.678912Z",
         "nanos": "1970-01-01T00:00:00.000Z",
         "nan": None,
     }
-    assert (second["far"], second["nanos"], second["nan"]) == ("-1", "1970-01-01T00:00:00.001Z", 0.1)
+    assert (second["far"], second["nanos"], second["nan"]) == ("-1", "1970-01-01T00:00:00.001999Z", 0.1)
     types = dict(DataFile(table).columns())
     assert types["price"] == "Nullable(Decimal(30, 2))"
     assert (types["unsigned"], types["far"]) == ("UInt64", "Int64")
@@ -268,3 +269,48 @@ def test_a_file_without_rows_makes_no_batch(tmp_path: Path) -> None:
     content = csv(tmp_path, "id,note\n")
     assert (content.row_count, list(content.batches())) == (0, [])
     assert content.columns() == [("id", "String"), ("note", "String")]
+
+
+def test_moments_finer_than_milliseconds_get_a_column_that_keeps_them() -> None:
+    moments = [datetime.datetime(2026, 1, 2, 3, 4, 5, micros, tzinfo=datetime.UTC) for micros in (0, 678_000)]
+    fine = [*moments, moments[0] + datetime.timedelta(microseconds=1)]
+    content = DataFile(
+        pa.table(
+            {
+                "whole": pa.array([*moments, None], pa.timestamp("us", "UTC")),
+                "fine": pa.array(fine, pa.timestamp("us", "UTC")),
+                "none": pa.array([None] * 3, pa.timestamp("ns")),
+                "seconds": pa.array([0, 1, 2], pa.timestamp("s")),
+            }
+        )
+    )
+    assert [kind for _, kind in content.columns()] == [
+        "Nullable(DateTime64(3))",
+        "DateTime64(6)",
+        "Nullable(DateTime64(3))",
+        "DateTime64(3)",
+    ]
+
+
+@pytest.mark.parametrize("ending", ["csv.zip", "csv.gz"])
+def test_a_small_file_that_unpacks_to_too_much_is_refused_before_it_fills_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    monkeypatch.setattr("aidatalabs_client.files._LARGEST_BYTES", 1_000_000)
+    path, content = tmp_path / f"bomb.{ending}", b"a\n" + b"1\n" * 20_000_000
+    if ending == "csv.gz":
+        path.write_bytes(gzip.compress(content, 1))
+    else:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("bomb.csv", content)
+    del content
+    pool = pa.default_memory_pool()
+    before = pool.bytes_allocated()
+    tracemalloc.start()
+    try:
+        with pytest.raises(FileUnreadable, match="more than 2 GiB"):
+            read_file(path)
+        assert tracemalloc.get_traced_memory()[1] < 8_000_000
+    finally:
+        tracemalloc.stop()
+    assert pool.bytes_allocated() - before < 8_000_000

@@ -18,6 +18,7 @@ from aidatalabs.platform.v1 import platform_pb2
 from aidatalabs.platform.v1 import platform_service_pb2 as platform_pb
 from aidatalabs_client import ApiError, SyncClient
 from aidatalabs_client.testing import FakeServer
+from aidatalabs_services.runtime.access import Idempotency
 from aidatalabs_services.runtime.access_table import TABLE
 
 P = "platforms/demo"
@@ -71,6 +72,9 @@ SERVICES = [
     for service in file.DESCRIPTOR.services_by_name.values()
 ]
 INTERNAL = {row.method.removeprefix("/aidatalabs.") for row in TABLE if "edge" not in row.peers}
+EACH_CALL_COUNTS = {
+    row.method.removeprefix("/aidatalabs.") for row in TABLE if row.idempotency is Idempotency.NONE
+}
 METHODS = {
     f"{service.full_name.removeprefix('aidatalabs.')}/{method.name}": method
     for service in SERVICES
@@ -104,3 +108,15 @@ def test_a_method_calls_its_rpc_with_every_field_of_the_request(path: str) -> No
     sent = set(json_format.MessageToDict(call.request, preserving_proto_field_name=True))
     asked = {field.name for field in METHODS[path].input_type.fields}
     assert sent == asked - LEFT.get(path.rpartition("/")[2], set())
+
+
+@pytest.mark.parametrize("path", CALLS)
+def test_a_method_is_repeated_unless_the_access_table_says_that_each_call_counts(path: str) -> None:
+    rpc = path.rpartition("/")[2]
+    with FakeServer() as fake, SyncClient(fake.address, "a-token") as client:
+        fake.fail(method=rpc, retry_after_seconds=0.01)
+        fake.fail("ABORTED", "", method=rpc)
+        with pytest.raises(ApiError) as caught:
+            CALLS[path](client)
+    counts = path in EACH_CALL_COUNTS
+    assert (caught.value.code, len(fake.calls)) == (("UNAVAILABLE", 1) if counts else ("ABORTED", 2))

@@ -9,9 +9,11 @@ import pyarrow.parquet
 import pytest
 
 from aidatalabs.common.v1.access_service_pb2 import ROLE_VIEWER
+from aidatalabs.data.v1 import data_service_pb2, table_pb2
 from aidatalabs.platform.v1 import platform_pb2
 from aidatalabs_client import Client, SyncClient, errors
-from aidatalabs_client.testing import FakeServer
+from aidatalabs_client.testing import Failure, FakeServer
+from aidatalabs_client.testing.workspace import page
 
 P = "platforms/demo"
 ROWS = [{"month": 1, "flights": 27_004, "at": datetime.datetime(2013, 1, 1, tzinfo=datetime.UTC)}]
@@ -110,3 +112,30 @@ async def test_calls_are_refused_as_often_and_where_it_was_told() -> None:
             assert caught.value.metadata == {"a": "b"}
         assert (await client.get_table(P, "events")).name == "events"
     assert fake.calls[0].method == "DataService/ListTables"
+
+
+async def test_what_one_fake_was_told_of_its_tables_another_does_not_know() -> None:
+    extra = table_pb2.Column(name="extra", type="String")
+    async with FakeServer() as fake, Client(fake.address, "t") as client:
+        with pytest.raises(errors.TableProtected):
+            await client.add_column(P, "events", extra)
+        orders = table_pb2.Table(name="orders", columns=[table_pb2.Column(name="id", type="UInt64")])
+        await client.create_table(P, orders)
+        await client.add_column(P, "orders", extra)
+        sent = next(call.request for call in fake.calls if call.method == "DataService/CreateTable")
+        assert len(sent.table.columns) == 1, "a recorded call stays as it was sent"
+    async with FakeServer() as fake, Client(fake.address, "t") as client:
+        names = [column.name for column in (await client.get_table(P, "events")).columns]
+    assert names == ["timestamp", "event_type", "user_id", "properties", "value"]
+
+
+def test_rows_of_a_result_may_miss_a_value_and_a_strange_page_token_is_refused() -> None:
+    with FakeServer() as fake, SyncClient(fake.address, "t") as client:
+        fake.result("SELECT 1", [{"a": 1}, {"a": 2, "b": "x"}])
+        found = client.query(P, "SELECT 1")
+        assert found.rows() == [{"a": 1, "b": None}, {"a": 2, "b": "x"}]
+        assert [column.type for column in found.columns] == ["Int64", "Nullable(String)"]
+    request = data_service_pb2.ListTablesRequest(page_token="zzz")
+    with pytest.raises(Failure) as caught:
+        page([], request)
+    assert caught.value.reason == "PAGE_TOKEN_INVALID"

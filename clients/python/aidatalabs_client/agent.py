@@ -35,7 +35,7 @@ class AgentCalls(Connection):
         request = pb.DesignRequest(platform=platform, requirements=requirements)
         for name, content in (samples or {}).items():
             request.samples.add(name=name, content=content)
-        return await self._call(self._agent.Design, request)
+        return await self._call(self._agent.Design, request, repeatable=False)  # each call is worked anew
 
     async def optimize(self, platform: str, sql: str) -> pb.OptimizeResponse:
         """Recommends how to make a query faster, each with what was measured before and after."""

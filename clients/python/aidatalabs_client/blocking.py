@@ -56,6 +56,8 @@ class LoopThread:
         """Waits for the result of the work; where the wait is interrupted (Ctrl-C), the work is cancelled."""
         try:
             self.check_process()
+            if self.is_over:
+                raise RuntimeError("The process is ending, and SyncClient's thread has ended.")
             if threading.current_thread() is self._thread:
                 raise RuntimeError(
                     "Await the asynchronous Client here: this code runs on SyncClient's own thread."
@@ -74,7 +76,7 @@ class LoopThread:
 
     def finish(self, source: AsyncGenerator[Any, None]) -> None:
         """Closes a generator, from whichever thread drops it."""
-        if self.pid != os.getpid() or self.loop.is_closed():
+        if self.pid != os.getpid() or self.is_over:
             return
         closing = asyncio.run_coroutine_threadsafe(_aclose(source), self.loop)
         if threading.current_thread() is not self._thread:
@@ -90,11 +92,20 @@ class LoopThread:
         concurrent.futures.wait([asyncio.run_coroutine_threadsafe(turns(), self.loop)], _STOP_SECONDS)
 
     def stop(self) -> None:
-        """Ends the thread at the end of the process."""
-        if self.pid != os.getpid():
+        """Ends the thread at the end of the process, and streams that somebody still holds."""
+        if self.pid != os.getpid() or self.is_over:
             return
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(_STOP_SECONDS)
+        if not self._thread.is_alive():
+            # Nobody runs what is given to it from now on: a closed loop says so, a stopped one lets wait.
+            self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+            self.loop.close()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the process is ending, and nothing can be called any more."""
+        return self.loop.is_closed()
 
 
 class BlockingConnection:
@@ -106,6 +117,7 @@ class BlockingConnection:
         token: Token = "",
         *,
         timeout_seconds: float = 60.0,
+        stream_timeout_seconds: float = 900.0,
         patience_seconds: float = 20.0,
         secure: bool = False,
         ca_file: str | Path | None = None,
@@ -115,6 +127,7 @@ class BlockingConnection:
             address,
             token,
             timeout_seconds=timeout_seconds,
+            stream_timeout_seconds=stream_timeout_seconds,
             patience_seconds=patience_seconds,
             secure=secure,
             ca_file=ca_file,
@@ -130,7 +143,8 @@ class BlockingConnection:
 
     def close(self) -> None:
         """Closes the channel; calls under way in other threads end with CANCELLED. It stays closed."""
-        self._run(self._client.close())
+        if not self._thread.is_over:  # a process that ends has closed it
+            self._run(self._client.close())
 
     def _run(self, call: Coroutine[Any, Any, _Result]) -> _Result:
         return self._thread.run(call)

@@ -19,5 +19,6 @@ class Client(AgentCalls, DataCalls, PlatformCalls, IdentityCalls, MonitoringCall
 
     Every method raises `ApiError`. Calls that may be repeated without harm are repeated when a service is
     down or overloaded, after the time it names: five times at least, and for `patience_seconds` where the
-    mesh answers that a service is about to be back. `timeout_seconds` is for each attempt.
+    mesh answers that a service is about to be back. `timeout_seconds` is for each attempt of a plain call,
+    `stream_timeout_seconds` for a whole stream, whose reader may need minutes; the mesh has its own limits.
     """

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import ipaddress
 import os
+import urllib.parse
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +35,7 @@ _Answer = TypeVar("_Answer")
 _Page = TypeVar("_Page", bound="Page")
 _DEFAULT_ADDRESS = "127.0.0.1:8080"
 _MESSAGE_BYTES = 64 * 1024 * 1024
+_STREAM_SECONDS = 900.0
 _OPTIONS = (
     ("grpc.max_receive_message_length", _MESSAGE_BYTES),
     ("grpc.max_send_message_length", _MESSAGE_BYTES),
@@ -58,6 +62,7 @@ class Connection:
         token: Token = "",
         *,
         timeout_seconds: float = 60.0,
+        stream_timeout_seconds: float = _STREAM_SECONDS,
         patience_seconds: float = 20.0,
         secure: bool = False,
         ca_file: str | Path | None = None,
@@ -69,6 +74,7 @@ class Connection:
         self._secure = secure or scheme == "https" or ca_file is not None
         self._tokens = TokenSource(token or os.environ.get("AIDATALABS_TOKEN", ""))
         self._timeout_seconds = timeout_seconds
+        self._stream_timeout_seconds = stream_timeout_seconds
         self._patience_seconds = patience_seconds
         self._closed = False
 
@@ -89,10 +95,13 @@ class Connection:
     @cached_property
     def _channel(self) -> grpc.aio.Channel:
         # Made by the first call: a channel belongs to the event loop that runs when it is made.
+        options = list(_OPTIONS)
+        if is_this_machine(self._address):
+            options.append(("grpc.enable_http_proxy", 0))  # `http_proxy` is for other machines
         if not self._secure:
-            return grpc.aio.insecure_channel(self._address, options=_OPTIONS)
+            return grpc.aio.insecure_channel(self._address, options=options)
         trusted = grpc.ssl_channel_credentials(self._authority)
-        return grpc.aio.secure_channel(self._address, trusted, options=_OPTIONS)
+        return grpc.aio.secure_channel(self._address, trusted, options=options)
 
     @cached_property
     def _agent(self) -> AgentServiceAsyncStub:
@@ -126,6 +135,9 @@ class Connection:
                 return await method(request, metadata=_metadata(token), timeout=self._timeout_seconds)
             except grpc.aio.AioRpcError as failed:
                 error = ApiError.of(failed)
+            except asyncio.CancelledError:
+                self._tell_closed()
+                raise
             # Who is turned away for the token has changed nothing: any call may be made again.
             if error.reason == "TOKEN_EXPIRED" and not renewed and self._tokens.forget(token):
                 renewed = True
@@ -141,7 +153,7 @@ class Connection:
         renewed = begun = False
         while True:
             token = await self._tokens.current()
-            call: Any = method(request, metadata=_metadata(token), timeout=self._timeout_seconds)
+            call: Any = method(request, metadata=_metadata(token), timeout=self._stream_timeout_seconds)
             try:
                 async for message in call:
                     begun = True
@@ -149,6 +161,9 @@ class Connection:
                 return
             except grpc.aio.AioRpcError as failed:
                 error = ApiError.of(failed)
+            except asyncio.CancelledError:
+                self._tell_closed()
+                raise
             finally:
                 call.cancel()  # who leaves a stream early ends the work on the mesh; else it does nothing
             if error.reason == "TOKEN_EXPIRED" and not (renewed or begun) and self._tokens.forget(token):
@@ -169,6 +184,21 @@ class Connection:
     def _check_open(self) -> None:
         if self._closed:
             raise RuntimeError("This client is closed; make another one.")
+
+    def _tell_closed(self) -> None:
+        """Raises the error of a call whose channel was closed; gRPC tells it as if its task was cancelled."""
+        task = asyncio.current_task()
+        if self._closed and not (task is not None and task.cancelling()):
+            raise ApiError("CANCELLED", 1, "The client was closed while this call was under way.") from None
+
+
+def is_this_machine(address: str) -> bool:
+    """Whether `host:port`, or a URL, is an address of this machine that no other one can reach."""
+    try:
+        host = urllib.parse.urlsplit(f"//{address.partition('://')[2] or address}").hostname or ""
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _metadata(token: str) -> tuple[tuple[str, str], ...]:

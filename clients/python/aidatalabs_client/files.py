@@ -74,10 +74,11 @@ class DataFile:
         A piece has at most `row_count` rows and about `most_bytes` bytes, one row where it is larger itself.
         """
         for start in range(0, self.row_count, row_count):
-            yield from _pieces(rows_of(self.table.slice(start, row_count)), most_bytes)
+            yield from pieces(rows_of(self.table.slice(start, row_count)), most_bytes)
 
 
-def _pieces(rows: list[Struct], most_bytes: int) -> Iterator[list[Struct]]:
+def pieces(rows: list[Struct], most_bytes: int = _BATCH_BYTES) -> Iterator[list[Struct]]:
+    """The rows in order, in pieces of about `most_bytes` bytes, one row where it is larger itself."""
     start, size = 0, 0
     for end, row in enumerate(rows):
         row_bytes = row.ByteSize()
@@ -173,7 +174,7 @@ def _read_csv(path: Path, delimiter: str) -> pa.Table:
         content = _only_member(path)
     else:
         with pa.input_stream(str(path), compression="detect") as stream:
-            content = stream.read()
+            content = stream.read(_LARGEST_BYTES + 1)  # a small file may unpack to more than fits
     if len(content) > _LARGEST_BYTES:
         raise FileUnreadable(f"{path.name}: it holds more than 2 GiB; split it into several files")
     read = pa.csv.ReadOptions(block_size=max(len(content) + 1, 1024))
@@ -216,7 +217,8 @@ def _only_member(path: Path) -> bytes:
             members = [name for name in archive.namelist() if name.lower().endswith(".csv")]
             if len(members) != 1:
                 raise FileUnreadable(f"{path.name}: it should hold one .csv file, it holds {len(members)}")
-            return archive.read(members[0])
+            with archive.open(members[0]) as member:
+                return member.read(_LARGEST_BYTES + 1)
     except zipfile.BadZipFile as error:
         raise FileUnreadable(f"{path.name}: it is not a zip archive") from error
     except (RuntimeError, NotImplementedError) as error:
@@ -226,7 +228,7 @@ def _only_member(path: Path) -> bytes:
 def _clickhouse_type(name: str, column: pa.ChunkedArray) -> str:
     kind = str(column.type)
     if kind.startswith("timestamp"):
-        base = "DateTime64(3)"
+        base = "DateTime64(3)" if _is_whole_milliseconds(column) else "DateTime64(6)"
     elif kind.startswith("decimal"):
         base = f"Decimal({column.type.precision}, {column.type.scale})"
     elif kind.startswith(("dictionary", "time32", "time64")):
@@ -240,6 +242,13 @@ def _clickhouse_type(name: str, column: pa.ChunkedArray) -> str:
     else:
         raise FileUnreadable(f"column {name}: values of type {kind} have no column type; flatten them first")
     return f"Nullable({base})" if _misses_values(column) else base
+
+
+def _is_whole_milliseconds(column: pa.ChunkedArray) -> bool:
+    if column.type.unit in ("s", "ms"):
+        return True
+    cut = pc.cast(pc.cast(column, pa.timestamp("ms", column.type.tz), safe=False), column.type)
+    return not pc.any(pc.not_equal(cut, column)).as_py()
 
 
 def _misses_values(column: pa.ChunkedArray) -> bool:
@@ -290,7 +299,8 @@ def _set_bools(rows: Sequence[Struct], name: str, column: pa.ChunkedArray) -> No
 
 def _set_texts(rows: Sequence[Struct], name: str, column: pa.ChunkedArray) -> None:
     if pa.types.is_timestamp(column.type):
-        column = pc.cast(column, pa.timestamp("ms", column.type.tz), safe=False)  # digits beyond are cut off
+        # Python's moments end at microseconds; finer digits are cut off.
+        column = pc.cast(column, pa.timestamp("us", column.type.tz), safe=False)
     for row, value in zip(rows, column.to_pylist(), strict=True):
         if value is None:
             row.fields[name].null_value = NULL_VALUE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 
 from aidatalabs_client.api_error import ApiError
@@ -10,6 +11,8 @@ from aidatalabs_client.api_error import ApiError
 _ATTEMPTS = 5
 _PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 2.0
+_SHORTEST_PAUSE_SECONDS = 0.05
+_SPREAD = 0.2
 
 
 class Attempts:
@@ -31,4 +34,6 @@ class Attempts:
         if not repeatable or not waits or (self._number >= _ATTEMPTS and not patient):
             raise error
         pause = min(_PAUSE_SECONDS * 2.0 ** min(self._number - 1, 8), _LONGEST_PAUSE_SECONDS)
-        await asyncio.sleep(error.retry_after_seconds or pause)
+        named = max(error.retry_after_seconds or pause, _SHORTEST_PAUSE_SECONDS)
+        # Up to a fifth more, so that clients which were refused together do not come back together.
+        await asyncio.sleep(named * (1.0 + _SPREAD * random.random()))  # noqa: S311 - nothing secret

@@ -14,6 +14,7 @@ export interface Retries {
   readonly patienceSeconds: number;
 }
 
+const SHORTEST_PAUSE_SECONDS = 0.05;
 const FIRST_PAUSE_SECONDS = 0.2;
 const LONGEST_PAUSE_SECONDS = 2;
 
@@ -110,7 +111,7 @@ function pauseSeconds(error: ApiError, attempt: number): number | undefined {
     return undefined;
   }
   const own = Math.min(FIRST_PAUSE_SECONDS * 2 ** Math.min(attempt - 1, 8), LONGEST_PAUSE_SECONDS);
-  return (named || own) * (1 + Math.random() / 5);
+  return Math.max(named || own, SHORTEST_PAUSE_SECONDS) * (1 + Math.random() / 5);
 }
 
 /** Waits, or throws the signal's reason as soon as it is aborted. */

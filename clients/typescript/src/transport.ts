@@ -11,7 +11,7 @@ export type Protocol = "grpc-web" | "grpc";
 
 /** A transport that can be let go of. */
 export interface Connection extends Transport {
-  /** Ends calls under way and closes connections; a gRPC-Web one has none of its own to close. */
+  /** Ends calls under way and closes connections; calls after it are CANCELLED. */
   close(): void;
 }
 
@@ -41,11 +41,23 @@ export function connect(options: ConnectionOptions): Connection {
 }
 
 class ApiTransport implements Connection {
+  private readonly over = new AbortController();
+
   constructor(
     private readonly inner: Transport,
-    readonly close: () => void,
+    private readonly closeInner: () => void,
     private readonly defaultTimeoutMs: number,
   ) {}
+
+  close(): void {
+    this.over.abort(ApiError.ofClient("CANCELLED", "The client is closed."));
+    this.closeInner();
+  }
+
+  /** What fails once the client is closed is told so, however the transport took it. */
+  private told(thrown: unknown): unknown {
+    return this.over.signal.aborted ? this.over.signal.reason : ApiError.of(thrown);
+  }
 
   async unary<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,
@@ -55,17 +67,21 @@ class ApiTransport implements Connection {
     input: MessageInitShape<I>,
     contextValues?: ContextValues,
   ): Promise<UnaryResponse<I, O>> {
+    const call = endedBy(this.over.signal, signal);
     try {
+      this.over.signal.throwIfAborted();
       return await this.inner.unary(
         method,
-        signal,
+        call.signal,
         timeoutMs ?? this.defaultTimeoutMs,
         header,
         input,
         contextValues,
       );
     } catch (thrown) {
-      throw ApiError.of(thrown);
+      throw this.told(thrown);
+    } finally {
+      call.release();
     }
   }
 
@@ -77,19 +93,47 @@ class ApiTransport implements Connection {
     input: AsyncIterable<MessageInitShape<I>>,
     contextValues?: ContextValues,
   ): Promise<StreamResponse<I, O>> {
+    const call = endedBy(this.over.signal, signal);
     try {
-      const answer = await this.inner.stream(method, signal, timeoutMs, header, input, contextValues);
-      return { ...answer, message: failing(answer.message) };
+      this.over.signal.throwIfAborted();
+      const answer = await this.inner.stream(method, call.signal, timeoutMs, header, input, contextValues);
+      return { ...answer, message: this.failing(answer.message, call) };
     } catch (thrown) {
-      throw ApiError.of(thrown);
+      call.release();
+      throw this.told(thrown);
+    }
+  }
+
+  private async *failing<T>(messages: AsyncIterable<T>, call: Ending): AsyncGenerator<T> {
+    try {
+      yield* messages;
+    } catch (thrown) {
+      throw this.told(thrown);
+    } finally {
+      call.release();
     }
   }
 }
 
-async function* failing<T>(messages: AsyncIterable<T>): AsyncGenerator<T> {
-  try {
-    yield* messages;
-  } catch (thrown) {
-    throw ApiError.of(thrown);
+/** What ends one call, and is let go of when the call is over. */
+interface Ending {
+  readonly signal: AbortSignal;
+  release(): void;
+}
+
+/** A signal that either of two aborts. `AbortSignal.any` keeps its hold on a signal that outlives many calls. */
+function endedBy(closing: AbortSignal, own: AbortSignal | undefined): Ending {
+  const sources = own === undefined ? [closing] : [closing, own];
+  const either = new AbortController();
+  const stop = (event: Event) => either.abort((event.target as AbortSignal).reason);
+  for (const source of sources) {
+    if (source.aborted) {
+      either.abort(source.reason);
+    }
+    source.addEventListener("abort", stop, { once: true });
   }
+  return {
+    signal: either.signal,
+    release: () => sources.forEach((source) => source.removeEventListener("abort", stop)),
+  };
 }

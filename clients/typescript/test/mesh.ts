@@ -107,8 +107,11 @@ function routes(
     }
   };
   router.service(DataService, {
-    getTable: (request, context) => {
+    getTable: async (request, context) => {
       enter(context);
+      while (request.table === "FOREVER" && !context.signal.aborted) {
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
       return { name: request.table };
     },
     ingest: (request: IngestRequest, context) => {

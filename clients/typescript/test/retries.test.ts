@@ -190,7 +190,36 @@ for (const transport of ["grpc-web", "grpc"] satisfies Protocol[]) {
     assert.equal((await call).code, "CANCELLED");
     assert.equal(mesh.seen.length, 1);
   });
+
+  test(`${transport}: a client that is closed ends its calls and makes no more`, { timeout: 10_000 }, async () => {
+    await using mesh = await startMesh(transport);
+    const client = clientOf(mesh, { transport });
+    const stream = client.data.streamQuery({ platform: TABLE.platform, sql: "FOREVER" })[Symbol.asyncIterator]();
+    assert.equal((await stream.next()).done, false);
+    const call = refusedWith(client.data.getTable({ ...TABLE, table: "FOREVER" }));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    client.close();
+    assert.equal((await call).code, "CANCELLED");
+    const reading = async () => {
+      while (!(await stream.next()).done) {
+        // what had come before
+      }
+    };
+    assert.equal((await refusedWith(reading())).code, "CANCELLED");
+    const count = mesh.seen.length;
+    const late = await refusedWith(client.data.getTable(TABLE));
+    assert.deepEqual([late.code, late.message], ["CANCELLED", "The client is closed."]);
+    assert.equal(mesh.seen.length, count);
+  });
 }
+
+test("a time to wait of next to nothing does not become a flood", async () => {
+  await using mesh = await startMesh();
+  using client = clientOf(mesh, { retries: { attempts: 2, patienceSeconds: 0.4 } });
+  mesh.refusals.push(...Array.from({ length: 10_000 }, () => down(0.0001)));
+  await refusedWith(client.data.getTable(TABLE));
+  assert.ok(mesh.seen.length >= 2 && mesh.seen.length <= 10, String(mesh.seen.length));
+});
 
 test("tries go on past their number while a service says that it is about to be back", async () => {
   await using mesh = await startMesh();

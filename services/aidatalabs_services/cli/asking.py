@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from aidatalabs_services.cli.confirming import interruptible
 from aidatalabs_services.cli.forms import as_it_is
 from aidatalabs_services.cli.screen import console, notes
 
@@ -52,7 +53,8 @@ def choose(clarification: answer_pb2.Clarification) -> str:
         console.print(f"  [cyan]{number}[/] {as_it_is(choice.label)}")
     numbers = "1" if len(choices) == 1 else f"1 to {len(choices)}"
     while True:
-        word = typer.prompt(f"Which one? {numbers}, Enter for none", default="", show_default=False)
+        with interruptible():
+            word = typer.prompt(f"Which one? {numbers}, Enter for none", default="", show_default=False)
         if not word.strip():
             return ""
         if word.strip().isdecimal() and 1 <= int(word) <= len(choices):
@@ -80,7 +82,7 @@ async def _asked_with_steps(
                 answer.MergeFrom(event.data)
                 told.update(_told(event.event, answer))
         except ApiError as error:
-            # A stream is not repeated by the client, a plain call is, as patiently as the mesh asks for.
+            # A refusal inside of a stream is not repeated by the client, that of a plain call is.
             if begun or error.code != "UNAVAILABLE":
                 raise
             return (await client.ask(platform, question, max_rows=max_rows)).message

@@ -13,6 +13,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from aidatalabs_client import Client
+from aidatalabs_client.connection import is_this_machine
 from aidatalabs_services.cli.failures import CommandFailed
 from aidatalabs_services.mesh.home import MeshHome
 from aidatalabs_services.mesh.settings import MeshSettings
@@ -20,6 +21,7 @@ from aidatalabs_services.mesh.state import MeshPhase, MeshRecord, mesh_is_locked
 from aidatalabs_services.runtime.caller import Role
 
 OPERATOR_SECONDS = 3600.0
+_UNAUTHENTICATED_EXIT = 16
 
 
 class ConnectionSettings(BaseSettings):
@@ -58,6 +60,14 @@ async def access() -> Access:
     settings = ConnectionSettings()
     if settings.token:
         return Access(settings.address or _edge_address(running_record()), settings.token)
+    if settings.address and not is_this_machine(settings.address):
+        raise CommandFailed(
+            f"AIDATALABS_ADDRESS names another machine, {settings.address}, and there is no token for it.",
+            "Set AIDATALABS_TOKEN to one of that mesh: those that commands make are for this machine's own.",
+            _UNAUTHENTICATED_EXIT,
+            code="UNAUTHENTICATED",
+            reason="TOKEN_MISSING",
+        )
     token = await local_token(settings.operator_email, Role.ADMIN, OPERATOR_SECONDS)
     return Access(settings.address or _edge_address(running_record()), token)
 

@@ -24,7 +24,7 @@ from google.protobuf.struct_pb2 import Struct
 from aidatalabs.data.v1 import table_pb2
 from aidatalabs.platform.v1 import platform_pb2
 from aidatalabs_client import ApiError, Client
-from aidatalabs_client.files import rows_of
+from aidatalabs_client.files import pieces, rows_of
 from aidatalabs_services.agent.adapters.data_client import READS, DataClient
 from aidatalabs_services.agent.orchestrator import Orchestrator
 from aidatalabs_services.agent.planner.outcomes import Clarification
@@ -33,6 +33,7 @@ from aidatalabs_services.agent.query_agent import QueryAgent, Question, Written
 from aidatalabs_services.cli.connection import Access
 from aidatalabs_services.cli.failures import CommandFailed
 from aidatalabs_services.cli.question_packs import Pack, PackQuestion, PackTable, PackUnreadable
+from aidatalabs_services.cli.whole_files import whole_file
 from aidatalabs_services.runtime.caller import Call, Caller, set_current_call
 from aidatalabs_services.runtime.channels import open_channel
 from aidatalabs_services.runtime.errors import ServiceUnavailable
@@ -46,7 +47,6 @@ _ANSWER_SECONDS = 60.0
 _ATTEMPTS = 5
 _PAUSE_SECONDS = 1.0
 _BATCH_ROWS = 10_000
-_BATCH_BYTES = 4 * 1024 * 1024
 _WRAPPED = re.compile(r"LowCardinality\((.*)\)")
 
 Line = dict[str, Any]
@@ -213,7 +213,7 @@ def row_batches(content: pa.Table, json_columns: list[str]) -> Iterator[list[Str
             values = content.column(name).slice(start, _BATCH_ROWS).to_pylist()
             for row, text in zip(rows, values, strict=True):
                 _set_json(row, name, text)
-        yield from _pieces(rows)
+        yield from pieces(rows)
 
 
 def _set_json(row: Struct, name: str, text: str | bytes | None) -> None:
@@ -230,22 +230,7 @@ def _set_json(row: Struct, name: str, text: str | bytes | None) -> None:
         row.fields[name].string_value = str(text)  # no object: the service says so, and in which row
 
 
-def _pieces(rows: list[Struct]) -> Iterator[list[Struct]]:
-    start, size = 0, 0
-    for end, row in enumerate(rows):
-        row_bytes = row.ByteSize()
-        if end > start and size + row_bytes > _BATCH_BYTES:
-            yield rows[start:end]
-            start, size = end, 0
-        size += row_bytes
-    yield rows[start:]
-
-
 def write_lines(lines: list[Line], path: Path) -> None:
     """Writes the lines, all of them or none."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), "utf-8")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(path) as target:
+        target.write("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode())

@@ -52,22 +52,16 @@ async def _write(platform: str, sql: str, form: str, file: Path) -> int:
     from rich.progress import FileSizeColumn, Progress, SpinnerColumn, TextColumn, TransferSpeedColumn
 
     from aidatalabs_services.cli.connection import connect
+    from aidatalabs_services.cli.whole_files import whole_file
 
-    # Complete or not at all: a file that is half there would pass for the whole.
-    part = file.with_name(f".{file.name}.part")
     byte_count = 0
     columns = (SpinnerColumn(), TextColumn("{task.description}"), FileSizeColumn(), TransferSpeedColumn())
-    try:
+    # Complete or not at all: a file that is half there would pass for the whole.
+    with whole_file(file) as target:
         async with await connect() as client:
-            with (
-                part.open("wb") as target,
-                Progress(*columns, console=notes, transient=True, disable=not notes.is_terminal) as progress,
-            ):
+            with Progress(*columns, console=notes, transient=True, disable=not notes.is_terminal) as progress:
                 task = progress.add_task(as_it_is(file.name), total=None)
                 async for piece in client.export(platform, sql, form):
                     byte_count += target.write(piece)
                     progress.update(task, completed=byte_count)
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)
     return byte_count

@@ -8,7 +8,6 @@ asked. The standard output then stays empty.
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Coroutine
@@ -18,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from aidatalabs_services.cli.forms import json_is_wanted
+from aidatalabs_services.cli.forms import json_is_wanted, json_text, shown_text
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -93,7 +92,12 @@ def run(work: Coroutine[Any, Any, _Result]) -> _Result:
         return asyncio.run(work)
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED_EXIT) from None
-    except (typer.Exit, typer.Abort):
+    except typer.Abort as abort:
+        if isinstance(abort.__context__, KeyboardInterrupt):  # Ctrl-C at a question
+            sys.stderr.write("\n")
+            raise typer.Exit(INTERRUPTED_EXIT) from None
+        raise
+    except typer.Exit:
         raise
     except Exception as error:
         _tell_failure(error)
@@ -182,11 +186,11 @@ def _fail(message: str, hint: str, exit_code: int, *, code: str = "", reason: st
 def _tell_json(message: str, hint: str, **facts: Any) -> None:
     empty = {"code": "", "reason": "", "message": message, "request_id": "", "hint": hint}
     error = empty | {"metadata": {}, "violations": []} | facts
-    sys.stderr.write(json.dumps({"error": error}, ensure_ascii=False) + "\n")
+    sys.stderr.write(json_text({"error": error}) + "\n")
 
 
 def _tell(message: str, hint: str) -> None:
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print(f"[bold red]error[/] {escape(message)}")
+    console.print(f"[bold red]error[/] {escape(shown_text(message))}")
     if hint:
-        console.print(f"[dim]{escape(hint)}[/]")
+        console.print(f"[dim]{escape(shown_text(hint))}[/]")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from contextvars import ContextVar
 from enum import StrEnum
@@ -10,6 +11,7 @@ from rich.markup import escape
 
 # Control characters of a value would be commands to the terminal.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_CONTROL_IN_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class Output(StrEnum):
@@ -44,6 +46,17 @@ def json_is_wanted() -> bool:
 def shown(text: str) -> str:
     """Text from outside as it may be printed: control characters become their names, `\\x1b`."""
     return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+def shown_text(text: str) -> str:
+    """The same for text of several lines: line ends and tabs stay."""
+    return _CONTROL_IN_TEXT.sub(lambda found: repr(found[0])[1:-1], text.replace("\r\n", "\n"))
+
+
+def json_text(fields: object, indent: int | None = None) -> str:
+    """Plain data as JSON, every control character in it as an escape, also those that JSON lets through."""
+    written = json.dumps(fields, ensure_ascii=False, indent=indent)
+    return _CONTROL_IN_TEXT.sub(lambda found: f"\\u{ord(found[0]):04x}", written)
 
 
 def as_it_is(text: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import hashlib
 import zipfile
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -46,7 +45,9 @@ def ingest(
     """
 
     async def work() -> None:
-        name = table or _table_name(file)
+        from aidatalabs_client.files import table_name  # slow to import, see the client
+
+        name = table or table_name(file)
         place = platform_or_default(platform)
         renamed, sent = await _ingest(file, name, create, place)
         if output is Output.JSON:
@@ -62,18 +63,10 @@ def ingest(
     run(work())
 
 
-def _table_name(file: Path) -> str:
-    """The table's name where none was given; one that starts with `_` is reserved."""
-    from aidatalabs_client.files import column_name  # slow to import, see the client
-
-    name = column_name(file.name.split(".")[0])
-    return f"table{name}" if name.startswith("_") else name
-
-
 async def _ingest(path: Path, table: str, create: bool, platform: str) -> tuple[list[str], Sent]:
     """The names of the columns stored, and what became of the rows."""
     from aidatalabs.data.v1 import table_pb2
-    from aidatalabs_client import read_file
+    from aidatalabs_client.files import content_key, read_file
     from aidatalabs_services.cli.connection import connect
 
     with notes.status(f"reading {as_it_is(path.name)}"):
@@ -83,7 +76,7 @@ async def _ingest(path: Path, table: str, create: bool, platform: str) -> tuple[
         if create:
             columns = [table_pb2.Column(name=name, type=kind) for name, kind in described]
             await client.create_table(platform, table_pb2.Table(name=table, columns=columns))
-        sent = await send_rows(client, platform, table, content, _content_key(path))
+        sent = await send_rows(client, platform, table, content, content_key(path))
     return [name for name, _ in described], sent
 
 
@@ -122,12 +115,6 @@ def _headers(path: Path) -> list[str]:
             raw = opened.enter_context(gzip.GzipFile(fileobj=packed))
         lines = TextIOWrapper(raw, encoding="utf-8-sig", errors="replace", newline="")
         return next(csv.reader(lines, delimiter=delimiter), [])
-
-
-def _content_key(path: Path) -> str:
-    """A key for this file's content: the same file sent again is recognised batch by batch."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:32]
 
 
 @dataclass

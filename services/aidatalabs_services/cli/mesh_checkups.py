@@ -89,7 +89,8 @@ def _step(error: ApiError) -> str:
 
 def edge_clock(found: Access, now: float) -> Finding:
     """Whether the mesh's clock is this machine's: tokens are good for a while, and 30 s are forgiven."""
-    asking = http.client.HTTPConnection(found.host_and_port, timeout=_ASK_SECONDS)
+    speak = http.client.HTTPSConnection if found.address.startswith("https:") else http.client.HTTPConnection
+    asking = speak(found.host_and_port, timeout=_ASK_SECONDS)
     try:
         asking.request("GET", "/healthz")
         date = asking.getresponse().getheader("date")

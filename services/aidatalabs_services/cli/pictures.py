@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aidatalabs_services.cli.failures import CommandFailed
+from aidatalabs_services.cli.whole_files import whole_file
 
 ENDINGS = (".png", ".svg", ".html", ".json")
 _WIDTH, _HEIGHT = 640, 360
@@ -52,12 +53,8 @@ def _page(spec: Mapping[str, Any]) -> str:
 def save_picture(spec: Mapping[str, Any], path: Path) -> int:
     """Writes the picture, whole or not at all; returns the number of bytes."""
     content = picture_bytes(spec, path.suffix.lower())
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(path) as target:
+        target.write(content)
     return len(content)
 
 

@@ -34,6 +34,8 @@ def _checked_picture(path: Path | None) -> Path | None:
 
     if path is not None and path.suffix.lower() not in ENDINGS:
         raise typer.BadParameter(f"its ending should be one of {', '.join(ENDINGS)}")
+    if path is not None and not path.absolute().parent.is_dir():
+        raise typer.BadParameter(f"{path.parent} is no folder to write to")
     return path
 
 

@@ -6,16 +6,16 @@ Nothing here knows a service's messages when it is imported: `aidatalabs --help`
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.highlighter import JSONHighlighter
 from rich.table import Table
 from rich.text import Text
 
-from aidatalabs_services.cli.forms import shown
+from aidatalabs_services.cli.forms import json_text, shown, shown_text
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -24,6 +24,7 @@ NULL_MARK = "∅"
 PIPED_WIDTH = 80
 """How wide pictures made of text are where no terminal says its width."""
 _ENDLESS_COLUMNS = 10_000
+_JSON_COLOURS = JSONHighlighter()
 
 console = Console(highlight=False)
 if not console.is_terminal:
@@ -36,11 +37,15 @@ notes = Console(highlight=False, stderr=True, soft_wrap=True)
 
 
 def never_fail_on_a_sign() -> None:
-    """A terminal whose encoding lacks a sign shows `?` for it; it must not end the command."""
+    """A terminal whose encoding lacks a sign shows `?` for it; it must not end the command.
+
+    What a file or a program reads is UTF-8 whatever the locale: a `?` there would be another value.
+    """
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
-            reconfigure(errors="replace")
+            encoding = None if stream.isatty() else "utf-8"
+            reconfigure(encoding=encoding, errors="replace")
 
 
 def speaks_unicode() -> bool:
@@ -65,7 +70,11 @@ def print_json(message: Message) -> None:
 
 def print_data(fields: object) -> None:
     """Prints plain data as JSON."""
-    console.print_json(json.dumps(fields, ensure_ascii=False))
+    # As it is: rich would read it and write it anew, control characters and all.
+    text = Text(json_text(fields, indent=2), no_wrap=True, overflow="ignore")
+    if console.is_terminal:
+        _JSON_COLOURS.highlight(text)
+    console.print(text, soft_wrap=True)
 
 
 def as_rest_writes(message: Message) -> object:
@@ -101,8 +110,12 @@ def print_csv(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Prints rows as CSV with a header; on a terminal control characters are shown by their names."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
     safe = shown if console.is_terminal else str
-    writer.writerow([safe(heading) for heading in headings])
-    writer.writerows([safe(cell) for cell in row] for row in rows)
+    try:
+        writer.writerow([safe(heading) for heading in headings])
+        writer.writerows([safe(cell) for cell in row] for row in rows)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head` has read enough
+        console.on_broken_pipe()
 
 
 def print_fields(fields: Mapping[str, str]) -> None:
@@ -113,13 +126,14 @@ def print_fields(fields: Mapping[str, str]) -> None:
 
 
 def print_sql(sql: str) -> None:
-    """Prints SQL, in colour where there is any."""
+    """Prints SQL, in colour where there is any; values in it come from outside."""
+    safe = shown_text(sql)
     if not has_colour():
-        console.print(sql, markup=False)
+        console.print(safe, markup=False)
         return
     from rich.syntax import Syntax  # slow to import, and not needed where nobody sees colours
 
-    console.print(Syntax(sql, "sql", theme="ansi_dark", background_color="default", word_wrap=True))
+    console.print(Syntax(safe, "sql", theme="ansi_dark", background_color="default", word_wrap=True))
 
 
 def size_text(count: int) -> str:

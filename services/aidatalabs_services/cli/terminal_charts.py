@@ -50,7 +50,9 @@ def draw(spec: Mapping[str, Any], width: int, *, blocks: bool = True) -> list[Te
     if kind not in ("bar", "line", "area") or len(points) < 2 or width < 1:
         return []
     drawn = _bars(points, width, blocks) if kind == "bar" else _columns(points, width, blocks)
-    title = [Text(_fitted(str(spec["title"]), width), "dim")] if isinstance(spec.get("title"), str) else []
+    title = (
+        [Text(_fitted(shown(str(spec["title"])), width), "dim")] if isinstance(spec.get("title"), str) else []
+    )
     return [*title, *drawn]
 
 

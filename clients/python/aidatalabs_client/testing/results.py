@@ -37,11 +37,13 @@ _TYPES: tuple[tuple[type, str], ...] = (
 
 
 def result_of(rows: Sequence[Mapping[str, Any]], max_rows: int = 0) -> query_pb2.Result:
-    """The rows as a result, with the columns of the first and the types of all values."""
-    names = list(rows[0]) if rows else []
+    """The rows as a result, with all columns and the types of their values; what a row misses is None."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
     kept = rows[: max_rows or 1000]
     result = query_pb2.Result(
-        columns=[table_pb2.Column(name=name, type=type_of([row[name] for row in rows])) for name in names],
+        columns=[
+            table_pb2.Column(name=name, type=type_of([row.get(name) for row in rows])) for name in names
+        ],
         row_count=len(kept),
         truncated=len(kept) < len(rows),
     )

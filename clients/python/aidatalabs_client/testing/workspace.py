@@ -85,7 +85,7 @@ class Workspace:
             etag=uuid.uuid4().hex,
         )
         space = Space(platform, {ME.name: platform_pb2.Member(member=ME.name, role=ROLE_ADMIN)})
-        space.tables["events"] = Kept(_EVENTS)
+        space.tables["events"] = Kept(_copied(_EVENTS))
         self._spaces[name] = space
         return space
 
@@ -169,9 +169,9 @@ class FakeTables:
     async def create_table(self, request: data_pb.CreateTableRequest) -> table_pb2.Table:
         """DataService.CreateTable."""
         tables = self._workspace.space(request.platform).tables
-        known = tables.setdefault(request.table.name, Kept(request.table))
+        name = request.table.name
+        known = tables.setdefault(name, Kept(_copied(request.table)))
         if known.table != request.table:
-            name = request.table.name
             raise taken("TABLE_ALREADY_EXISTS", f"{name} exists with other columns.", table=name)
         return _counted(known)
 
@@ -187,6 +187,7 @@ class FakeTables:
 
     async def add_column(self, request: data_pb.AddColumnRequest) -> table_pb2.Table:
         """DataService.AddColumn."""
+        _refuse_standard(request.table)
         kept = self._workspace.kept(request.platform, request.table)
         if request.column.name not in {column.name for column in kept.table.columns}:
             kept.table.columns.append(request.column)
@@ -195,8 +196,7 @@ class FakeTables:
     async def drop_table(self, request: data_pb.DropTableRequest) -> empty_pb2.Empty:
         """DataService.DropTable."""
         self._workspace.kept(request.platform, request.table)
-        if request.table == "events":
-            raise Failure("FAILED_PRECONDITION", "TABLE_PROTECTED", "events cannot be dropped.")
+        _refuse_standard(request.table)
         del self._workspace.space(request.platform).tables[request.table]
         return empty_pb2.Empty()
 
@@ -235,9 +235,21 @@ class FakeTables:
         return data_pb.IngestResponse(receipt=receipt)
 
 
+def _refuse_standard(table: str) -> None:
+    if table == _EVENTS.name:
+        raise Failure(
+            "FAILED_PRECONDITION", "TABLE_PROTECTED", f"{table} is a standard table and stays as it is."
+        )
+
+
+def _copied(table: table_pb2.Table) -> table_pb2.Table:
+    made = table_pb2.Table()
+    made.CopyFrom(table)
+    return made
+
+
 def _counted(kept: Kept) -> table_pb2.Table:
-    table = table_pb2.Table()
-    table.CopyFrom(kept.table)
+    table = _copied(kept.table)
     table.row_count = len(kept.rows)
     return table
 
@@ -269,6 +281,8 @@ def page(items: Sequence[_Item], request: Any) -> tuple[Sequence[_Item], str]:
     """One page of a list and where the next begins. Raises Failure for what the fake does not do."""
     if request.filter or request.order_by:
         raise invalid("INVALID_REQUEST", "The fake server neither filters nor orders lists.")
+    if not (request.page_token or "0").isdecimal():
+        raise invalid("PAGE_TOKEN_INVALID", "The page token is not one of this list.")
     start, size = int(request.page_token or 0), request.page_size or 100
     end = start + size
     return items[start:end], str(end) if end < len(items) else ""
