@@ -63,6 +63,10 @@ ADVICE: Mapping[str, str] = {
     "QUERY_TIMEOUT": "Narrow the query by the columns that the table is sorted by, or read a roll-up.",
     "QUERY_MEMORY_EXCEEDED": "Group by fewer values, select fewer columns, or join the smaller table.",
     "QUERY_READS_TOO_MUCH": "Narrow the query by the columns that the table is sorted by.",
+    "QUERY_BUDGET_EXCEEDED": (
+        "Narrow the query, accept an older result with `max_staleness`, or wait for midnight UTC; an admin "
+        "of the mesh sets the budget."
+    ),
     "RESULT_TOO_LARGE": "Ask for fewer rows or columns, export the result, or stream it as Arrow.",
     "TABLE_NOT_FOUND": "List the platform's tables, or create it; for DropTable it may count as done.",
     "TABLE_ALREADY_EXISTS": "Choose another name, or use the table as it is.",

@@ -17,7 +17,7 @@ from openapi_source.schemas import Schemas, Way, is_required, set_by_server
 _VARIABLE = re.compile(r"\{([a-z_.]+)(?:=([a-z]+)/\*)?\}")
 _FILE = "google.api.HttpBody"
 # Messages that are one word of text in a URL.
-_IN_A_URL = ("google.protobuf.Timestamp", "google.protobuf.FieldMask")
+_IN_A_URL = ("google.protobuf.Timestamp", "google.protobuf.Duration", "google.protobuf.FieldMask")
 
 FILE_TYPES: Mapping[str, tuple[str, ...]] = {
     "aidatalabs.data.v1.DataService.Export": (

@@ -28,6 +28,8 @@ class Way(enum.Enum):
 
 _WELL_KNOWN: dict[str, Schema] = {
     "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
+    # Seconds with an `s` behind them: `60s`, `1.5s`.
+    "google.protobuf.Duration": {"type": "string", "pattern": "^[0-9]{1,9}([.][0-9]{1,9})?s$"},
     "google.protobuf.Struct": {"type": "object", "additionalProperties": True},
     "google.protobuf.ListValue": {"type": "array", "items": {}},
     "google.protobuf.Value": {},

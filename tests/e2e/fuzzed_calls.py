@@ -65,6 +65,8 @@ _KNOWN: Mapping[str, tuple[Any, ...]] = {
     "order_by": ("name", "name desc", "create_time desc", "nothing", "name,name"),
     "page_size": (0, 1, 1000, 2**31 - 1),
     "max_rows": (0, 1, 10000),
+    "max_seconds": (0, 0.001, 2.5, 3600, 1e9),
+    "max_staleness": ("0s", "60s", "1.5s", "90000s"),
     "member": ("allUsers",),
     "format": ("CSV", "JSONL", "PARQUET", "ARROW"),
     "rows": (

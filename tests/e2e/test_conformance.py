@@ -245,6 +245,8 @@ METHODS = {path_of(method): method for service in load_contract() for method in 
 # What is another value at every call, or counts what other calls did in between.
 VOLATILE = {
     *("uid", "create_time", "update_time", "delete_time", "expire_time", "etag", "owner", "produced_time"),
+    # Whether a call was answered with rows that another transport's had read.
+    *("cached", "age_seconds", "cost_rows", "estimated_seconds", "estimated_bytes"),
     *("elapsed_seconds", "data_version", "catalogue_version", "schema_version", "key_id", "size_bytes"),
     # Every rotation adds a key.
     "keys",

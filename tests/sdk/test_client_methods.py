@@ -38,9 +38,11 @@ CALLS: dict[str, Callable[[SyncClient], Any]] = {
     "data.v1.DataService/DropTable": lambda c: c.drop_table(P, "orders"),
     "data.v1.DataService/AddColumn": lambda c: c.add_column(P, "orders", table_pb2.Column(name="x")),
     "data.v1.DataService/Ingest": lambda c: c.ingest_rows(P, "orders", [{"id": 1}], request_id="r-1"),
-    "data.v1.DataService/Query": lambda c: c.query(P, "SELECT 1", max_rows=7),
-    "data.v1.DataService/StreamQuery": lambda c: list(c.stream_query(P, "SELECT 1")),
-    "data.v1.DataService/Export": lambda c: list(c.export(P, "SELECT 1", "PARQUET")),
+    "data.v1.DataService/Query": lambda c: c.query(
+        P, "SELECT 1", max_rows=7, max_seconds=1.5, max_staleness=60
+    ),
+    "data.v1.DataService/StreamQuery": lambda c: list(c.stream_query(P, "SELECT 1", max_seconds=1.5)),
+    "data.v1.DataService/Export": lambda c: list(c.export(P, "SELECT 1", "PARQUET", max_seconds=1.5)),
     "data.v1.DataService/ExplainQuery": lambda c: c.explain_query(P, "SELECT 1"),
     "data.v1.DataService/DescribeSchema": lambda c: c.describe_schema(P, known_data_version="v"),
     "identity.v1.IdentityService/GetCurrentUser": lambda c: c.current_user(),

@@ -100,7 +100,7 @@ class QueryResult(Rows):
 
     @property
     def statistics(self) -> query_pb2.QueryStatistics:
-        """Time in the engine, rows and bytes read."""
+        """Time in the engine, rows and bytes read, whether the rows were kept and how old they are."""
         return self.message.statistics
 
     def __repr__(self) -> str:

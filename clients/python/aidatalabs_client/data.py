@@ -31,35 +31,62 @@ Progress = Callable[[int, int], None]
 class DataCalls(Connection):
     """What can be done with the data of a platform."""
 
-    async def query(self, platform: str, sql: str, *, max_rows: int = 0) -> QueryResult:
-        """Runs one SELECT and returns at most `max_rows` rows (0: the service's 1,000; at most 10,000)."""
-        request = pb.QueryRequest(platform=platform, sql=sql, max_rows=max_rows)
+    async def query(
+        self,
+        platform: str,
+        sql: str,
+        *,
+        max_rows: int = 0,
+        max_seconds: float = 0.0,
+        max_staleness: float = 0.0,
+    ) -> QueryResult:
+        """Runs one SELECT and returns at most `max_rows` rows (0: the service's 1,000; at most 10,000).
+
+        It is stopped after `max_seconds` (0: the service's limit). Rows read up to `max_staleness` seconds
+        ago are taken too, though the tables may have changed since; `statistics` says how old they are.
+        """
+        request = pb.QueryRequest(platform=platform, sql=sql, max_rows=max_rows, max_seconds=max_seconds)
+        if max_staleness:
+            request.max_staleness.FromNanoseconds(round(max_staleness * 1e9))
         return QueryResult(await self._call(self._data.Query, request))
 
-    async def query_arrow(self, platform: str, sql: str) -> pa.Table:
+    async def query_arrow(self, platform: str, sql: str, *, max_seconds: float = 0.0) -> pa.Table:
         """Runs one SELECT and returns all its rows as a pyarrow Table with their real types, nothing lost."""
         import pyarrow.ipc  # slow to import, and only this needs it
 
-        pieces = [piece async for piece in self.stream_query(platform, sql)]
+        pieces = [piece async for piece in self.stream_query(platform, sql, max_seconds=max_seconds)]
         return pyarrow.ipc.open_stream(b"".join(pieces)).read_all()
 
-    async def stream_query(self, platform: str, sql: str) -> AsyncIterator[bytes]:
-        """Runs one SELECT and yields pieces of one Arrow IPC stream, in order; joined they are the whole."""
-        request = pb.StreamQueryRequest(platform=platform, sql=sql)
+    async def stream_query(
+        self, platform: str, sql: str, *, max_seconds: float = 0.0
+    ) -> AsyncIterator[bytes]:
+        """Runs one SELECT and yields pieces of one Arrow IPC stream, in order; joined they are the whole.
+
+        The query is stopped after `max_seconds` (0: the service's limit).
+        """
+        request = pb.StreamQueryRequest(platform=platform, sql=sql, max_seconds=max_seconds)
         async for piece in self._stream(self._data.StreamQuery, request):
             yield piece.arrow_ipc
 
-    async def export(self, platform: str, sql: str, form: str) -> AsyncIterator[bytes]:
+    async def export(
+        self, platform: str, sql: str, form: str, *, max_seconds: float = 0.0
+    ) -> AsyncIterator[bytes]:
         """Runs one SELECT and yields its rows as a file, piece by piece.
 
-        `form` is CSV, JSONL, PARQUET or ARROW. A query that fails does so before the first piece.
+        `form` is CSV, JSONL, PARQUET or ARROW. A query that fails, or is not done after `max_seconds` (0: the
+        service's limit), does so before the first piece.
         """
-        request = pb.ExportRequest(platform=platform, sql=sql, format=pb.ExportRequest.Format.Value(form))
+        request = pb.ExportRequest(
+            platform=platform,
+            sql=sql,
+            format=pb.ExportRequest.Format.Value(form),
+            max_seconds=max_seconds,
+        )
         async for piece in self._stream(self._data.Export, request):
             yield piece.data
 
     async def explain_query(self, platform: str, sql: str) -> pb.ExplainQueryResponse:
-        """Checks one SELECT without running it: its canonical text, tables, columns and estimated rows."""
+        """Checks one SELECT without running it: its text, tables, columns, and what it will read and take."""
         request = pb.ExplainQueryRequest(platform=platform, sql=sql)
         return await self._call(self._data.ExplainQuery, request)
 

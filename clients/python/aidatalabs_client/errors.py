@@ -33,6 +33,7 @@ __all__ = [
     "PlatformAlreadyExists",
     "PlatformNotActive",
     "PlatformNotFound",
+    "QueryBudgetExceeded",
     "QueryConstructNotAllowed",
     "QueryFailed",
     "QueryMemoryExceeded",
@@ -253,3 +254,9 @@ class QuestionNotAnswerable(ApiError, reason="QUESTION_NOT_ANSWERABLE"):
 
 class QuestionNotReadOnly(ApiError, reason="QUESTION_NOT_READ_ONLY"):
     """The question asks to change data; agents only read."""
+
+
+class QueryBudgetExceeded(ApiError, reason="QUERY_BUDGET_EXCEEDED"):
+    """The query would read more rows than the platform's budget of the day has left; RetryInfo names
+    midnight UTC.
+    """

@@ -64,27 +64,47 @@ class SyncClient(BlockingConnection):
         """Asks how to use the product; the answer quotes the documents it stands on."""
         return self._run(self._client.support(platform, question))
 
-    def query(self, platform: str, sql: str, *, max_rows: int = 0) -> QueryResult:
-        """Runs one SELECT and returns at most `max_rows` rows (0: the service's 1,000; at most 10,000)."""
-        return self._run(self._client.query(platform, sql, max_rows=max_rows))
+    def query(
+        self,
+        platform: str,
+        sql: str,
+        *,
+        max_rows: int = 0,
+        max_seconds: float = 0.0,
+        max_staleness: float = 0.0,
+    ) -> QueryResult:
+        """Runs one SELECT and returns at most `max_rows` rows (0: the service's 1,000; at most 10,000).
 
-    def query_arrow(self, platform: str, sql: str) -> pa.Table:
+        It is stopped after `max_seconds` (0: the service's limit). Rows read up to `max_staleness` seconds
+        ago are taken too, though the tables may have changed since; `statistics` says how old they are.
+        """
+        return self._run(
+            self._client.query(
+                platform, sql, max_rows=max_rows, max_seconds=max_seconds, max_staleness=max_staleness
+            )
+        )
+
+    def query_arrow(self, platform: str, sql: str, *, max_seconds: float = 0.0) -> pa.Table:
         """Runs one SELECT and returns all its rows as a pyarrow Table with their real types, nothing lost."""
-        return self._run(self._client.query_arrow(platform, sql))
+        return self._run(self._client.query_arrow(platform, sql, max_seconds=max_seconds))
 
-    def stream_query(self, platform: str, sql: str) -> Iterator[bytes]:
-        """Runs one SELECT and yields pieces of one Arrow IPC stream, in order; joined they are the whole."""
-        return self._iterate(self._client.stream_query(platform, sql))
+    def stream_query(self, platform: str, sql: str, *, max_seconds: float = 0.0) -> Iterator[bytes]:
+        """Runs one SELECT and yields pieces of one Arrow IPC stream, in order; joined they are the whole.
 
-    def export(self, platform: str, sql: str, form: str) -> Iterator[bytes]:
+        The query is stopped after `max_seconds` (0: the service's limit).
+        """
+        return self._iterate(self._client.stream_query(platform, sql, max_seconds=max_seconds))
+
+    def export(self, platform: str, sql: str, form: str, *, max_seconds: float = 0.0) -> Iterator[bytes]:
         """Runs one SELECT and yields its rows as a file, piece by piece.
 
-        `form` is CSV, JSONL, PARQUET or ARROW. A query that fails does so before the first piece.
+        `form` is CSV, JSONL, PARQUET or ARROW. A query that fails, or is not done after `max_seconds` (0: the
+        service's limit), does so before the first piece.
         """
-        return self._iterate(self._client.export(platform, sql, form))
+        return self._iterate(self._client.export(platform, sql, form, max_seconds=max_seconds))
 
     def explain_query(self, platform: str, sql: str) -> data_pb.ExplainQueryResponse:
-        """Checks one SELECT without running it: its canonical text, tables, columns and estimated rows."""
+        """Checks one SELECT without running it: its text, tables, columns, and what it will read and take."""
         return self._run(self._client.explain_query(platform, sql))
 
     def describe_schema(

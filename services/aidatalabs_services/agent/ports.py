@@ -38,13 +38,17 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Rows:
-    """A result: `columns` are (name, ClickHouse type), `rows` hold values as JSON has them."""
+    """A result: `columns` are (name, ClickHouse type), `rows` hold values as JSON has them.
+
+    `data_version` is that of the tables they were read from; empty where these changed meanwhile.
+    """
 
     columns: tuple[tuple[str, str], ...]
     rows: tuple[tuple[Cell, ...], ...]
     truncated: bool
     read_rows: int
     read_bytes: int
+    data_version: str = ""
 
 
 class PlatformData(Protocol):

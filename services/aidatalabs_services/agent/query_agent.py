@@ -123,17 +123,16 @@ class QueryAgent:
         yield Proven(self._proof(outcome, catalogue.version, explanation, rows))
 
     async def _rows(self, question: Question, sql: str, explanation: Explanation) -> tuple[Explanation, Rows]:
-        """The rows, and what they were read from: the version before the query and after it are one.
+        """The rows, and the explanation with the version that they were read from.
 
-        Rows that came in between are read again, so often; while they keep coming the version stays empty.
+        A query that rows came into has no version and is read again, so often; while they keep coming the
+        version stays empty.
         """
         for _ in range(_MOST_READS):
             rows = await self._data.query(question.platform, sql, question.max_rows)
-            after = await self._data.explain(question.platform, sql)
-            if after.data_version == explanation.data_version:
-                return explanation, rows
-            explanation = after
-        return replace(explanation, data_version=""), rows
+            if rows.data_version:
+                break
+        return replace(explanation, data_version=rows.data_version), rows
 
     def _proof(self, planned: Planned, catalogue_version: str, explanation: Explanation, rows: Rows) -> Proof:
         return Proof(

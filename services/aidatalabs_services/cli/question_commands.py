@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from aidatalabs_services.cli.durations import seconds_of
 from aidatalabs_services.cli.failures import CommandFailed, run
 from aidatalabs_services.cli.forms import RowsOutput, as_it_is
 from aidatalabs_services.cli.options import Platform, RowsForm, platform_or_default
@@ -17,6 +18,7 @@ from aidatalabs_services.cli.screen import console, notes, print_json, print_sql
 if TYPE_CHECKING:
     from aidatalabs.agent.v1 import agent_service_pb2 as agent_pb
     from aidatalabs.data.v1 import data_service_pb2 as data_pb
+    from aidatalabs.data.v1 import query_pb2
 
 _SHOWN_ROWS = 50
 _NO_ROWS_EXIT = 9
@@ -50,6 +52,12 @@ Picture = Annotated[
     ),
 ]
 MaxRows = Annotated[int, typer.Option(help="At most this many rows, up to 10,000; 0: 1,000.")]
+MaxSeconds = Annotated[
+    float, typer.Option(min=0.0, help="Stop the query after this many seconds; 0: the service's limit.")
+]
+MaxStaleness = Annotated[
+    str, typer.Option(metavar="AGE", help="Also take rows kept for up to this long: 30s, 5m, 1h.")
+]
 
 
 def ask(
@@ -118,6 +126,8 @@ def query(
     ] = None,
     platform: Platform = "",
     max_rows: MaxRows = 0,
+    max_seconds: MaxSeconds = 0.0,
+    max_staleness: MaxStaleness = "",
     chart: Picture = None,
     output: RowsForm = RowsOutput.TABLE,
 ) -> None:
@@ -128,11 +138,12 @@ def query(
     if bool(sql.strip()) == (file is not None):
         raise typer.BadParameter("give the SELECT, or --file FILE", param_hint="SQL")
     text = sql if file is None else _text_of(file)
+    staleness = seconds_of(max_staleness) if max_staleness else 0.0
 
     async def work() -> None:
         from aidatalabs_services.cli.results import print_result_csv, spec_of
 
-        answer = await _rows(text, platform, max_rows)
+        answer = await _rows(text, platform, max_rows, max_seconds, staleness)
         spec = spec_of(answer.result)
         if output is RowsOutput.JSON:
             print_json(answer)
@@ -145,13 +156,18 @@ def query(
     run(work())
 
 
-async def _rows(sql: str, platform: str, max_rows: int) -> data_pb.QueryResponse:
+async def _rows(
+    sql: str, platform: str, max_rows: int, max_seconds: float, staleness: float
+) -> data_pb.QueryResponse:
     from aidatalabs_services.cli.connection import connect
 
     async with await connect() as client:
         name = platform_or_default(platform)
         with notes.status("the engine is running it"):
-            return (await client.query(name, sql, max_rows=max_rows)).message
+            found = await client.query(
+                name, sql, max_rows=max_rows, max_seconds=max_seconds, max_staleness=staleness
+            )
+    return found.message
 
 
 def _print_rows(
@@ -166,8 +182,18 @@ def _print_rows(
     print_result(answer.result, shown_rows=max_rows or _SHOWN_ROWS)
     if console.is_terminal:
         print_picture(spec)
-    cost = answer.statistics
-    console.print(f"[dim]read {cost.read_rows:,} rows in {cost.elapsed_seconds:.3f} s[/]")
+    console.print(f"[dim]{_cost_text(answer.statistics)}[/]")
+
+
+def _cost_text(cost: query_pb2.QueryStatistics) -> str:
+    text = f"read {cost.read_rows:,} rows in {cost.elapsed_seconds:.3f} s"
+    if cost.cached:
+        text = f"kept since a query that {text}"
+        if cost.age_seconds:
+            text += f"; at most {cost.age_seconds:.0f} s old"
+    if cost.HasField("budget_left_rows"):
+        text += f"; {cost.budget_left_rows:,} rows left today"
+    return text
 
 
 def _text_of(file: Path) -> str:

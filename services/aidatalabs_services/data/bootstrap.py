@@ -12,28 +12,38 @@ from aidatalabs.data.v1 import data_service_pb2_grpc as pb_grpc
 from aidatalabs_services.data.adapters.clickhouse import ClickHouseWarehouse
 from aidatalabs_services.data.adapters.data_metrics import (
     IngestMeter,
+    measure_budget,
     measure_engines,
     measure_queries,
+    measure_results,
     measure_storage,
 )
 from aidatalabs_services.data.adapters.ingest_messages import batch_of, receipt_message
 from aidatalabs_services.data.adapters.measured_warehouse import MeasuredWarehouse
+from aidatalabs_services.data.adapters.memory_results import MemoryResults
 from aidatalabs_services.data.adapters.servers import ClusterServers, EmbeddedServers, Server, Servers
+from aidatalabs_services.data.admission import Admission
+from aidatalabs_services.data.budgets import RowBudget
 from aidatalabs_services.data.catalog import Catalogue
 from aidatalabs_services.data.engine.limits import EngineLimits
 from aidatalabs_services.data.engine.pool import EnginePool
+from aidatalabs_services.data.estimates import Estimates
 from aidatalabs_services.data.exports import Exports
 from aidatalabs_services.data.ingest import IngestLimits, Ingestor
 from aidatalabs_services.data.journal import JournalLimits
+from aidatalabs_services.data.messages import result_payload
 from aidatalabs_services.data.places import PlatformPlaces
 from aidatalabs_services.data.ports import QueryLimits, Warehouse
 from aidatalabs_services.data.queries import Queries
 from aidatalabs_services.data.removal import PlatformRemoval
+from aidatalabs_services.data.results import Results
 from aidatalabs_services.data.schema import SchemaCache
 from aidatalabs_services.data.servicer import DataServicer, IngestCall
 from aidatalabs_services.data.settings import DataSettings
+from aidatalabs_services.data.spending import Spending
 from aidatalabs_services.data.spool import Spool
 from aidatalabs_services.data.tables import Tables
+from aidatalabs_services.data.versions import DataVersions
 from aidatalabs_services.runtime.metrics import Metrics
 from aidatalabs_services.runtime.roles import RoleDirectory
 from aidatalabs_services.runtime.server import Service
@@ -56,19 +66,17 @@ def bootstrap(
     store = MeasuredWarehouse(warehouse or ClickHouseWarehouse(_servers(settings, metrics)), metrics)
     limits = query_limits(settings)
     schemas = SchemaCache(store.schema, ttl_seconds=settings.schema_cache_seconds)
-    queries = Queries(
-        store,
-        schemas,
-        limits,
-        stream_limits=stream_limits(settings),
-        places=PlatformPlaces(
-            settings.query_count, share=settings.query_share_count, wait_seconds=settings.query_wait_seconds
-        ),
-        stall_seconds=settings.stream_stall_seconds,
-    )
+    budget = RowBudget(settings.query_budget_rows, settings.directory / "budget.json")
+    versions = DataVersions(store.fingerprints)
+    queries = _queries(settings, store, schemas, versions, budget, metrics)
     ingestor = _ingestor(settings, store, schemas)
     catalogue = Catalogue(
-        store, schemas, limits, sample_rows=settings.profile_sample_rows, seconds=settings.profile_seconds
+        store,
+        schemas,
+        versions,
+        limits,
+        sample_rows=settings.profile_sample_rows,
+        seconds=settings.profile_seconds,
     )
     servicer = DataServicer(
         Tables(store, schemas, fsync=settings.fsync_engine),
@@ -76,7 +84,9 @@ def bootstrap(
         _exports(settings, store, queries),
         catalogue,
         _ingest_call(ingestor, IngestMeter(metrics, ingestor)),
-        PlatformRemoval(store, ingestor.remove, schemas.forget, catalogue.forget),
+        PlatformRemoval(
+            store, ingestor.remove, schemas.forget, catalogue.forget, queries.forget, budget.forget
+        ),
         answer_bytes=settings.query_result_bytes,
     )
     measure_queries(metrics)
@@ -84,19 +94,56 @@ def bootstrap(
     def register(server: grpc.aio.Server) -> None:
         pb_grpc.add_DataServiceServicer_to_server(servicer, server)
 
+    async def start() -> None:
+        await budget.start()
+        await ingestor.start()
+
     async def close() -> None:
         await ingestor.close()
+        await queries.close()
+        await budget.close()
         await store.close()
 
     return Service(
         name="data",
         register=register,
         full_names=(FULL_NAME,),
-        start=ingestor.start,
+        start=start,
         close=close,
         roles=roles,
         verifier=verifier,
         metrics=metrics,
+    )
+
+
+def _queries(
+    settings: DataSettings,
+    store: Warehouse,
+    schemas: SchemaCache,
+    versions: DataVersions,
+    budget: RowBudget,
+    metrics: Metrics,
+) -> Queries:
+    places = PlatformPlaces(
+        settings.query_count, share=settings.query_share_count, wait_seconds=settings.query_wait_seconds
+    )
+    estimates = Estimates(store.widths)
+    spending = Spending(store, budget)
+    cache = MemoryResults(settings.cache_bytes, settings.cache_entry_bytes)
+    results = Results(store, schemas, versions, cache, spending, estimates, places, render=result_payload)
+    measure_results(metrics, results.served, cache, lambda: cache.size_bytes)
+    measure_budget(metrics, budget)
+    return Queries(
+        store,
+        Admission(schemas, store.database_of),
+        results,
+        versions,
+        spending,
+        estimates,
+        query_limits(settings),
+        stream_limits=stream_limits(settings),
+        places=places,
+        stall_seconds=settings.stream_stall_seconds,
     )
 
 

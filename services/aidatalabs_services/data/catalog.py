@@ -18,10 +18,10 @@ from aidatalabs_services.data.errors import (
 )
 from aidatalabs_services.data.ports import Json, QueryLimits, TableSize, Warehouse
 from aidatalabs_services.data.profiles import Measure, Measured, Profile
-from aidatalabs_services.data.queries import data_version
 from aidatalabs_services.data.query_ids import new_query_id
 from aidatalabs_services.data.schema import ColumnSchema, Schema, SchemaCache, TableSchema, schema_version
 from aidatalabs_services.data.table_ddl import quoted
+from aidatalabs_services.data.versions import DataVersions, data_version
 
 _LOG = logging.getLogger(__name__)
 _PATHS = 200
@@ -63,6 +63,7 @@ class Catalogue:
         self,
         warehouse: Warehouse,
         schemas: SchemaCache,
+        versions: DataVersions,
         limits: QueryLimits,
         *,
         sample_rows: int,
@@ -70,6 +71,7 @@ class Catalogue:
     ) -> None:
         self._warehouse = warehouse
         self._schemas = schemas
+        self._versions = versions
         self._limits = replace(limits, max_rows=1000, max_seconds=seconds)
         self._sample_rows = sample_rows
         self._kept: OrderedDict[tuple[str, str], tuple[str, TableProfile]] = OrderedDict()
@@ -81,16 +83,18 @@ class Catalogue:
         for key in [key for key in self._kept if key[0] == uid]:
             del self._kept[key]
 
-    async def describe(self, uid: str) -> SchemaDescription:
-        """Every table of the platform in order of its name."""
+    async def describe(self, uid: str, *, known_data_version: str = "") -> SchemaDescription:
+        """Every table of the platform in order of its name; none where the caller has this version."""
         schema = await self._schemas.get(uid)
-        sizes, fingerprints = await asyncio.gather(
-            self._warehouse.sizes(uid), self._warehouse.fingerprints(uid)
-        )
+        fingerprints = await self._versions.now(uid)
+        version = data_version(schema, fingerprints, schema)
+        if version == known_data_version:
+            return SchemaDescription((), schema_version(schema), version)
+        sizes = await self._warehouse.sizes(uid)
         tables = await asyncio.gather(
             *(self._profile(uid, schema, name, sizes, fingerprints) for name in sorted(schema))
         )
-        return SchemaDescription(tables, schema_version(schema), data_version(schema, fingerprints, schema))
+        return SchemaDescription(tables, schema_version(schema), version)
 
     async def _profile(
         self,

@@ -72,6 +72,14 @@ class QueryTimeout(ServiceError):
     reason = "QUERY_TIMEOUT"
 
 
+def query_timeout(seconds: float) -> QueryTimeout:
+    """The one refusal of a query that ran too long, whoever stops it."""
+    return QueryTimeout(
+        f"The query was stopped after {seconds:g} seconds. Narrow it, or read fewer rows.",
+        metadata={"limit_seconds": f"{seconds:g}"},
+    )
+
+
 class QueryMemoryExceeded(ServiceError):
     """The query needed more memory than it may use; metadata `limit_bytes`."""
 
@@ -84,6 +92,16 @@ class QueryReadsTooMuch(ServiceError):
 
     code = StatusCode.RESOURCE_EXHAUSTED
     reason = "QUERY_READS_TOO_MUCH"
+
+
+class QueryBudgetExceeded(ServiceError):
+    """More rows than the platform may still read today; RetryInfo says how long that is.
+
+    Metadata `limit_rows`, `used_rows`, `estimated_rows`.
+    """
+
+    code = StatusCode.RESOURCE_EXHAUSTED
+    reason = "QUERY_BUDGET_EXCEEDED"
 
 
 class ResultTooLarge(ServiceError):

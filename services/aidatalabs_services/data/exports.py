@@ -17,11 +17,12 @@ from enum import Enum
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from aidatalabs_services.data.admission import Admitted
 from aidatalabs_services.data.arrow_results import FORMAT_NAME, ArrowReader, check_carried
 from aidatalabs_services.data.errors import TypeNotAllowed
 from aidatalabs_services.data.places import PlatformPlaces
 from aidatalabs_services.data.ports import Warehouse
-from aidatalabs_services.data.queries import PIECE_BYTES, Admitted, Queries
+from aidatalabs_services.data.queries import PIECE_BYTES, Queries
 from aidatalabs_services.data.query_ids import new_query_id
 from aidatalabs_services.data.spool import Spool, SpoolFile
 from aidatalabs_services.data.stalls import taken_within
@@ -93,8 +94,10 @@ class Exports:
         self._stall_seconds = stall_seconds
 
     @asynccontextmanager
-    async def export(self, uid: str, sql: str, format_: FileFormat) -> AsyncIterator[Export]:
-        """The finished file, there while the block runs.
+    async def export(
+        self, uid: str, sql: str, format_: FileFormat, *, max_seconds: float = 0.0
+    ) -> AsyncIterator[Export]:
+        """The finished file, there while the block runs; `max_seconds` is as in `Queries.admitted`.
 
         Raises as a query does, TypeNotAllowed for a column that Arrow and Parquet cannot carry,
         ResultTooLarge for a file beyond the spool's bound, and Overloaded while the spool, the platform or
@@ -104,10 +107,15 @@ class Exports:
         user = current_user()
         async with self._places.place(uid, user):
             with self._spool.file(user) as file:
-                yield await self._made(uid, sql, format_, file)
+                yield await self._made(uid, sql, format_, file, max_seconds)
 
-    async def _made(self, uid: str, sql: str, format_: FileFormat, file: SpoolFile) -> Export:
-        async with self._queries.admitted(uid, sql) as query, _in_time(query.limits.max_seconds):
+    async def _made(
+        self, uid: str, sql: str, format_: FileFormat, file: SpoolFile, max_seconds: float
+    ) -> Export:
+        async with (
+            self._queries.admitted(uid, sql, max_seconds=max_seconds) as query,
+            _in_time(query.limits.max_seconds),
+        ):
             if format_ is FileFormat.ARROW:
                 await self._arrow(query, file)
             elif format_ is FileFormat.PARQUET:

@@ -190,6 +190,44 @@ _BARE = """currentdatabase current_database database schema currenthandler curre
 session_user currentrequesturl currentqueryid current_query_id localtime"""
 BARE_CALLS = frozenset(_BARE.split())
 
+# Functions whose value is another one later; a date without its year is read as one of this year.
+TIME_FUNCTIONS = frozenset(
+    name.casefold()
+    for name in [
+        "now",
+        "now64",
+        "today",
+        "yesterday",
+        "current_date",
+        "curdate",
+        "current_timestamp",
+        "localtimestamp",
+        "parseDateTimeBestEffort",
+        "parseDateTimeBestEffortOrNull",
+        "parseDateTimeBestEffortOrZero",
+        "parseDateTimeBestEffortUS",
+        "parseDateTime64BestEffort",
+        "parseDateTime64BestEffortOrNull",
+        "parseDateTime64BestEffortOrZero",
+        "parseDateTime32BestEffort",
+    ]
+)
+# Functions whose value is another one each time.
+CHANCE_FUNCTIONS = frozenset(
+    name.casefold()
+    for name in [
+        "rand",
+        "rand32",
+        "rand64",
+        "randCanonical",
+        "randUniform",
+        "randNormal",
+        "randBernoulli",
+        "generateUUIDv4",
+        "generateUUIDv7",
+    ]
+)
+
 
 def is_aggregate(name: str) -> bool:
     """Whether `name` is an allowed aggregate or window function, combinators included."""

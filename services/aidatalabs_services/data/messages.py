@@ -12,7 +12,8 @@ from aidatalabs.data.v1 import query_pb2, table_pb2
 from aidatalabs_services.data.catalog import SchemaDescription
 from aidatalabs_services.data.ports import Json
 from aidatalabs_services.data.profiles import Profile
-from aidatalabs_services.data.queries import Explanation, QueryResult
+from aidatalabs_services.data.queries import Explanation
+from aidatalabs_services.data.results import Served
 from aidatalabs_services.data.schema import ColumnSchema, TableSchema
 from aidatalabs_services.data.tables import TableView
 
@@ -54,25 +55,41 @@ def table_message(view: TableView) -> table_pb2.Table:
     )
 
 
-async def query_message(result: QueryResult) -> pb.QueryResponse:
-    """The rows of a query and what they cost. A large one is filled in turns, so that other calls get on."""
-    answer = pb.QueryResponse(
-        result=query_pb2.Result(
-            columns=[table_pb2.Column(name=name, type=kind) for name, kind in result.columns],
-            row_count=len(result.rows),
-            truncated=result.truncated,
-        ),
-        statistics=query_pb2.QueryStatistics(
-            elapsed_seconds=result.outcome.elapsed_seconds,
-            read_rows=result.outcome.read_rows,
-            read_bytes=result.outcome.read_bytes,
-        ),
+async def result_payload(
+    columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[Json]], truncated: bool
+) -> bytes:
+    """The rows of a query as an encoded `Result`. Many are filled in turns, so that other calls get on."""
+    result = query_pb2.Result(
+        columns=[table_pb2.Column(name=name, type=kind) for name, kind in columns],
+        row_count=len(rows),
+        truncated=truncated,
     )
-    add_row = answer.result.rows.add
-    for number, row in enumerate(result.rows):
+    add_row = result.rows.add
+    for number, row in enumerate(rows):
         _fill_list(add_row(), row)
         if number % _ROWS_A_TURN == _ROWS_A_TURN - 1:
             await asyncio.sleep(0)
+    return result.SerializeToString()
+
+
+def query_message(served: Served, budget_left: int | None) -> pb.QueryResponse:
+    """A result as one call gets it, and what it cost."""
+    stored = served.stored
+    answer = pb.QueryResponse(
+        statistics=query_pb2.QueryStatistics(
+            elapsed_seconds=stored.elapsed_seconds,
+            read_rows=stored.read_rows,
+            read_bytes=stored.read_bytes,
+            cached=served.source != "run",
+            age_seconds=served.age_seconds,
+            result_rows=stored.row_count,
+            result_bytes=len(stored.payload),
+            cost_rows=served.cost_rows,
+            budget_left_rows=budget_left,
+        ),
+        data_version=stored.data_version,
+    )
+    answer.result.ParseFromString(stored.payload)
     return answer
 
 
@@ -103,9 +120,9 @@ def _fill(message: Value, value: Json) -> None:
             _fill(fields[key], each)
 
 
-def explanation_message(explanation: Explanation) -> pb.ExplainQueryResponse:
+def explanation_message(explanation: Explanation, budget_left: int | None) -> pb.ExplainQueryResponse:
     """What the door and the engine make of a query."""
-    statement = explanation.statement
+    statement, cost = explanation.statement, explanation.cost
     return pb.ExplainQueryResponse(
         sql=statement.canonical_sql,
         sql_sha256=statement.sha256,
@@ -114,20 +131,19 @@ def explanation_message(explanation: Explanation) -> pb.ExplainQueryResponse:
             query_pb2.ColumnReference(table=table, column=column) for table, column in statement.columns
         ],
         ordered=statement.ordered,
-        estimated_rows=explanation.estimated_rows,
+        estimated_rows=cost.rows,
         schema_version=explanation.schema_version,
         data_version=explanation.data_version,
+        estimated_bytes=cost.bytes,
+        estimated_seconds=cost.seconds,
+        estimated_parts=cost.parts,
+        estimated_marks=cost.marks,
+        budget_left_rows=budget_left,
     )
 
 
-def schema_message(
-    description: SchemaDescription, *, known_data_version: str = ""
-) -> pb.DescribeSchemaResponse:
-    """Every table with the profiles of its columns; no table where the caller has this version."""
-    if known_data_version == description.data_version:
-        return pb.DescribeSchemaResponse(
-            schema_version=description.schema_version, data_version=description.data_version
-        )
+def schema_message(description: SchemaDescription) -> pb.DescribeSchemaResponse:
+    """Every table with the profiles of its columns."""
     return pb.DescribeSchemaResponse(
         tables=[
             table_pb2.TableProfile(

@@ -47,6 +47,70 @@ class QueryOutcome:
 
 
 @dataclass(frozen=True)
+class TableRead:
+    """What a query is expected to read of one table."""
+
+    table: str
+    parts: int
+    rows: int
+    marks: int
+
+
+@dataclass(frozen=True)
+class StoredWidths:
+    """Bytes of a table as stored, uncompressed.
+
+    `row_bytes` is an average row; `column_bytes` an average value of each column, 0 where the engine does not
+    know it (small parts keep their columns in one file).
+    """
+
+    row_bytes: float
+    column_bytes: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class StoredResult:
+    """A finished result.
+
+    `payload` is its rows as the service sends them. `data_version` is that of the tables it was read from,
+    empty where they changed meanwhile; `read_time` (Unix seconds) the last moment at which it was what they
+    held. The other figures are what the engine spent on it.
+    """
+
+    payload: bytes
+    row_count: int
+    data_version: str
+    read_time: float
+    elapsed_seconds: float
+    read_rows: int
+    read_bytes: int
+
+
+class ResultCache(Protocol):
+    """Finished results by platform and key, the newest of each. What cannot be kept or found is a miss."""
+
+    async def get(self, uid: str, key: str) -> StoredResult | None:
+        """What is kept under this key, or None."""
+        ...
+
+    async def put(self, uid: str, key: str, result: StoredResult) -> None:
+        """Keeps a result, within the bounds of the cache, in place of what was there."""
+        ...
+
+    async def confirm(self, uid: str, key: str, result: StoredResult) -> None:
+        """Says that what is kept under this key still holds at `result.read_time`."""
+        ...
+
+    def forget(self, uid: str) -> None:
+        """Drops all results of a platform, whose uid is never used again."""
+        ...
+
+    async def close(self) -> None:
+        """Ends every connection."""
+        ...
+
+
+@dataclass(frozen=True)
 class TableSize:
     """Rows of a table at this moment and their compressed size on disk in bytes."""
 
@@ -153,8 +217,14 @@ class Warehouse(Protocol):
         """A text per table that changes whenever its rows change, and stays when parts are only merged."""
         ...
 
-    async def estimate_rows(self, uid: str, sql: str, *, limits: QueryLimits, query_id: str) -> int:
-        """Rows that the engine expects to read for one admitted SELECT. Raises as `query` does.
+    async def widths(self, uid: str) -> Mapping[str, StoredWidths]:
+        """How wide the rows and columns of every table are, by the table's name."""
+        ...
+
+    async def estimate(
+        self, uid: str, sql: str, *, limits: QueryLimits, query_id: str
+    ) -> Sequence[TableRead]:
+        """What the engine expects to read for one admitted SELECT, by table. Raises as `query` does.
 
         Inside `limits`, because planning may run a subquery whose rows choose what is read.
         """

@@ -24,10 +24,11 @@ from aidatalabs_services.data.messages import (
     table_message,
     table_schema,
 )
-from aidatalabs_services.data.queries import Queries
+from aidatalabs_services.data.queries import Queries, QueryOptions
 from aidatalabs_services.data.removal import PlatformRemoval
 from aidatalabs_services.data.tables import Tables
 from aidatalabs_services.runtime.caller import current_caller
+from aidatalabs_services.runtime.errors import FieldViolation, InvalidRequest
 from aidatalabs_services.runtime.filters import FieldKind, parse_filter, parse_order, render_filter
 from aidatalabs_services.runtime.paging import page_position, page_size, page_token
 
@@ -42,6 +43,7 @@ _FORMATS = {
     pb.ExportRequest.ARROW: FileFormat.ARROW,
 }
 _TABLE_FIELDS = {"name": FieldKind.TEXT, "comment": FieldKind.TEXT}
+_MOST_STALENESS_SECONDS = 86_400.0
 IngestCall = Callable[[str, pb.IngestRequest], Awaitable[pb.IngestResponse]]
 
 
@@ -138,14 +140,18 @@ class DataServicer(pb_grpc.DataServiceServicer):
 
     async def Query(self, request: pb.QueryRequest, context: Context) -> pb.QueryResponse:
         """Runs one SELECT."""
-        result = await self._queries.run(self._uid(request), request.sql, max_rows=request.max_rows)
-        return self._sized(await query_message(result))
+        uid = self._uid(request)
+        options = QueryOptions(request.max_rows, request.max_seconds, _staleness_seconds(request))
+        served = await self._queries.run(uid, request.sql, options)
+        return self._sized(query_message(served, self._queries.budget_left(uid)))
 
     async def StreamQuery(
         self, request: pb.StreamQueryRequest, context: Context
     ) -> AsyncIterator[pb.StreamQueryResponse]:
         """Runs one SELECT and streams its rows as Arrow IPC."""
-        async with aclosing(self._queries.stream(self._uid(request), request.sql)) as pieces:
+        async with aclosing(
+            self._queries.stream(self._uid(request), request.sql, max_seconds=request.max_seconds)
+        ) as pieces:
             async for piece in pieces:
                 yield pb.StreamQueryResponse(arrow_ipc=piece)
 
@@ -154,7 +160,9 @@ class DataServicer(pb_grpc.DataServiceServicer):
 
         Its length goes ahead, so that whoever gets less knows that the transfer was cut.
         """
-        async with self._exports.export(self._uid(request), request.sql, _FORMATS[request.format]) as export:
+        async with self._exports.export(
+            self._uid(request), request.sql, _FORMATS[request.format], max_seconds=request.max_seconds
+        ) as export:
             await context.send_initial_metadata(
                 (
                     ("content-disposition", f'attachment; filename="{export.name}"'),
@@ -169,14 +177,16 @@ class DataServicer(pb_grpc.DataServiceServicer):
         self, request: pb.ExplainQueryRequest, context: Context
     ) -> pb.ExplainQueryResponse:
         """Checks one SELECT without running it."""
-        return explanation_message(await self._queries.explain(self._uid(request), request.sql))
+        uid = self._uid(request)
+        explanation = await self._queries.explain(uid, request.sql)
+        return explanation_message(explanation, self._queries.budget_left(uid))
 
     async def DescribeSchema(
         self, request: pb.DescribeSchemaRequest, context: Context
     ) -> pb.DescribeSchemaResponse:
         """Every table with the profiles of its columns."""
-        description = await self._catalogue.describe(self._uid(request))
-        return schema_message(description, known_data_version=request.known_data_version)
+        known = request.known_data_version
+        return schema_message(await self._catalogue.describe(self._uid(request), known_data_version=known))
 
     def _uid(self, request: OnPlatform) -> str:
         """The platform that the access check let this call to: its uid, never its name."""
@@ -189,3 +199,13 @@ class DataServicer(pb_grpc.DataServiceServicer):
         if answer.ByteSize() > self._answer_bytes:
             raise result_too_large(self._answer_bytes)
         return answer
+
+
+def _staleness_seconds(request: pb.QueryRequest) -> float:
+    """How old rows may be. Raises InvalidRequest."""
+    duration = request.max_staleness
+    seconds = duration.seconds + duration.nanos / 1e9
+    if not 0.0 <= seconds <= _MOST_STALENESS_SECONDS:
+        wrong = FieldViolation("max_staleness", "is not between 0 and 86400 seconds")
+        raise InvalidRequest("The age that is accepted cannot be taken.", violations=[wrong])
+    return seconds

@@ -60,6 +60,18 @@ class DataSettings(ServerSettings):
         default=100 * _GIB, ge=1, description="Bytes one query may read, uncompressed."
     )
 
+    query_budget_rows: int = Field(
+        default=0,
+        ge=0,
+        description="Rows that one platform's queries may read in a day (UTC); 0 is no limit.",
+    )
+    cache_bytes: int = Field(
+        default=128 * _MIB,
+        ge=0,
+        description="Memory for results of queries, half for one platform; 0 is none.",
+    )
+    cache_entry_bytes: int = Field(default=4 * _MIB, ge=0, description="Larger results are not kept.")
+
     query_count: int = Field(
         default=10,
         ge=1,

@@ -16,9 +16,10 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlglot import Token, exp
+from sqlglot import Token, TokenType, exp
 from sqlglot.errors import ErrorLevel, ParseError, UnsupportedError
 
+from aidatalabs_services.data import functions
 from aidatalabs_services.data.dialect import DoorDialect
 from aidatalabs_services.data.errors import QueryNotReadOnly, QuerySyntaxInvalid
 from aidatalabs_services.data.statement_names import BoundNames, TableSchema, bind
@@ -47,6 +48,8 @@ class Statement:
     tables: tuple[str, ...]  # read by the query, sorted
     columns: tuple[tuple[str, str], ...]  # (table, column) read by it, sorted, as far as they can be told
     ordered: bool  # the outermost query has an ORDER BY, so the order of rows means something
+    by_time: bool = False  # it may give other rows later, though the tables stay as they are
+    by_chance: bool = False  # it may give other rows each time
 
 
 def admit(sql: str, tables: Mapping[str, TableSchema], *, database: str) -> Statement:
@@ -70,11 +73,12 @@ def _admit(sql: str, key: _SchemaKey, database: str) -> Statement:
     bind(check_shapes(first, known_columns), tables)
     canonical = _written(first)
     # What is executed is the second text, so it is that text which has to pass, and to be stable.
-    tree = _parse(canonical, _DIALECT.tokenize(canonical))
+    tokens = _DIALECT.tokenize(canonical)
+    tree = _parse(canonical, tokens)
     bound = bind(check_shapes(tree, known_columns), tables)
     if _written(tree) != canonical:
         raise not_allowed("this way of writing the query", "Simplify it or add brackets.")
-    ordered = _is_ordered(tree)
+    ordered, words = _is_ordered(tree), _words(tokens)
     return Statement(
         sql=_physical(tree, bound, database),
         canonical_sql=canonical,
@@ -82,7 +86,14 @@ def _admit(sql: str, key: _SchemaKey, database: str) -> Statement:
         tables=tuple(sorted({table.name for table in bound.tables})),
         columns=tuple(sorted(bound.columns)),
         ordered=ordered,
+        by_time=not words.isdisjoint(functions.TIME_FUNCTIONS),
+        by_chance=not words.isdisjoint(functions.CHANCE_FUNCTIONS),
     )
+
+
+def _words(tokens: Sequence[Token]) -> frozenset[str]:
+    """Every word of a text but its string literals: functions are among them, and names of columns."""
+    return frozenset(token.text.casefold() for token in tokens if token.token_type is not TokenType.STRING)
 
 
 def _parse(sql: str, tokens: Sequence[Token]) -> exp.Query:

@@ -153,7 +153,8 @@ def test_a_64_bit_integer_is_text_and_a_number_may_be_a_word() -> None:
     message.statistics.elapsed_seconds = float("nan")  # type: ignore[attr-defined]
     message.statistics.read_rows = 2**62  # type: ignore[attr-defined]
     body = printed(message)
-    assert body["statistics"] == {"elapsed_seconds": "NaN", "read_rows": str(2**62), "read_bytes": "0"}
+    figures = {"elapsed_seconds": "NaN", "read_rows": str(2**62), "read_bytes": "0"}
+    assert body["statistics"].items() >= figures.items()
     check = validator(schema_of(kind))
     assert check.is_valid(body)
     body["statistics"]["read_rows"] = 2**62

@@ -82,6 +82,7 @@ class Growing(ScriptedPlatformData):
             self.inserts -= 1
             self.version = f"v{len(self.asked)}"
             self.rows = {platform: replace(rows, rows=((rows.rows[0][0] + 1,),))}  # type: ignore[operator]
+            return replace(rows, data_version="")
         return rows
 
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -95,7 +95,7 @@ class ScriptedPlatformData:
     async def query(self, platform: str, sql: str, max_rows: int) -> Rows:
         self._note("query", platform, sql, str(max_rows))
         await asyncio.sleep(self.query_seconds)
-        return self.rows[platform]
+        return replace(self.rows[platform], data_version=self.version)
 
     def named(self, method: str) -> list[tuple[str, ...]]:
         return [call for call in self.asked if call[0] == method]

@@ -17,6 +17,7 @@ from aidatalabs_services.data.bootstrap import query_limits
 from aidatalabs_services.data.catalog import Catalogue, TableProfile
 from aidatalabs_services.data.ports import QueryLimits, QueryOutcome
 from aidatalabs_services.data.schema import SchemaCache
+from aidatalabs_services.data.versions import DataVersions
 from tests.rpc.data.conftest import DEMO, VIEWER, Data, settings_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -193,7 +194,9 @@ class Counting:
 def catalogue(counting: Counting, sample_rows: int) -> Catalogue:
     schemas = SchemaCache(counting.schema, ttl_seconds=0)
     limits = query_limits(settings_in(Path("unused")))
-    return Catalogue(counting, schemas, limits, sample_rows=sample_rows, seconds=10)
+    return Catalogue(
+        counting, schemas, DataVersions(counting.fingerprints), limits, sample_rows=sample_rows, seconds=10
+    )
 
 
 async def test_a_table_is_measured_once_for_all_callers_and_again_after_a_change(data: Data) -> None:
@@ -246,9 +249,8 @@ async def test_what_needs_too_much_is_described_without_figures(data: Data) -> N
     await make(data, "costly", {"a": "String"}, [{"a": str(number)} for number in range(50)])
     uid, counting = await data.uid(), Counting(data)
     limits = replace(query_limits(settings_in(Path("unused"))), max_rows_to_read=10)
-    catalog = Catalogue(
-        counting, SchemaCache(counting.schema, ttl_seconds=0), limits, sample_rows=1000, seconds=5
-    )
+    schemas, versions = SchemaCache(counting.schema, ttl_seconds=0), DataVersions(counting.fingerprints)
+    catalog = Catalogue(counting, schemas, versions, limits, sample_rows=1000, seconds=5)
     described = one((await catalog.describe(uid)).tables, "costly")
     assert (described.row_count, described.columns[0].distinct_count) == (50, None)
 

@@ -68,6 +68,7 @@ class DataClient:
             truncated=result.truncated,
             read_rows=answer.statistics.read_rows,
             read_bytes=answer.statistics.read_bytes,
+            data_version=answer.data_version,
         )
 
 

@@ -18,11 +18,17 @@ from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from aidatalabs_services.data.adapters.clickhouse_errors import ddl_errors, insert_errors, query_errors
+from aidatalabs_services.data.adapters.clickhouse_parts import (
+    FINGERPRINTS,
+    WIDTHS,
+    fingerprints_of,
+    widths_of,
+)
 from aidatalabs_services.data.adapters.clickhouse_streams import open_stream
 from aidatalabs_services.data.adapters.servers import Server, Servers
 from aidatalabs_services.data.column_types import quote_text
 from aidatalabs_services.data.errors import InsertRefused, QueryTimeout
-from aidatalabs_services.data.ports import QueryLimits, QueryOutcome, TableSize
+from aidatalabs_services.data.ports import QueryLimits, QueryOutcome, StoredWidths, TableRead, TableSize
 from aidatalabs_services.data.schema import ColumnSchema, Schema, TableSchema
 from aidatalabs_services.data.table_ddl import quoted, ttl_of_engine
 from aidatalabs_services.runtime.caller import current_call
@@ -83,20 +89,6 @@ WHERE database = currentDatabase() AND default_kind != 'ALIAS'
 ORDER BY table, position
 """
 _SIZES = "SELECT name, total_rows, total_bytes FROM system.tables WHERE database = currentDatabase()"
-# Block numbers, row counts and mutations change with the rows; a merge keeps the highest and the sums.
-# Of a part that was never mutated `data_version` is its lowest block, which a merge does change.
-_FINGERPRINTS = """
-SELECT table, toString(groupBitXor(cityHash64(partition_id, block, row_count, version)))
-FROM (
-    SELECT table, partition_id,
-        max(max_block_number) AS block, sum(rows) AS row_count,
-        max(if(data_version > max_block_number, data_version, 0)) AS version
-    FROM system.parts
-    WHERE database = currentDatabase() AND active
-    GROUP BY table, partition_id
-)
-GROUP BY table
-"""
 
 
 class ClickHouseWarehouse:
@@ -261,12 +253,22 @@ class ClickHouseWarehouse:
 
     async def fingerprints(self, uid: str) -> Mapping[str, str]:
         """See Warehouse."""
-        return {name: text for name, text in await self._rows(uid, _FINGERPRINTS)}  # noqa: C416 - typed pairs
+        return fingerprints_of(await self._rows(uid, FINGERPRINTS))
 
-    async def estimate_rows(self, uid: str, sql: str, *, limits: QueryLimits, query_id: str) -> int:
+    async def widths(self, uid: str) -> Mapping[str, StoredWidths]:
         """See Warehouse."""
-        outcome = await self.query(uid, f"EXPLAIN ESTIMATE {sql}", limits=limits, query_id=query_id)
-        return sum(int(row[3]) for row in outcome.rows)
+        return widths_of(await self._rows(uid, WIDTHS))
+
+    async def estimate(
+        self, uid: str, sql: str, *, limits: QueryLimits, query_id: str
+    ) -> Sequence[TableRead]:
+        """See Warehouse."""
+        wide = replace(limits, max_rows=_OWN.max_rows)
+        outcome = await self.query(uid, f"EXPLAIN ESTIMATE {sql}", limits=wide, query_id=query_id)
+        return [
+            TableRead(table, int(parts), int(rows), int(marks))
+            for _, table, parts, rows, marks in outcome.rows
+        ]
 
     async def close(self) -> None:
         """See Warehouse."""

@@ -15,10 +15,10 @@ from aidatalabs_services.data.errors import (
     QueryMemoryExceeded,
     QueryReadsTooMuch,
     QuerySyntaxInvalid,
-    QueryTimeout,
     TableAlreadyExists,
     TableInvalid,
     TableNotKnown,
+    query_timeout,
     result_too_large,
 )
 from aidatalabs_services.data.ports import QueryLimits
@@ -119,10 +119,7 @@ def insert_errors(*, encodes: bool) -> Iterator[None]:
 def _query_refusal(error: BaseException, limits: QueryLimits) -> ServiceError:
     code = _code(error)
     if isinstance(error, TimeoutError) or code in _TIMEOUT:
-        return QueryTimeout(
-            f"The query was stopped after {limits.max_seconds:g} seconds. Narrow it, or read fewer rows.",
-            metadata={"limit_seconds": f"{limits.max_seconds:g}"},
-        )
+        return query_timeout(limits.max_seconds)
     if code in _MEMORY:
         return QueryMemoryExceeded(
             "The query needed more memory than it may use. Read fewer rows or group by fewer values.",

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Mapping, Sized
 from pathlib import Path
 
 import psutil
 
+from aidatalabs_services.data.budgets import RowBudget
 from aidatalabs_services.data.engine.pool import EnginePool
 from aidatalabs_services.data.ingest import Ingestor
 from aidatalabs_services.data.receipts import Receipt
-from aidatalabs_services.runtime.metrics import CallOutcome, Metrics
+from aidatalabs_services.runtime.metrics import CallOutcome, Metrics, Reading
 from aidatalabs_services.runtime.metrics_windows import LastHour
 
 _QUERIES = frozenset(f"/aidatalabs.data.v1.DataService/{name}" for name in ("Query", "StreamQuery", "Export"))
+_SOURCES = ("run", "shared", "kept", "aged")
 _SIZES_SECONDS = 60.0
 
 
@@ -50,6 +53,39 @@ def measure_queries(metrics: Metrics) -> None:
     metrics.observers.append(observe)
     metrics.reading(
         "platform_queries_per_hour", "Queries answered in the last hour, all platforms.", answered.count
+    )
+
+
+def measure_results(metrics: Metrics, served: Mapping[str, int], kept: Sized, kept_bytes: Reading) -> None:
+    """Where the rows of answers came from, how many results are kept in memory, and their bytes."""
+    metrics.reading(
+        "aidatalabs_query_results",
+        "Answers since the start: run, shared with another call, kept (checked), aged (kept, not checked).",
+        lambda: {source: served.get(source, 0) for source in _SOURCES},
+        label="source",
+    )
+    metrics.reading("aidatalabs_result_cache_bytes", "Bytes of results kept in memory.", kept_bytes)
+    metrics.reading("aidatalabs_result_cache_entries", "Results kept in memory.", lambda: len(kept))
+
+
+def measure_budget(metrics: Metrics, budget: RowBudget) -> None:
+    """How many platforms have used how much of today's budget of rows, where there is one."""
+
+    def by_share() -> Mapping[str, float] | None:
+        if not budget.is_set:
+            return None
+        shares = budget.used_by_platform()
+        return {
+            "below_half": sum(share < 0.5 for share in shares),
+            "above_half": sum(0.5 <= share < 1.0 for share in shares),
+            "spent": sum(share >= 1.0 for share in shares),
+        }
+
+    metrics.reading(
+        "aidatalabs_query_budget_platforms",
+        "Platforms that read rows today, by the share of their budget that they used.",
+        by_share,
+        label="used",
     )
 
 

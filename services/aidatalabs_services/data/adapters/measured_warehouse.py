@@ -15,7 +15,14 @@ from typing import Any
 import pyarrow as pa
 from opentelemetry.trace import Span
 
-from aidatalabs_services.data.ports import QueryLimits, QueryOutcome, TableSize, Warehouse
+from aidatalabs_services.data.ports import (
+    QueryLimits,
+    QueryOutcome,
+    StoredWidths,
+    TableRead,
+    TableSize,
+    Warehouse,
+)
 from aidatalabs_services.data.schema import Schema
 from aidatalabs_services.runtime.metrics import Metrics
 from aidatalabs_services.runtime.telemetry import begin_span, fail_span, span, tracing_is_on
@@ -133,10 +140,17 @@ class MeasuredWarehouse:
         with span("clickhouse fingerprints", _about("SELECT")):
             return await self._inner.fingerprints(uid)
 
-    async def estimate_rows(self, uid: str, sql: str, *, limits: QueryLimits, query_id: str) -> int:
+    async def widths(self, uid: str) -> Mapping[str, StoredWidths]:
+        """See Warehouse."""
+        with span("clickhouse widths", _about("SELECT")):
+            return await self._inner.widths(uid)
+
+    async def estimate(
+        self, uid: str, sql: str, *, limits: QueryLimits, query_id: str
+    ) -> Sequence[TableRead]:
         """See Warehouse."""
         with span("clickhouse EXPLAIN", _about("EXPLAIN", query_id, sql)):
-            return await self._inner.estimate_rows(uid, sql, limits=limits, query_id=query_id)
+            return await self._inner.estimate(uid, sql, limits=limits, query_id=query_id)
 
     async def close(self) -> None:
         """See Warehouse."""

@@ -264,6 +264,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Code FAILED_PRECONDITION. Example:
         {"reason": "QUESTION_NOT_READ_ONLY", "domain": "aidatalabs", "metadata": {"word": "delete"}}
     """
+    ERROR_REASON_QUERY_BUDGET_EXCEEDED: _ErrorReason.ValueType  # 90
+    """The query would read more rows than the platform's budget of the day has left; RetryInfo names midnight UTC.
+    Code RESOURCE_EXHAUSTED. Example:
+        {"reason": "QUERY_BUDGET_EXCEEDED", "domain": "aidatalabs",
+         "metadata": {"limit_rows": "1000000", "used_rows": "900000", "estimated_rows": "336776"}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Every reason we may refuse with. It stands in `google.rpc.ErrorInfo.reason` without the prefix, with domain
@@ -514,5 +520,11 @@ ERROR_REASON_QUESTION_NOT_READ_ONLY: ErrorReason.ValueType  # 81
 """The question asks to change data; agents only read.
 Code FAILED_PRECONDITION. Example:
     {"reason": "QUESTION_NOT_READ_ONLY", "domain": "aidatalabs", "metadata": {"word": "delete"}}
+"""
+ERROR_REASON_QUERY_BUDGET_EXCEEDED: ErrorReason.ValueType  # 90
+"""The query would read more rows than the platform's budget of the day has left; RetryInfo names midnight UTC.
+Code RESOURCE_EXHAUSTED. Example:
+    {"reason": "QUERY_BUDGET_EXCEEDED", "domain": "aidatalabs",
+     "metadata": {"limit_rows": "1000000", "used_rows": "900000", "estimated_rows": "336776"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

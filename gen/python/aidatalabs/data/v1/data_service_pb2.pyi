@@ -8,6 +8,7 @@ from aidatalabs.data.v1 import query_pb2 as _query_pb2
 from aidatalabs.data.v1 import table_pb2 as _table_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf.internal import containers as _containers
@@ -324,22 +325,35 @@ class QueryRequest(_message.Message):
     PLATFORM_FIELD_NUMBER: _builtins.int
     SQL_FIELD_NUMBER: _builtins.int
     MAX_ROWS_FIELD_NUMBER: _builtins.int
+    MAX_SECONDS_FIELD_NUMBER: _builtins.int
+    MAX_STALENESS_FIELD_NUMBER: _builtins.int
     platform: _builtins.str
     """`platforms/{id}`."""
     sql: _builtins.str
     """One SELECT, at most 16 KiB (8 KiB in a URL; POST takes the whole)."""
     max_rows: _builtins.int
     """Rows to return; 0 means 1,000; at most 10,000."""
+    max_seconds: _builtins.float
+    """Stops the query after this many seconds with QUERY_TIMEOUT; 0 means the server's limit, which more does not raise."""
+    @_builtins.property
+    def max_staleness(self) -> _duration_pb2.Duration:
+        """Accepts rows that were read up to this long ago, even if the tables have changed since; then nothing is asked of
+        the engine. Holds for queries that depend on the time (`now()`) too, never for those that depend on chance.
+        Absent or 0: the rows are what the tables hold now. At most a day.
+        """
+
     def __init__(
         self,
         *,
         platform: _builtins.str = ...,
         sql: _builtins.str = ...,
         max_rows: _builtins.int = ...,
+        max_seconds: _builtins.float = ...,
+        max_staleness: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["max_staleness", b"max_staleness"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_rows", b"max_rows", "platform", b"platform", "sql", b"sql"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_rows", b"max_rows", "max_seconds", b"max_seconds", "max_staleness", b"max_staleness", "platform", b"platform", "sql", b"sql"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -353,23 +367,29 @@ class QueryResponse(_message.Message):
 
     RESULT_FIELD_NUMBER: _builtins.int
     STATISTICS_FIELD_NUMBER: _builtins.int
+    DATA_VERSION_FIELD_NUMBER: _builtins.int
+    data_version: _builtins.str
+    """The version of the tables that all rows were read from, as ExplainQuery gives it; empty where rows came in while
+    the query ran. With `max_staleness` it may be an older one.
+    """
     @_builtins.property
     def result(self) -> _query_pb2.Result:
         """Rows as JSON can carry them."""
 
     @_builtins.property
     def statistics(self) -> _query_pb2.QueryStatistics:
-        """What the engine did."""
+        """What the query cost."""
 
     def __init__(
         self,
         *,
         result: _query_pb2.Result | None = ...,
         statistics: _query_pb2.QueryStatistics | None = ...,
+        data_version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["result", b"result", "statistics", b"statistics"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["result", b"result", "statistics", b"statistics"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_version", b"data_version", "result", b"result", "statistics", b"statistics"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -383,19 +403,23 @@ class StreamQueryRequest(_message.Message):
 
     PLATFORM_FIELD_NUMBER: _builtins.int
     SQL_FIELD_NUMBER: _builtins.int
+    MAX_SECONDS_FIELD_NUMBER: _builtins.int
     platform: _builtins.str
     """`platforms/{id}`."""
     sql: _builtins.str
     """One SELECT, at most 16 KiB."""
+    max_seconds: _builtins.float
+    """Stops the query after this many seconds; 0 means the server's limit, which more does not raise."""
     def __init__(
         self,
         *,
         platform: _builtins.str = ...,
         sql: _builtins.str = ...,
+        max_seconds: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["platform", b"platform", "sql", b"sql"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_seconds", b"max_seconds", "platform", b"platform", "sql", b"sql"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -463,22 +487,26 @@ class ExportRequest(_message.Message):
     PLATFORM_FIELD_NUMBER: _builtins.int
     SQL_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int
+    MAX_SECONDS_FIELD_NUMBER: _builtins.int
     platform: _builtins.str
     """`platforms/{id}`."""
     sql: _builtins.str
     """One SELECT, at most 16 KiB."""
     format: Global___ExportRequest.Format.ValueType
     """Format of the file."""
+    max_seconds: _builtins.float
+    """Stops the query and its file after this many seconds; 0 means the server's limit, which more does not raise."""
     def __init__(
         self,
         *,
         platform: _builtins.str = ...,
         sql: _builtins.str = ...,
         format: Global___ExportRequest.Format.ValueType = ...,
+        max_seconds: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "platform", b"platform", "sql", b"sql"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "max_seconds", b"max_seconds", "platform", b"platform", "sql", b"sql"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -524,6 +552,11 @@ class ExplainQueryResponse(_message.Message):
     ESTIMATED_ROWS_FIELD_NUMBER: _builtins.int
     SCHEMA_VERSION_FIELD_NUMBER: _builtins.int
     DATA_VERSION_FIELD_NUMBER: _builtins.int
+    ESTIMATED_BYTES_FIELD_NUMBER: _builtins.int
+    ESTIMATED_SECONDS_FIELD_NUMBER: _builtins.int
+    ESTIMATED_PARTS_FIELD_NUMBER: _builtins.int
+    ESTIMATED_MARKS_FIELD_NUMBER: _builtins.int
+    BUDGET_LEFT_ROWS_FIELD_NUMBER: _builtins.int
     sql: _builtins.str
     """The query as it would run: re-rendered from its parse, never the caller's text."""
     sql_sha256: _builtins.str
@@ -536,6 +569,20 @@ class ExplainQueryResponse(_message.Message):
     """Changes whenever a table or column changes."""
     data_version: _builtins.str
     """Changes whenever the rows of one of `tables` change."""
+    estimated_bytes: _builtins.int
+    """Bytes that it is expected to read, uncompressed: for each table `estimated_rows` times the bytes that a row of the
+    columns it reads takes on average.
+    """
+    estimated_seconds: _builtins.float
+    """Time that it is expected to take in the engine: what a small query of this platform took lately, and
+    `estimated_bytes` over the bytes a second at which its larger ones were read. A guess where none ran yet.
+    """
+    estimated_parts: _builtins.int
+    """Parts of tables that it is expected to read from."""
+    estimated_marks: _builtins.int
+    """Granules (8,192 rows or fewer each) that it is expected to read."""
+    budget_left_rows: _builtins.int
+    """Rows that the platform's queries may still read until midnight UTC; absent where there is no budget."""
     @_builtins.property
     def tables(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Tables it reads, in order of their names."""
@@ -555,12 +602,19 @@ class ExplainQueryResponse(_message.Message):
         estimated_rows: _builtins.int = ...,
         schema_version: _builtins.str = ...,
         data_version: _builtins.str = ...,
+        estimated_bytes: _builtins.int = ...,
+        estimated_seconds: _builtins.float = ...,
+        estimated_parts: _builtins.int = ...,
+        estimated_marks: _builtins.int = ...,
+        budget_left_rows: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_budget_left_rows", b"_budget_left_rows", "budget_left_rows", b"budget_left_rows"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "data_version", b"data_version", "estimated_rows", b"estimated_rows", "ordered", b"ordered", "schema_version", b"schema_version", "sql", b"sql", "sql_sha256", b"sql_sha256", "tables", b"tables"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_budget_left_rows", b"_budget_left_rows", "budget_left_rows", b"budget_left_rows", "columns", b"columns", "data_version", b"data_version", "estimated_bytes", b"estimated_bytes", "estimated_marks", b"estimated_marks", "estimated_parts", b"estimated_parts", "estimated_rows", b"estimated_rows", "estimated_seconds", b"estimated_seconds", "ordered", b"ordered", "schema_version", b"schema_version", "sql", b"sql", "sql_sha256", b"sql_sha256", "tables", b"tables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__budget_left_rows: _TypeAlias = _typing.Literal["budget_left_rows"]  # noqa: Y015
+    _WhichOneofArgType__budget_left_rows: _TypeAlias = _typing.Literal["_budget_left_rows", b"_budget_left_rows"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__budget_left_rows) -> _WhichOneofReturnType__budget_left_rows | None: ...
 
 Global___ExplainQueryResponse: _TypeAlias = ExplainQueryResponse  # noqa: Y015
 

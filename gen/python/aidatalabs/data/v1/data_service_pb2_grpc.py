@@ -194,7 +194,10 @@ class DataServiceServicer:
         Scope platform, role viewer.
         Refuses with: QUERY_NOT_READ_ONLY, QUERY_SYNTAX_INVALID, QUERY_TOO_LARGE, QUERY_CONSTRUCT_NOT_ALLOWED,
         FUNCTION_NOT_ALLOWED, TABLE_NOT_KNOWN, COLUMN_NOT_KNOWN, QUERY_FAILED (the engine could not run it),
-        QUERY_TIMEOUT, QUERY_MEMORY_EXCEEDED, QUERY_READS_TOO_MUCH, RESULT_TOO_LARGE.
+        QUERY_TIMEOUT, QUERY_MEMORY_EXCEEDED, QUERY_READS_TOO_MUCH, RESULT_TOO_LARGE, QUERY_BUDGET_EXCEEDED.
+        The rows of a repeated query are kept and given again while the tables that it reads have not changed, which each
+        call checks; calls for the same rows at the same time are answered by one run in the engine, which ends when the
+        last of them goes away. What depends on the time or on chance (`now()`, `today()`, `rand()`) is run anew.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

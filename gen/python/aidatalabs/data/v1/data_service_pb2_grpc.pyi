@@ -87,7 +87,10 @@ class DataServiceStub:
     Scope platform, role viewer.
     Refuses with: QUERY_NOT_READ_ONLY, QUERY_SYNTAX_INVALID, QUERY_TOO_LARGE, QUERY_CONSTRUCT_NOT_ALLOWED,
     FUNCTION_NOT_ALLOWED, TABLE_NOT_KNOWN, COLUMN_NOT_KNOWN, QUERY_FAILED (the engine could not run it),
-    QUERY_TIMEOUT, QUERY_MEMORY_EXCEEDED, QUERY_READS_TOO_MUCH, RESULT_TOO_LARGE.
+    QUERY_TIMEOUT, QUERY_MEMORY_EXCEEDED, QUERY_READS_TOO_MUCH, RESULT_TOO_LARGE, QUERY_BUDGET_EXCEEDED.
+    The rows of a repeated query are kept and given again while the tables that it reads have not changed, which each
+    call checks; calls for the same rows at the same time are answered by one run in the engine, which ends when the
+    last of them goes away. What depends on the time or on chance (`now()`, `today()`, `rand()`) is run anew.
     """
     StreamQuery: _grpc.UnaryStreamMultiCallable[_data_service_pb2.StreamQueryRequest, _data_service_pb2.StreamQueryResponse]
     """Runs one SELECT and streams its rows as Arrow IPC; over gRPC only.
@@ -171,7 +174,10 @@ class DataServiceAsyncStub(DataServiceStub):
     Scope platform, role viewer.
     Refuses with: QUERY_NOT_READ_ONLY, QUERY_SYNTAX_INVALID, QUERY_TOO_LARGE, QUERY_CONSTRUCT_NOT_ALLOWED,
     FUNCTION_NOT_ALLOWED, TABLE_NOT_KNOWN, COLUMN_NOT_KNOWN, QUERY_FAILED (the engine could not run it),
-    QUERY_TIMEOUT, QUERY_MEMORY_EXCEEDED, QUERY_READS_TOO_MUCH, RESULT_TOO_LARGE.
+    QUERY_TIMEOUT, QUERY_MEMORY_EXCEEDED, QUERY_READS_TOO_MUCH, RESULT_TOO_LARGE, QUERY_BUDGET_EXCEEDED.
+    The rows of a repeated query are kept and given again while the tables that it reads have not changed, which each
+    call checks; calls for the same rows at the same time are answered by one run in the engine, which ends when the
+    last of them goes away. What depends on the time or on chance (`now()`, `today()`, `rand()`) is run anew.
     """
     StreamQuery: _aio.UnaryStreamMultiCallable[_data_service_pb2.StreamQueryRequest, _data_service_pb2.StreamQueryResponse]  # type: ignore[assignment]
     """Runs one SELECT and streams its rows as Arrow IPC; over gRPC only.
@@ -306,7 +312,10 @@ class DataServiceServicer(metaclass=_abc_1.ABCMeta):
         Scope platform, role viewer.
         Refuses with: QUERY_NOT_READ_ONLY, QUERY_SYNTAX_INVALID, QUERY_TOO_LARGE, QUERY_CONSTRUCT_NOT_ALLOWED,
         FUNCTION_NOT_ALLOWED, TABLE_NOT_KNOWN, COLUMN_NOT_KNOWN, QUERY_FAILED (the engine could not run it),
-        QUERY_TIMEOUT, QUERY_MEMORY_EXCEEDED, QUERY_READS_TOO_MUCH, RESULT_TOO_LARGE.
+        QUERY_TIMEOUT, QUERY_MEMORY_EXCEEDED, QUERY_READS_TOO_MUCH, RESULT_TOO_LARGE, QUERY_BUDGET_EXCEEDED.
+        The rows of a repeated query are kept and given again while the tables that it reads have not changed, which each
+        call checks; calls for the same rows at the same time are answered by one run in the engine, which ends when the
+        last of them goes away. What depends on the time or on chance (`now()`, `today()`, `rand()`) is run anew.
         """
 
     @_abc_1.abstractmethod

@@ -62,31 +62,63 @@ Global___Result: _TypeAlias = Result  # noqa: Y015
 
 @_typing.final
 class QueryStatistics(_message.Message):
-    """What a query cost the engine."""
+    """What a query cost. Time, rows and bytes are those of the engine when it made these rows, also where they were kept
+    since; `cost_rows` is what this call has cost.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ELAPSED_SECONDS_FIELD_NUMBER: _builtins.int
     READ_ROWS_FIELD_NUMBER: _builtins.int
     READ_BYTES_FIELD_NUMBER: _builtins.int
+    CACHED_FIELD_NUMBER: _builtins.int
+    AGE_SECONDS_FIELD_NUMBER: _builtins.int
+    RESULT_ROWS_FIELD_NUMBER: _builtins.int
+    RESULT_BYTES_FIELD_NUMBER: _builtins.int
+    COST_ROWS_FIELD_NUMBER: _builtins.int
+    BUDGET_LEFT_ROWS_FIELD_NUMBER: _builtins.int
     elapsed_seconds: _builtins.float
     """Time in the engine."""
     read_rows: _builtins.int
     """Rows read from tables."""
     read_bytes: _builtins.int
     """Bytes read from tables, uncompressed."""
+    cached: _builtins.bool
+    """True when nothing was read for this call: the rows were kept since an earlier one, or another call for the same
+    rows was under way and both were answered by it.
+    """
+    age_seconds: _builtins.float
+    """Seconds since the rows were last known to be what the tables hold: 0 where this call has checked it, at most
+    `max_staleness` where the caller let it skip that.
+    """
+    result_rows: _builtins.int
+    """Rows of the result."""
+    result_bytes: _builtins.int
+    """Bytes of the result as a message (`Result`)."""
+    cost_rows: _builtins.int
+    """Rows that this call counts against the platform's budget of the day: those it read, none where `cached`."""
+    budget_left_rows: _builtins.int
+    """Rows that the platform's queries may still read until midnight UTC; absent where there is no budget."""
     def __init__(
         self,
         *,
         elapsed_seconds: _builtins.float = ...,
         read_rows: _builtins.int = ...,
         read_bytes: _builtins.int = ...,
+        cached: _builtins.bool = ...,
+        age_seconds: _builtins.float = ...,
+        result_rows: _builtins.int = ...,
+        result_bytes: _builtins.int = ...,
+        cost_rows: _builtins.int = ...,
+        budget_left_rows: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_budget_left_rows", b"_budget_left_rows", "budget_left_rows", b"budget_left_rows"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["elapsed_seconds", b"elapsed_seconds", "read_bytes", b"read_bytes", "read_rows", b"read_rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_budget_left_rows", b"_budget_left_rows", "age_seconds", b"age_seconds", "budget_left_rows", b"budget_left_rows", "cached", b"cached", "cost_rows", b"cost_rows", "elapsed_seconds", b"elapsed_seconds", "read_bytes", b"read_bytes", "read_rows", b"read_rows", "result_bytes", b"result_bytes", "result_rows", b"result_rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__budget_left_rows: _TypeAlias = _typing.Literal["budget_left_rows"]  # noqa: Y015
+    _WhichOneofArgType__budget_left_rows: _TypeAlias = _typing.Literal["_budget_left_rows", b"_budget_left_rows"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__budget_left_rows) -> _WhichOneofReturnType__budget_left_rows | None: ...
 
 Global___QueryStatistics: _TypeAlias = QueryStatistics  # noqa: Y015
 

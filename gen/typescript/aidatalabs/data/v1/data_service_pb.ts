@@ -15,15 +15,15 @@ import { file_google_api_annotations } from "../../../google/api/annotations_pb.
 import { file_google_api_field_behavior } from "../../../google/api/field_behavior_pb.js";
 import type { HttpBodySchema } from "../../../google/api/httpbody_pb.js";
 import { file_google_api_httpbody } from "../../../google/api/httpbody_pb.js";
-import type { EmptySchema } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_empty, file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
+import type { Duration, EmptySchema } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_empty, file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file aidatalabs/data/v1/data_service.proto.
  */
 export const file_aidatalabs_data_v1_data_service: GenFile = /*@__PURE__*/
-  fileDesc("CiVhaWRhdGFsYWJzL2RhdGEvdjEvZGF0YV9zZXJ2aWNlLnByb3RvEhJhaWRhdGFsYWJzLmRhdGEudjEiYAoYUHJvdmlzaW9uUGxhdGZvcm1SZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JCJiChpEZXByb3Zpc2lvblBsYXRmb3JtUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQikAEKEkNyZWF0ZVRhYmxlUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSNAoFdGFibGUYAiABKAsyGS5haWRhdGFsYWJzLmRhdGEudjEuVGFibGVCCuJBAQK6SAPIAQEiyAEKEUxpc3RUYWJsZXNSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIaCglwYWdlX3NpemUYAiABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgDIAEoCUIIukgFcgMYgAgSGQoIb3JkZXJfYnkYBCABKAlCB7pIBHICGGQSGAoGZmlsdGVyGAUgASgJQgi6SAVyAxjoByJYChJMaXN0VGFibGVzUmVzcG9uc2USKQoGdGFibGVzGAEgAygLMhkuYWlkYXRhbGFicy5kYXRhLnYxLlRhYmxlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKMAQoPR2V0VGFibGVSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIzCgV0YWJsZRgCIAEoCUIkukghch8yHV5bYS16QS1aX11bYS16QS1aMC05X117MCw2Mn0kIo0BChBEcm9wVGFibGVSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIzCgV0YWJsZRgCIAEoCUIkukghch8yHV5bYS16QS1aX11bYS16QS1aMC05X117MCw2Mn0kIsUBChBBZGRDb2x1bW5SZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIzCgV0YWJsZRgCIAEoCUIkukghch8yHV5bYS16QS1aX11bYS16QS1aMC05X117MCw2Mn0kEjYKBmNvbHVtbhgDIAEoCzIaLmFpZGF0YWxhYnMuZGF0YS52MS5Db2x1bW5CCuJBAQK6SAPIAQEilAIKDUluZ2VzdFJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEjYKBXRhYmxlGAIgASgJQie6SCRyIjIgXihbYS16QS1aX11bYS16QS1aMC05X117MCw2Mn0pPyQSMwoKcmVxdWVzdF9pZBgDIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MCwxMjh9JBIpCgZldmVudHMYBCADKAsyGS5haWRhdGFsYWJzLmRhdGEudjEuRXZlbnQSJQoEcm93cxgFIAMoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiPgoOSW5nZXN0UmVzcG9uc2USLAoHcmVjZWlwdBgBIAEoCzIbLmFpZGF0YWxhYnMuZGF0YS52MS5SZWNlaXB0IogBCgxRdWVyeVJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEhQKA3NxbBgCIAEoCUIHukgEcgIQARIcCghtYXhfcm93cxgDIAEoBUIKukgHGgUYkE4oACJ0Cg1RdWVyeVJlc3BvbnNlEioKBnJlc3VsdBgBIAEoCzIaLmFpZGF0YWxhYnMuZGF0YS52MS5SZXN1bHQSNwoKc3RhdGlzdGljcxgCIAEoCzIjLmFpZGF0YWxhYnMuZGF0YS52MS5RdWVyeVN0YXRpc3RpY3MicAoSU3RyZWFtUXVlcnlSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIUCgNzcWwYAiABKAlCB7pIBHICEAEiKAoTU3RyZWFtUXVlcnlSZXNwb25zZRIRCglhcnJvd19pcGMYASABKAwi/wEKDUV4cG9ydFJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEhQKA3NxbBgCIAEoCUIHukgEcgIQARJECgZmb3JtYXQYAyABKA4yKC5haWRhdGFsYWJzLmRhdGEudjEuRXhwb3J0UmVxdWVzdC5Gb3JtYXRCCrpIB4IBBBABIAAiTAoGRm9ybWF0EhYKEkZPUk1BVF9VTlNQRUNJRklFRBAAEgcKA0NTVhABEgkKBUpTT05MEAISCwoHUEFSUVVFVBADEgkKBUFSUk9XEAQicQoTRXhwbGFpblF1ZXJ5UmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSFAoDc3FsGAIgASgJQge6SARyAhABItQBChRFeHBsYWluUXVlcnlSZXNwb25zZRILCgNzcWwYASABKAkSEgoKc3FsX3NoYTI1NhgCIAEoCRIOCgZ0YWJsZXMYAyADKAkSNAoHY29sdW1ucxgEIAMoCzIjLmFpZGF0YWxhYnMuZGF0YS52MS5Db2x1bW5SZWZlcmVuY2USDwoHb3JkZXJlZBgFIAEoCBIWCg5lc3RpbWF0ZWRfcm93cxgGIAEoAxIWCg5zY2hlbWFfdmVyc2lvbhgHIAEoCRIUCgxkYXRhX3ZlcnNpb24YCCABKAkigwEKFURlc2NyaWJlU2NoZW1hUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSJAoSa25vd25fZGF0YV92ZXJzaW9uGAIgASgJQgi6SAVyAxiAASJ4ChZEZXNjcmliZVNjaGVtYVJlc3BvbnNlEjAKBnRhYmxlcxgBIAMoCzIgLmFpZGF0YWxhYnMuZGF0YS52MS5UYWJsZVByb2ZpbGUSFgoOc2NoZW1hX3ZlcnNpb24YAiABKAkSFAoMZGF0YV92ZXJzaW9uGAMgASgJMuILCgtEYXRhU2VydmljZRJZChFQcm92aXNpb25QbGF0Zm9ybRIsLmFpZGF0YWxhYnMuZGF0YS52MS5Qcm92aXNpb25QbGF0Zm9ybVJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkSXQoTRGVwcm92aXNpb25QbGF0Zm9ybRIuLmFpZGF0YWxhYnMuZGF0YS52MS5EZXByb3Zpc2lvblBsYXRmb3JtUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRJwCgtDcmVhdGVUYWJsZRImLmFpZGF0YWxhYnMuZGF0YS52MS5DcmVhdGVUYWJsZVJlcXVlc3QaGS5haWRhdGFsYWJzLmRhdGEudjEuVGFibGUiHoLT5JMCGCITL2FwaS92MS9kYXRhL3RhYmxlczoBKhJ4CgpMaXN0VGFibGVzEiUuYWlkYXRhbGFicy5kYXRhLnYxLkxpc3RUYWJsZXNSZXF1ZXN0GiYuYWlkYXRhbGFicy5kYXRhLnYxLkxpc3RUYWJsZXNSZXNwb25zZSIbgtPkkwIVEhMvYXBpL3YxL2RhdGEvdGFibGVzEm8KCEdldFRhYmxlEiMuYWlkYXRhbGFicy5kYXRhLnYxLkdldFRhYmxlUmVxdWVzdBoZLmFpZGF0YWxhYnMuZGF0YS52MS5UYWJsZSIjgtPkkwIdEhsvYXBpL3YxL2RhdGEvdGFibGVzL3t0YWJsZX0SbgoJRHJvcFRhYmxlEiQuYWlkYXRhbGFicy5kYXRhLnYxLkRyb3BUYWJsZVJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkiI4LT5JMCHSobL2FwaS92MS9kYXRhL3RhYmxlcy97dGFibGV9En4KCUFkZENvbHVtbhIkLmFpZGF0YWxhYnMuZGF0YS52MS5BZGRDb2x1bW5SZXF1ZXN0GhkuYWlkYXRhbGFicy5kYXRhLnYxLlRhYmxlIjCC0+STAioiJS9hcGkvdjEvZGF0YS90YWJsZXMve3RhYmxlfTphZGRDb2x1bW46ASoSbwoGSW5nZXN0EiEuYWlkYXRhbGFicy5kYXRhLnYxLkluZ2VzdFJlcXVlc3QaIi5haWRhdGFsYWJzLmRhdGEudjEuSW5nZXN0UmVzcG9uc2UiHoLT5JMCGCITL2FwaS92MS9kYXRhL2luZ2VzdDoBKhKBAQoFUXVlcnkSIC5haWRhdGFsYWJzLmRhdGEudjEuUXVlcnlSZXF1ZXN0GiEuYWlkYXRhbGFicy5kYXRhLnYxLlF1ZXJ5UmVzcG9uc2UiM4LT5JMCLRISL2FwaS92MS9kYXRhL3F1ZXJ5WhciEi9hcGkvdjEvZGF0YS9xdWVyeToBKhJgCgtTdHJlYW1RdWVyeRImLmFpZGF0YWxhYnMuZGF0YS52MS5TdHJlYW1RdWVyeVJlcXVlc3QaJy5haWRhdGFsYWJzLmRhdGEudjEuU3RyZWFtUXVlcnlSZXNwb25zZTABEmMKBkV4cG9ydBIhLmFpZGF0YWxhYnMuZGF0YS52MS5FeHBvcnRSZXF1ZXN0GhQuZ29vZ2xlLmFwaS5IdHRwQm9keSIegtPkkwIYIhMvYXBpL3YxL2RhdGEvZXhwb3J0OgEqMAESiAEKDEV4cGxhaW5RdWVyeRInLmFpZGF0YWxhYnMuZGF0YS52MS5FeHBsYWluUXVlcnlSZXF1ZXN0GiguYWlkYXRhbGFicy5kYXRhLnYxLkV4cGxhaW5RdWVyeVJlc3BvbnNlIiWC0+STAh8iGi9hcGkvdjEvZGF0YS9xdWVyeTpleHBsYWluOgEqEoQBCg5EZXNjcmliZVNjaGVtYRIpLmFpZGF0YWxhYnMuZGF0YS52MS5EZXNjcmliZVNjaGVtYVJlcXVlc3QaKi5haWRhdGFsYWJzLmRhdGEudjEuRGVzY3JpYmVTY2hlbWFSZXNwb25zZSIbgtPkkwIVEhMvYXBpL3YxL2RhdGEvc2NoZW1hYgZwcm90bzM", [file_aidatalabs_data_v1_ingest, file_aidatalabs_data_v1_query, file_aidatalabs_data_v1_table, file_buf_validate_validate, file_google_api_annotations, file_google_api_field_behavior, file_google_api_httpbody, file_google_protobuf_empty, file_google_protobuf_struct]);
+  fileDesc("CiVhaWRhdGFsYWJzL2RhdGEvdjEvZGF0YV9zZXJ2aWNlLnByb3RvEhJhaWRhdGFsYWJzLmRhdGEudjEiYAoYUHJvdmlzaW9uUGxhdGZvcm1SZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JCJiChpEZXByb3Zpc2lvblBsYXRmb3JtUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQikAEKEkNyZWF0ZVRhYmxlUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSNAoFdGFibGUYAiABKAsyGS5haWRhdGFsYWJzLmRhdGEudjEuVGFibGVCCuJBAQK6SAPIAQEiyAEKEUxpc3RUYWJsZXNSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIaCglwYWdlX3NpemUYAiABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgDIAEoCUIIukgFcgMYgAgSGQoIb3JkZXJfYnkYBCABKAlCB7pIBHICGGQSGAoGZmlsdGVyGAUgASgJQgi6SAVyAxjoByJYChJMaXN0VGFibGVzUmVzcG9uc2USKQoGdGFibGVzGAEgAygLMhkuYWlkYXRhbGFicy5kYXRhLnYxLlRhYmxlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKMAQoPR2V0VGFibGVSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIzCgV0YWJsZRgCIAEoCUIkukghch8yHV5bYS16QS1aX11bYS16QS1aMC05X117MCw2Mn0kIo0BChBEcm9wVGFibGVSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIzCgV0YWJsZRgCIAEoCUIkukghch8yHV5bYS16QS1aX11bYS16QS1aMC05X117MCw2Mn0kIsUBChBBZGRDb2x1bW5SZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIzCgV0YWJsZRgCIAEoCUIkukghch8yHV5bYS16QS1aX11bYS16QS1aMC05X117MCw2Mn0kEjYKBmNvbHVtbhgDIAEoCzIaLmFpZGF0YWxhYnMuZGF0YS52MS5Db2x1bW5CCuJBAQK6SAPIAQEilAIKDUluZ2VzdFJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEjYKBXRhYmxlGAIgASgJQie6SCRyIjIgXihbYS16QS1aX11bYS16QS1aMC05X117MCw2Mn0pPyQSMwoKcmVxdWVzdF9pZBgDIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MCwxMjh9JBIpCgZldmVudHMYBCADKAsyGS5haWRhdGFsYWJzLmRhdGEudjEuRXZlbnQSJQoEcm93cxgFIAMoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiPgoOSW5nZXN0UmVzcG9uc2USLAoHcmVjZWlwdBgBIAEoCzIbLmFpZGF0YWxhYnMuZGF0YS52MS5SZWNlaXB0IugBCgxRdWVyeVJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEhQKA3NxbBgCIAEoCUIHukgEcgIQARIcCghtYXhfcm93cxgDIAEoBUIKukgHGgUYkE4oABIsCgttYXhfc2Vjb25kcxgEIAEoAUIXukgUEhIZAAAAAAAgrEApAAAAAAAAAAASMAoNbWF4X3N0YWxlbmVzcxgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiKKAQoNUXVlcnlSZXNwb25zZRIqCgZyZXN1bHQYASABKAsyGi5haWRhdGFsYWJzLmRhdGEudjEuUmVzdWx0EjcKCnN0YXRpc3RpY3MYAiABKAsyIy5haWRhdGFsYWJzLmRhdGEudjEuUXVlcnlTdGF0aXN0aWNzEhQKDGRhdGFfdmVyc2lvbhgDIAEoCSKeAQoSU3RyZWFtUXVlcnlSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIUCgNzcWwYAiABKAlCB7pIBHICEAESLAoLbWF4X3NlY29uZHMYAyABKAFCF7pIFBISGQAAAAAAIKxAKQAAAAAAAAAAIigKE1N0cmVhbVF1ZXJ5UmVzcG9uc2USEQoJYXJyb3dfaXBjGAEgASgMIq0CCg1FeHBvcnRSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIUCgNzcWwYAiABKAlCB7pIBHICEAESRAoGZm9ybWF0GAMgASgOMiguYWlkYXRhbGFicy5kYXRhLnYxLkV4cG9ydFJlcXVlc3QuRm9ybWF0Qgq6SAeCAQQQASAAEiwKC21heF9zZWNvbmRzGAQgASgBQhe6SBQSEhkAAAAAACCsQCkAAAAAAAAAACJMCgZGb3JtYXQSFgoSRk9STUFUX1VOU1BFQ0lGSUVEEAASBwoDQ1NWEAESCQoFSlNPTkwQAhILCgdQQVJRVUVUEAMSCQoFQVJST1cQBCJxChNFeHBsYWluUXVlcnlSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIUCgNzcWwYAiABKAlCB7pIBHICEAEi7gIKFEV4cGxhaW5RdWVyeVJlc3BvbnNlEgsKA3NxbBgBIAEoCRISCgpzcWxfc2hhMjU2GAIgASgJEg4KBnRhYmxlcxgDIAMoCRI0Cgdjb2x1bW5zGAQgAygLMiMuYWlkYXRhbGFicy5kYXRhLnYxLkNvbHVtblJlZmVyZW5jZRIPCgdvcmRlcmVkGAUgASgIEhYKDmVzdGltYXRlZF9yb3dzGAYgASgDEhYKDnNjaGVtYV92ZXJzaW9uGAcgASgJEhQKDGRhdGFfdmVyc2lvbhgIIAEoCRIXCg9lc3RpbWF0ZWRfYnl0ZXMYCSABKAMSGQoRZXN0aW1hdGVkX3NlY29uZHMYCiABKAESFwoPZXN0aW1hdGVkX3BhcnRzGAsgASgDEhcKD2VzdGltYXRlZF9tYXJrcxgMIAEoAxIdChBidWRnZXRfbGVmdF9yb3dzGA0gASgDSACIAQFCEwoRX2J1ZGdldF9sZWZ0X3Jvd3MigwEKFURlc2NyaWJlU2NoZW1hUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSJAoSa25vd25fZGF0YV92ZXJzaW9uGAIgASgJQgi6SAVyAxiAASJ4ChZEZXNjcmliZVNjaGVtYVJlc3BvbnNlEjAKBnRhYmxlcxgBIAMoCzIgLmFpZGF0YWxhYnMuZGF0YS52MS5UYWJsZVByb2ZpbGUSFgoOc2NoZW1hX3ZlcnNpb24YAiABKAkSFAoMZGF0YV92ZXJzaW9uGAMgASgJMuILCgtEYXRhU2VydmljZRJZChFQcm92aXNpb25QbGF0Zm9ybRIsLmFpZGF0YWxhYnMuZGF0YS52MS5Qcm92aXNpb25QbGF0Zm9ybVJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkSXQoTRGVwcm92aXNpb25QbGF0Zm9ybRIuLmFpZGF0YWxhYnMuZGF0YS52MS5EZXByb3Zpc2lvblBsYXRmb3JtUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRJwCgtDcmVhdGVUYWJsZRImLmFpZGF0YWxhYnMuZGF0YS52MS5DcmVhdGVUYWJsZVJlcXVlc3QaGS5haWRhdGFsYWJzLmRhdGEudjEuVGFibGUiHoLT5JMCGCITL2FwaS92MS9kYXRhL3RhYmxlczoBKhJ4CgpMaXN0VGFibGVzEiUuYWlkYXRhbGFicy5kYXRhLnYxLkxpc3RUYWJsZXNSZXF1ZXN0GiYuYWlkYXRhbGFicy5kYXRhLnYxLkxpc3RUYWJsZXNSZXNwb25zZSIbgtPkkwIVEhMvYXBpL3YxL2RhdGEvdGFibGVzEm8KCEdldFRhYmxlEiMuYWlkYXRhbGFicy5kYXRhLnYxLkdldFRhYmxlUmVxdWVzdBoZLmFpZGF0YWxhYnMuZGF0YS52MS5UYWJsZSIjgtPkkwIdEhsvYXBpL3YxL2RhdGEvdGFibGVzL3t0YWJsZX0SbgoJRHJvcFRhYmxlEiQuYWlkYXRhbGFicy5kYXRhLnYxLkRyb3BUYWJsZVJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkiI4LT5JMCHSobL2FwaS92MS9kYXRhL3RhYmxlcy97dGFibGV9En4KCUFkZENvbHVtbhIkLmFpZGF0YWxhYnMuZGF0YS52MS5BZGRDb2x1bW5SZXF1ZXN0GhkuYWlkYXRhbGFicy5kYXRhLnYxLlRhYmxlIjCC0+STAioiJS9hcGkvdjEvZGF0YS90YWJsZXMve3RhYmxlfTphZGRDb2x1bW46ASoSbwoGSW5nZXN0EiEuYWlkYXRhbGFicy5kYXRhLnYxLkluZ2VzdFJlcXVlc3QaIi5haWRhdGFsYWJzLmRhdGEudjEuSW5nZXN0UmVzcG9uc2UiHoLT5JMCGCITL2FwaS92MS9kYXRhL2luZ2VzdDoBKhKBAQoFUXVlcnkSIC5haWRhdGFsYWJzLmRhdGEudjEuUXVlcnlSZXF1ZXN0GiEuYWlkYXRhbGFicy5kYXRhLnYxLlF1ZXJ5UmVzcG9uc2UiM4LT5JMCLRISL2FwaS92MS9kYXRhL3F1ZXJ5WhciEi9hcGkvdjEvZGF0YS9xdWVyeToBKhJgCgtTdHJlYW1RdWVyeRImLmFpZGF0YWxhYnMuZGF0YS52MS5TdHJlYW1RdWVyeVJlcXVlc3QaJy5haWRhdGFsYWJzLmRhdGEudjEuU3RyZWFtUXVlcnlSZXNwb25zZTABEmMKBkV4cG9ydBIhLmFpZGF0YWxhYnMuZGF0YS52MS5FeHBvcnRSZXF1ZXN0GhQuZ29vZ2xlLmFwaS5IdHRwQm9keSIegtPkkwIYIhMvYXBpL3YxL2RhdGEvZXhwb3J0OgEqMAESiAEKDEV4cGxhaW5RdWVyeRInLmFpZGF0YWxhYnMuZGF0YS52MS5FeHBsYWluUXVlcnlSZXF1ZXN0GiguYWlkYXRhbGFicy5kYXRhLnYxLkV4cGxhaW5RdWVyeVJlc3BvbnNlIiWC0+STAh8iGi9hcGkvdjEvZGF0YS9xdWVyeTpleHBsYWluOgEqEoQBCg5EZXNjcmliZVNjaGVtYRIpLmFpZGF0YWxhYnMuZGF0YS52MS5EZXNjcmliZVNjaGVtYVJlcXVlc3QaKi5haWRhdGFsYWJzLmRhdGEudjEuRGVzY3JpYmVTY2hlbWFSZXNwb25zZSIbgtPkkwIVEhMvYXBpL3YxL2RhdGEvc2NoZW1hYgZwcm90bzM", [file_aidatalabs_data_v1_ingest, file_aidatalabs_data_v1_query, file_aidatalabs_data_v1_table, file_buf_validate_validate, file_google_api_annotations, file_google_api_field_behavior, file_google_api_httpbody, file_google_protobuf_duration, file_google_protobuf_empty, file_google_protobuf_struct]);
 
 /**
  * Names the platform whose database is to be made.
@@ -361,6 +361,22 @@ export type QueryRequest = Message<"aidatalabs.data.v1.QueryRequest"> & {
    * @generated from field: int32 max_rows = 3;
    */
   maxRows: number;
+
+  /**
+   * Stops the query after this many seconds with QUERY_TIMEOUT; 0 means the server's limit, which more does not raise.
+   *
+   * @generated from field: double max_seconds = 4;
+   */
+  maxSeconds: number;
+
+  /**
+   * Accepts rows that were read up to this long ago, even if the tables have changed since; then nothing is asked of
+   * the engine. Holds for queries that depend on the time (`now()`) too, never for those that depend on chance.
+   * Absent or 0: the rows are what the tables hold now. At most a day.
+   *
+   * @generated from field: google.protobuf.Duration max_staleness = 5;
+   */
+  maxStaleness?: Duration | undefined;
 };
 
 /**
@@ -384,11 +400,19 @@ export type QueryResponse = Message<"aidatalabs.data.v1.QueryResponse"> & {
   result?: Result | undefined;
 
   /**
-   * What the engine did.
+   * What the query cost.
    *
    * @generated from field: aidatalabs.data.v1.QueryStatistics statistics = 2;
    */
   statistics?: QueryStatistics | undefined;
+
+  /**
+   * The version of the tables that all rows were read from, as ExplainQuery gives it; empty where rows came in while
+   * the query ran. With `max_staleness` it may be an older one.
+   *
+   * @generated from field: string data_version = 3;
+   */
+  dataVersion: string;
 };
 
 /**
@@ -417,6 +441,13 @@ export type StreamQueryRequest = Message<"aidatalabs.data.v1.StreamQueryRequest"
    * @generated from field: string sql = 2;
    */
   sql: string;
+
+  /**
+   * Stops the query after this many seconds; 0 means the server's limit, which more does not raise.
+   *
+   * @generated from field: double max_seconds = 3;
+   */
+  maxSeconds: number;
 };
 
 /**
@@ -473,6 +504,13 @@ export type ExportRequest = Message<"aidatalabs.data.v1.ExportRequest"> & {
    * @generated from field: aidatalabs.data.v1.ExportRequest.Format format = 3;
    */
   format: ExportRequest_Format;
+
+  /**
+   * Stops the query and its file after this many seconds; 0 means the server's limit, which more does not raise.
+   *
+   * @generated from field: double max_seconds = 4;
+   */
+  maxSeconds: number;
 };
 
 /**
@@ -619,6 +657,43 @@ export type ExplainQueryResponse = Message<"aidatalabs.data.v1.ExplainQueryRespo
    * @generated from field: string data_version = 8;
    */
   dataVersion: string;
+
+  /**
+   * Bytes that it is expected to read, uncompressed: for each table `estimated_rows` times the bytes that a row of the
+   * columns it reads takes on average.
+   *
+   * @generated from field: int64 estimated_bytes = 9;
+   */
+  estimatedBytes: bigint;
+
+  /**
+   * Time that it is expected to take in the engine: what a small query of this platform took lately, and
+   * `estimated_bytes` over the bytes a second at which its larger ones were read. A guess where none ran yet.
+   *
+   * @generated from field: double estimated_seconds = 10;
+   */
+  estimatedSeconds: number;
+
+  /**
+   * Parts of tables that it is expected to read from.
+   *
+   * @generated from field: int64 estimated_parts = 11;
+   */
+  estimatedParts: bigint;
+
+  /**
+   * Granules (8,192 rows or fewer each) that it is expected to read.
+   *
+   * @generated from field: int64 estimated_marks = 12;
+   */
+  estimatedMarks: bigint;
+
+  /**
+   * Rows that the platform's queries may still read until midnight UTC; absent where there is no budget.
+   *
+   * @generated from field: optional int64 budget_left_rows = 13;
+   */
+  budgetLeftRows?: bigint | undefined;
 };
 
 /**
@@ -803,7 +878,10 @@ export const DataService: GenService<{
    * Scope platform, role viewer.
    * Refuses with: QUERY_NOT_READ_ONLY, QUERY_SYNTAX_INVALID, QUERY_TOO_LARGE, QUERY_CONSTRUCT_NOT_ALLOWED,
    * FUNCTION_NOT_ALLOWED, TABLE_NOT_KNOWN, COLUMN_NOT_KNOWN, QUERY_FAILED (the engine could not run it),
-   * QUERY_TIMEOUT, QUERY_MEMORY_EXCEEDED, QUERY_READS_TOO_MUCH, RESULT_TOO_LARGE.
+   * QUERY_TIMEOUT, QUERY_MEMORY_EXCEEDED, QUERY_READS_TOO_MUCH, RESULT_TOO_LARGE, QUERY_BUDGET_EXCEEDED.
+   * The rows of a repeated query are kept and given again while the tables that it reads have not changed, which each
+   * call checks; calls for the same rows at the same time are answered by one run in the engine, which ends when the
+   * last of them goes away. What depends on the time or on chance (`now()`, `today()`, `rand()`) is run anew.
    *
    * @generated from rpc aidatalabs.data.v1.DataService.Query
    */

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file aidatalabs/data/v1/query.proto.
  */
 export const file_aidatalabs_data_v1_query: GenFile = /*@__PURE__*/
-  fileDesc("Ch5haWRhdGFsYWJzL2RhdGEvdjEvcXVlcnkucHJvdG8SEmFpZGF0YWxhYnMuZGF0YS52MSKFAQoGUmVzdWx0EisKB2NvbHVtbnMYASADKAsyGi5haWRhdGFsYWJzLmRhdGEudjEuQ29sdW1uEigKBHJvd3MYAiADKAsyGi5nb29nbGUucHJvdG9idWYuTGlzdFZhbHVlEhEKCXJvd19jb3VudBgDIAEoAxIRCgl0cnVuY2F0ZWQYBCABKAgiUQoPUXVlcnlTdGF0aXN0aWNzEhcKD2VsYXBzZWRfc2Vjb25kcxgBIAEoARIRCglyZWFkX3Jvd3MYAiABKAMSEgoKcmVhZF9ieXRlcxgDIAEoAyIwCg9Db2x1bW5SZWZlcmVuY2USDQoFdGFibGUYASABKAkSDgoGY29sdW1uGAIgASgJYgZwcm90bzM", [file_aidatalabs_data_v1_table, file_google_protobuf_struct]);
+  fileDesc("Ch5haWRhdGFsYWJzL2RhdGEvdjEvcXVlcnkucHJvdG8SEmFpZGF0YWxhYnMuZGF0YS52MSKFAQoGUmVzdWx0EisKB2NvbHVtbnMYASADKAsyGi5haWRhdGFsYWJzLmRhdGEudjEuQ29sdW1uEigKBHJvd3MYAiADKAsyGi5nb29nbGUucHJvdG9idWYuTGlzdFZhbHVlEhEKCXJvd19jb3VudBgDIAEoAxIRCgl0cnVuY2F0ZWQYBCABKAgi6AEKD1F1ZXJ5U3RhdGlzdGljcxIXCg9lbGFwc2VkX3NlY29uZHMYASABKAESEQoJcmVhZF9yb3dzGAIgASgDEhIKCnJlYWRfYnl0ZXMYAyABKAMSDgoGY2FjaGVkGAQgASgIEhMKC2FnZV9zZWNvbmRzGAUgASgBEhMKC3Jlc3VsdF9yb3dzGAYgASgDEhQKDHJlc3VsdF9ieXRlcxgHIAEoAxIRCgljb3N0X3Jvd3MYCCABKAMSHQoQYnVkZ2V0X2xlZnRfcm93cxgJIAEoA0gAiAEBQhMKEV9idWRnZXRfbGVmdF9yb3dzIjAKD0NvbHVtblJlZmVyZW5jZRINCgV0YWJsZRgBIAEoCRIOCgZjb2x1bW4YAiABKAliBnByb3RvMw", [file_aidatalabs_data_v1_table, file_google_protobuf_struct]);
 
 /**
  * Rows as JSON can carry them. Integers of 10^15 and beyond and decimals are strings, timestamps RFC 3339, NULL is
@@ -60,7 +60,8 @@ export const ResultSchema: GenMessage<Result> = /*@__PURE__*/
   messageDesc(file_aidatalabs_data_v1_query, 0);
 
 /**
- * What a query cost the engine.
+ * What a query cost. Time, rows and bytes are those of the engine when it made these rows, also where they were kept
+ * since; `cost_rows` is what this call has cost.
  *
  * @generated from message aidatalabs.data.v1.QueryStatistics
  */
@@ -85,6 +86,50 @@ export type QueryStatistics = Message<"aidatalabs.data.v1.QueryStatistics"> & {
    * @generated from field: int64 read_bytes = 3;
    */
   readBytes: bigint;
+
+  /**
+   * True when nothing was read for this call: the rows were kept since an earlier one, or another call for the same
+   * rows was under way and both were answered by it.
+   *
+   * @generated from field: bool cached = 4;
+   */
+  cached: boolean;
+
+  /**
+   * Seconds since the rows were last known to be what the tables hold: 0 where this call has checked it, at most
+   * `max_staleness` where the caller let it skip that.
+   *
+   * @generated from field: double age_seconds = 5;
+   */
+  ageSeconds: number;
+
+  /**
+   * Rows of the result.
+   *
+   * @generated from field: int64 result_rows = 6;
+   */
+  resultRows: bigint;
+
+  /**
+   * Bytes of the result as a message (`Result`).
+   *
+   * @generated from field: int64 result_bytes = 7;
+   */
+  resultBytes: bigint;
+
+  /**
+   * Rows that this call counts against the platform's budget of the day: those it read, none where `cached`.
+   *
+   * @generated from field: int64 cost_rows = 8;
+   */
+  costRows: bigint;
+
+  /**
+   * Rows that the platform's queries may still read until midnight UTC; absent where there is no budget.
+   *
+   * @generated from field: optional int64 budget_left_rows = 9;
+   */
+  budgetLeftRows?: bigint | undefined;
 };
 
 /**

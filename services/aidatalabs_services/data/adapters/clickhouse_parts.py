@@ -1,0 +1,50 @@
+"""What the engine's list of parts says of tables: whether their rows changed, and how wide these are."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aidatalabs_services.data.ports import StoredWidths
+
+FINGERPRINTS = """
+SELECT table, partition_id, max_block_number, rows, data_version
+FROM system.parts
+WHERE database = currentDatabase() AND active
+"""
+WIDTHS = """
+SELECT table, column, sumIf(rows, column_data_uncompressed_bytes > 0), sum(column_data_uncompressed_bytes),
+    sum(rows), sum(data_uncompressed_bytes)
+FROM system.parts_columns
+WHERE database = currentDatabase() AND active
+GROUP BY table, column
+"""
+
+
+def fingerprints_of(parts: Sequence[Sequence[Any]]) -> Mapping[str, str]:
+    """A text per table from (table, partition, highest block, rows, data version) of each active part.
+
+    Block numbers, row counts and mutations change with the rows; a merge keeps the highest and the sums. Of a
+    part that was never mutated the data version is its lowest block, which a merge does change. Put together
+    here: it takes the engine longer to plan the grouping than to list the parts.
+    """
+    tables: dict[str, dict[str, tuple[int, int, int]]] = {}
+    for table, partition, block, rows, version in parts:
+        partitions = tables.setdefault(table, {})
+        highest, total, mutation = partitions.get(partition, (0, 0, 0))
+        mutated = int(version) if int(version) > int(block) else 0
+        partitions[partition] = (max(highest, int(block)), total + int(rows), max(mutation, mutated))
+    return {
+        table: hashlib.blake2b(repr(sorted(partitions.items())).encode(), digest_size=16).hexdigest()
+        for table, partitions in tables.items()
+    }
+
+
+def widths_of(columns: Sequence[Sequence[Any]]) -> Mapping[str, StoredWidths]:
+    """Average widths from (table, column, rows with a figure, bytes, all rows, bytes of all columns)."""
+    found: dict[str, tuple[float, dict[str, float]]] = {}
+    for table, column, known_rows, known_bytes, rows, all_bytes in columns:
+        _, widths = found.setdefault(table, (int(all_bytes) / max(1, int(rows)), {}))
+        widths[column] = int(known_bytes) / int(known_rows) if int(known_rows) else 0.0
+    return {table: StoredWidths(row_bytes, widths) for table, (row_bytes, widths) in found.items()}
