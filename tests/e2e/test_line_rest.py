@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from typing import Any
+from urllib.parse import urlencode
 
 import pandas as pd
 import pytest
@@ -112,6 +113,22 @@ def test_every_demo_table_has_as_many_rows_and_missing_values_as_its_file(
     sql = f"SELECT count(){', ' + counts if counts else ''} FROM {name}"
     reply = mesh.rest("/api/v1/data/query", {"platform": DEMO, "sql": sql}, token=admin)
     assert reply.body["result"]["rows"] == [[len(frame), *(int(frame[one].isna().sum()) for one in nullable)]]
+
+
+def test_an_accepted_age_and_less_time_are_asked_for_in_a_url(mesh: Mesh, admin: str) -> None:
+    asked = {"platform": DEMO, "sql": "SELECT max(distance) + 0 FROM flights"}
+    path = "/api/v1/data/query?" + urlencode(asked | {"max_staleness": "90.5s", "max_seconds": "2.5"})
+    for cached in (False, True):
+        reply = mesh.rest(path, None, token=admin)
+        assert reply.status == 200, reply.body
+        assert reply.body["result"]["rows"] == [[4983]]
+        assert reply.body["statistics"]["cached"] is cached
+    assert 0 < reply.body["statistics"]["age_seconds"] < 90.5
+    assert "budget_left_rows" not in reply.body["statistics"]
+    reply = mesh.rest("/api/v1/data/query", asked | {"max_staleness": "60s"}, token=admin)
+    assert (reply.status, reply.body["statistics"]["cached"]) == (200, True)
+    for wrong in ({"max_staleness": "-3s"}, {"max_staleness": "a week"}, {"max_seconds": -1}):
+        assert mesh.rest("/api/v1/data/query", asked | wrong, token=admin).status == 400
 
 
 def shape(value: Any) -> Any:

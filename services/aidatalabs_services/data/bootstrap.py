@@ -14,6 +14,7 @@ from aidatalabs_services.data.adapters.data_metrics import (
     IngestMeter,
     measure_budget,
     measure_engines,
+    measure_kept_results,
     measure_queries,
     measure_results,
     measure_storage,
@@ -33,7 +34,7 @@ from aidatalabs_services.data.ingest import IngestLimits, Ingestor
 from aidatalabs_services.data.journal import JournalLimits
 from aidatalabs_services.data.messages import result_payload
 from aidatalabs_services.data.places import PlatformPlaces
-from aidatalabs_services.data.ports import QueryLimits, Warehouse
+from aidatalabs_services.data.ports import QueryLimits, ResultCache, Warehouse
 from aidatalabs_services.data.queries import Queries
 from aidatalabs_services.data.removal import PlatformRemoval
 from aidatalabs_services.data.results import Results
@@ -129,9 +130,9 @@ def _queries(
     )
     estimates = Estimates(store.widths)
     spending = Spending(store, budget)
-    cache = MemoryResults(settings.cache_bytes, settings.cache_entry_bytes)
+    cache = _result_cache(settings, metrics)
     results = Results(store, schemas, versions, cache, spending, estimates, places, render=result_payload)
-    measure_results(metrics, results.served, cache, lambda: cache.size_bytes)
+    measure_results(metrics, results.served)
     measure_budget(metrics, budget)
     return Queries(
         store,
@@ -145,6 +146,22 @@ def _queries(
         places=places,
         stall_seconds=settings.stream_stall_seconds,
     )
+
+
+def _result_cache(settings: DataSettings, metrics: Metrics) -> ResultCache:
+    """Redis where it is configured, else memory."""
+    url = settings.cache_url.get_secret_value()
+    if not url:
+        kept = MemoryResults(settings.cache_bytes, settings.cache_entry_bytes)
+        measure_kept_results(metrics, kept, lambda: kept.size_bytes)
+        return kept
+    from aidatalabs_services.data.adapters.redis_results import RedisResults  # slow to import, seldom used
+
+    failures = metrics.counter(
+        "aidatalabs_result_cache_failures_total", "Times that Redis could not be used; each was a miss."
+    )
+    secret = settings.cache_key.get_secret_value().encode()
+    return RedisResults(url, secret, entry_bytes=settings.cache_entry_bytes, failed=failures.inc)
 
 
 def _ingestor(settings: DataSettings, store: Warehouse, schemas: SchemaCache) -> Ingestor:

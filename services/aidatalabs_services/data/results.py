@@ -204,7 +204,7 @@ def _key(query: Admitted) -> str:
 def _age(stored: StoredResult) -> float:
     """Seconds since the rows were known to be current; a clock set back makes them as old as can be."""
     age = time.time() - stored.read_time
-    return age if age > -1.0 else float("inf")
+    return max(age, 0.0) if age > -1.0 else float("inf")
 
 
 def _own_context(limits: QueryLimits) -> contextvars.Context:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from aidatalabs_services.runtime.settings import ServerSettings
 
 _MIB = 1024 * 1024
 _GIB = 1024 * _MIB
+_LEAST_KEY_CHARACTERS = 16
 
 
 class DataSettings(ServerSettings):
@@ -69,6 +70,15 @@ class DataSettings(ServerSettings):
         default=128 * _MIB,
         ge=0,
         description="Memory for results of queries, half for one platform; 0 is none.",
+    )
+    cache_url: SecretStr = Field(
+        default=SecretStr(""),
+        description="Redis that keeps results for all replicas (redis:// or rediss://); empty keeps them in"
+        " memory.",
+    )
+    cache_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="Signs what is kept in Redis, the same for all replicas; needed with `cache_url`.",
     )
     cache_entry_bytes: int = Field(default=4 * _MIB, ge=0, description="Larger results are not kept.")
 
@@ -134,3 +144,14 @@ class DataSettings(ServerSettings):
         default=5_000_000, ge=1000, description="Rows of a table that its column profiles are measured on."
     )
     profile_seconds: float = Field(default=20.0, gt=0, description="Time one table's profile may take.")
+
+    @model_validator(mode="after")
+    def _a_shared_cache_is_signed(self) -> DataSettings:
+        url = self.cache_url.get_secret_value()
+        if url and not url.startswith(("redis://", "rediss://")):
+            raise ValueError("cache_url is no address of Redis: write redis://host:6379/0")
+        if url and len(self.cache_key.get_secret_value()) < _LEAST_KEY_CHARACTERS:
+            raise ValueError(
+                "cache_key is needed with cache_url: at least 16 characters, the same everywhere"
+            )
+        return self

@@ -101,6 +101,29 @@ def test_what_is_used_and_reserved_never_exceeds_the_limit_while_estimates_hold(
     assert not budget._reserved
 
 
+class ForgetfulBudget(RowBudget):
+    """A broken twin: what runs is not set aside."""
+
+    def left(self, uid: str) -> int | None:
+        self._reserved.clear()
+        return super().left(uid)
+
+
+@pytest.mark.parametrize(("kind", "most"), [(RowBudget, 100), (ForgetfulBudget, None)])
+async def test_fifty_at_once_spend_no_more_than_the_limit(
+    tmp_path: Path, kind: type[RowBudget], most: int | None
+) -> None:
+    budget = kind(100, tmp_path / "budget.json", clock=Clock())
+
+    async def query() -> None:
+        with budget.reserved(UID, 30) as reservation:
+            await asyncio.sleep(0.001)
+            reservation.settle(30)
+
+    await asyncio.gather(*(query() for _ in range(50)), return_exceptions=True)
+    assert (budget._used[UID] <= 100) is (most is not None)
+
+
 async def test_what_was_used_survives_a_restart_and_a_kill(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,14 +56,18 @@ def measure_queries(metrics: Metrics) -> None:
     )
 
 
-def measure_results(metrics: Metrics, served: Mapping[str, int], kept: Sized, kept_bytes: Reading) -> None:
-    """Where the rows of answers came from, how many results are kept in memory, and their bytes."""
+def measure_results(metrics: Metrics, served: Mapping[str, int]) -> None:
+    """Where the rows of answers came from."""
     metrics.reading(
         "aidatalabs_query_results",
         "Answers since the start: run, shared with another call, kept (checked), aged (kept, not checked).",
         lambda: {source: served.get(source, 0) for source in _SOURCES},
         label="source",
     )
+
+
+def measure_kept_results(metrics: Metrics, kept: Sized, kept_bytes: Reading) -> None:
+    """How many results are kept in memory, and their bytes."""
     metrics.reading("aidatalabs_result_cache_bytes", "Bytes of results kept in memory.", kept_bytes)
     metrics.reading("aidatalabs_result_cache_entries", "Results kept in memory.", lambda: len(kept))
 

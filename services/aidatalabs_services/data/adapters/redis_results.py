@@ -1,0 +1,110 @@
+"""Results kept in Redis, so that every replica of the service has those of the others.
+
+A value is a head and the rows: `ADLR1`, 32 bytes of HMAC-SHA256 over platform, key and all that follows, a
+line of JSON with the figures, the rows. Whatever else is found there, cut short, of another key or signed by
+somebody else, is a miss; so is a Redis that is away, which is asked again after a pause.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+import redis.asyncio as redis_client
+from redis.exceptions import RedisError
+
+from aidatalabs_services.data.ports import StoredResult
+
+_LOG = logging.getLogger(__name__)
+_MARK = b"ADLR1"
+_DIGEST_BYTES = 32
+_HEAD_BYTES = len(_MARK) + _DIGEST_BYTES
+# A cache that takes longer than the query is none.
+_SECONDS = 0.25
+_PAUSE_SECONDS = 2.0
+_KEPT_SECONDS = 86_400
+_CONNECTIONS = 16
+
+
+class RedisResults:
+    """See `ports.ResultCache`.
+
+    `url` is redis:// or rediss://; `secret` signs what is kept, so that nobody else who writes to that Redis
+    can answer a query. `failed` is told of each time that Redis could not be used.
+    """
+
+    def __init__(self, url: str, secret: bytes, *, entry_bytes: int, failed: Callable[[], None]) -> None:
+        self._redis = redis_client.Redis.from_url(
+            url,
+            socket_timeout=_SECONDS,
+            socket_connect_timeout=_SECONDS,
+            max_connections=_CONNECTIONS,
+            retry=None,
+        )
+        self._secret = secret
+        self._entry_bytes = entry_bytes
+        self._failed = failed
+        self._asked_again = 0.0
+
+    async def get(self, uid: str, key: str) -> StoredResult | None:
+        """See ResultCache."""
+        value = await self._tried(self._redis.get, _name(uid, key))
+        return self._opened(uid, key, value) if isinstance(value, bytes) else None
+
+    async def put(self, uid: str, key: str, result: StoredResult) -> None:
+        """See ResultCache."""
+        if len(result.payload) <= self._entry_bytes:
+            value = self._sealed(uid, key, result)
+            await self._tried(self._redis.set, _name(uid, key), value, ex=_KEPT_SECONDS)
+
+    async def confirm(self, uid: str, key: str, result: StoredResult) -> None:
+        """See ResultCache. Not written: the age of a result counts from when it was read."""
+
+    def forget(self, uid: str) -> None:
+        """See ResultCache. What is there ends by itself in a day; nobody can ask for it."""
+
+    async def close(self) -> None:
+        """See ResultCache."""
+        await self._redis.aclose()
+
+    async def _tried(
+        self, command: Callable[..., Awaitable[object]], *words: object, **options: object
+    ) -> object:
+        """What Redis answers; None where it does not in time, and for a while after that."""
+        if time.monotonic() < self._asked_again:
+            return None
+        try:
+            return await command(*words, **options)
+        except (RedisError, OSError, ValueError) as error:
+            self._asked_again = time.monotonic() + _PAUSE_SECONDS
+            self._failed()
+            _LOG.warning("the cache of results cannot be used: %s", type(error).__name__)
+            return None
+
+    def _sealed(self, uid: str, key: str, result: StoredResult) -> bytes:
+        figures = {name: value for name, value in vars(result).items() if name != "payload"}
+        body = json.dumps(figures).encode() + b"\n" + result.payload
+        return _MARK + self._digest(uid, key, body) + body
+
+    def _opened(self, uid: str, key: str, value: bytes) -> StoredResult | None:
+        """The result in a value; None for anything that was not sealed under this key."""
+        body = value[_HEAD_BYTES:]
+        digest = value[len(_MARK) : _HEAD_BYTES]
+        if not value.startswith(_MARK) or not hmac.compare_digest(digest, self._digest(uid, key, body)):
+            return None
+        figures, _, payload = body.partition(b"\n")
+        try:
+            return StoredResult(payload=payload, **json.loads(figures))
+        except (TypeError, ValueError):
+            return None  # sealed by another version of this service
+
+    def _digest(self, uid: str, key: str, body: bytes) -> bytes:
+        return hmac.digest(self._secret, f"{uid} {key}\n".encode() + body, hashlib.sha256)
+
+
+def _name(uid: str, key: str) -> str:
+    return f"aidatalabs:result:{uid}:{key}"
