@@ -109,9 +109,9 @@ class ForgetfulBudget(RowBudget):
         return super().left(uid)
 
 
-@pytest.mark.parametrize(("kind", "most"), [(RowBudget, 100), (ForgetfulBudget, None)])
+@pytest.mark.parametrize(("kind", "holds"), [(RowBudget, True), (ForgetfulBudget, False)])
 async def test_fifty_at_once_spend_no_more_than_the_limit(
-    tmp_path: Path, kind: type[RowBudget], most: int | None
+    tmp_path: Path, kind: type[RowBudget], holds: bool
 ) -> None:
     budget = kind(100, tmp_path / "budget.json", clock=Clock())
 
@@ -121,7 +121,7 @@ async def test_fifty_at_once_spend_no_more_than_the_limit(
             reservation.settle(30)
 
     await asyncio.gather(*(query() for _ in range(50)), return_exceptions=True)
-    assert (budget._used[UID] <= 100) is (most is not None)
+    assert (budget._used[UID] <= 100) is holds
 
 
 async def test_what_was_used_survives_a_restart_and_a_kill(

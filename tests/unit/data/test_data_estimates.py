@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aidatalabs_services.data.adapters.clickhouse_parts import fingerprints_of, widths_of
+from aidatalabs_services.data.adapters.clickhouse_answers import fingerprints_of, widths_of
 from aidatalabs_services.data.estimates import Estimates
 from aidatalabs_services.data.ports import QueryOutcome, StoredWidths, TableRead
 from aidatalabs_services.data.schema import ColumnSchema, TableSchema

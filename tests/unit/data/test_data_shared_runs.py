@@ -117,7 +117,7 @@ class HastyVersions(DataVersions):
 
 
 async def missed_rows(versions: DataVersions, engine: Engine) -> int:
-    """Of 40 callers that come one after another, how many do not see the row acknowledged before they came."""
+    """How many of 40 callers, one after another, do not see the row acknowledged before they came."""
     missed = 0
 
     async def caller(delay: float) -> None:

@@ -17,13 +17,14 @@ import clickhouse_connect
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from aidatalabs_services.data.adapters.clickhouse_errors import ddl_errors, insert_errors, query_errors
-from aidatalabs_services.data.adapters.clickhouse_parts import (
+from aidatalabs_services.data.adapters.clickhouse_answers import (
     FINGERPRINTS,
     WIDTHS,
     fingerprints_of,
+    outcome_of,
     widths_of,
 )
+from aidatalabs_services.data.adapters.clickhouse_errors import ddl_errors, insert_errors, query_errors
 from aidatalabs_services.data.adapters.clickhouse_streams import open_stream
 from aidatalabs_services.data.adapters.servers import Server, Servers
 from aidatalabs_services.data.column_types import quote_text
@@ -41,6 +42,9 @@ _BACKGROUND_SECONDS = 120.0
 _CONNECTIONS = 64
 # Our own reading of system tables: small, but never unbounded.
 _OWN = QueryLimits(20.0, 1_000_000, 64 * 1024**2, 64 * 1024**2, 100_000_000, 16 * _GIB)
+
+# Each setting takes the engine a while to read; a statement before and after every query has few.
+_BRIEF = {"readonly": 1, "max_execution_time": _OWN.max_seconds}
 
 _SESSION = {"session_timezone": "UTC"}
 # The engine writes values as our JSON wants them: exact numbers, RFC 3339 times, decimals and nan as text.
@@ -149,7 +153,7 @@ class ClickHouseWarehouse:
                 answer = await client.raw_query(
                     sql, settings=settings, fmt="JSONCompact", transport_settings=headers
                 )
-        return _outcome(answer, limits.max_rows)
+        return outcome_of(answer, limits.max_rows)
 
     @asynccontextmanager
     async def stream(
@@ -253,7 +257,7 @@ class ClickHouseWarehouse:
 
     async def fingerprints(self, uid: str) -> Mapping[str, str]:
         """See Warehouse."""
-        return fingerprints_of(await self._rows(uid, FINGERPRINTS))
+        return fingerprints_of(await self._rows(uid, FINGERPRINTS, settings=_BRIEF))
 
     async def widths(self, uid: str) -> Mapping[str, StoredWidths]:
         """See Warehouse."""
@@ -276,13 +280,16 @@ class ClickHouseWarehouse:
             await self._discard(key)
         await self._servers.close()
 
-    async def _rows(self, uid: str, sql: str) -> Sequence[Sequence[Any]]:
+    async def _rows(
+        self, uid: str, sql: str, *, settings: Mapping[str, Any] | None = None
+    ) -> Sequence[Sequence[Any]]:
         """Rows of a statement of our own over the engine's system tables."""
         seconds = min(_OWN.max_seconds, _seconds_left())
         try:
             with query_errors(_OWN):
                 async with asyncio.timeout(seconds), self._client(uid) as client:
-                    answer = await client.raw_query(sql, settings=_read_settings(_OWN), fmt="JSONCompact")
+                    asked = dict(settings or _read_settings(_OWN))
+                    answer = await client.raw_query(sql, settings=asked, fmt="JSONCompact")
         except QueryTimeout:
             # Small statements of ours: it is the engine that hangs, not a query that is too large.
             raise ServiceUnavailable(
@@ -384,17 +391,3 @@ async def _translated(pieces: AsyncIterator[bytes], limits: QueryLimits) -> Asyn
     with query_errors(limits):
         async for piece in pieces:
             yield piece
-
-
-def _outcome(answer: bytes, max_rows: int) -> QueryOutcome:
-    """Reads the engine's JSONCompact document."""
-    document = json.loads(answer)
-    rows, spent = document["data"], document["statistics"]
-    return QueryOutcome(
-        columns=[(column["name"], column["type"]) for column in document["meta"]],
-        rows=rows[:max_rows],
-        elapsed_seconds=float(spent["elapsed"]),
-        read_rows=int(spent["rows_read"]),
-        read_bytes=int(spent["bytes_read"]),
-        truncated=len(rows) > max_rows,
-    )

@@ -1,12 +1,13 @@
-"""What the engine's list of parts says of tables: whether their rows changed, and how wide these are."""
+"""What the engine answers: the rows of a query; by its list of parts, whether rows changed and how wide."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aidatalabs_services.data.ports import StoredWidths
+from aidatalabs_services.data.ports import QueryOutcome, StoredWidths
 
 FINGERPRINTS = """
 SELECT table, partition_id, max_block_number, rows, data_version
@@ -48,3 +49,17 @@ def widths_of(columns: Sequence[Sequence[Any]]) -> Mapping[str, StoredWidths]:
         _, widths = found.setdefault(table, (int(all_bytes) / max(1, int(rows)), {}))
         widths[column] = int(known_bytes) / int(known_rows) if int(known_rows) else 0.0
     return {table: StoredWidths(row_bytes, widths) for table, (row_bytes, widths) in found.items()}
+
+
+def outcome_of(answer: bytes, max_rows: int) -> QueryOutcome:
+    """The rows in the engine's JSONCompact document, of which there may be one more than wanted."""
+    document = json.loads(answer)
+    rows, spent = document["data"], document["statistics"]
+    return QueryOutcome(
+        columns=[(column["name"], column["type"]) for column in document["meta"]],
+        rows=rows[:max_rows],
+        elapsed_seconds=float(spent["elapsed"]),
+        read_rows=int(spent["rows_read"]),
+        read_bytes=int(spent["bytes_read"]),
+        truncated=len(rows) > max_rows,
+    )
