@@ -13,14 +13,24 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import ask_latency, calls_per_second, edge_load, engine_overhead, ingest_rows
+from benchmarks import (
+    ask_latency,
+    calls_per_second,
+    edge_load,
+    engine_overhead,
+    ingest_rows,
+    native_encoder,
+    streaming_ingest,
+)
 from benchmarks.machine import machine
 from benchmarks.mesh_fixture import running_mesh
 from benchmarks.results import Row
 
 RESULTS = Path(__file__).with_name("results.json")
-BENCHMARKS = ("engine_overhead", "ask_latency", "calls_per_second", "edge_load", "ingest_rows")
-"""Every benchmark in its order; all but the first share one mesh."""
+ALONE = {"engine_overhead": engine_overhead.run, "native_encoder": native_encoder.run}
+"""Benchmarks that need no mesh."""
+BENCHMARKS = (*ALONE, "ask_latency", "calls_per_second", "edge_load", "ingest_rows", "streaming_ingest")
+"""Every benchmark in its order; all but the first ones share one mesh."""
 
 _COLUMNS = ("name", "value", "unit", "peer", "peer_value", "ratio", "goal")
 _NUMBERS = ("value", "peer_value", "ratio")
@@ -33,19 +43,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", choices=BENCHMARKS, help="run this one alone")
     parser.add_argument("--rows", type=_row_count, default=ingest_rows.DEFAULT_ROWS, help="rows to ingest")
+    seconds = streaming_ingest.DEFAULT_SECONDS
+    parser.add_argument("--seconds", type=float, default=seconds, help="of each way of streaming ingest")
     arguments = parser.parse_args()
     names = (arguments.only,) if arguments.only else BENCHMARKS
     rows: list[Row] = []
-    if "engine_overhead" in names:
-        rows += _timed("engine_overhead", time.monotonic(), engine_overhead.run())
-    if in_mesh := [name for name in names if name != "engine_overhead"]:
-        rows += asyncio.run(_in_mesh(in_mesh, arguments.rows))
+    for name in names:
+        if name in ALONE:
+            begun = time.monotonic()
+            rows += _timed(name, begun, ALONE[name]())
+    if in_mesh := [name for name in names if name not in ALONE]:
+        rows += asyncio.run(_in_mesh(in_mesh, arguments.rows, arguments.seconds))
     about = machine()
     RESULTS.write_text(json.dumps([found | {"machine": about} for found in rows], indent=1) + "\n")
     _print(rows, about)
 
 
-async def _in_mesh(names: list[str], row_count: int) -> list[Row]:
+async def _in_mesh(names: list[str], row_count: int, seconds: float) -> list[Row]:
     task = asyncio.current_task()
     assert task is not None
     # Ended from outside, the mesh is stopped as well.
@@ -62,8 +76,10 @@ async def _in_mesh(names: list[str], row_count: int) -> list[Row]:
                 found = await calls_per_second.run(mesh)
             elif name == "edge_load":
                 found = await edge_load.run(mesh)
-            else:
+            elif name == "ingest_rows":
                 found = await ingest_rows.run(mesh, row_count)
+            else:
+                found = await streaming_ingest.run(mesh, seconds)
             rows += _timed(name, begun, found)
     return rows
 

@@ -86,6 +86,10 @@ class Mesh:
         """What a REST caller sends; the same user calls past the edge."""
         return {"authorization": f"Bearer {self.token}"}
 
+    def database_of(self, uid: str) -> str:
+        """Name of a platform's database in the engine."""
+        return _DATABASE_PREFIX + uid.replace("-", "")
+
     @property
     def engine_url(self) -> str:
         """The engine's HTTP interface, answering in JSON from the demo's database."""

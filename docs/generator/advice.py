@@ -15,7 +15,7 @@ ADVICE: Mapping[str, str] = {
         "Get a new token of this very mesh; one of another mesh or of a deleted user is no good."
     ),
     "TOKEN_EXPIRED": "Get a new token and repeat the call.",
-    "PERMISSION_DENIED": "Ask an admin of the platform, or of the mesh, for the role in `needed_role`.",
+    "PERMISSION_DENIED": "Ask an admin of what `on` names, mesh or platform, for the role in `needed_role`.",
     "METHOD_NOT_FOUND": "Look the method up in the [RPCs](rpcs.md), or list them with reflection.",
     "NOT_BUILT_YET": "Nothing to mend: the README lists what is built.",
     "DEADLINE_EXCEEDED": "Ask for less, or give the call more time; a repeated write needs its `request_id`.",
@@ -46,6 +46,8 @@ ADVICE: Mapping[str, str] = {
     "ETAG_MISMATCH": (
         "Read the platform again, look at what changed, and repeat the change with the new etag."
     ),
+    "USER_NOT_FOUND": "Check the spelling. Mesh admins see everybody with `aidatalabs users list`, and add "
+    "somebody with `aidatalabs token --email E`.",
     "PLATFORM_NOT_ACTIVE": (
         "PROVISIONING: wait. FAILED: create it again with the same request, or delete it. DELETING: "
         "choose another platform."
@@ -68,6 +70,8 @@ ADVICE: Mapping[str, str] = {
         "of the mesh sets the budget."
     ),
     "RESULT_TOO_LARGE": "Ask for fewer rows or columns, export the result, or stream it as Arrow.",
+    "BATCH_INVALID": "Use an Arrow IPC stream writer without compression, and mend the columns named.",
+    "RECEIPT_NOT_FOUND": "Check id and table; what was never acknowledged is sent again with its id.",
     "TABLE_NOT_FOUND": "List the platform's tables, or create it; for DropTable it may count as done.",
     "TABLE_ALREADY_EXISTS": "Choose another name, or use the table as it is.",
     "TABLE_INVALID": "Mend the fields that `violations` names.",
@@ -75,6 +79,9 @@ ADVICE: Mapping[str, str] = {
         "Use a type of the allow-list in CreateTable; for a file, cast the column in the query."
     ),
     "TABLE_PROTECTED": "Make a table of your own; standard tables keep their columns.",
+    "DELETION_TOO_LARGE": "Look at the filter with `dry_run`; raise `max_count` where it is right.",
+    "TABLE_BUSY": "Wait as long as RetryInfo says; `aidatalabs tables deletions` tells how far it is.",
+    "DELETION_NOT_FOUND": "List the platform's deletions with `aidatalabs tables deletions`.",
     "INGEST_TOO_LARGE": "Send several calls, each with a `request_id` of its own.",
     "JOURNAL_FULL": "Wait as long as RetryInfo says and repeat the call with the same `request_id`.",
     "QUESTION_NOT_ANSWERABLE": "Ask in the words of the tables; the message says which word had no place.",

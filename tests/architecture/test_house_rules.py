@@ -127,7 +127,12 @@ def test_the_servicer_knows_no_adapter_and_no_other_services_stubs(house: str) -
 
 
 def test_files_stay_within_their_size() -> None:
-    long = {label(path): lines for path in OURS if (lines := len(path.read_text().splitlines())) > FILE_LINES}
+    texts = {label(path): path.read_text() for path in OURS}
+    long = {
+        name: lines
+        for name, text in texts.items()
+        if (lines := len(text.splitlines())) > FILE_LINES and "\nMade by " not in text[:1000]
+    }
     assert long == {}
 
 

@@ -177,6 +177,8 @@ def _keep_harmless(draw: st.DrawFn, operation: str, case: AnyCase) -> None:
         given = case.query.get("platform_id", "")
         if given == "" or (isinstance(given, str) and _ID.fullmatch(given)):
             case.query["platform_id"] = draw(st.sampled_from([PLATFORM, MADE]))
+    if operation in ("DataService_DeleteRows", "DataService_DeleteUserData") and isinstance(case.body, dict):
+        case.body["dry_run"] = True
     if operation == "DataService_DropTable" and case.path_parameters.get("table") == "things":
         case.path_parameters["table"] = "made"
     if operation == "PlatformService_DeletePlatform" and case.path_parameters.get("platform") == PLATFORM:

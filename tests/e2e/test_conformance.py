@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ from google.protobuf.message import Message
 from aidatalabs.data.v1 import data_service_pb2
 from aidatalabs_services.runtime.access_table import TABLE
 from aidatalabs_services.runtime.contract import load_contract
+from tests.e2e.conformance_cases import OURS, RETENTION_CASES, SHOP, Case
 from tests.e2e.conftest import Mesh
 from tests.e2e.transports import (
     Outcome,
@@ -29,24 +31,18 @@ from tests.e2e.transports import (
 )
 
 pytestmark = pytest.mark.mesh
-OURS = "platforms/conf-{way}"
-SHOP = {"platform": OURS}
 SELECT = "SELECT id, label FROM boxes ORDER BY id"
 
 
-@dataclass(frozen=True)
-class Case:
-    """One method: a call that is answered, and one that is refused with this reason.
+def _one_event() -> bytes:
+    batch = pa.record_batch({"timestamp": pa.array([0], pa.timestamp("ms")), "event_type": ["click"]})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return bytes(sink.getvalue())
 
-    `{way}` in a text is the transport, so that each changes things of its own. `refused_as` is the caller of
-    the second call: the admin, a stranger, or nobody.
-    """
 
-    method: str
-    answered: Mapping[str, Any]
-    refused: Mapping[str, Any]
-    reason: str
-    refused_as: str = "admin"
+ONE_EVENT = _one_event()
 
 
 # In this order: later calls need what earlier ones made.
@@ -119,6 +115,18 @@ CASES = (
         "IDEMPOTENCY_MISMATCH",
     ),
     Case(
+        "data.v1.DataService/IngestStream",
+        SHOP | {"batch_id": "b-1", "arrow_ipc": base64.b64encode(ONE_EVENT).decode()},
+        SHOP | {"table": "bins", "batch_id": "b-1", "arrow_ipc": base64.b64encode(ONE_EVENT).decode()},
+        "TABLE_NOT_FOUND",
+    ),
+    Case(
+        "data.v1.DataService/GetReceipt",
+        SHOP | {"table": "boxes", "request_id": "r-1"},
+        SHOP | {"table": "boxes", "request_id": "r-none"},
+        "RECEIPT_NOT_FOUND",
+    ),
+    Case(
         "data.v1.DataService/AddColumn",
         SHOP | {"table": "boxes", "column": {"name": "weight", "type": "Float64"}},
         SHOP | {"table": "events", "column": {"name": "weight", "type": "Float64"}},
@@ -171,12 +179,7 @@ CASES = (
         "PLATFORM_NOT_FOUND",
         "stranger",
     ),
-    Case(
-        "data.v1.DataService/DropTable",
-        SHOP | {"table": "boxes"},
-        SHOP | {"table": "events"},
-        "TABLE_PROTECTED",
-    ),
+    *RETENTION_CASES,
     Case(
         "platform.v1.PlatformService/DeletePlatform",
         {"name": OURS},
@@ -210,9 +213,17 @@ HOLDS = {
     "ListMembers": ("'role': 'ROLE_ADMIN'", "'member': 'allUsers'"),
     "CreateTable": ("'name': 'boxes'", "'type': 'UInt64'"),
     "Ingest": ("'state': 'STORED'", "'accepted_count': '2'", "'index': 2"),
+    "IngestStream": ("'batch_id': 'b-1'", "'state': 'STORED'", "'accepted_count': '1'"),
+    "GetReceipt": ("'state': 'STORED'", "'accepted_count': '2'", "'rejected_count': '1'"),
     "AddColumn": ("'name': 'weight'",),
     "ListTables": ("'tables': [{'name': 'boxes'",),
     "GetTable": ("'row_count': '2'",),
+    "UpdateTable": ("'comment': 'of all sizes'",),
+    "UndropTable": ("'name': 'boxes'",),
+    "DeleteRows": ("'filter': 'id = 1'", "'deleted_count': '1'", "'remaining_count': '0'"),
+    "DeleteUserData": ("'dry_run': True", "'filter': 'user_id = 42'"),
+    "GetDeletion": ("'deleted_count': '1'",),
+    "ListDeletions": ("'deletions': [{'name'", "{deletion}"),
     "Query": ("oné", "two"),
     "StreamQuery": ("{'id': [1, 2], 'label': ['oné', 'two']}",),
     "Export": ("text/csv", "two"),
@@ -247,6 +258,7 @@ VOLATILE = {
     *("uid", "create_time", "update_time", "delete_time", "expire_time", "etag", "owner", "produced_time"),
     # Whether a call was answered with rows that another transport's had read.
     *("cached", "age_seconds", "cost_rows", "estimated_seconds", "estimated_bytes"),
+    *("data_version_before", "data_version_after", "start_time", "end_time", "physically_removed"),
     *("elapsed_seconds", "data_version", "catalogue_version", "schema_version", "key_id", "size_bytes"),
     # Every rotation adds a key.
     "keys",
@@ -272,26 +284,31 @@ def runs(mesh: Mesh, tokens: dict[str, str]) -> dict[str, Run]:
     made = {}
     for way, send in WAYS.items():
         run = made[way] = Run()
+        deletion = ""
         for path, case in BY_METHOD.items():
             method = METHODS[path]
             if way == "rest" and not has_rest(method):
                 continue
-            answer = send(mesh.port, method, request_of(method, filled(case.answered, way)), tokens["admin"])
-            run.answers[path] = plain(answer, way)
+            asked = request_of(method, filled(case.answered, way, deletion))
+            answer = send(mesh.port, method, asked, tokens["admin"])
+            if path.endswith("/DeleteRows") and not isinstance(answer, Refused):
+                deletion = answer[0].name.rpartition("/")[2]
+            run.answers[path] = plain(answer, way, deletion)
             refused = request_of(method, filled(case.refused, way))
             run.refusals[path] = plain(send(mesh.port, method, refused, tokens[case.refused_as]), way)
     return made
 
 
-def filled(value: Any, way: str) -> Any:
+def filled(value: Any, way: str, deletion: str = "") -> Any:
+    """The fields of a call by this transport; `{deletion}` is the id of the deletion made over it."""
     if isinstance(value, Mapping):
-        return {key: filled(one, way) for key, one in value.items()}
+        return {key: filled(one, way, deletion) for key, one in value.items()}
     if isinstance(value, list):
-        return [filled(one, way) for one in value]
-    return value.replace("{way}", way) if isinstance(value, str) else value
+        return [filled(one, way, deletion) for one in value]
+    return value.replace("{way}", way).replace("{deletion}", deletion) if isinstance(value, str) else value
 
 
-def plain(outcome: Outcome, way: str) -> Any:
+def plain(outcome: Outcome, way: str, deletion: str = "") -> Any:
     """An outcome without what differs from call to call, and with `{way}` where the transport's name was."""
     if isinstance(outcome, Refused):
         assert outcome.has_request_id, outcome
@@ -302,17 +319,20 @@ def plain(outcome: Outcome, way: str) -> Any:
         joined = b"".join(part.arrow_ipc for part in outcome)
         return pa.ipc.open_stream(joined).read_all().to_pydict()
     return [
-        emptied(json_format.MessageToDict(message, preserving_proto_field_name=True), way)
+        emptied(json_format.MessageToDict(message, preserving_proto_field_name=True), way, deletion)
         for message in outcome
     ]
 
 
-def emptied(value: Any, way: str) -> Any:
+def emptied(value: Any, way: str, deletion: str = "") -> Any:
     if isinstance(value, dict):
-        return {key: emptied(one, way) for key, one in value.items() if key not in VOLATILE}
+        return {key: emptied(one, way, deletion) for key, one in value.items() if key not in VOLATILE}
     if isinstance(value, list | tuple):
-        return [emptied(one, way) for one in value]
-    return value.replace(f"conf-{way}", "conf-{way}") if isinstance(value, str) else value
+        return [emptied(one, way, deletion) for one in value]
+    if not isinstance(value, str):
+        return value
+    value = value.replace(f"conf-{way}", "conf-{way}")
+    return value.replace(deletion, "{deletion}") if deletion else value
 
 
 def test_every_method_of_the_contract_has_a_fixture_or_is_known_not_to_be_reached() -> None:

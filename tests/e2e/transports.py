@@ -86,9 +86,12 @@ def over_grpc(port: int, method: MethodDescriptor, request: Message, token: str)
     metadata = (("authorization", f"Bearer {token}"),) if token else ()
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         kind: Any = channel.unary_stream if method.server_streaming else channel.unary_unary
+        if method.client_streaming:
+            kind = channel.stream_stream
         call = kind(path_of(method), type(request).SerializeToString, answer.FromString)
         try:
-            answered = call(request, metadata=metadata, timeout=30)
+            sent = iter([request]) if method.client_streaming else request
+            answered = call(sent, metadata=metadata, timeout=30)
             return list(answered) if method.server_streaming else [answered]
         except grpc.RpcError as error:
             return _refused(error)

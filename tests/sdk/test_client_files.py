@@ -132,8 +132,8 @@ def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path: Path) -> None:
     ("name", "content", "words"),
     [
         ("a.csv", b"", "Empty CSV file"),
-        ("a.csv", b"a,b\n1,2\n3\n", "Expected 2 columns, got 1"),
-        ("a.csv", b"a,b\n1,2\n3,4,5\n", "Expected 2 columns, got 3"),
+        ("a.csv", b"a,b\n1,2\n3\n", "line 3 has 1 field, the header has 2"),
+        ("a.csv", b"a,b\n1,2\n3,4,5\n", "line 3 has 3 fields, the header has 2"),
         ("a.csv", b"Total,total\n1,2\n", "names of their own, got total, total"),
         ("a.csv", b"a\n\xff\xfe\xff\n", "column a: its text is not UTF-8"),
         ("a.csv.gz", b"no gzip", "it is damaged"),
@@ -296,7 +296,7 @@ def test_moments_finer_than_milliseconds_get_a_column_that_keeps_them() -> None:
 def test_a_small_file_that_unpacks_to_too_much_is_refused_before_it_fills_the_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
 ) -> None:
-    monkeypatch.setattr("aidatalabs_client.files._LARGEST_BYTES", 1_000_000)
+    monkeypatch.setattr("aidatalabs_client.csv_files.LARGEST_BYTES", 1_000_000)
     path, content = tmp_path / f"bomb.{ending}", b"a\n" + b"1\n" * 20_000_000
     if ending == "csv.gz":
         path.write_bytes(gzip.compress(content, 1))

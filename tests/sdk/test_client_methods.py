@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from google.protobuf import json_format
 
@@ -22,6 +23,7 @@ from aidatalabs_services.runtime.access import Idempotency
 from aidatalabs_services.runtime.access_table import TABLE
 
 P = "platforms/demo"
+FRAME = pa.table({"id": [1]})
 MEMBER = platform_pb2.Member(member="allUsers", role=ROLE_VIEWER)
 CALLS: dict[str, Callable[[SyncClient], Any]] = {
     "agent.v1.AgentService/Query": lambda c: c.ask(P, "how many?", max_rows=7),
@@ -32,12 +34,22 @@ CALLS: dict[str, Callable[[SyncClient], Any]] = {
     "agent.v1.AgentService/Support": lambda c: c.support(P, "how?"),
     "data.v1.DataService/CreateTable": lambda c: c.create_table(P, table_pb2.Table(name="orders")),
     "data.v1.DataService/ListTables": lambda c: list(
-        c.tables(P, filter="name = x", order_by="name", page_size=3)
+        c.tables(P, filter="name = x", order_by="name", page_size=3, show_dropped=True)
     ),
     "data.v1.DataService/GetTable": lambda c: c.get_table(P, "orders"),
     "data.v1.DataService/DropTable": lambda c: c.drop_table(P, "orders"),
+    "data.v1.DataService/UndropTable": lambda c: c.undrop_table(P, "orders"),
+    "data.v1.DataService/UpdateTable": lambda c: c.update_table(P, "orders", ttl="d", comment="c"),
+    "data.v1.DataService/DeleteRows": lambda c: c.delete_rows(
+        P, "orders", "id = 1", max_count=7, dry_run=True, request_id="r"
+    ),
+    "data.v1.DataService/DeleteUserData": lambda c: c.delete_user_data(P, "42", dry_run=True, request_id="r"),
+    "data.v1.DataService/GetDeletion": lambda c: c.get_deletion(P, f"{P}/deletions/0a"),
+    "data.v1.DataService/ListDeletions": lambda c: list(c.deletions(P, page_size=3)),
     "data.v1.DataService/AddColumn": lambda c: c.add_column(P, "orders", table_pb2.Column(name="x")),
     "data.v1.DataService/Ingest": lambda c: c.ingest_rows(P, "orders", [{"id": 1}], request_id="r-1"),
+    "data.v1.DataService/IngestStream": lambda c: c.ingest_arrow(P, "orders", FRAME, request_id="r-1"),
+    "data.v1.DataService/GetReceipt": lambda c: c.get_receipt(P, "r-1", table="orders"),
     "data.v1.DataService/Query": lambda c: c.query(
         P, "SELECT 1", max_rows=7, max_seconds=1.5, max_staleness=60
     ),
@@ -86,6 +98,7 @@ METHODS = {
 LEFT = {
     "Ingest": {"events"},
     "ListTables": {"page_token"},
+    "ListDeletions": {"page_token"},
     "ListUsers": {"page_token"},
     "ListPlatforms": {"page_token"},
     "ListMetrics": {"page_token", "start_time", "end_time"},

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from aidatalabs_client.answers import Analysis, Answer, Chart, QueryResult
 from aidatalabs_client.client import Client
 from aidatalabs_client.errors import ApiError, FileUnreadable
-from aidatalabs_client.ingested import Ingested
+from aidatalabs_client.ingested import Ingested, RowsDiffer
 
 if TYPE_CHECKING:
     from aidatalabs_client.files import DataFile, read_file
@@ -32,6 +32,7 @@ __all__ = [
     "FileUnreadable",
     "Ingested",
     "QueryResult",
+    "RowsDiffer",
     "SyncClient",
     "read_file",
 ]

@@ -63,8 +63,11 @@ class ApiError(Exception):
         return NEXT_STEPS.get(self.reason, "") if self.reason else WITHOUT_REASON.get(self.code, "")
 
     @classmethod
-    def of(cls, error: grpc.aio.AioRpcError) -> ApiError:
-        """The error that a failed call's status and details describe, of its reason's class."""
+    def of(cls, error: grpc.aio.AioRpcError, address: str = "") -> ApiError:
+        """The error that a failed call's status and details describe, of its reason's class.
+
+        `address` is where the call went: where nobody of the mesh answered, that is told.
+        """
         code = error.code()
         plain = status_pb2.Status(code=int(code.value[0]), message=error.details() or "")
         for key, value in error.trailing_metadata() or ():
@@ -73,6 +76,8 @@ class ApiError(Exception):
                     plain.details.extend(status_pb2.Status.FromString(value).details)
                 except DecodeError:
                     continue
+        if code is grpc.StatusCode.UNAVAILABLE and not plain.details and address:
+            plain.message = f"Nobody answers at {address}, or the connection broke."
         return cls.of_status(plain)
 
     @classmethod

@@ -7,12 +7,14 @@ from aidatalabs_client.data import DataCalls
 from aidatalabs_client.identity import IdentityCalls
 from aidatalabs_client.monitoring import MonitoringCalls
 from aidatalabs_client.platforms import PlatformCalls
+from aidatalabs_client.retention import RetentionCalls
 
 
-class Client(AgentCalls, DataCalls, PlatformCalls, IdentityCalls, MonitoringCalls):
+class Client(AgentCalls, DataCalls, RetentionCalls, PlatformCalls, IdentityCalls, MonitoringCalls):
     """Talks to one mesh with one token; use it as an async context manager.
 
-    `address` is `host:port` of the edge, or its URL; empty: `AIDATALABS_ADDRESS`, else 127.0.0.1:8080.
+    `address` is `host:port` of the edge, or its URL; empty: `AIDATALABS_ADDRESS`, else 127.0.0.1 and
+    `AIDATALABS_PORT` or 8080.
     `token` is a text, or a function that returns one and is asked again when the mesh says that the token has
     expired; empty: `AIDATALABS_TOKEN`. `secure`, an `https://` URL or a `ca_file` (PEM, for an authority of
     your own) speak TLS.

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _Answer = TypeVar("_Answer")
 _Page = TypeVar("_Page", bound="Page")
-_DEFAULT_ADDRESS = "127.0.0.1:8080"
+_DEFAULT_PORT = "8080"
 _MESSAGE_BYTES = 64 * 1024 * 1024
 _STREAM_SECONDS = 900.0
 _OPTIONS = (
@@ -53,6 +53,11 @@ class Page(Protocol):
         """Where the next page begins; empty at the end."""
 
 
+def _local_edge() -> str:
+    """The edge of the mesh on this machine, whose port is AIDATALABS_PORT as for the mesh itself."""
+    return f"127.0.0.1:{os.environ.get('AIDATALABS_PORT', '') or _DEFAULT_PORT}"
+
+
 class Connection:
     """Repeats calls, pages through lists and asks for tokens; what is called is in the classes made of it."""
 
@@ -67,7 +72,7 @@ class Connection:
         secure: bool = False,
         ca_file: str | Path | None = None,
     ) -> None:
-        given = address or os.environ.get("AIDATALABS_ADDRESS", "") or _DEFAULT_ADDRESS
+        given = address or os.environ.get("AIDATALABS_ADDRESS", "") or _local_edge()
         scheme = given.partition("://")[0]
         self._address = given.partition("://")[2].rstrip("/") if scheme in ("http", "https") else given
         self._authority = Path(ca_file).read_bytes() if ca_file else None
@@ -77,6 +82,7 @@ class Connection:
         self._stream_timeout_seconds = stream_timeout_seconds
         self._patience_seconds = patience_seconds
         self._closed = False
+        self._stream_token = ""
 
     async def __aenter__(self) -> Self:
         return self
@@ -134,7 +140,7 @@ class Connection:
             try:
                 return await method(request, metadata=_metadata(token), timeout=self._timeout_seconds)
             except grpc.aio.AioRpcError as failed:
-                error = ApiError.of(failed)
+                error = ApiError.of(failed, self._address)
             except asyncio.CancelledError:
                 self._tell_closed()
                 raise
@@ -160,7 +166,7 @@ class Connection:
                     yield message
                 return
             except grpc.aio.AioRpcError as failed:
-                error = ApiError.of(failed)
+                error = ApiError.of(failed, self._address)
             except asyncio.CancelledError:
                 self._tell_closed()
                 raise
@@ -170,6 +176,16 @@ class Connection:
                 renewed = True
                 continue
             await attempts.wait_or_raise(error, repeatable=not begun)
+
+    async def _opened(self, method: Callable[..., Any], requests: AsyncIterator[Any]) -> Any:
+        """A call that sends a stream; it lasts as long as the service lets it."""
+        self._check_open()
+        self._stream_token = await self._tokens.current()
+        return method(requests, metadata=_metadata(self._stream_token))
+
+    def _renewed(self, error: ApiError) -> bool:
+        """Whether a stream that ended so may be opened anew at once, with another token."""
+        return error.reason == "TOKEN_EXPIRED" and self._tokens.forget(self._stream_token)
 
     async def _pages(self, page_of: Callable[[str], Awaitable[_Page]]) -> AsyncIterator[_Page]:
         """Every page of a list; `page_of` asks for the one that begins at a page token."""

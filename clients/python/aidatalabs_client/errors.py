@@ -10,11 +10,14 @@ from aidatalabs_client.api_error import ApiError, FileUnreadable
 __all__ = [
     "ApiError",
     "BadHttpRequest",
+    "BatchInvalid",
     "CallCancelled",
     "ColumnNotKnown",
     "ContentTypeNotSupported",
     "CrossSiteRequest",
     "DeadlineExceeded",
+    "DeletionNotFound",
+    "DeletionTooLarge",
     "EtagMismatch",
     "FileUnreadable",
     "FunctionNotAllowed",
@@ -44,12 +47,14 @@ __all__ = [
     "QueryTooLarge",
     "QuestionNotAnswerable",
     "QuestionNotReadOnly",
+    "ReceiptNotFound",
     "RequestTooLarge",
     "ResultTooLarge",
     "RouteNotFound",
     "ServiceUnavailable",
     "SessionInvalid",
     "TableAlreadyExists",
+    "TableBusy",
     "TableInvalid",
     "TableNotFound",
     "TableNotKnown",
@@ -59,6 +64,7 @@ __all__ = [
     "TokenMissing",
     "TypeNotAllowed",
     "UriTooLong",
+    "UserNotFound",
 ]
 
 
@@ -115,7 +121,9 @@ class Internal(ApiError, reason="INTERNAL"):
 
 
 class IdempotencyMismatch(ApiError, reason="IDEMPOTENCY_MISMATCH"):
-    """The request_id was used before with other content."""
+    """The request_id was used before with other content; for ingest `first_row_count` says how many rows
+    it had then.
+    """
 
 
 class PageTokenInvalid(ApiError, reason="PAGE_TOKEN_INVALID"):
@@ -170,6 +178,12 @@ class EtagMismatch(ApiError, reason="ETAG_MISMATCH"):
 
 class PlatformNotActive(ApiError, reason="PLATFORM_NOT_ACTIVE"):
     """The platform is being made, could not be made or is being deleted; its state says which."""
+
+
+class UserNotFound(ApiError, reason="USER_NOT_FOUND"):
+    """Nobody of this mesh has that e-mail or id; users are there once they have signed in or were given
+    a token.
+    """
 
 
 class QueryNotReadOnly(ApiError, reason="QUERY_NOT_READ_ONLY"):
@@ -248,6 +262,16 @@ class JournalFull(ApiError, reason="JOURNAL_FULL"):
     """The journal has no room until the engine has caught up; RetryInfo says when to try again."""
 
 
+class BatchInvalid(ApiError, reason="BATCH_INVALID"):
+    """A batch of a stream is no Arrow IPC stream, or its columns do not fit the table; violations name
+    each column.
+    """
+
+
+class ReceiptNotFound(ApiError, reason="RECEIPT_NOT_FOUND"):
+    """No call or batch of this id was acknowledged for this table within the last 24 hours."""
+
+
 class QuestionNotAnswerable(ApiError, reason="QUESTION_NOT_ANSWERABLE"):
     """The platform's data cannot answer the question; the message says what would help."""
 
@@ -260,3 +284,15 @@ class QueryBudgetExceeded(ApiError, reason="QUERY_BUDGET_EXCEEDED"):
     """The query would read more rows than the platform's budget of the day has left; RetryInfo names
     midnight UTC.
     """
+
+
+class DeletionTooLarge(ApiError, reason="DELETION_TOO_LARGE"):
+    """More rows match than the caller expects; none was deleted. Look at the filter, or raise max_count."""
+
+
+class TableBusy(ApiError, reason="TABLE_BUSY"):
+    """Rows of the table are being deleted; RetryInfo says when to try again."""
+
+
+class DeletionNotFound(ApiError, reason="DELETION_NOT_FOUND"):
+    """The platform has no deletion of this id."""

@@ -7,8 +7,8 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +19,19 @@ import pyarrow.json
 import pyarrow.parquet
 from google.protobuf.struct_pb2 import NULL_VALUE, Struct, Value
 
+from aidatalabs_client.csv_files import LARGEST_BYTES, read_csv
 from aidatalabs_client.errors import FileUnreadable
 from aidatalabs_client.row_messages import EXACT_INTEGER, moment_text
 
-# What people write for "no value"; an empty field is one too.
-_NULL_WORDS = ["", "NA", "N/A", "NULL", "null", "NaN", "nan", "None"]
 _BATCH_BYTES = 4 * 1024 * 1024
-_LARGEST_BYTES = 2**31 - 2
-# Digits that a number would not give back: `007`, and more than 64 bits hold.
-_CODE = r"^[-+]?0[0-9]+$"
+_STEP_ROWS = 1000
+WRITABLE = (".csv", ".tsv", ".jsonl", ".parquet")
+"""The endings that `DataFile.write` knows."""
 _CAMEL_CASE = re.compile(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]{2})")
 """Between the words of `hireDate`, `StudentNo` and `HTTPStatus`; `ID` and `KPIs` are one word."""
-_CODE_OR_LONG = r"^[-+]?(0[0-9]+|[0-9]{19,})$"
-_MAYBE_DIGITS_AS_TEXT = re.compile(rb'(?:^|[\s,;"])[-+]?(?:0[0-9]|[0-9]{19})')
+_NUMBER_TYPE = re.compile(r"(?:Nullable\()?(?:U?Int(?:8|16|32|64)|Float(?:32|64))\b")
+# A number that has no other spelling worth keeping, such as `007`.
+_PLAIN_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?")
 _SIMPLE_TYPES = {
     "bool": "Bool",
     "int8": "Int8",
@@ -55,9 +55,15 @@ _SIMPLE_TYPES = {
 
 @dataclass(frozen=True)
 class DataFile:
-    """A file in memory: column names that a table may have, in order, and all rows."""
+    """A file in memory: column names that a table may have, in order, and all rows.
+
+    `headers` are the names as the file has them, in the same order. `numbers` are columns of text whose
+    numbers travel as numbers: see `as_stored`.
+    """
 
     table: pa.Table
+    headers: tuple[str, ...] = ()
+    numbers: frozenset[str] = frozenset()
 
     @property
     def row_count(self) -> int:
@@ -68,13 +74,64 @@ class DataFile:
         """(name, ClickHouse type) of each column; Nullable only where a value is missing."""
         return [(name, _clickhouse_type(name, self.table.column(name))) for name in self.table.column_names]
 
-    def batches(self, row_count: int = 10_000, most_bytes: int = _BATCH_BYTES) -> Iterator[list[Struct]]:
-        """The rows in order, as the messages ingest takes, in the same pieces each time.
+    def batches(self) -> Iterator[list[Struct]]:
+        """The rows in order, as the messages ingest takes, in the same pieces each time; see `batch`."""
+        start = 0
+        while rows := self.batch(start):
+            yield rows
+            start += len(rows)
 
-        A piece has at most `row_count` rows and about `most_bytes` bytes, one row where it is larger itself.
+    def batch(self, start: int, row_count: int = 10_000, most_bytes: int = _BATCH_BYTES) -> list[Struct]:
+        """The rows from `start` on (from 0) as messages; none behind the last.
+
+        At most `row_count` rows and about `most_bytes` bytes, one row where it is larger itself. Rows added
+        at the end of the file change no batch but the last.
         """
-        for start in range(0, self.row_count, row_count):
-            yield from pieces(rows_of(self.table.slice(start, row_count)), most_bytes)
+        taken: list[Struct] = []
+        size, end = 0, min(start + row_count, self.row_count)
+        for place in range(start, end, _STEP_ROWS):
+            for row in rows_of(self.table.slice(place, min(_STEP_ROWS, end - place)), self.numbers):
+                size += row.ByteSize()
+                if taken and size > most_bytes:
+                    return taken
+                taken.append(row)
+        return taken
+
+    def as_stored(self, columns: Iterable[tuple[str, str]]) -> DataFile:
+        """The same rows for a table that has these columns (name, type).
+
+        One value that is no number makes a file's column one of text. In a column that the table keeps as
+        numbers, all others still travel as they would without it, and are recognised where they came before.
+        """
+        kinds = {name for name, kind in columns if _NUMBER_TYPE.match(kind)}
+        texts = {
+            field.name
+            for field in self.table.schema
+            if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
+        }
+        return replace(self, numbers=frozenset(kinds & texts))
+
+    def rows(self, indices: Sequence[int]) -> DataFile:
+        """The rows of these places (from 0) alone."""
+        return replace(self, table=self.table.take(pa.array(indices, pa.int64())))
+
+    def write(self, path: Path) -> None:
+        """Writes the rows as a file that `read_file` takes: .csv, .tsv, .jsonl or .parquet, by its ending.
+
+        Raises FileUnreadable for another ending, OSError where the file cannot be written.
+        """
+        ending = path.suffix.lower()
+        if ending not in WRITABLE:
+            raise FileUnreadable(f"{path.name}: its ending should be one of {', '.join(WRITABLE)}")
+        with path.open("wb") as file:
+            if ending == ".parquet":
+                pa.parquet.write_table(self.table, file)
+            elif ending == ".jsonl":
+                for row in self.table.to_pylist():
+                    file.write(json.dumps(row, default=_text, ensure_ascii=False).encode() + b"\n")
+            else:
+                options = pa.csv.WriteOptions(delimiter="\t" if ending == ".tsv" else ",")
+                pa.csv.write_csv(self.table, file, options)
 
 
 def pieces(rows: list[Struct], most_bytes: int = _BATCH_BYTES) -> Iterator[list[Struct]]:
@@ -121,7 +178,7 @@ def _named(table: pa.Table, told: str) -> DataFile:
     ]
     if len(set(names)) != len(names) or not names:
         raise FileUnreadable(f"{told}: its columns need names of their own, got {', '.join(names)}")
-    return DataFile(table.rename_columns(names))
+    return DataFile(table.rename_columns(names), tuple(table.column_names))
 
 
 def table_name(path: Path) -> str:
@@ -151,7 +208,7 @@ def column_name(text: str, otherwise: str = "column") -> str:
 
 
 def _read(path: Path) -> pa.Table:
-    if path.stat().st_size > _LARGEST_BYTES:
+    if path.stat().st_size > LARGEST_BYTES:
         raise FileUnreadable(f"{path.name}: it is larger than 2 GiB; split it into several files")
     endings = [suffix.lower() for suffix in path.suffixes]
     if endings[-1:] == [".parquet"]:
@@ -161,68 +218,10 @@ def _read(path: Path) -> pa.Table:
         options = pa.json.ReadOptions(block_size=max(path.stat().st_size + 1, 1024))
         return pa.json.read_json(path, read_options=options)
     if ".csv" in endings or endings[-1:] == [".tsv"]:
-        return _read_csv(path, "\t" if endings[-1:] == [".tsv"] else ",")
+        return read_csv(path)
     raise FileUnreadable(
         f"{path.name}: its ending should be .csv, .csv.zip, .csv.gz, .tsv, .jsonl or .parquet"
     )
-
-
-def _read_csv(path: Path, delimiter: str) -> pa.Table:
-    parse = pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
-    # One block as large as the file: types are then inferred from all of it, not from its first lines.
-    if path.suffix == ".zip":
-        content = _only_member(path)
-    else:
-        with pa.input_stream(str(path), compression="detect") as stream:
-            content = stream.read(_LARGEST_BYTES + 1)  # a small file may unpack to more than fits
-    if len(content) > _LARGEST_BYTES:
-        raise FileUnreadable(f"{path.name}: it holds more than 2 GiB; split it into several files")
-    read = pa.csv.ReadOptions(block_size=max(len(content) + 1, 1024))
-
-    def parsed(types: dict[str, pa.DataType] | None = None) -> pa.Table:
-        convert = pa.csv.ConvertOptions(null_values=_NULL_WORDS, strings_can_be_null=True, column_types=types)
-        return pa.csv.read_csv(
-            pa.BufferReader(content), read_options=read, parse_options=parse, convert_options=convert
-        )
-
-    table = parsed()
-    if _MAYBE_DIGITS_AS_TEXT.search(content):
-        table = _with_digits_as_text(table, parsed)
-    return table
-
-
-def _with_digits_as_text(table: pa.Table, parsed: Callable[[dict[str, pa.DataType]], pa.Table]) -> pa.Table:
-    """The table with codes such as `007` and 20-digit numbers as they are written, not as numbers."""
-    numbers = {
-        field.name: pa.string()
-        for field in table.schema
-        if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
-    }
-    written = parsed(numbers)
-    for place, name in enumerate(table.column_names):
-        # Only where the name is unique: others are refused anyway.
-        if name in numbers and table.column_names.count(name) == 1:
-            texts = written.column(place)
-            pattern = _CODE if pa.types.is_integer(table.schema.field(place).type) else _CODE_OR_LONG
-            if pc.any(pc.match_substring_regex(texts, pattern)).as_py():
-                table = table.set_column(place, name, texts)
-    return table
-
-
-def _only_member(path: Path) -> bytes:
-    import zipfile  # only zipped files need it
-
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = [name for name in archive.namelist() if name.lower().endswith(".csv")]
-            if len(members) != 1:
-                raise FileUnreadable(f"{path.name}: it should hold one .csv file, it holds {len(members)}")
-            with archive.open(members[0]) as member:
-                return member.read(_LARGEST_BYTES + 1)
-    except zipfile.BadZipFile as error:
-        raise FileUnreadable(f"{path.name}: it is not a zip archive") from error
-    except (RuntimeError, NotImplementedError) as error:
-        raise FileUnreadable(f"{path.name}: it is encrypted or packed in an unknown way") from error
 
 
 def _clickhouse_type(name: str, column: pa.ChunkedArray) -> str:
@@ -258,12 +257,15 @@ def _misses_values(column: pa.ChunkedArray) -> bool:
     return pa.types.is_floating(column.type) and bool(pc.any(pc.is_nan(column)).as_py())
 
 
-def rows_of(table: pa.Table) -> list[Struct]:
-    """The rows of an Arrow table as messages: 64-bit integers beyond 2^53, decimals and times as strings."""
+def rows_of(table: pa.Table, numbers: Set[str] = frozenset()) -> list[Struct]:
+    """The rows of an Arrow table as messages: 64-bit integers beyond 2^53, decimals and times as strings.
+
+    Texts in the columns `numbers` that are numbers travel as such.
+    """
     rows = [Struct() for _ in range(table.num_rows)]
     for name in table.column_names:
         column = table.column(name)
-        _SETTERS[_setter_kind(column)](rows, name, column)
+        _SETTERS["mixed" if name in numbers else _setter_kind(column)](rows, name, column)
     return rows
 
 
@@ -287,6 +289,16 @@ def _set_numbers(rows: Sequence[Struct], name: str, column: pa.ChunkedArray) -> 
             row.fields[name].null_value = NULL_VALUE
         else:
             row.fields[name].number_value = value
+
+
+def _set_numbers_and_texts(rows: Sequence[Struct], name: str, column: pa.ChunkedArray) -> None:
+    for row, value in zip(rows, column.to_pylist(), strict=True):
+        if value is None:
+            row.fields[name].null_value = NULL_VALUE
+        elif _PLAIN_NUMBER.fullmatch(value) and abs(float(value)) <= EXACT_INTEGER:
+            row.fields[name].number_value = float(value)
+        else:
+            row.fields[name].string_value = value
 
 
 def _set_bools(rows: Sequence[Struct], name: str, column: pa.ChunkedArray) -> None:
@@ -335,5 +347,6 @@ _SETTERS: dict[str, Callable[[Sequence[Struct], str, pa.ChunkedArray], None]] = 
     "number": _set_numbers,
     "bool": _set_bools,
     "text": _set_texts,
+    "mixed": _set_numbers_and_texts,
     "nested": _set_nested,
 }

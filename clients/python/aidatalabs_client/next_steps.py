@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 WITHOUT_REASON = {
-    "UNAVAILABLE": "Nobody answers at this address. Is the mesh up, and is the address (or "
-    "AIDATALABS_ADDRESS) its edge?",
+    "UNAVAILABLE": "Is the mesh up, and is the address (or AIDATALABS_ADDRESS, AIDATALABS_PORT) its edge?",
     "DEADLINE_EXCEEDED": "Allow a call more time with the client's `timeout_seconds`.",
 }
 """By code, where nobody of the mesh answered."""
@@ -28,6 +27,8 @@ NEXT_STEPS = {
     "QUERY_NOT_READ_ONLY": "Change data with `ingest_rows`, `create_table`, `add_column` and `drop_table`.",
     "RESULT_TOO_LARGE": "`query_arrow` reads a result of any size as Arrow, `export` as a file.",
     "INGEST_TOO_LARGE": "`ingest_frame` and `ingest_file` send any number of rows, in several calls.",
+    "DELETION_TOO_LARGE": "`delete_rows(…, dry_run=True)` counts only; `max_count` is what you expect.",
+    "DELETION_NOT_FOUND": "`list_deletions(platform)` returns the deletions there are.",
     "NOT_BUILT_YET": "The README of the mesh lists which methods are built.",
 }
 """By reason; a reason whose message says all there is has none."""

@@ -15,7 +15,7 @@ from google.protobuf.struct_pb2 import Struct
 
 from aidatalabs.agent.v1 import agent_service_pb2 as agent_pb
 from aidatalabs.data.v1 import data_service_pb2 as data_pb
-from aidatalabs.data.v1 import ingest_pb2, table_pb2
+from aidatalabs.data.v1 import deletion_pb2, ingest_pb2, table_pb2
 from aidatalabs.identity.v1 import identity_service_pb2 as identity_pb
 from aidatalabs.identity.v1 import user_pb2
 from aidatalabs.monitoring.v1 import monitoring_service_pb2 as monitoring_pb
@@ -162,6 +162,33 @@ class SyncClient(BlockingConnection):
             )
         )
 
+    def ingest_arrow(
+        self,
+        platform: str,
+        table: str,
+        batches: Any,
+        *,
+        request_id: str = "",
+        window: int = 8,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Ingested:
+        """Stores Arrow columns over a stream, the fastest way in: millions of rows a second at best.
+
+        `batches` is a pyarrow Table, a RecordBatch, or an iterable of RecordBatches of any length; `table` is
+        there already, `events` or another. JSON columns take structs, maps or JSON text. `window` batches are
+        under way at once. Repeating a call with its `request_id` and rows stores nothing twice. `progress`
+        gets the rows stored and 0, as their number is not known before the end.
+        """
+        return self._run(
+            self._client.ingest_arrow(
+                platform, table, batches, request_id=request_id, window=window, progress=progress
+            )
+        )
+
+    def get_receipt(self, platform: str, request_id: str, *, table: str = "") -> ingest_pb2.Receipt:
+        """Returns the receipt of a call or batch of the last 24 hours, as it is now."""
+        return self._run(self._client.get_receipt(platform, request_id, table=table))
+
     def ingest_file(
         self,
         platform: str,
@@ -169,15 +196,20 @@ class SyncClient(BlockingConnection):
         *,
         table: str = "",
         create: bool = False,
+        again: bool = False,
         progress: Callable[[int, int], None] | None = None,
     ) -> Ingested:
         """Stores all rows of a .csv, .csv.zip, .csv.gz, .tsv, .jsonl or .parquet file, the same file once.
 
         `table` is named after the file where it is empty. `create` makes it of the file's columns first,
-        where there is none; a header like `Total (EUR)` is the column `total_eur`. Raises FileUnreadable.
+        where there is none; a header like `Total (EUR)` is the column `total_eur`. Of a file that has grown
+        at its end, within a day, only the new rows are stored. Raises FileUnreadable, and RowsDiffer where
+        the file begins with rows that are stored but differs from them later; `again` stores all of it then.
         """
         return self._run(
-            self._client.ingest_file(platform, path, table=table, create=create, progress=progress)
+            self._client.ingest_file(
+                platform, path, table=table, create=create, again=again, progress=progress
+            )
         )
 
     def create_table(self, platform: str, table: table_pb2.Table) -> table_pb2.Table:
@@ -193,22 +225,89 @@ class SyncClient(BlockingConnection):
         return self._run(self._client.get_table(platform, table))
 
     def tables(
-        self, platform: str, *, filter: str = "", order_by: str = "", page_size: int = 1000
+        self,
+        platform: str,
+        *,
+        filter: str = "",
+        order_by: str = "",
+        page_size: int = 1000,
+        show_dropped: bool = False,
     ) -> Iterator[table_pb2.Table]:
-        """Yields the platform's tables page by page; `filter='name : "ord"'`, `order_by="name desc"`."""
+        """Yields the platform's tables page by page; `filter='name : "ord"'`, `order_by="name desc"`.
+
+        With `show_dropped` also those that can be brought back; they have a drop_time.
+        """
         return self._iterate(
-            self._client.tables(platform, filter=filter, order_by=order_by, page_size=page_size)
+            self._client.tables(
+                platform, filter=filter, order_by=order_by, page_size=page_size, show_dropped=show_dropped
+            )
         )
 
     def list_tables(
-        self, platform: str, *, filter: str = "", order_by: str = ""
+        self, platform: str, *, filter: str = "", order_by: str = "", show_dropped: bool = False
     ) -> Sequence[table_pb2.Table]:
         """Returns every table of the platform, or those that `filter` finds, as `tables` yields them."""
-        return self._run(self._client.list_tables(platform, filter=filter, order_by=order_by))
+        return self._run(
+            self._client.list_tables(platform, filter=filter, order_by=order_by, show_dropped=show_dropped)
+        )
 
     def drop_table(self, platform: str, table: str) -> None:
-        """Drops a table with all its rows."""
+        """Drops a table with all its rows; `undrop_table` brings it back within the grace period."""
         self._run(self._client.drop_table(platform, table))
+
+    def delete_rows(
+        self,
+        platform: str,
+        table: str,
+        condition: str,
+        *,
+        max_count: int | None = None,
+        dry_run: bool = False,
+        request_id: str = "",
+    ) -> deletion_pb2.Deletion:
+        """Deletes the rows that `condition` holds for, as after WHERE, and returns the evidence.
+
+        With more than `max_count` matching rows nothing is deleted (DeletionTooLarge). A deletion that takes
+        longer than the call is returned as RUNNING: ask `get_deletion` for its end.
+        """
+        return self._run(
+            self._client.delete_rows(
+                platform, table, condition, max_count=max_count, dry_run=dry_run, request_id=request_id
+            )
+        )
+
+    def delete_user_data(
+        self, platform: str, user_id: str, *, dry_run: bool = False, request_id: str = ""
+    ) -> deletion_pb2.Deletion:
+        """Deletes a person's rows from every table with a `user_id` column, and returns the evidence."""
+        return self._run(
+            self._client.delete_user_data(platform, user_id, dry_run=dry_run, request_id=request_id)
+        )
+
+    def get_deletion(self, platform: str, deletion: str) -> deletion_pb2.Deletion:
+        """Returns one deletion, by its name `platforms/{id}/deletions/{deletion}` or the last part of it."""
+        return self._run(self._client.get_deletion(platform, deletion))
+
+    def deletions(self, platform: str, *, page_size: int = 1000) -> Iterator[deletion_pb2.Deletion]:
+        """Yields the platform's deletions page by page, the latest first."""
+        return self._iterate(self._client.deletions(platform, page_size=page_size))
+
+    def list_deletions(self, platform: str) -> Sequence[deletion_pb2.Deletion]:
+        """Returns every deletion of the platform, the latest first."""
+        return self._run(self._client.list_deletions(platform))
+
+    def undrop_table(self, platform: str, table: str) -> table_pb2.Table:
+        """Brings back the table of this name that was dropped last, with its rows."""
+        return self._run(self._client.undrop_table(platform, table))
+
+    def update_table(
+        self, platform: str, table: str, *, ttl: str | None = None, comment: str | None = None
+    ) -> table_pb2.Table:
+        """Changes how long rows are kept (`day + INTERVAL 90 DAY`, empty: for good) and the comment.
+
+        What is None stays as it is.
+        """
+        return self._run(self._client.update_table(platform, table, ttl=ttl, comment=comment))
 
     def create_platform(
         self, platform_id: str, display_name: str = "", *, request_id: str = ""

@@ -7,7 +7,7 @@ import datetime
 import uuid
 from decimal import Decimal
 
-import polars as pl
+import pyarrow as pa
 
 from aidatalabs.data.v1.table_pb2 import Column, Table
 from aidatalabs_client import SyncClient
@@ -42,7 +42,7 @@ with SyncClient() as client:
             print(f"row {row.index}: {row.message}")
 
         # A data frame of any size: its table is made of its columns.
-        frame = pl.DataFrame({"country": ["Norway", "Kenya"], "Capital city": ["Oslo", "Nairobi"]})
+        frame = pa.table({"country": ["Norway", "Kenya"], "Capital city": ["Oslo", "Nairobi"]})
         stored = client.ingest_frame(platform, "countries", frame, create=True)
         print(stored.accepted_count, "countries stored")
 

@@ -11,7 +11,7 @@ import { connect, type Connection, type Protocol } from "./transport.js";
 
 /** How to reach a mesh. */
 export interface ClientOptions {
-  /** Where the edge is: `http://localhost:8080`; in the console's own pages `location.origin`. */
+  /** Where the edge is: `http://127.0.0.1:8080`; in the console's own pages `location.origin`. */
   readonly baseUrl: string;
   /** Left out, a browser's session cookie says who calls. */
   readonly token?: Token;

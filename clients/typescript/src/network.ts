@@ -9,14 +9,14 @@ type Fetch = typeof globalThis.fetch;
  */
 export function telling(fetch: Fetch): Fetch {
   return async (input, init) => {
-    const answer = await fetch(input, init).catch(unavailable);
+    const answer = await fetch(input, init).catch((thrown) => unavailable(thrown, input));
     if (answer.body === null) {
       return answer;
     }
     const reader = answer.body.getReader();
     const body = new ReadableStream<Uint8Array>({
       async pull(controller) {
-        const { done, value } = await reader.read().catch(unavailable);
+        const { done, value } = await reader.read().catch((thrown) => unavailable(thrown, input));
         if (done) {
           controller.close();
         } else {
@@ -29,9 +29,10 @@ export function telling(fetch: Fetch): Fetch {
   };
 }
 
-function unavailable(thrown: unknown): never {
+function unavailable(thrown: unknown, input: RequestInfo | URL): never {
   if (thrown instanceof TypeError) {
-    const message = "The mesh cannot be reached, or broke the connection.";
+    const { origin } = new URL(input instanceof Request ? input.url : input, "http://localhost");
+    const message = `The mesh cannot be reached at ${origin}, or broke the connection.`;
     throw new ConnectError(message, Code.Unavailable, undefined, [], thrown);
   }
   throw thrown;

@@ -8,6 +8,8 @@ Modules of commands import what their work needs when it begins: help and comple
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from aidatalabs_services.cli import (
@@ -31,6 +33,14 @@ Example: aidatalabs ask "flights per month"
 """
 
 
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        import importlib.metadata
+
+        print(f"aidatalabs {importlib.metadata.version('aidatalabs')}")  # noqa: T201 - bare, for scripts
+        raise typer.Exit
+
+
 def _exit_codes() -> str:
     told = " · ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items())
     return f"Exit codes: {told}. `aidatalabs COMMAND --help` shows each command with an example."
@@ -44,6 +54,17 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_tell_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """What is typed before a command."""
+
+
 for _commands in (
     mesh_commands,
     doctor_commands,

@@ -6,6 +6,7 @@ may make a token for anybody, so it makes one for itself.
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from aidatalabs_services.mesh.state import MeshPhase, MeshRecord, mesh_is_locked
 from aidatalabs_services.runtime.caller import Role
 
 OPERATOR_SECONDS = 3600.0
+_UNAVAILABLE_EXIT = 14
 _UNAUTHENTICATED_EXIT = 16
 
 
@@ -103,12 +105,28 @@ def running_record() -> MeshRecord:
     home = MeshHome.at(MeshSettings().home)
     record = find_record(home)
     if record is None:
-        raise CommandFailed(
-            f"No mesh is up in {home.path}.",
-            "Start it with `aidatalabs up --detach`, or set AIDATALABS_HOME, or AIDATALABS_ADDRESS and "
-            "AIDATALABS_TOKEN for another mesh.",
-        )
+        raise _no_mesh(home)
     return record
+
+
+def _no_mesh(home: MeshHome) -> CommandFailed:
+    """The refusal where no mesh is up in this HOME; it names the one that has the port, if any."""
+    from aidatalabs_services.mesh.ports import mesh_on
+
+    port = MeshSettings().port
+    other = mesh_on(port)
+    told = f"No mesh is up in {home.path}."
+    hint = (
+        "Start it with `aidatalabs up --detach`, or set AIDATALABS_HOME, or AIDATALABS_ADDRESS and "
+        "AIDATALABS_TOKEN for another mesh."
+    )
+    if other is not None and other != home.path:
+        told = f"No mesh is up in {home.path}; the one on port {port} has its HOME in {other}."
+        hint = (
+            f"Speak to that one with `export AIDATALABS_HOME={shlex.quote(str(other))}`, or start this one "
+            "with `aidatalabs up --detach` and another AIDATALABS_PORT."
+        )
+    return CommandFailed(told, hint, _UNAVAILABLE_EXIT, code="UNAVAILABLE", reason="SERVICE_UNAVAILABLE")
 
 
 def find_record(home: MeshHome) -> MeshRecord | None:

@@ -13,8 +13,8 @@ from aidatalabs.platform.v1.platform_pb2 import Member
 from aidatalabs_client import ApiError, Client
 from aidatalabs_services.cli.demo_tables import FILES, TABLES
 from aidatalabs_services.cli.failures import CommandFailed
-from aidatalabs_services.cli.ingest_commands import send_rows
 from aidatalabs_services.cli.screen import console, notes
+from aidatalabs_services.cli.sending import send_rows
 
 PLATFORM = "platforms/demo"
 QUESTION = "Which carrier had the most flights?"
@@ -54,7 +54,7 @@ async def _load(client: Client, name: str, stored: int, told_to: Console) -> Non
     await client.create_table(PLATFORM, described)
     sent = await send_rows(client, PLATFORM, name, content, f"demo-{uuid.uuid4()}")
     if sent.accepted_count != content.row_count:
-        first = sent.rejected[0] if sent.rejected else ""
+        first = sent.lines[0] if sent.lines else ""
         told = f"Only {sent.accepted_count:,} of {content.row_count:,} rows of {name} were stored. {first}"
         raise CommandFailed(told.rstrip())
     if not notes.is_terminal:

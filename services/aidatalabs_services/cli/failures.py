@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from aidatalabs_services.cli.forms import json_is_wanted, json_text, shown_text
+from aidatalabs_services.cli.forms import json_is_wanted, json_text, platform_option, shown_text
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -55,15 +55,24 @@ _SIGN_IN = "Make one with `aidatalabs token --email E` and put it into AIDATALAB
 _NEXT_STEPS = {
     "PLATFORM_NOT_FOUND": "See yours with `aidatalabs platforms list`, make one with `aidatalabs platforms "
     "create ID`, then name it with --platform ID.",
-    "TABLE_NOT_FOUND": "See the tables with `aidatalabs tables list`.",
-    "COLUMN_NOT_KNOWN": "See a table's columns with `aidatalabs tables get TABLE`.",
-    "PERMISSION_DENIED": "An admin of the platform can give you a role with `aidatalabs platforms share`.",
+    "TABLE_NOT_FOUND": "See the tables with `aidatalabs tables list{platform}`.",
+    "COLUMN_NOT_KNOWN": "See a table's columns with `aidatalabs tables get TABLE{platform}`.",
+    "PERMISSION_DENIED": "An admin of the platform can give you a role with `aidatalabs platforms share "
+    "PLATFORM YOUR-EMAIL --role ROLE`.",
+    "USER_NOT_FOUND": "Mesh admins see everybody with `aidatalabs users list`, and add somebody with "
+    "`aidatalabs token --email E`.",
     "TOKEN_MISSING": _SIGN_IN,
     "TOKEN_INVALID": _SIGN_IN,
     "TOKEN_EXPIRED": _SIGN_IN,
-    "UNAVAILABLE": "Look at the mesh with `aidatalabs status`, at the machine with `aidatalabs doctor`.",
+    "UNAVAILABLE": "Is that the address of a mesh (AIDATALABS_ADDRESS, else AIDATALABS_PORT)? Look at the "
+    "mesh with `aidatalabs status`, at the machine with `aidatalabs doctor`.",
 }
-"""The next step by reason, and by gRPC code where nobody gave a reason."""
+"""The next step by reason, and by gRPC code where nobody gave a reason. `{platform}` is the option that names
+the platform the command was about, where it has to be named."""
+_ON_MESH = (
+    "A mesh admin can give you the role with `aidatalabs token --email YOUR-EMAIL --role {role}`, on the "
+    "mesh's machine."
+)
 
 
 class CommandFailed(Exception):
@@ -128,7 +137,7 @@ def _tell_failure(error: Exception) -> None:
     if isinstance(error, ApiError):
         _fail_with_api_error(error)
     if isinstance(error, ServiceError):
-        hint = _NEXT_STEPS.get(error.reason, "")
+        hint = _next_step(error.reason, error.metadata)
         _fail(error.message, hint, error.code.value, code=error.code.name, reason=error.reason)
     if isinstance(error, CommandFailed):
         _fail(error.message, error.hint, error.exit_code, code=error.code, reason=error.reason)
@@ -154,8 +163,16 @@ def fail_with_settings(error: ValidationError) -> NoReturn:
     sys.exit(USAGE_EXIT)
 
 
+def _next_step(reason: str, facts: Mapping[str, str]) -> str:
+    if reason == "PERMISSION_DENIED" and facts.get("on") == "mesh":
+        return _ON_MESH.format(role=facts.get("needed_role", "ROLE"))
+    return _NEXT_STEPS.get(reason, "").replace(
+        "{platform}", "".join(f" {word}" for word in platform_option())
+    )
+
+
 def _fail_with_api_error(error: ApiError) -> NoReturn:
-    message, advice = error.message, _NEXT_STEPS.get(error.reason or error.code, "")
+    message, advice = error.message, _next_step(error.reason or error.code, error.metadata)
     if advice:
         message = _REST_ADVICE.sub("", message).strip() or message
     if json_is_wanted():

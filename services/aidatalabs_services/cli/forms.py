@@ -38,6 +38,21 @@ def remember_form(output: Output | RowsOutput) -> Output | RowsOutput:
     return output
 
 
+_platform: ContextVar[str] = ContextVar("platform", default="")
+
+
+def remember_platform(name: str) -> str:
+    """The callback of `--platform`: commands that refusals name are about the same platform."""
+    _platform.set(name)
+    return name
+
+
+def platform_option() -> list[str]:
+    """`--platform` as it was given, in words of a command line; none where it was not."""
+    name = _platform.get().removeprefix("platforms/")
+    return ["--platform", name] if name else []
+
+
 def json_is_wanted() -> bool:
     """Whether the command that runs was told `--output json`."""
     return _json_wanted.get()

@@ -1,4 +1,4 @@
-"""Commands about signing in and signing keys: login-link, keys."""
+"""Commands about users, signing in and signing keys: users, login-link, keys."""
 
 from __future__ import annotations
 
@@ -22,6 +22,11 @@ keys_app = typer.Typer(
     no_args_is_help=True,
 )
 
+users_app = typer.Typer(
+    help="Users of the mesh, for its admins.\n\nExample: aidatalabs users list",
+    no_args_is_help=True,
+)
+
 _KID_CHARACTERS = 12
 
 
@@ -29,6 +34,7 @@ def add_to(app: typer.Typer) -> None:
     """Adds these commands to the program."""
     app.command()(login_link)
     app.add_typer(keys_app, name="keys")
+    app.add_typer(users_app, name="users")
 
 
 async def link_of(record: MeshRecord, email: str, role: Role | None) -> str:
@@ -87,6 +93,43 @@ def login_link(
         print_data({"link": link})
         return
     print(link)  # noqa: T201 - bare, so that $(aidatalabs login-link) is the link
+
+
+@users_app.command("list")
+def list_users(
+    find: Annotated[
+        str, typer.Option("--filter", help="Such as 'role = EDITOR AND email : \"example\"'.")
+    ] = "",
+    output: RowsForm = RowsOutput.TABLE,
+) -> None:
+    """List the users of the mesh; mesh admins may.
+
+    Example: aidatalabs users list
+    """
+
+    async def work() -> None:
+        from aidatalabs.common.v1 import access_service_pb2
+        from aidatalabs.identity.v1 import identity_service_pb2 as pb
+        from aidatalabs_services.cli.connection import connect
+
+        async with await connect() as client:
+            found = await client.list_users(filter=find)
+        if output is RowsOutput.JSON:
+            print_json(pb.ListUsersResponse(users=found))
+            return
+        rows = [
+            [
+                one.email,
+                access_service_pb2.Role.Name(one.mesh_role).removeprefix("ROLE_").lower(),
+                one.name,
+                _moment(one.create_time.ToDatetime()),
+            ]
+            for one in found
+        ]
+        show = print_csv if output is RowsOutput.CSV else print_table
+        show(["email", "mesh role", "user", "first seen"], rows)
+
+    run(work())
 
 
 @keys_app.command()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -85,13 +89,27 @@ async def _greet(record: MeshRecord, no_demo: bool, output: Output) -> None:
             return
         console.print(f"\n[bold]The mesh is up[/] at [link={record.url}]{record.url}[/link]")
         console.print(f"  sign in    {link}", soft_wrap=True)
-        console.print(f"  a token    aidatalabs token --email {ConnectionSettings().operator_email}")
+        typed = as_it_is(program())
+        console.print(f"  a token    {typed} token --email {ConnectionSettings().operator_email}")
         if no_demo:
-            console.print("  a platform aidatalabs platforms create shop\n")
+            console.print(f"  a platform {typed} platforms create shop\n")
         else:
-            console.print('  a question aidatalabs ask "flights per month"\n')
+            console.print(f'  a question {typed} ask "flights per month"\n')
             console.print(f"[dim]{PLATFORM} · {QUESTION}[/]")
             print_answer((await client.ask(PLATFORM, QUESTION)).message)
+
+
+def program() -> str:
+    """How this program is called from here: by its name where the shell finds it, else by its path."""
+    called = Path(sys.argv[0])
+    if called.name != "aidatalabs":
+        return "aidatalabs"
+    found = shutil.which(called.name)
+    if found is not None and Path(found).resolve() == called.resolve():
+        return called.name
+    with contextlib.suppress(ValueError):
+        return str(called.absolute().relative_to(Path.cwd()))
+    return str(called)
 
 
 def show_event(told_to: Console) -> Callable[[MeshEvent], None]:

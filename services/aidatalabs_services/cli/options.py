@@ -7,12 +7,15 @@ from typing import Annotated
 import typer
 
 from aidatalabs_services.cli.completion import platform_ids, table_names
-from aidatalabs_services.cli.forms import Output, RowsOutput, remember_form
+from aidatalabs_services.cli.forms import Output, RowsOutput, remember_form, remember_platform
 
 Platform = Annotated[
     str,
     typer.Option(
-        "--platform", help="platforms/{id}; default $AIDATALABS_PLATFORM.", autocompletion=platform_ids
+        "--platform",
+        help="platforms/{id}; default $AIDATALABS_PLATFORM.",
+        autocompletion=platform_ids,
+        callback=remember_platform,
     ),
 ]
 PlatformName = Annotated[

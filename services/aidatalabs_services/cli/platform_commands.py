@@ -154,7 +154,7 @@ def delete(platform: PlatformName, yes: Yes = False, output: Form = Output.TABLE
 
 @app.command()
 def members(platform: PlatformName, output: RowsForm = RowsOutput.TABLE) -> None:
-    """List who may use a platform.
+    """List who may use a platform; e-mails are told to its admins.
 
     Example: aidatalabs platforms members demo
     """
@@ -169,7 +169,7 @@ def members(platform: PlatformName, output: RowsForm = RowsOutput.TABLE) -> None
             print_json(platform_service_pb2.ListMembersResponse(members=found))
             return
         show = print_csv if output is RowsOutput.CSV else print_table
-        show(["member", "role"], [[one.member, _role(one)] for one in found])
+        show(["member", "role", "email"], [[one.member, _role(one), one.email] for one in found])
 
     run(work())
 
@@ -177,13 +177,15 @@ def members(platform: PlatformName, output: RowsForm = RowsOutput.TABLE) -> None
 @app.command()
 def share(
     platform: PlatformName,
-    member: Annotated[str, typer.Argument(help="users/{id}, or allUsers.")],
+    member: Annotated[str, typer.Argument(help="An e-mail, users/{id}, or allUsers.")],
     role: Annotated[MemberRole, typer.Option(help="viewer, editor, admin, or none to take it away.")],
     output: Form = Output.TABLE,
 ) -> None:
     """Give somebody a role on a platform, or take it away.
 
-    Example: aidatalabs platforms share shop allUsers --role viewer
+    Users are there once they have signed in or were given a token: `aidatalabs users list` shows them.
+
+    Example: aidatalabs platforms share shop ben@example.com --role viewer
     """
 
     async def work() -> None:
@@ -192,16 +194,18 @@ def share(
         from aidatalabs_services.cli.connection import connect
 
         name = platform_or_default(platform)
+        kept = platform_pb2.Member(member=member)
         async with await connect() as client:
             if role is MemberRole.NONE:
                 await client.remove_member(name, member)
             else:
                 number = access_service_pb2.Role.Value(f"ROLE_{role.name}")
-                await client.set_member(name, platform_pb2.Member(member=member, role=number))
+                kept = await client.set_member(name, platform_pb2.Member(member=member, role=number))
         if output is Output.JSON:
-            print_data({"platform": name, "member": member, "role": role.value})
+            print_data({"platform": name, "member": kept.member, "role": role.value, "email": kept.email})
         else:
-            console.print(f"{as_it_is(member)} has the role {role.value} on {name}")
+            known = f" ({as_it_is(kept.email)})" if kept.email else ""
+            console.print(f"{as_it_is(kept.member)}{known} has the role {role.value} on {name}")
 
     run(work())
 

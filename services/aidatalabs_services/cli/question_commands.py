@@ -70,7 +70,7 @@ def ask(
     max_rows: MaxRows = 0,
     output: RowsForm = RowsOutput.TABLE,
 ) -> None:
-    """Ask a question in plain words. One with several readings is asked back: choose by number.
+    """Ask a question in plain words. One with several readings is asked back (exit code 9): choose by number.
 
     Example: aidatalabs ask "top 10 destinations by number of flights" --chart destinations.png
     """
@@ -85,10 +85,8 @@ def ask(
             _print_rows_alone(answer)
         else:
             print_answer(answer, explained=explain, platform=platform)
-        if chart is not None and answer.HasField("clarification"):
-            raise CommandFailed(
-                "The question is asked back, so there is no chart to save yet.", "", _NO_ROWS_EXIT
-            )
+        if answer.HasField("clarification"):
+            raise typer.Exit(_NO_ROWS_EXIT)  # it is not answered, in whatever form that is told
         _save(chart_of(answer), chart, quietly=output is not RowsOutput.TABLE)
 
     run(work())

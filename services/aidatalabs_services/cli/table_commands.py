@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import shlex
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from aidatalabs_services.cli import retention_commands
 from aidatalabs_services.cli.confirming import Yes, confirm, somebody_can_confirm
-from aidatalabs_services.cli.failures import run
-from aidatalabs_services.cli.forms import Output, RowsOutput, as_it_is
+from aidatalabs_services.cli.failures import CommandFailed, run
+from aidatalabs_services.cli.forms import Output, RowsOutput, as_it_is, platform_option
 from aidatalabs_services.cli.options import Form, Platform, RowsForm, TableName, platform_or_default
 from aidatalabs_services.cli.screen import console, print_csv, print_data, print_json, print_table
+
+if TYPE_CHECKING:
+    from aidatalabs.data.v1 import table_pb2
+    from aidatalabs_client import Client
+
+_NOT_FOUND_EXIT = 5  # the number of that gRPC code
 
 app = typer.Typer(
     help="Tables of a platform.\n\nExample: aidatalabs tables list --platform shop", no_args_is_help=True
@@ -58,7 +66,7 @@ def get(table: TableName, platform: Platform = "", output: RowsForm = RowsOutput
         from aidatalabs_services.cli.connection import connect
 
         async with await connect() as client:
-            found = await client.get_table(platform_or_default(platform), table)
+            found = await _table(client, platform_or_default(platform), table)
         headings = ["column", "type", "comment"]
         rows = [[column.name, column.type, column.comment] for column in found.columns]
         if output is RowsOutput.JSON:
@@ -107,7 +115,9 @@ def create(
 
 @app.command()
 def drop(table: TableName, platform: Platform = "", yes: Yes = False, output: Form = Output.TABLE) -> None:
-    """Drop a table with all its rows. It asks first where somebody can answer; a script is not asked.
+    """Drop a table with all its rows; `undrop` brings it back for a while.
+
+    It asks first where somebody can answer; a script is not asked.
 
     Example: aidatalabs tables drop orders --yes
     """
@@ -126,3 +136,29 @@ def drop(table: TableName, platform: Platform = "", yes: Yes = False, output: Fo
             console.print(f"{as_it_is(table)} is dropped")
 
     run(work())
+
+
+async def _table(client: Client, platform: str, name: str) -> table_pb2.Table:
+    """One table. Raises CommandFailed where it is missing and another has nearly its name."""
+    import difflib
+
+    from aidatalabs_client.errors import TableNotFound
+
+    try:
+        return await client.get_table(platform, name)
+    except TableNotFound as missing:
+        known = [table.name for table in await client.list_tables(platform)]
+        near = difflib.get_close_matches(name, known, 1)
+        if not near:
+            raise
+        command = shlex.join(["aidatalabs", "tables", "get", near[0], *platform_option()])
+        raise CommandFailed(
+            f"There is no table {name} in {platform}. Did you mean {near[0]}?",
+            f"`{command}` shows that one.",
+            _NOT_FOUND_EXIT,
+            code=missing.code,
+            reason=missing.reason,
+        ) from missing
+
+
+retention_commands.register(app)

@@ -7,18 +7,24 @@ bytes that were journalled.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from aidatalabs_services.data.column_types import parse_type
+from aidatalabs_services.data.native.block import NativeColumn, columns_of, encode_block
+from aidatalabs_services.data.native.errors import BatchValueInvalid
 from aidatalabs_services.data.schema import TableSchema
 from aidatalabs_services.data.value_rules import ticks_per_second
 
-FORMAT_NAME = "ArrowStream"
+ROWS_FORMAT = "ArrowStream"
+NATIVE = "Native"
 _SECONDS_PER_DAY = 86_400
+
+# Encoded rows of one batch, by partition.
+Blocks = Mapping[int, bytes]
 
 
 def blocks_of(batches: Sequence[pa.RecordBatch], table: TableSchema) -> list[bytes]:
@@ -41,6 +47,35 @@ def blocks_of(batches: Sequence[pa.RecordBatch], table: TableSchema) -> list[byt
         _encoded(sorted_rows.slice(start, end - start))
         for start, end in zip(starts.tolist(), ends.tolist(), strict=True)
     ]
+
+
+def encoded_blocks(batch: pa.RecordBatch, table: TableSchema) -> Blocks:
+    """The rows of one large batch, encoded for the engine, by partition (0 where the table has one only).
+
+    Raises what `native.block.encode_block` raises, with the row as it stands in `batch`.
+    """
+    if batch.num_rows == 0:
+        return {}
+    columns = columns_of(table, null_is_empty=True)
+    keys = _partitions(pa.table(batch), table)
+    if keys is None or keys.min() == keys.max():
+        return {0 if keys is None else int(keys[0]): b"".join(encode_block(batch, columns))}
+    return {key: _partition(batch, keys == key, columns) for key in np.unique(keys).tolist()}
+
+
+def _partition(batch: pa.RecordBatch, rows: NDArray[np.bool_], columns: Sequence[NativeColumn]) -> bytes:
+    try:
+        return b"".join(encode_block(batch.filter(pa.array(rows)), columns))
+    except BatchValueInvalid as error:
+        if error.row is not None:
+            error.metadata = {**error.metadata, "row": str(np.flatnonzero(rows)[error.row])}
+        raise
+
+
+def joined(encoded: Sequence[Blocks]) -> list[bytes]:
+    """Blocks of several batches as one per partition, in their order: Native blocks may follow each other."""
+    partitions = sorted({key for blocks in encoded for key in blocks})
+    return [b"".join(blocks[key] for blocks in encoded if key in blocks) for key in partitions]
 
 
 def _encoded(rows: pa.Table) -> bytes:

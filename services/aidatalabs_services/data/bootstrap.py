@@ -19,7 +19,7 @@ from aidatalabs_services.data.adapters.data_metrics import (
     measure_results,
     measure_storage,
 )
-from aidatalabs_services.data.adapters.ingest_messages import batch_of, receipt_message
+from aidatalabs_services.data.adapters.ingest_calls import IngestCalls
 from aidatalabs_services.data.adapters.measured_warehouse import MeasuredWarehouse
 from aidatalabs_services.data.adapters.memory_results import MemoryResults
 from aidatalabs_services.data.adapters.servers import ClusterServers, EmbeddedServers, Server, Servers
@@ -30,7 +30,9 @@ from aidatalabs_services.data.engine.limits import EngineLimits
 from aidatalabs_services.data.engine.pool import EnginePool
 from aidatalabs_services.data.estimates import Estimates
 from aidatalabs_services.data.exports import Exports
+from aidatalabs_services.data.holds import TableHolds
 from aidatalabs_services.data.ingest import IngestLimits, Ingestor
+from aidatalabs_services.data.ingest_streams import IngestStreams, StreamRoom
 from aidatalabs_services.data.journal import JournalLimits
 from aidatalabs_services.data.messages import result_payload
 from aidatalabs_services.data.places import PlatformPlaces
@@ -38,8 +40,9 @@ from aidatalabs_services.data.ports import QueryLimits, ResultCache, Warehouse
 from aidatalabs_services.data.queries import Queries
 from aidatalabs_services.data.removal import PlatformRemoval
 from aidatalabs_services.data.results import Results
+from aidatalabs_services.data.retention import Retention
 from aidatalabs_services.data.schema import SchemaCache
-from aidatalabs_services.data.servicer import DataServicer, IngestCall
+from aidatalabs_services.data.servicer import DataServicer
 from aidatalabs_services.data.settings import DataSettings
 from aidatalabs_services.data.spending import Spending
 from aidatalabs_services.data.spool import Spool
@@ -55,6 +58,62 @@ _OWN_STATEMENTS = 10
 FULL_NAME = pb.DESCRIPTOR.services_by_name["DataService"].full_name
 
 
+class _Parts:
+    """What the service is made of; tables are held and journals read before the first call comes."""
+
+    def __init__(self, settings: DataSettings, store: Warehouse, metrics: Metrics) -> None:
+        self._settings = settings
+        self._store = store
+        self._schemas = SchemaCache(store.schema, ttl_seconds=settings.schema_cache_seconds)
+        self._budget = RowBudget(settings.query_budget_rows, settings.directory / "budget.json")
+        versions = DataVersions(store.fingerprints)
+        self._queries = _queries(settings, store, self._schemas, versions, self._budget, metrics)
+        self._holds = TableHolds()
+        self._ingestor = _ingestor(settings, store, self._schemas, self._holds)
+        self._retention = _retention(
+            settings, store, self._schemas, self._ingestor, self._holds, self._queries
+        )
+        self._catalogue = Catalogue(
+            store,
+            self._schemas,
+            versions,
+            query_limits(settings),
+            sample_rows=settings.profile_sample_rows,
+            seconds=settings.profile_seconds,
+        )
+        self._meter = IngestMeter(metrics, self._ingestor)
+
+    def servicer(self) -> DataServicer:
+        """The service's methods over the parts."""
+        removal = PlatformRemoval(
+            self._store,
+            self._ingestor.remove,
+            *(each.forget for each in (self._schemas, self._catalogue, self._queries, self._budget)),
+            ends=[self._retention.remove],
+        )
+        fsync, dropped = self._settings.fsync_engine, self._retention.dropped
+        return DataServicer(
+            Tables(self._store, self._schemas, fsync=fsync, holds=self._holds, dropped=dropped),
+            self._queries,
+            _exports(self._settings, self._store, self._queries),
+            self._catalogue,
+            _ingest_calls(self._settings, self._ingestor, self._meter),
+            self._retention.deletions,
+            removal,
+            answer_bytes=self._settings.query_result_bytes,
+        )
+
+    async def start(self) -> None:
+        """Goes on with what was under way."""
+        await self._budget.start()
+        await self._retention.start()
+
+    async def close(self) -> None:
+        """Ends what works, the warehouse last."""
+        for part in (self._retention, self._ingestor, self._queries, self._budget, self._store):
+            await part.close()
+
+
 def bootstrap(
     settings: DataSettings,
     *,
@@ -65,52 +124,19 @@ def bootstrap(
     """The service, ready to `run`. Tests pass a warehouse, roles or a verifier of their own."""
     metrics = Metrics()
     store = MeasuredWarehouse(warehouse or ClickHouseWarehouse(_servers(settings, metrics)), metrics)
-    limits = query_limits(settings)
-    schemas = SchemaCache(store.schema, ttl_seconds=settings.schema_cache_seconds)
-    budget = RowBudget(settings.query_budget_rows, settings.directory / "budget.json")
-    versions = DataVersions(store.fingerprints)
-    queries = _queries(settings, store, schemas, versions, budget, metrics)
-    ingestor = _ingestor(settings, store, schemas)
-    catalogue = Catalogue(
-        store,
-        schemas,
-        versions,
-        limits,
-        sample_rows=settings.profile_sample_rows,
-        seconds=settings.profile_seconds,
-    )
-    servicer = DataServicer(
-        Tables(store, schemas, fsync=settings.fsync_engine),
-        queries,
-        _exports(settings, store, queries),
-        catalogue,
-        _ingest_call(ingestor, IngestMeter(metrics, ingestor)),
-        PlatformRemoval(
-            store, ingestor.remove, schemas.forget, catalogue.forget, queries.forget, budget.forget
-        ),
-        answer_bytes=settings.query_result_bytes,
-    )
+    parts = _Parts(settings, store, metrics)
+    servicer = parts.servicer()
     measure_queries(metrics)
 
     def register(server: grpc.aio.Server) -> None:
         pb_grpc.add_DataServiceServicer_to_server(servicer, server)
 
-    async def start() -> None:
-        await budget.start()
-        await ingestor.start()
-
-    async def close() -> None:
-        await ingestor.close()
-        await queries.close()
-        await budget.close()
-        await store.close()
-
     return Service(
         name="data",
         register=register,
         full_names=(FULL_NAME,),
-        start=start,
-        close=close,
+        start=parts.start,
+        close=parts.close,
         roles=roles,
         verifier=verifier,
         metrics=metrics,
@@ -164,7 +190,7 @@ def _result_cache(settings: DataSettings, metrics: Metrics) -> ResultCache:
     return RedisResults(url, secret, entry_bytes=settings.cache_entry_bytes, failed=failures.inc)
 
 
-def _ingestor(settings: DataSettings, store: Warehouse, schemas: SchemaCache) -> Ingestor:
+def _ingestor(settings: DataSettings, store: Warehouse, schemas: SchemaCache, holds: TableHolds) -> Ingestor:
     return Ingestor(
         store,
         partial(schemas.get, patience_seconds=settings.ingest_schema_seconds),
@@ -173,19 +199,40 @@ def _ingestor(settings: DataSettings, store: Warehouse, schemas: SchemaCache) ->
         journal_limits=JournalLimits(
             journal_bytes=settings.journal_bytes, free_bytes=settings.journal_free_bytes
         ),
+        holds=holds,
     )
 
 
-def _ingest_call(ingestor: Ingestor, meter: IngestMeter) -> IngestCall:
-    """Ingest as the servicer calls it, its rows counted."""
+def _retention(
+    settings: DataSettings,
+    store: Warehouse,
+    schemas: SchemaCache,
+    ingestor: Ingestor,
+    holds: TableHolds,
+    queries: Queries,
+) -> Retention:
+    return Retention(
+        store,
+        schemas,
+        ingestor,
+        holds,
+        settings.directory,
+        query_limits(settings),
+        drop_grace_hours=settings.drop_grace_hours,
+        forget_results=queries.forget,
+    )
 
-    async def call(uid: str, request: pb.IngestRequest) -> pb.IngestResponse:
-        batch = batch_of(request)
-        receipt = await ingestor.ingest(uid, request.platform, request.table, request.request_id, batch)
-        meter.note(receipt)
-        return pb.IngestResponse(receipt=receipt_message(receipt))
 
-    return call
+def _ingest_calls(settings: DataSettings, ingestor: Ingestor, meter: IngestMeter) -> IngestCalls:
+    room = StreamRoom(settings.ingest_stream_bytes, wait_seconds=settings.ingest_stream_wait_seconds)
+    places = PlatformPlaces(
+        settings.ingest_stream_count,
+        share=settings.ingest_stream_count,
+        wait_seconds=settings.query_wait_seconds,
+        noun="ingest streams",
+    )
+    streams = IngestStreams(room, batch_count=settings.ingest_stream_batch_count)
+    return IngestCalls(ingestor, streams, places, meter)
 
 
 def query_limits(settings: DataSettings) -> QueryLimits:

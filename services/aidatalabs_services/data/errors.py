@@ -168,6 +168,41 @@ class JournalFull(ServiceError):
     reason = "JOURNAL_FULL"
 
 
+class BatchInvalid(ServiceError):
+    """A batch is no Arrow IPC stream, or its columns do not fit the table; metadata `table`."""
+
+    code = StatusCode.INVALID_ARGUMENT
+    reason = "BATCH_INVALID"
+
+
+class ReceiptNotFound(ServiceError):
+    """No call or batch of this id was acknowledged for this table; metadata `receipt_id`, `table`."""
+
+    code = StatusCode.NOT_FOUND
+    reason = "RECEIPT_NOT_FOUND"
+
+
+class DeletionTooLarge(ServiceError):
+    """More rows match than the caller expects; metadata `table`, `matched_count`, `max_count`."""
+
+    code = StatusCode.FAILED_PRECONDITION
+    reason = "DELETION_TOO_LARGE"
+
+
+class TableBusy(ServiceError):
+    """Rows of the table are being deleted; metadata `table`, RetryInfo says when to try again."""
+
+    code = StatusCode.ABORTED
+    reason = "TABLE_BUSY"
+
+
+class DeletionNotFound(ServiceError):
+    """The platform has no deletion of this id; metadata `deletion`."""
+
+    code = StatusCode.NOT_FOUND
+    reason = "DELETION_NOT_FOUND"
+
+
 class InsertRefused(Exception):
     """The engine will never take this block, however often it is repeated. Never leaves the service.
 

@@ -18,7 +18,10 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
-from aidatalabs_services.data.errors import IngestTooLarge, TableNotFound, TableProtected
+from aidatalabs_services.data.blocks import Blocks
+from aidatalabs_services.data.column_batches import ColumnBatch, judge_columns
+from aidatalabs_services.data.errors import IngestTooLarge, ReceiptNotFound, TableNotFound, TableProtected
+from aidatalabs_services.data.holds import TableHolds
 from aidatalabs_services.data.ingest_batches import EventBatch, RowBatch
 from aidatalabs_services.data.intake import IngestLimits, Intake, Waiting, off_loop
 from aidatalabs_services.data.journal import Journal, JournalLimits
@@ -41,6 +44,7 @@ from aidatalabs_services.runtime.errors import (
 __all__ = ["IngestLimits", "Ingestor"]
 
 _ANSWER_MARGIN_SECONDS = 0.5
+Batch = EventBatch | RowBatch | ColumnBatch
 _UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 
 
@@ -56,6 +60,7 @@ class Ingestor:
         limits: IngestLimits | None = None,
         journal_limits: JournalLimits | None = None,
         sink_limits: SinkLimits | None = None,
+        holds: TableHolds | None = None,
     ) -> None:
         self._warehouse = warehouse
         self._schema = schema
@@ -63,6 +68,7 @@ class Ingestor:
         self._limits = limits or IngestLimits()
         self._journal_limits = journal_limits or JournalLimits()
         self._sink_limits = sink_limits or SinkLimits()
+        self._holds = holds or TableHolds()
         self._executor: Executor = ThreadPoolExecutor(4, thread_name_prefix="journal")
         self._intakes: dict[str, asyncio.Task[Intake]] = {}
         self._removed: set[str] = set()
@@ -98,6 +104,16 @@ class Ingestor:
                 await opened.close()
         await asyncio.to_thread(remove_journal, self._directory, uid)
 
+    async def drained(self, uid: str, table: str) -> None:
+        """Returns when every row of the table that was acknowledged before this call is in it."""
+        if uid not in self._removed:
+            await (await self._intake(uid)).drained(table)
+
+    async def stored_rows_forgotten(self, uid: str) -> None:
+        """Returns when no file of the platform's journal holds a row that was stored before this call."""
+        if uid not in self._removed:
+            await (await self._intake(uid)).stored_rows_forgotten()
+
     def waiting_groups(self, uid: str) -> int:
         """Journalled groups of a platform that its engine has not confirmed."""
         opening = self._intakes.get(uid)
@@ -108,9 +124,7 @@ class Ingestor:
         """The same over every platform."""
         return sum(map(self.waiting_groups, self._intakes))
 
-    async def ingest(
-        self, uid: str, platform: str, table: str, request_id: str, batch: EventBatch | RowBatch
-    ) -> Receipt:
+    async def ingest(self, uid: str, platform: str, table: str, request_id: str, batch: Batch) -> Receipt:
         """Takes one call: every row gets a verdict, the good ones are acknowledged.
 
         Raises InvalidRequest (no row, or events for another table), IngestTooLarge, TableNotFound,
@@ -131,7 +145,7 @@ class Ingestor:
         try:
             if isinstance(described, ServiceUnavailable):
                 raise described
-            verdict = await off_loop(batch.count, lambda: _judge(batch, described))
+            verdict, blocks = await off_loop(batch.count, lambda: _judged(batch, described))
         except BaseException:
             intake.release(key, claim)
             raise
@@ -141,26 +155,49 @@ class Ingestor:
             f"{platform}/receipts/{request_id or uuid.uuid4().hex}",
             verdict.accepted.num_rows,
             verdict.rejected,
+            verdict.unlisted_count,
         )
         if claim is None and not request.accepted_count:
             # Nothing to keep, and nobody can ask for it again.
             return Taken(identity, request, time.time(), Progress(stored=True)).receipt(repeated=False)
-        taken = await intake.take(Waiting(described, request, verdict, key, claim))
+        taken = await intake.take(Waiting(described, request, verdict, key, claim, blocks))
         await taken.progress.wait(self._store_seconds())
         return taken.receipt(repeated=False)
 
-    def _check_size(self, batch: EventBatch | RowBatch) -> None:
+    async def ingest_columns(
+        self, uid: str, platform: str, table: str, batch_id: str, arrow_ipc: bytes
+    ) -> Receipt:
+        """Takes one batch of a stream: an Arrow IPC stream. Raises as `ingest` does, and BatchInvalid."""
+        batch = await asyncio.to_thread(ColumnBatch, arrow_ipc, table or EVENTS.name)
+        return await self.ingest(uid, platform, table, batch_id, batch)
+
+    async def receipt(self, uid: str, table: str, request_id: str) -> Receipt:
+        """The receipt of a call or batch that is remembered, as it is now. Raises ReceiptNotFound."""
+        name = table or EVENTS.name
+        described = (await self._schema(uid)).get(name)
+        taken = None
+        if described is not None and uid not in self._removed:
+            taken = (await self._intake(uid)).find((name, request_id), described.identity)
+        if taken is None:
+            raise ReceiptNotFound(
+                "No call or batch of this id was acknowledged for this table within the last 24 hours. Check "
+                "both; what was never acknowledged can be sent again with the same id.",
+                metadata={"receipt_id": request_id, "table": name},
+            )
+        return taken.receipt(repeated=False)
+
+    def _check_size(self, batch: Batch) -> None:
         if batch.count == 0:
             nothing = FieldViolation("events", "is empty, and so is rows; bring one of the two")
             raise InvalidRequest("The call brings no row.", violations=[nothing])
-        if batch.count > self._limits.call_rows:
+        if not isinstance(batch, ColumnBatch) and batch.count > self._limits.call_rows:
             raise IngestTooLarge(
                 f"One call may bring {self._limits.call_rows:,} rows; send several.",
                 metadata={"limit_rows": str(self._limits.call_rows)},
             )
 
     async def _table_or_hindrance(
-        self, uid: str, name: str, batch: EventBatch | RowBatch
+        self, uid: str, name: str, batch: Batch
     ) -> TableSchema | ServiceUnavailable:
         """The table, or why it cannot be known now: a repeated call gets its first receipt even so."""
         try:
@@ -168,7 +205,7 @@ class Ingestor:
         except ServiceUnavailable as hindrance:
             return hindrance
 
-    async def _table(self, uid: str, name: str, batch: EventBatch | RowBatch) -> TableSchema:
+    async def _table(self, uid: str, name: str, batch: Batch) -> TableSchema:
         described = (await self._schema(uid)).get(name)
         if described is None:
             raise TableNotFound(
@@ -180,7 +217,7 @@ class Ingestor:
                 f"Table {name} is kept by the engine; send events to {EVENTS.name} instead.",
                 metadata={"table": name},
             )
-        if name != EVENTS.name and not isinstance(batch, RowBatch):
+        if name != EVENTS.name and not isinstance(batch, RowBatch | ColumnBatch):
             wrong = FieldViolation("events", f"goes into table {EVENTS.name} only; send rows to {name}")
             raise InvalidRequest("Events were sent to another table.", violations=[wrong])
         return described
@@ -215,9 +252,17 @@ class Ingestor:
             self._limits,
             self._journal_limits.receipt_seconds,
             self._sink_limits,
+            self._holds,
         )
         await intake.recover()
         return intake
+
+
+def _judged(batch: Batch, table: TableSchema) -> tuple[Verdict, Blocks | None]:
+    """The verdicts, and the rows taken already encoded where they came as columns."""
+    if not isinstance(batch, ColumnBatch):
+        return _judge(batch, table), None
+    return judge_columns(batch.rows, table, now_seconds=time.time())
 
 
 def _judge(batch: EventBatch | RowBatch, table: TableSchema) -> Verdict:

@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from aidatalabs_services.data.blocks import blocks_of
+from aidatalabs_services.data.blocks import NATIVE, ROWS_FORMAT, Blocks, blocks_of, joined
+from aidatalabs_services.data.holds import TableHolds
 from aidatalabs_services.data.journal import Journal
 from aidatalabs_services.data.journal_records import GroupRecord, RequestRecord
 from aidatalabs_services.data.ports import Warehouse
@@ -31,15 +32,17 @@ _T = TypeVar("_T")
 class IngestLimits:
     """How much one call, one group and all waiting calls may be, and how long a call waits for its rows.
 
-    `call_rows` is the most of one call, `group_rows` of one group, `waiting_rows` of calls that are not
-    journalled yet; `store_seconds` is the longest wait before JOURNALLED; `gather_seconds` for each group
-    that the engine has not confirmed lets small calls gather into a larger one; `receipt_count` bounds the
-    receipts kept in memory.
+    `call_rows` is the most of one call, `group_rows` and `group_bytes` of one group, `waiting_rows` of calls
+    that are not journalled yet, `waiting_bytes` of their encoded blocks; `store_seconds` is the longest wait
+    before JOURNALLED; `gather_seconds` for each group that the engine has not confirmed lets small calls
+    gather into a larger one; `receipt_count` bounds the receipts kept in memory.
     """
 
     call_rows: int = 10_000
-    group_rows: int = 100_000
+    group_rows: int = 500_000
+    group_bytes: int = 48 * 1024 * 1024
     waiting_rows: int = 200_000
+    waiting_bytes: int = 192 * 1024 * 1024
     store_seconds: float = 2.0
     gather_seconds: float = 0.01
     receipt_count: int = 250_000
@@ -47,19 +50,32 @@ class IngestLimits:
 
 @dataclass
 class Waiting:
-    """One judged call on its way into a group."""
+    """One judged call on its way into a group.
+
+    `blocks` are its rows by partition where they are encoded already, as large batches are.
+    """
 
     table: TableSchema
     request: RequestRecord
     verdict: Verdict
     key: Key
     claim: Claim | None
+    blocks: Blocks | None = None
     taken: asyncio.Future[Taken] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     @property
     def row_count(self) -> int:
         """Rows that go into the table."""
         return self.request.accepted_count
+
+    @property
+    def block_bytes(self) -> int:
+        """Bytes of its encoded blocks."""
+        return sum(map(len, self.blocks.values())) if self.blocks is not None else 0
+
+    def goes_with(self, other: Waiting) -> bool:
+        """Whether both may be in one group: the same table as it was, rows in the same form."""
+        return self.table == other.table and (self.blocks is None) == (other.blocks is None)
 
 
 class Intake:
@@ -74,14 +90,16 @@ class Intake:
         limits: IngestLimits,
         receipt_seconds: float,
         sink_limits: SinkLimits,
+        holds: TableHolds,
     ) -> None:
         self._limits = limits
         self._journal = journal
-        self._sink = Sink(uid, warehouse, schema, journal, sink_limits)
+        self._sink = Sink(uid, warehouse, schema, journal, sink_limits, holds)
         self._index = ReceiptIndex(limit=limits.receipt_count, seconds=receipt_seconds)
         self._queues: dict[str, list[Waiting]] = {}
         self._writers: dict[str, asyncio.Task[None]] = {}
         self._waiting_rows = 0
+        self._waiting_bytes = 0
         self._closed = False
 
     async def recover(self) -> None:
@@ -104,6 +122,17 @@ class Intake:
         await self._sink.close()
         await self._journal.close()
 
+    async def drained(self, table: str) -> None:
+        """Returns when every row of the table that was acknowledged before this call is in it, or never
+        will be.
+        """
+        await self._sink.drained(table)
+        await self._journal.marks_written()
+
+    async def stored_rows_forgotten(self) -> None:
+        """Returns when no file of the journal holds a row that was stored before this call."""
+        await self._journal.stored_rows_forgotten()
+
     @property
     def waiting_groups(self) -> int:
         """Journalled groups that the engine has not confirmed."""
@@ -112,6 +141,10 @@ class Intake:
     async def claim(self, key: Key, identity: str, digest: bytes) -> Taken | Claim | None:
         """The call taken before under this key, a claim that makes this one the first, None without an id."""
         return await self._index.claim(key, identity, digest, time.time()) if key[1] else None
+
+    def find(self, key: Key, identity: str) -> Taken | None:
+        """The call taken before under this key, if it is remembered."""
+        return self._index.find(key, identity, time.time())
 
     def release(self, key: Key, claim: Claim | None) -> None:
         """Gives a claim up."""
@@ -123,18 +156,31 @@ class Intake:
         if self._closed:
             self.release(waiting.key, waiting.claim)
             raise ServiceUnavailable("Ingest has stopped. Send the same call again.", retry_after_seconds=1.0)
-        if self._waiting_rows + waiting.row_count > self._limits.waiting_rows:
+        if not self._fits(waiting):
             self.release(waiting.key, waiting.claim)
             raise Overloaded(
                 "More rows are waiting than fit. Send the same call again shortly.", retry_after_seconds=0.5
             )
-        self._waiting_rows += waiting.row_count
+        self._count(waiting, 1)
         table = waiting.table.name
         self._queues.setdefault(table, []).append(waiting)
         if table not in self._writers:
             # Of its own context: the caller's deadline must not end up in a task that outlives the call.
             self._writers[table] = asyncio.create_task(self._write(table), context=contextvars.Context())
         return await asyncio.shield(waiting.taken)
+
+    def _fits(self, waiting: Waiting) -> bool:
+        if waiting.blocks is not None:
+            # A lone batch always fits: one that is larger than the limit could never be sent otherwise.
+            rest = self._waiting_bytes
+            return not rest or rest + waiting.block_bytes <= self._limits.waiting_bytes
+        return self._waiting_rows + waiting.row_count <= self._limits.waiting_rows
+
+    def _count(self, waiting: Waiting, sign: int) -> None:
+        if waiting.blocks is None:
+            self._waiting_rows += sign * waiting.row_count
+        else:
+            self._waiting_bytes += sign * waiting.block_bytes
 
     async def _write(self, table: str) -> None:
         """Journals the waiting calls of one table, group by group, until none is left."""
@@ -153,12 +199,13 @@ class Intake:
             del self._writers[table], self._queues[table]
 
     def _next_group(self, table: str) -> list[Waiting]:
-        """The longest run of waiting calls that fit one group: the same table as it was, few enough rows."""
+        """The longest run of waiting calls that go together and fit one group."""
         queue = self._queues[table]
-        count, rows = 0, 0
-        while count < len(queue) and queue[count].table == queue[0].table:
+        count, rows, size = 0, 0, 0
+        while count < len(queue) and queue[count].goes_with(queue[0]):
             rows += queue[count].row_count
-            if count and rows > self._limits.group_rows:
+            size += queue[count].block_bytes
+            if count and (rows > self._limits.group_rows or size > self._limits.group_bytes):
                 break
             count += 1
         self._queues[table] = queue[count:]
@@ -166,9 +213,7 @@ class Intake:
 
     async def _journal_group(self, group: list[Waiting]) -> None:
         table = group[0].table
-        batches = [waiting.verdict.accepted for waiting in group if waiting.row_count]
-        rows = sum(batch.num_rows for batch in batches)
-        blocks = await off_loop(rows, lambda: blocks_of(batches, table)) if batches else []
+        blocks, format_name = await _blocks_of_group(group)
         record = GroupRecord(
             sequence=self._journal.next_sequence(),
             created_seconds=time.time(),
@@ -178,6 +223,7 @@ class Intake:
             columns=tuple(table.types),
             requests=tuple(waiting.request for waiting in group),
             blocks=tuple(blocks),
+            format_name=format_name,
         )
         pending = await self._journal.append(record)
         progress = Progress(stored=pending.complete)
@@ -187,17 +233,28 @@ class Intake:
                 self._index.settle(waiting.key, waiting.claim, taken)
             if not waiting.taken.done():
                 waiting.taken.set_result(taken)
-            self._waiting_rows -= waiting.row_count
+            self._count(waiting, -1)
         if not pending.complete:
             self._sink.add(pending, progress)
 
     def _fail(self, group: list[Waiting], error: Exception) -> None:
         for waiting in group:
             self.release(waiting.key, waiting.claim)
-            self._waiting_rows -= waiting.row_count
+            self._count(waiting, -1)
             if not waiting.taken.done():
                 waiting.taken.set_exception(error)
                 waiting.taken.exception()  # a caller that went away leaves nobody to look at it
+
+
+async def _blocks_of_group(group: list[Waiting]) -> tuple[list[bytes], str]:
+    """The rows of a group as the engine is given them, partition by partition, and in which format."""
+    encoded = [waiting.blocks for waiting in group if waiting.blocks is not None]
+    if encoded:
+        return joined(encoded), NATIVE
+    batches = [waiting.verdict.accepted for waiting in group if waiting.row_count]
+    rows = sum(batch.num_rows for batch in batches)
+    table = group[0].table
+    return (await off_loop(rows, lambda: blocks_of(batches, table)) if batches else []), ROWS_FORMAT
 
 
 async def off_loop(count: int, work: Callable[[], _T]) -> _T:

@@ -38,6 +38,7 @@ from aidatalabs_services.runtime.errors import ServiceUnavailable
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _MARK_PAUSE_SECONDS = 1.0
+_LOOK_PAUSE_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -83,10 +84,13 @@ class Journal:
         )
         self._queue: deque[_Entry] = deque()
         self._queued_bytes = 0
+        self._queued_count = 0
+        self._done_count = 0
         self._work = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._writer: asyncio.Task[None] | None = None
+        self._ends_segment: list[asyncio.Future[None]] = []
         self._sequence = 0
         self.directory = directory
         self.sync_count = 0
@@ -138,6 +142,25 @@ class Journal:
         """One block as it was journalled."""
         return await self._in_thread(lambda: group.read_block(index))
 
+    async def stored_rows_forgotten(self) -> None:
+        """Returns when no file holds a row that was stored before this call: a segment keeps its rows until
+        it is ended and all of it is stored.
+        """
+        self._ends_segment.append(ended := asyncio.get_running_loop().create_future())
+        self._idle.clear()
+        self._work.set()
+        await ended
+        files = await self._in_thread(self._files.segment_paths)
+        while await self._in_thread(lambda: any(path.exists() for path in files)):  # noqa: ASYNC110 - files
+            await asyncio.sleep(_LOOK_PAUSE_SECONDS)
+        await self._in_thread(self._files.sync_directory)  # else power loss could bring them back
+
+    async def marks_written(self) -> None:
+        """Returns when every confirmation noted so far survives a kill: its block is never sent again."""
+        goal = self._queued_count
+        while self._done_count < goal:  # noqa: ASYNC110 - rare, and the writer tells nobody
+            await asyncio.sleep(_LOOK_PAUSE_SECONDS / 10)
+
     async def flush(self) -> None:
         """Waits until everything handed in so far is written."""
         await self._idle.wait()
@@ -153,6 +176,7 @@ class Journal:
 
     def _enqueue(self, entry: _Entry) -> None:
         self._queue.append(entry)
+        self._queued_count += 1
         self._queued_bytes += len(entry.frame)
         self._idle.clear()
         self._work.set()
@@ -165,11 +189,22 @@ class Journal:
             await self._work.wait()
             while self._queue:
                 await self._write_some()
+                await self._end_segment()
+            await self._end_segment()
             # A segment that the last marks completed is turned into receipts while nothing waits.
             await self._finish()
-            if not self._queue:
+            if not self._queue and not self._ends_segment:
                 self._work.clear()
                 self._idle.set()
+
+    async def _end_segment(self) -> None:
+        """Begins a new segment with the next write, where somebody waits for that."""
+        asked, self._ends_segment = self._ends_segment, []
+        if asked:
+            await self._in_thread(self._files.seal)
+        for ended in asked:
+            if not ended.done():
+                ended.set_result(None)
 
     async def _write_some(self) -> None:
         entries: list[_Entry] = []
@@ -186,6 +221,7 @@ class Journal:
             await self._refuse(entries, error)
             return
         self._queued_bytes -= size
+        self._done_count += len(entries)
         self.sync_count += sync
         for entry, (segment, offset) in zip(entries, places, strict=True):
             if entry.written is not None:
@@ -199,6 +235,7 @@ class Journal:
             "the ingest journal could not be written: %s", "no room" if isinstance(error, NoRoom) else error
         )
         marks = [entry for entry in entries if entry.written is None]
+        self._done_count += len(entries) - len(marks)
         for entry in entries:
             if entry.written is not None and not entry.written.done():
                 entry.written.set_exception(_full() if isinstance(error, NoRoom) else _broken())

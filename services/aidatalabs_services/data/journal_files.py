@@ -147,6 +147,14 @@ class JournalFiles:
             size for _, size in list(self._receipts.values())
         )
 
+    def segment_paths(self) -> list[Path]:
+        """The ended segments that are still there."""
+        return [segment.path for segment in list(self._sealed)]
+
+    def sync_directory(self) -> None:
+        """Makes what was removed stay removed."""
+        _sync_directory(self._directory)
+
     def recover(self) -> Recovered:
         """Reads everything that is there, cuts a torn tail off, and forgets receipts that are too old."""
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)

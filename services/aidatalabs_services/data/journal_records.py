@@ -34,7 +34,7 @@ Span = tuple[int, int]
 class RequestRecord:
     """One call of a group: its id (empty: no deduplication), digest of its content and what it was told.
 
-    `name` is the receipt's resource name.
+    `name` is the receipt's resource name; `unlisted_count` more rows were refused than `rejected` lists.
     """
 
     request_id: str
@@ -42,6 +42,12 @@ class RequestRecord:
     name: str
     accepted_count: int
     rejected: tuple[RejectedRow, ...] = ()
+    unlisted_count: int = 0
+
+    @property
+    def row_count(self) -> int:
+        """How many rows it brought."""
+        return self.accepted_count + len(self.rejected)
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,8 @@ class GroupRecord:
 
     `sequence` counts the groups of one journal, `created_seconds` is Unix time, `identity` the engine's id of
     the table, `token` names the group towards the engine; block i is inserted with token `{token}-{i}`.
-    `refused` is set where a block of it can never be stored.
+    `refused` is set where a block of it can never be stored; `format_name` is that of the blocks, in
+    ClickHouse's words.
     """
 
     sequence: int
@@ -62,6 +69,7 @@ class GroupRecord:
     requests: tuple[RequestRecord, ...]
     blocks: tuple[bytes, ...] = field(default=(), repr=False)
     refused: bool = False
+    format_name: str = "ArrowStream"
 
 
 @dataclass(frozen=True)
@@ -97,11 +105,13 @@ def group_frame(record: GroupRecord) -> bytes:
                 request.name,
                 request.accepted_count,
                 [[row.index, row.reason, row.message] for row in request.rejected],
+                request.unlisted_count,
             ]
             for request in record.requests
         ],
         "blocks": [len(block) for block in record.blocks],
         "refused": record.refused,
+        "format": record.format_name,
     }
     return _frame(_GROUP, head, record.blocks)
 
@@ -167,9 +177,14 @@ def _checked_end(data: bytes, position: int) -> int | None:
 def _group(head: dict[str, Any], blocks_start: int) -> ReadGroup:
     requests = tuple(
         RequestRecord(
-            request_id, bytes.fromhex(digest), name, accepted, tuple(RejectedRow(*row) for row in rejected)
+            request_id,
+            bytes.fromhex(digest),
+            name,
+            accepted,
+            tuple(RejectedRow(*row) for row in rejected),
+            *unlisted,  # older journals do not have it
         )
-        for request_id, digest, name, accepted, rejected in head["requests"]
+        for request_id, digest, name, accepted, rejected, *unlisted in head["requests"]
     )
     record = GroupRecord(
         head["sequence"],
@@ -180,6 +195,7 @@ def _group(head: dict[str, Any], blocks_start: int) -> ReadGroup:
         tuple(head["columns"]),
         requests,
         refused=head["refused"],
+        format_name=head.get("format", GroupRecord.format_name),
     )
     return ReadGroup(record, _spans(blocks_start, head["blocks"]))
 

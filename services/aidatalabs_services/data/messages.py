@@ -1,4 +1,4 @@
-"""Between the domain and the contract's messages: tables, results, profiles."""
+"""Between the domain and the contract's messages: tables, results, profiles, deletions."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import asyncio
 from collections.abc import Sequence
 
 from google.protobuf.struct_pb2 import NULL_VALUE, ListValue, Value
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from aidatalabs.data.v1 import data_service_pb2 as pb
-from aidatalabs.data.v1 import query_pb2, table_pb2
+from aidatalabs.data.v1 import deletion_pb2, query_pb2, table_pb2
 from aidatalabs_services.data.catalog import SchemaDescription
+from aidatalabs_services.data.deletion_records import Deletion, TableDeletion
 from aidatalabs_services.data.ports import Json
 from aidatalabs_services.data.profiles import Profile
 from aidatalabs_services.data.queries import Explanation
 from aidatalabs_services.data.results import Served
 from aidatalabs_services.data.schema import ColumnSchema, TableSchema
 from aidatalabs_services.data.tables import TableView
+from aidatalabs_services.runtime.errors import FieldViolation, InvalidRequest
 
 _ROWS_A_TURN = 500
 
@@ -37,6 +40,20 @@ def column_schema(message: table_pb2.Column) -> ColumnSchema:
     return ColumnSchema(message.name, message.type, message.comment)
 
 
+def checked_paths(paths: Sequence[str], allowed: Sequence[str]) -> frozenset[str]:
+    """The fields that an update mask names. Raises InvalidRequest where it names another or none."""
+    violations = [
+        FieldViolation("update_mask", f"names no field that can be changed: {path[:100]!r}")
+        for path in paths
+        if path not in allowed
+    ] or ([] if paths else [FieldViolation("update_mask", "names nothing to change")])
+    if violations:
+        raise InvalidRequest(
+            f"The update_mask may name {' and '.join(allowed)}, at least one.", violations=violations[:10]
+        )
+    return frozenset(paths)
+
+
 def table_message(view: TableView) -> table_pb2.Table:
     """A table with its rows and bytes."""
     table = view.schema
@@ -52,7 +69,15 @@ def table_message(view: TableView) -> table_pb2.Table:
         comment=table.comment,
         row_count=view.size.row_count,
         size_bytes=view.size.size_bytes,
+        drop_time=_moment(view.dropped.drop_ms) if view.dropped else None,
+        purge_time=_moment(view.dropped.purge_ms) if view.dropped else None,
     )
+
+
+def _moment(milliseconds: int) -> Timestamp:
+    moment = Timestamp()
+    moment.FromMilliseconds(milliseconds)
+    return moment
 
 
 async def result_payload(
@@ -173,3 +198,42 @@ def _profile(profile: Profile) -> table_pb2.ColumnProfile:
         values_complete=profile.values_complete,
         path_of=profile.path_of,
     )
+
+
+def deletion_message(deletion: Deletion) -> deletion_pb2.Deletion:
+    """A deletion with its evidence."""
+    return deletion_pb2.Deletion(
+        name=deletion.name,
+        state=deletion_pb2.Deletion.State.Value(deletion.state.value),
+        user=deletion.user,
+        user_id=deletion.user_id,
+        tables=[_table_deletion(table) for table in deletion.tables],
+        create_time=_moment_of(deletion.create_seconds),
+        end_time=_moment_of(deletion.end_seconds),
+        dry_run=deletion.dry_run,
+    )
+
+
+def _table_deletion(table: TableDeletion) -> deletion_pb2.TableDeletion:
+    return deletion_pb2.TableDeletion(
+        table=table.table,
+        dropped=table.dropped,
+        filter=table.filter,
+        filter_sha256=table.sha256,
+        state=deletion_pb2.TableDeletion.State.Value(table.state.value),
+        matched_count=table.matched_count,
+        deleted_count=table.deleted_count,
+        remaining_count=table.remaining_count if table.remaining_count >= 0 else None,
+        data_version_before=table.version_before,
+        data_version_after=table.version_after,
+        start_time=_moment_of(table.start_seconds),
+        end_time=_moment_of(table.end_seconds),
+        physically_removed=table.physically_removed,
+        progress=table.progress,
+        message=table.message,
+    )
+
+
+def _moment_of(seconds: float) -> Timestamp | None:
+    """None where it has not come yet: the field stays unset."""
+    return _moment(round(seconds * 1000)) if seconds else None

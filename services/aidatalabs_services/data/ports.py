@@ -209,6 +209,12 @@ class Warehouse(Protocol):
         """The tables people may see, by name, read anew; without views and names that start with `_`."""
         ...
 
+    async def dropped_tables(self, uid: str) -> Schema:
+        """The tables that were dropped and can be brought back, by the name they have meanwhile
+        (`dropped_tables.dropped_name`), read anew.
+        """
+        ...
+
     async def sizes(self, uid: str) -> Mapping[str, TableSize]:
         """Rows and bytes of every table, by name."""
         ...
@@ -232,4 +238,29 @@ class Warehouse(Protocol):
 
     async def close(self) -> None:
         """Ends every connection."""
+        ...
+
+
+class DerivedTables(Protocol):
+    """Tables that hold figures about another one's rows, to be put right when rows of it are deleted.
+
+    Between `prepare` and the end of `correct` nothing else writes into the source. What `prepare` returns is
+    kept with the deletion and given to `correct`, which may be called again after a crash: both must be safe
+    to repeat. `key` is the deletion's own word, letters and digits.
+    """
+
+    def derive_from(self, table: str) -> bool:
+        """Whether figures about this table are kept here."""
+        ...
+
+    async def prepare(self, uid: str, table: str, condition: str, *, key: str) -> str:
+        """Called while the rows are still there that `condition`, SQL over the source's columns, is for."""
+        ...
+
+    async def correct(self, uid: str, table: str, noted: str, *, key: str) -> None:
+        """Called when they are gone: from here on the figures are those of the rows that are left."""
+        ...
+
+    async def release(self, uid: str) -> None:
+        """Called when no deletion of the platform needs what was prepared any more: it may go."""
         ...

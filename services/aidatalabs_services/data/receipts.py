@@ -2,7 +2,7 @@
 
 The key of a call is (table, request id) of one platform. A repeated call with the same content gets the first
 receipt, with other content it is refused; while the first is still being worked on, the second waits for it.
-Receipts of a table that was dropped say nothing about a new one of its name: they are forgotten.
+Receipts of a table that was dropped say nothing about a new one of its name; brought back, it has them again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class ReceiptState(Enum):
 @dataclass(frozen=True)
 class Receipt:
     """What became of one call. `duplicate_count` is all of the accepted rows where the call is a repeated
-    one.
+    one; `rejected` may list fewer rows than `rejected_count`.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Receipt:
     accepted_count: int
     duplicate_count: int
     rejected: tuple[RejectedRow, ...] = ()
+    rejected_count: int = 0
 
 
 class Progress:
@@ -52,6 +53,10 @@ class Progress:
         """The group has nothing left to do: it is in the table, or (not `stored`) can never be."""
         self.stored = stored
         self._end.set()
+
+    async def ended(self) -> None:
+        """Returns when the group has nothing left to do."""
+        await self._end.wait()
 
     async def wait(self, seconds: float) -> None:
         """Returns when the group is done, at the latest after `seconds`."""
@@ -81,6 +86,7 @@ class Taken:
             accepted,
             accepted if repeated else 0,
             self.request.rejected,
+            len(self.request.rejected) + self.request.unlisted_count,
         )
 
 
@@ -93,15 +99,18 @@ class Claim:
 
 
 class ReceiptIndex:
-    """The calls of one platform that are remembered: at most `limit` receipts and rejected rows together,
-    each for `seconds`; beyond, the oldest are forgotten first.
+    """The calls of one platform that are remembered, by key and by the engine's id of their table.
+
+    At most `limit` receipts and rejected rows together, each for `seconds`; beyond, the oldest are forgotten
+    first.
     """
 
     def __init__(self, *, limit: int, seconds: float) -> None:
         self._limit = limit
         self._seconds = seconds
         self._weight = 0
-        self._taken: OrderedDict[Key, Taken] = OrderedDict()
+        self._taken: OrderedDict[tuple[Key, str], Taken] = OrderedDict()
+        self._latest: dict[Key, str] = {}
         self._claims: dict[Key, Claim] = {}
 
     def __len__(self) -> int:
@@ -116,11 +125,9 @@ class ReceiptIndex:
         """
         while True:
             self._forget_old(now_seconds)
-            taken = self._taken.get(key)
-            if taken is not None and identity and taken.identity != identity:
-                self._forget(key)
-            elif taken is not None:
-                _compare(taken.request.digest, digest, key)
+            taken = self._taken.get((key, identity or self._latest.get(key, "")))
+            if taken is not None:
+                _compare(taken.request.digest, digest, key, taken.request.row_count)
                 return taken
             running = self._claims.get(key)
             if running is None:
@@ -129,8 +136,13 @@ class ReceiptIndex:
             _compare(running.digest, digest, key)
             # Shielded: that this caller goes away must not end the other's wait.
             result = await asyncio.shield(running.end)
-            if result is not None:
+            if result is not None and identity in ("", result.identity):
                 return result
+
+    def find(self, key: Key, identity: str, now_seconds: float) -> Taken | None:
+        """The call taken before under this key for the table of this identity, if it is remembered."""
+        self._forget_old(now_seconds)
+        return self._taken.get((key, identity or self._latest.get(key, "")))
 
     def settle(self, key: Key, claim: Claim, taken: Taken) -> None:
         """The claimed call is journalled: it is remembered, and whoever waits gets it."""
@@ -149,16 +161,19 @@ class ReceiptIndex:
 
     def remember(self, key: Key, taken: Taken) -> None:
         """Adds a call that is journalled."""
-        self._forget(key)
-        self._taken[key] = taken
+        self._forget((key, taken.identity))
+        self._taken[key, taken.identity] = taken
+        self._latest[key] = taken.identity
         self._weight += _weight(taken)
         while self._weight > self._limit and len(self._taken) > 1:
             self._forget(next(iter(self._taken)))
 
-    def _forget(self, key: Key) -> None:
-        taken = self._taken.pop(key, None)
+    def _forget(self, place: tuple[Key, str]) -> None:
+        taken = self._taken.pop(place, None)
         if taken is not None:
             self._weight -= _weight(taken)
+            if self._latest.get(place[0]) == taken.identity:
+                del self._latest[place[0]]
 
     def _forget_old(self, now_seconds: float) -> None:
         while self._taken and next(iter(self._taken.values())).created_seconds < now_seconds - self._seconds:
@@ -169,9 +184,11 @@ def _weight(taken: Taken) -> int:
     return 1 + len(taken.request.rejected)
 
 
-def _compare(known: bytes, given: bytes, key: Key) -> None:
+def _compare(known: bytes, given: bytes, key: Key, row_count: int = 0) -> None:
+    """Tells how many rows the first call had: who sends a file that grew sends so many again, and goes on."""
     if known != given:
+        first = {"first_row_count": str(row_count)} if row_count else {}
         raise IdempotencyMismatch(
             "This request_id was used before with other rows. Send a new request_id for new rows.",
-            metadata={"repeated_request_id": key[1], "table": key[0]},
+            metadata={"repeated_request_id": key[1], "table": key[0]} | first,
         )

@@ -8,27 +8,33 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from aidatalabs_services.data.ports import Warehouse
 from aidatalabs_services.runtime.errors import platform_not_found
 
 Forget = Callable[[str], None]
+End = Callable[[str], Awaitable[None]]
 
 
 class PlatformRemoval:
     """Removes platforms by uid; a uid is never used again, so whoever comes late is turned away.
 
     `remove_journal` ends a platform's ingest and deletes its journal; each of `forgets` drops what is kept in
-    memory.
+    memory; `ends` come before all of it and stop what works on the data.
     """
 
     def __init__(
-        self, warehouse: Warehouse, remove_journal: Callable[[str], Awaitable[None]], *forgets: Forget
+        self,
+        warehouse: Warehouse,
+        remove_journal: Callable[[str], Awaitable[None]],
+        *forgets: Forget,
+        ends: Sequence[End] = (),
     ) -> None:
         self._warehouse = warehouse
         self._remove_journal = remove_journal
         self._forgets = forgets
+        self._ends = tuple(ends)
         self._removed: set[str] = set()
         self._running: dict[str, asyncio.Task[None]] = {}
 
@@ -52,6 +58,8 @@ class PlatformRemoval:
         await asyncio.shield(running)
 
     async def _remove(self, uid: str) -> None:
+        for end in self._ends:
+            await end(uid)
         await self._remove_journal(uid)
         await self._warehouse.drop_database(uid)
         for forget in self._forgets:

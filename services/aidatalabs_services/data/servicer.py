@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any, Protocol
 
@@ -12,12 +12,15 @@ from google.protobuf.empty_pb2 import Empty
 
 from aidatalabs.data.v1 import data_service_pb2 as pb
 from aidatalabs.data.v1 import data_service_pb2_grpc as pb_grpc
-from aidatalabs.data.v1 import table_pb2
+from aidatalabs.data.v1 import deletion_pb2, ingest_pb2, table_pb2
 from aidatalabs_services.data.catalog import Catalogue
+from aidatalabs_services.data.deletions import Deletions
 from aidatalabs_services.data.errors import result_too_large
 from aidatalabs_services.data.exports import Exports, FileFormat
 from aidatalabs_services.data.messages import (
+    checked_paths,
     column_schema,
+    deletion_message,
     explanation_message,
     query_message,
     schema_message,
@@ -44,7 +47,27 @@ _FORMATS = {
 }
 _TABLE_FIELDS = {"name": FieldKind.TEXT, "comment": FieldKind.TEXT}
 _MOST_STALENESS_SECONDS = 86_400.0
-IngestCall = Callable[[str, pb.IngestRequest], Awaitable[pb.IngestResponse]]
+
+
+class IngestCalls(Protocol):
+    """Ingest by the platform's uid."""
+
+    async def ingest(self, uid: str, request: pb.IngestRequest) -> pb.IngestResponse:
+        """One call of events or rows."""
+        ...
+
+    def stream(
+        self,
+        uid: str,
+        requests: AsyncIterator[pb.IngestStreamRequest],
+        check: Callable[[pb.IngestStreamRequest], object],
+    ) -> AsyncGenerator[pb.IngestStreamResponse, None]:
+        """One stream of batches; `check` refuses a message whose platform is going away."""
+        ...
+
+    async def receipt(self, uid: str, request: pb.GetReceiptRequest) -> ingest_pb2.Receipt:
+        """One receipt that is remembered."""
+        ...
 
 
 class OnPlatform(Protocol):
@@ -57,10 +80,7 @@ class OnPlatform(Protocol):
 
 
 class DataServicer(pb_grpc.DataServiceServicer):
-    """See `data_service.proto`; `answer_bytes` is the largest answer of Query.
-
-    `ingest` takes the platform's uid and the request.
-    """
+    """See `data_service.proto`; `answer_bytes` is the largest answer of Query."""
 
     def __init__(
         self,
@@ -68,7 +88,8 @@ class DataServicer(pb_grpc.DataServiceServicer):
         queries: Queries,
         exports: Exports,
         catalogue: Catalogue,
-        ingest: IngestCall,
+        ingest: IngestCalls,
+        deletions: Deletions,
         removal: PlatformRemoval,
         *,
         answer_bytes: int,
@@ -78,6 +99,7 @@ class DataServicer(pb_grpc.DataServiceServicer):
         self._exports = exports
         self._catalogue = catalogue
         self._ingest = ingest
+        self._deletions = deletions
         self._removal = removal
         self._answer_bytes = answer_bytes
 
@@ -104,6 +126,7 @@ class DataServicer(pb_grpc.DataServiceServicer):
             "platform": request.platform,
             "filter": render_filter(conditions),
             "order_by": f"{order.field} {order.descending}",
+            "show_dropped": str(request.show_dropped),
         }
         position = page_position(request.page_token, parameters)
         page = await self._tables.list(
@@ -114,8 +137,9 @@ class DataServicer(pb_grpc.DataServiceServicer):
             wanted=lambda table: all(
                 each.holds(table.name if each.field == "name" else table.comment) for each in conditions
             ),
+            show_dropped=request.show_dropped,
         )
-        token = page_token((page.tables[-1].schema.name,), parameters) if page.more else ""
+        token = page_token((page.tables[-1].place,), parameters) if page.more else ""
         return pb.ListTablesResponse(
             tables=[table_message(view) for view in page.tables], next_page_token=token
         )
@@ -129,6 +153,70 @@ class DataServicer(pb_grpc.DataServiceServicer):
         await self._tables.drop(self._uid(request), request.table)
         return Empty()
 
+    async def UndropTable(self, request: pb.UndropTableRequest, context: Context) -> table_pb2.Table:
+        """Brings a dropped table back."""
+        return table_message(await self._tables.undrop(self._uid(request), request.table))
+
+    async def UpdateTable(self, request: pb.UpdateTableRequest, context: Context) -> table_pb2.Table:
+        """Changes a table's ttl and comment."""
+        paths = checked_paths(request.update_mask.paths, ("ttl", "comment"))
+        view = await self._tables.update(
+            self._uid(request),
+            request.table,
+            ttl=request.ttl if "ttl" in paths else None,
+            comment=request.comment if "comment" in paths else None,
+        )
+        return table_message(view)
+
+    async def DeleteRows(
+        self, request: deletion_pb2.DeleteRowsRequest, context: Context
+    ) -> deletion_pb2.Deletion:
+        """Deletes the rows that a condition holds for."""
+        deletion = await self._deletions.delete_rows(
+            self._uid(request),
+            request.platform,
+            request.table,
+            request.filter,
+            request_id=request.request_id,
+            dry_run=request.dry_run,
+            max_count=request.max_count if request.HasField("max_count") else None,
+        )
+        return deletion_message(deletion)
+
+    async def DeleteUserData(
+        self, request: deletion_pb2.DeleteUserDataRequest, context: Context
+    ) -> deletion_pb2.Deletion:
+        """Deletes a person's rows from every table."""
+        deletion = await self._deletions.delete_user(
+            self._uid(request),
+            request.platform,
+            request.user_id,
+            request_id=request.request_id,
+            dry_run=request.dry_run,
+        )
+        return deletion_message(deletion)
+
+    async def GetDeletion(
+        self, request: deletion_pb2.GetDeletionRequest, context: Context
+    ) -> deletion_pb2.Deletion:
+        """One deletion."""
+        return deletion_message(self._deletions.get(self._uid(request), request.deletion))
+
+    async def ListDeletions(
+        self, request: deletion_pb2.ListDeletionsRequest, context: Context
+    ) -> deletion_pb2.ListDeletionsResponse:
+        """One page of deletions."""
+        parameters = {"method": "ListDeletions", "platform": request.platform}
+        position = page_position(request.page_token, parameters)
+        count = page_size(request.page_size)
+        before = str(position[0]) if position else None
+        found = self._deletions.list(self._uid(request))
+        rest = [one for one in found if before is None or one.id < before]
+        token = page_token((rest[count - 1].id,), parameters) if len(rest) > count else ""
+        return deletion_pb2.ListDeletionsResponse(
+            deletions=[deletion_message(one) for one in rest[:count]], next_page_token=token
+        )
+
     async def AddColumn(self, request: pb.AddColumnRequest, context: Context) -> table_pb2.Table:
         """Adds a column, or returns the table that has it."""
         column = column_schema(request.column)
@@ -136,7 +224,20 @@ class DataServicer(pb_grpc.DataServiceServicer):
 
     async def Ingest(self, request: pb.IngestRequest, context: Context) -> pb.IngestResponse:
         """Takes events or rows."""
-        return await self._ingest(self._uid(request), request)
+        return await self._ingest.ingest(self._uid(request), request)
+
+    async def IngestStream(
+        self, request_iterator: AsyncIterator[pb.IngestStreamRequest], context: Context
+    ) -> AsyncIterator[pb.IngestStreamResponse]:
+        """Takes batches of columns, one answer each."""
+        uid = current_caller().platform_uid
+        async with aclosing(self._ingest.stream(uid, request_iterator, self._uid)) as answers:
+            async for answer in answers:
+                yield answer
+
+    async def GetReceipt(self, request: pb.GetReceiptRequest, context: Context) -> ingest_pb2.Receipt:
+        """One receipt."""
+        return await self._ingest.receipt(self._uid(request), request)
 
     async def Query(self, request: pb.QueryRequest, context: Context) -> pb.QueryResponse:
         """Runs one SELECT."""

@@ -127,6 +127,16 @@ class DataSettings(ServerSettings):
     ingest_store_seconds: float = Field(
         default=2.0, ge=0, description="An ingest call waits this long for its rows to be in the table."
     )
+    ingest_stream_bytes: int = Field(
+        default=256 * _MIB, ge=16 * _MIB, description="Bytes of batches in work, over all ingest streams."
+    )
+    ingest_stream_count: int = Field(default=16, ge=1, description="Ingest streams of one platform at once.")
+    ingest_stream_batch_count: int = Field(
+        default=16, ge=1, description="Batches of one ingest stream in work at a time."
+    )
+    ingest_stream_wait_seconds: float = Field(
+        default=10.0, ge=0, description="Longest wait of a batch for room; then it is refused with RetryInfo."
+    )
     ingest_schema_seconds: float = Field(
         default=1.0, ge=0, description="Longest wait for a newer schema; then the last known one is used."
     )
@@ -135,6 +145,10 @@ class DataSettings(ServerSettings):
     )
     journal_free_bytes: int = Field(
         default=256 * _MIB, ge=0, description="Room the disk keeps; with less, ingest is refused."
+    )
+
+    drop_grace_hours: float = Field(
+        default=168.0, ge=0, le=8784, description="How long a dropped table can be brought back; 0 is not."
     )
 
     schema_cache_seconds: float = Field(

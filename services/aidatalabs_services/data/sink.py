@@ -17,17 +17,18 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from aidatalabs_services.data.blocks import FORMAT_NAME
 from aidatalabs_services.data.errors import InsertRefused
+from aidatalabs_services.data.holds import TableHolds
 from aidatalabs_services.data.journal import Journal
 from aidatalabs_services.data.journal_files import PendingGroup, durable_file
 from aidatalabs_services.data.ports import Warehouse
 from aidatalabs_services.data.receipts import Progress
 from aidatalabs_services.data.schema import Schema
-from aidatalabs_services.runtime.errors import ServiceError
+from aidatalabs_services.runtime.errors import ServiceError, ServiceUnavailable
 
 _LOG = logging.getLogger(__name__)
 _FIRST_PAUSE_SECONDS = 0.05
+_UNKNOWN_TABLE = 60  # ClickHouse's number
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,14 @@ class Sink:
         schema: Callable[[str], Awaitable[Schema]],
         journal: Journal,
         limits: SinkLimits,
+        holds: TableHolds,
     ) -> None:
         self._uid = uid
         self._warehouse = warehouse
         self._schema = schema
         self._journal = journal
         self._limits = limits
+        self._holds = holds
         self._places = asyncio.Semaphore(limits.parallel_inserts)
         self._queues: dict[str, deque[tuple[PendingGroup, Progress]]] = {}
         self._workers: dict[str, asyncio.Task[None]] = {}
@@ -73,6 +76,12 @@ class Sink:
         if table not in self._workers:
             # Of its own: the caller's deadline must not end up in a task that outlives the call.
             self._workers[table] = asyncio.create_task(self._drain(table), context=contextvars.Context())
+
+    async def drained(self, table: str) -> None:
+        """Returns when every group of the table that was taken before this call has nothing left to do."""
+        queue = self._queues.get(table)
+        if queue:
+            await queue[-1][1].ended()
 
     async def close(self) -> None:
         """Stops inserting; what is not confirmed is inserted after the next start."""
@@ -127,33 +136,51 @@ class Sink:
 
     async def _insert(self, group: PendingGroup, index: int, payload: bytes) -> bool:
         record = group.record
-        async with self._places, asyncio.timeout(self._limits.insert_seconds):
-            if await self._table_is_gone(group):
+        # The hold first: a table that is held must not take a place from the others.
+        async with (
+            self._holds.lock(self._uid, record.table),
+            self._places,
+            asyncio.timeout(self._limits.insert_seconds),
+        ):
+            table = await self._table_now(group)
+            if table is None:
                 _LOG.warning("table %s was dropped: a journalled block goes with it", record.table)
                 return False
             try:
                 await self._warehouse.insert_block(
                     self._uid,
-                    record.table,
+                    table,
                     record.columns,
                     payload,
-                    format_name=FORMAT_NAME,
+                    format_name=record.format_name,
                     token=f"{record.token}-{index}",
                 )
             except InsertRefused as error:
+                if error.engine_code == _UNKNOWN_TABLE:
+                    # Renamed or removed by another process since it was looked up: looked up anew.
+                    raise ServiceUnavailable("The table is not where it was.") from error
                 return await self._park(group, index, payload, error)
             return True
 
-    async def _table_is_gone(self, group: PendingGroup) -> bool:
-        """Whether the rows' table does not exist any more, or another one has its name."""
-        table = (await self._schema(self._uid)).get(group.record.table)
-        return table is None or table.identity != group.record.identity
+    async def _table_now(self, group: PendingGroup) -> str | None:
+        """The name that the rows' table has now: another one where it was dropped and can be brought back.
+
+        None where it is gone, also where another table has its name.
+        """
+        name, identity = group.record.table, group.record.identity
+        table = (await self._schema(self._uid)).get(name)
+        if table is not None and table.identity == identity:
+            return name
+        dropped = await self._warehouse.dropped_tables(self._uid)
+        return next((name for name, table in dropped.items() if table.identity == identity), None)
 
     async def _park(self, group: PendingGroup, index: int, payload: bytes, error: InsertRefused) -> bool:
         """Keeps a block that the engine will never take out of the way of the others, as a file."""
         _LOG.error("table %s: a block was refused with engine code %d", group.record.table, error.engine_code)
         folder = self._journal.directory / "parked"
-        path = folder / f"{group.record.table}.{group.record.token}-{index}.arrow"
+        path = (
+            folder / f"{group.record.table}.{group.record.token}-{index}.{group.record.format_name.lower()}"
+        )
         await asyncio.to_thread(_keep, path, payload)
         return False
 

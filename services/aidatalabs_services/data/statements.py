@@ -26,7 +26,7 @@ from aidatalabs_services.data.statement_names import BoundNames, TableSchema, bi
 from aidatalabs_services.data.statement_shapes import check_shapes, not_allowed
 from aidatalabs_services.data.statement_text import read_tokens, too_deep
 
-__all__ = ["Statement", "TableSchema", "admit"]
+__all__ = ["Statement", "TableSchema", "admit", "tree_of", "written"]
 
 _DIALECT = DoorDialect()
 _REMEMBERED = 512  # admitted statements kept, so that a dashboard's repeated query costs no parsing
@@ -94,6 +94,16 @@ def _admit(sql: str, key: _SchemaKey, database: str) -> Statement:
 def _words(tokens: Sequence[Token]) -> frozenset[str]:
     """Every word of a text but its string literals: functions are among them, and names of columns."""
     return frozenset(token.text.casefold() for token in tokens if token.token_type is not TokenType.STRING)
+
+
+def tree_of(statement: Statement) -> exp.Query:
+    """The tree of an admitted statement, read from its canonical text; the caller may change it."""
+    return _parse(statement.canonical_sql, _DIALECT.tokenize(statement.canonical_sql))
+
+
+def written(tree: exp.Expr) -> str:
+    """The text of a part of such a tree. Raises QueryConstructNotAllowed where it has none."""
+    return _written(tree)
 
 
 def _parse(sql: str, tokens: Sequence[Token]) -> exp.Query:

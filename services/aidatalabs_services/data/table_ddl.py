@@ -20,6 +20,7 @@ _TTL = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _ENGINE_TTL = re.compile(r"`?([a-zA-Z_][a-zA-Z0-9_]*)`? \+ toInterval(Day|Week|Month|Year)\(([0-9]+)\)")
+_TTL_RULE = "must be c + INTERVAL n DAY, WEEK, MONTH or YEAR (at most 100 years), c a column of days or times"
 _MAX_COLUMNS = 1000
 _MAX_COMMENT = 1000
 _MAX_DAYS = 36_500
@@ -58,7 +59,7 @@ def checked(table: TableSchema) -> TableSchema:
             wrong.append(
                 FieldViolation(
                     "table.ttl",
-                    "must be c + INTERVAL n DAY, WEEK, MONTH or YEAR (at most 100 years) over such a column",
+                    _TTL_RULE,
                 )
             )
         else:
@@ -80,6 +81,32 @@ def checked_column(table: TableSchema, column: ColumnSchema) -> ColumnSchema:
     if wrong:
         raise invalid(table.name, wrong)
     return ColumnSchema(column.name, kind, column.comment)
+
+
+def checked_ttl(table: TableSchema, text: str) -> str:
+    """A time to live for `table` in canonical form, empty for none. Raises TableInvalid."""
+    ttl = text.strip()
+    kept = _ttl(ttl) if ttl else None
+    column = table.column(kept[0]) if kept else None
+    if ttl and (kept is None or column is None or not parse_type(column.type).is_time):
+        raise invalid(table.name, [FieldViolation("ttl", _TTL_RULE)])
+    return f"{kept[0]} + INTERVAL {kept[1]} {kept[2]}" if kept else ""
+
+
+def modify_ttl(table: str, ttl: str) -> str:
+    """ALTER TABLE for a time to live that passed `checked_ttl`; an empty one must be there to be removed."""
+    kept = _ttl(ttl) if ttl else None
+    if kept is None:
+        return f"ALTER TABLE {quoted(table)} REMOVE TTL"
+    return f"ALTER TABLE {quoted(table)} MODIFY TTL {quoted(kept[0])} + INTERVAL {kept[1]} {kept[2]}"
+
+
+def modify_comment(table: TableSchema, comment: str) -> str:
+    """ALTER TABLE for another comment. Raises TableInvalid."""
+    if len(comment) > _MAX_COMMENT or "\0" in comment:
+        wrong = FieldViolation("comment", "must be at most 1,000 characters, none of them NUL")
+        raise invalid(table.name, [wrong])
+    return f"ALTER TABLE {quoted(table.name)} MODIFY COMMENT {quote_text(comment)}"
 
 
 def column_taken(table: str, column: str) -> TableInvalid:

@@ -1,4 +1,6 @@
-"""A platform's tables: made from typed descriptions, listed, and dropped; the standard ones stay."""
+"""A platform's tables: made from typed descriptions, listed, changed, dropped and brought back; the standard
+ones stay.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +9,25 @@ from dataclasses import dataclass, replace
 
 from aidatalabs_services.data import standard_tables
 from aidatalabs_services.data.column_types import same_types
+from aidatalabs_services.data.dropped_tables import Dropped, DroppedTables, dropped_of
 from aidatalabs_services.data.errors import (
     TableAlreadyExists,
+    TableBusy,
     TableNotFound,
     TableProtected,
 )
+from aidatalabs_services.data.holds import TableHolds
 from aidatalabs_services.data.ports import TableSize, Warehouse
 from aidatalabs_services.data.schema import ColumnSchema, SchemaCache, TableSchema
 from aidatalabs_services.data.table_ddl import (
     add_column,
     checked,
     checked_column,
+    checked_ttl,
     column_taken,
     create_table,
+    modify_comment,
+    modify_ttl,
     quoted,
 )
 
@@ -28,10 +36,16 @@ _NO_SIZE = TableSize(0, 0)
 
 @dataclass(frozen=True)
 class TableView:
-    """A table with its rows and bytes at this moment."""
+    """A table with its rows and bytes at this moment; `dropped` where it is one that can be brought back."""
 
     schema: TableSchema
     size: TableSize
+    dropped: Dropped | None = None
+
+    @property
+    def place(self) -> str:
+        """What lists are sorted by: the name, a dropped table behind a live one of its name."""
+        return f"{self.schema.name}\0{self.dropped.drop_ms}" if self.dropped else self.schema.name
 
 
 @dataclass(frozen=True)
@@ -45,13 +59,24 @@ class TablePage:
 class Tables:
     """The tables of every platform, by the platform's uid.
 
-    `fsync` makes inserts into the tables made here survive power loss.
+    `fsync` makes inserts into the tables made here survive power loss. `dropped` keeps dropped tables for a
+    while; without it they are gone at once.
     """
 
-    def __init__(self, warehouse: Warehouse, schemas: SchemaCache, *, fsync: bool) -> None:
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        schemas: SchemaCache,
+        *,
+        fsync: bool,
+        holds: TableHolds | None = None,
+        dropped: DroppedTables | None = None,
+    ) -> None:
         self._warehouse = warehouse
         self._schemas = schemas
         self._fsync = fsync
+        self._holds = holds or TableHolds()
+        self._dropped = dropped if dropped is not None and dropped.has_grace else None
 
     async def provision(self, uid: str) -> None:
         """Makes the platform's database and standard tables where they are missing. Idempotent."""
@@ -101,16 +126,93 @@ class Tables:
         return await self._with_size(uid, await self._find(uid, name))
 
     async def drop(self, uid: str, name: str) -> None:
-        """Drops a table with its rows. Raises TableNotFound or TableProtected."""
+        """Puts a table with its rows out of sight, until its grace is over.
+
+        Rows that are journalled go where the table is, and come back with it. Raises TableNotFound,
+        TableProtected or TableBusy.
+        """
         if name in standard_tables.PROTECTED:
             raise TableProtected(
                 f"{name!r} is a standard table of the platform and stays.", metadata={"table": name}
             )
         await self._find(uid, name)
+        if self._holds.is_deleting(uid, name):
+            raise TableBusy(
+                f"Rows of {name!r} are being deleted. Drop it when that is done.",
+                metadata={"table": name},
+                retry_after_seconds=1.0,
+            )
         try:
-            await self._warehouse.execute(uid, f"DROP TABLE IF EXISTS {quoted(name)} SYNC", table=name)
+            # No insert meets the table between its old name and its new one.
+            async with self._holds.lock(uid, name):
+                await self._described(uid, name)
+                await self._put_aside(uid, name)
         finally:
             self._schemas.forget(uid)
+
+    async def _put_aside(self, uid: str, name: str) -> None:
+        if self._dropped is None:
+            await self._warehouse.execute(uid, f"DROP TABLE IF EXISTS {quoted(name)} SYNC", table=name)
+            return
+        async with self._dropped.dropping(uid, name) as dropped:
+            await self._warehouse.execute(
+                uid, f"RENAME TABLE {quoted(name)} TO {quoted(dropped.hidden)}", table=name
+            )
+
+    async def undrop(self, uid: str, name: str) -> TableView:
+        """Brings back the table of this name that was dropped last.
+
+        Raises TableNotFound where there is none, TableAlreadyExists where another table has its name.
+        """
+        try:
+            async with self._holds.lock(uid, name):
+                if name in await self._warehouse.schema(uid):
+                    raise TableAlreadyExists(
+                        f"A table {name!r} is there. Drop it first, or keep it.", metadata={"table": name}
+                    )
+                found = [each for each in await self._hidden(uid) if each.name == name]
+                if not found:
+                    raise TableNotFound(
+                        f"No dropped table {name!r} can be brought back. List the tables with show_dropped.",
+                        metadata={"table": name},
+                    )
+                hidden = max(found, key=lambda each: each.drop_ms).hidden
+                await self._warehouse.execute(
+                    uid, f"RENAME TABLE {quoted(hidden)} TO {quoted(name)}", table=name
+                )
+        finally:
+            self._schemas.forget(uid)
+        return await self.get(uid, name)
+
+    async def _hidden(self, uid: str) -> Sequence[Dropped]:
+        names = await self._warehouse.dropped_tables(uid)
+        return [dropped for name in names if (dropped := dropped_of(name)) is not None]
+
+    async def update(
+        self, uid: str, name: str, *, ttl: str | None = None, comment: str | None = None
+    ) -> TableView:
+        """Changes what is not None: how long rows are kept (empty: for good), what is said about the table.
+
+        Raises TableNotFound, TableInvalid, or TableProtected: of `events` the time to live alone can change.
+        """
+        is_events = name == standard_tables.EVENTS.name
+        if name in standard_tables.PROTECTED and not (is_events and comment is None):
+            raise TableProtected(
+                f"{name!r} is a standard table of the platform; only the ttl of 'events' can be changed.",
+                metadata={"table": name},
+            )
+        table = await self._described(uid, name)
+        changes = []
+        if ttl is not None and (kept := checked_ttl(table, ttl)) != table.ttl:
+            changes.append(modify_ttl(name, kept))
+        if comment is not None and comment != table.comment:
+            changes.append(modify_comment(table, comment))
+        try:
+            for change in changes:
+                await self._warehouse.execute(uid, change, table=name)
+        finally:
+            self._schemas.forget(uid)
+        return await self.get(uid, name)
 
     async def add_column(self, uid: str, name: str, wanted: ColumnSchema) -> TableView:
         """Adds a column at the end of a table; a column that is there already as described changes nothing.
@@ -150,16 +252,23 @@ class Tables:
         after: str | None = None,
         descending: bool = False,
         wanted: Callable[[TableSchema], bool] | None = None,
+        show_dropped: bool = False,
     ) -> TablePage:
-        """At most `count` tables in order of their names, those behind the name `after` that are `wanted`."""
-        schema = await self._schemas.get(uid)
-        names = sorted(
-            (name for name, table in schema.items() if wanted is None or wanted(table)), reverse=descending
-        )
-        if after is not None:
-            names = [name for name in names if (name < after if descending else name > after)]
+        """At most `count` tables in order of their names, those behind `after` that are `wanted`."""
         sizes = await self._warehouse.sizes(uid)
-        return TablePage([_view(schema[name], sizes) for name in names[:count]], len(names) > count)
+        views = [_view(table, sizes) for table in (await self._schemas.get(uid)).values()]
+        if show_dropped:
+            hidden = await self._warehouse.dropped_tables(uid)
+            views += [
+                TableView(replace(table, name=dropped.name), sizes.get(name, _NO_SIZE), dropped)
+                for name, table in hidden.items()
+                if (dropped := dropped_of(name)) is not None
+            ]
+        views = [view for view in views if wanted is None or wanted(view.schema)]
+        views.sort(key=lambda view: view.place, reverse=descending)
+        if after is not None:
+            views = [view for view in views if (view.place < after if descending else view.place > after)]
+        return TablePage(views[:count], len(views) > count)
 
     async def _find(self, uid: str, name: str) -> TableSchema:
         found = (await self._schemas.get(uid)).get(name)

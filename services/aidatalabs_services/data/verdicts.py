@@ -28,8 +28,8 @@ _T = TypeVar("_T")
 MAX_EVENT_TYPE_BYTES = 256
 _NANOSECONDS = 1_000_000_000
 # Start of 2107 in seconds since 1970: the last year an event may be of is 2106.
-_EVENT_END_SECONDS = 4_323_369_600
-_ONE_DAY_SECONDS = 86_400
+EVENT_END_SECONDS = 4_323_369_600
+ONE_DAY_SECONDS = 86_400
 _EVENT_COLUMNS = ("timestamp", "event_type", "user_id", "properties", "value")
 _EVENT_ARROW = pa.schema(
     [
@@ -53,10 +53,14 @@ class RejectedRow:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The rows taken, in their order, and the rows not taken, by index."""
+    """The rows taken, in their order, and the rows not taken, by index.
+
+    `unlisted_count` more rows were not taken than `rejected` lists.
+    """
 
     accepted: pa.RecordBatch
     rejected: tuple[RejectedRow, ...]
+    unlisted_count: int = 0
 
 
 class _Refused(Exception):
@@ -142,7 +146,7 @@ def judge_event_rows(rows: Sequence[Mapping[str, object]], *, now_seconds: float
 
 
 def _judge(items: Sequence[_T], read: Callable[[_T], EventInput], now_seconds: float) -> Verdict:
-    latest = min(_EVENT_END_SECONDS, int(now_seconds) + _ONE_DAY_SECONDS) * _NANOSECONDS
+    latest = min(EVENT_END_SECONDS, int(now_seconds) + ONE_DAY_SECONDS) * _NANOSECONDS
     taken: list[tuple[int, str, int, str, float]] = []
     rejected: list[RejectedRow] = []
     for index, item in enumerate(items):

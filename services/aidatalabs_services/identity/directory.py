@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aidatalabs_services.identity.ports import UserStore
-from aidatalabs_services.identity.users import User, UserQuery, user_id
+from aidatalabs_services.identity.users import User, UserQuery, user_id, user_references
 from aidatalabs_services.runtime.errors import TokenInvalid
 
 
@@ -26,3 +28,8 @@ class UserDirectory:
     async def page(self, query: UserQuery, size: int) -> list[User]:
         """At most `size` users that fit the query, in its order, from its place on."""
         return await self._store.page(query, size)
+
+    async def resolve(self, members: Sequence[str]) -> list[User]:
+        """The users of these e-mails and `users/{id}`, each once, by e-mail; what nobody has is left out."""
+        ids, emails = user_references(members)
+        return await self._store.find(ids, emails) if ids or emails else []

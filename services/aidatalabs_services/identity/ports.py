@@ -30,6 +30,9 @@ class UserStore(Protocol):
     async def page(self, query: UserQuery, size: int) -> list[User]:
         """At most `size` users that fit the query, in its order, from its place on."""
 
+    async def find(self, ids: Sequence[UUID], emails: Sequence[str]) -> list[User]:
+        """The users with one of these ids or normal e-mails, each once, in order of their e-mails."""
+
 
 class KeyStore(Protocol):
     """The signing keys' place."""

@@ -54,6 +54,13 @@ class IdentityServicer(pb_grpc.IdentityServiceServicer):
         token = page_token(_position(query, users[-1]), parameters) if more else ""
         return pb.ListUsersResponse(users=[_message(user) for user in users], next_page_token=token)
 
+    async def ResolveUsers(
+        self, request: pb.ResolveUsersRequest, context: Context
+    ) -> pb.ResolveUsersResponse:
+        """Who these e-mails and names belong to; the calling service says what its caller learns of it."""
+        users = await self._users.resolve(request.members)
+        return pb.ResolveUsersResponse(users=[_message(user) for user in users])
+
     async def RotateSigningKey(
         self, request: pb.RotateSigningKeyRequest, context: Context
     ) -> pb.RotateSigningKeyResponse:

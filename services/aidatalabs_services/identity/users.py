@@ -74,6 +74,21 @@ def user_id(name: str) -> UUID | None:
     return found if name == f"{_PREFIX}{found}" else None
 
 
+def user_references(members: Sequence[str]) -> tuple[list[UUID], list[str]]:
+    """The ids and normal e-mails among what people call users; what can be neither belongs to nobody."""
+    ids, emails = [], []
+    for member in members:
+        found = user_id(member)
+        if found is not None:
+            ids.append(found)
+            continue
+        try:
+            emails.append(normal_email(member))
+        except EmailInvalid:
+            continue
+    return ids, emails
+
+
 def normal_email(text: str) -> str:
     """The address in lower case without blanks around it, the one form that is stored and compared.
 

@@ -6,6 +6,7 @@ processes of the reader's own machine.
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 
@@ -21,11 +22,14 @@ class MeshError(Exception):
 class PortInUse(MeshError):
     """Another program listens on the edge's port."""
 
-    def __init__(self, port: int, holder: str | None) -> None:
+    def __init__(self, port: int, holder: str | None, home: Path | None = None) -> None:
         by = f" by {holder}" if holder else ""
+        stop = "Stop that program"
+        if home is not None:
+            by = f" by the mesh of {home}"
+            stop = f"Stop it with `AIDATALABS_HOME={shlex.quote(str(home))} aidatalabs down`"
         super().__init__(
-            f"Port {port} is already in use{by}.",
-            "Stop that program, or choose another port with AIDATALABS_PORT.",
+            f"Port {port} is already in use{by}.", f"{stop}, or choose another port with AIDATALABS_PORT."
         )
         self.port = port
 

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from aidatalabs_services.mesh.errors import TlsNotSupported
 from aidatalabs_services.runtime.settings import OtlpEndpoint
+
+
+def default_home() -> Path:
+    """`.aidatalabs` of the working folder; where there is none, that of the clone this code stands in.
+
+    So commands find the clone's mesh from any folder.
+    """
+    here = Path(".aidatalabs")
+    clone = Path(__file__).resolve().parents[3]
+    installed_from_clone = (clone / "pyproject.toml").is_file() and (clone / "Makefile").is_file()
+    return clone / here if installed_from_clone and not here.is_dir() else here
 
 
 class MeshSettings(BaseSettings):
@@ -17,7 +29,8 @@ class MeshSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="AIDATALABS_", frozen=True, extra="ignore")
 
     home: Path = Field(default=Path(".aidatalabs"))
-    """All state; a relative path counts from the working folder."""
+    """All state; a relative path counts from the working folder. Unset: `.aidatalabs` there, or where there
+    is none, that of the clone the commands are installed from."""
 
     port: int = Field(default=8080, ge=1, le=65535)
     """The edge's one port, bound to loopback."""
@@ -48,6 +61,11 @@ class MeshSettings(BaseSettings):
 
     telemetry_sampled_share: float = Field(default=1.0, ge=0, le=1)
     """Share of the requests at the edge whose traces are recorded, in every service."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _find_home(cls, given: dict[str, Any]) -> dict[str, Any]:
+        return {"home": default_home()} | given
 
     def refuse_what_is_not_built(self) -> None:
         """Raise `TlsNotSupported` when TLS is asked for."""

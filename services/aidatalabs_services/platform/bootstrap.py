@@ -8,12 +8,12 @@ from aidatalabs.common.v1 import access_service_pb2_grpc as access_pb_grpc
 from aidatalabs.platform.v1 import platform_service_pb2_grpc as pb_grpc
 from aidatalabs_services.platform.access import AccessBook
 from aidatalabs_services.platform.adapters.data_client import DataPlatformDatabases
-from aidatalabs_services.platform.adapters.identity_client import IdentityMeshRoles
+from aidatalabs_services.platform.adapters.identity_client import IdentityMeshRoles, IdentityUsers
 from aidatalabs_services.platform.adapters.own_roles import OwnRoles
 from aidatalabs_services.platform.adapters.postgres_platforms import PostgresPlatformStore
 from aidatalabs_services.platform.creation import PlatformCreation
 from aidatalabs_services.platform.deletion import PlatformDeletion
-from aidatalabs_services.platform.ports import MeshRoles, PlatformDatabases, PlatformStore
+from aidatalabs_services.platform.ports import MeshRoles, PlatformDatabases, PlatformStore, Users
 from aidatalabs_services.platform.servicer import AccessServicer, PlatformServicer
 from aidatalabs_services.platform.settings import PlatformSettings
 from aidatalabs_services.platform.updates import PlatformUpdates
@@ -28,8 +28,9 @@ from aidatalabs_services.runtime.server import Service
 SCHEMA = "platform"
 MIGRATIONS = "aidatalabs_services.platform.migrations"
 
-# They may be repeated while the peer starts: one reads, one makes what is missing, one removes what is there.
+# They may be repeated while the peer starts: two read, one makes what is missing, one removes what is there.
 _GET_CURRENT_USER = "/aidatalabs.identity.v1.IdentityService/GetCurrentUser"
+_RESOLVE_USERS = "/aidatalabs.identity.v1.IdentityService/ResolveUsers"
 _PROVISION_PLATFORM = "/aidatalabs.data.v1.DataService/ProvisionPlatform"
 _DEPROVISION_PLATFORM = "/aidatalabs.data.v1.DataService/DeprovisionPlatform"
 
@@ -40,6 +41,7 @@ async def bootstrap(
     store: PlatformStore | None = None,
     mesh_roles: MeshRoles | None = None,
     databases: PlatformDatabases | None = None,
+    users: Users | None = None,
 ) -> Service:
     """The platform service, PlatformService and AccessService in one.
 
@@ -54,20 +56,12 @@ async def bootstrap(
         )
         database.measure(metrics)
         store = PostgresPlatformStore(database)
-    identity = open_channel(
-        settings.identity_address, service="identity", tls=settings.tls, idempotent=[_GET_CURRENT_USER]
-    )
-    data = open_channel(
-        settings.data_address,
-        service="data",
-        tls=settings.tls,
-        idempotent=[_PROVISION_PLATFORM, _DEPROVISION_PLATFORM],
-    )
+    identity, data = _peers(settings)
     access = AccessBook(store, mesh_roles or IdentityMeshRoles(identity))
     databases = databases or DataPlatformDatabases(data)
     creation = PlatformCreation(store, databases, rest_seconds=settings.id_rest_seconds)
     deletion = PlatformDeletion(store, databases)
-    workspaces = Workspaces(store, access, deletion)
+    workspaces = Workspaces(store, access, deletion, users or IdentityUsers(identity))
     servicer = PlatformServicer(creation, PlatformUpdates(store), deletion, workspaces)
 
     async def start() -> None:
@@ -94,6 +88,23 @@ async def bootstrap(
         roles=OwnRoles(access),
         metrics=metrics,
     )
+
+
+def _peers(settings: PlatformSettings) -> tuple[grpc.aio.Channel, grpc.aio.Channel]:
+    """The channels to identity and data."""
+    identity = open_channel(
+        settings.identity_address,
+        service="identity",
+        tls=settings.tls,
+        idempotent=[_GET_CURRENT_USER, _RESOLVE_USERS],
+    )
+    data = open_channel(
+        settings.data_address,
+        service="data",
+        tls=settings.tls,
+        idempotent=[_PROVISION_PLATFORM, _DEPROVISION_PLATFORM],
+    )
+    return identity, data
 
 
 def _metrics() -> Metrics:

@@ -26,6 +26,13 @@ class PlatformNotActive(ServiceError):
     reason = "PLATFORM_NOT_ACTIVE"
 
 
+class UserNotFound(ServiceError):
+    """Nobody of the mesh has that e-mail or id; `metadata` has it as it was sent."""
+
+    code = StatusCode.NOT_FOUND
+    reason = "USER_NOT_FOUND"
+
+
 _INSTEAD = {
     "PROVISIONING": "It is still being made. Try again when its state is ACTIVE.",
     "FAILED": "It could not be made. Create it again with the same request to finish it, or delete it.",
@@ -53,6 +60,15 @@ def not_active(name: str, state: str) -> PlatformNotActive:
     """The refusal for `platforms/{id}` in a state other than ACTIVE, spelt as in the contract."""
     return PlatformNotActive(
         f"The platform is not active. {_INSTEAD[state]}", metadata={"platform": name, "state": state}
+    )
+
+
+def user_not_found(member: str) -> UserNotFound:
+    """The refusal for an e-mail or `users/{id}` that belongs to nobody."""
+    return UserNotFound(
+        f"Nobody of this mesh is {member!r}. A user is there once they have signed in or were given a token; "
+        "check the spelling, or ask a mesh admin to add them.",
+        metadata={"member": member},
     )
 
 

@@ -14,10 +14,19 @@ _USER = "users/"
 
 @dataclass(frozen=True)
 class Member:
-    """A role on a platform; `member` is `users/{id}` or `allUsers`."""
+    """A role on a platform; `member` is `users/{id}` or `allUsers`.
+
+    `email` is the user's, for those who may read it, else empty. In a change `member` may be an e-mail.
+    """
 
     member: str
     role: Role
+    email: str = ""
+
+
+def is_email(member: str) -> bool:
+    """Whether this is the address of a user and no name in the mesh; the contract's rules hold already."""
+    return "@" in member
 
 
 def check_change(owner: str, wanted: Member) -> None:
@@ -30,8 +39,10 @@ def check_change(owner: str, wanted: Member) -> None:
         raise _refusal("member.role", "allUsers can be viewer only", "Give single users a higher role.")
     if wanted.member == owner and wanted.role is not Role.ADMIN:
         raise _refusal("member.role", "the owner stays admin", "Leave the owner's role as it is.")
-    if wanted.member != ALL_USERS and not _is_user(wanted.member):
-        raise _refusal("member.member", "names no user", "Set it to users/{id} with the user's UUID.")
+    if wanted.member != ALL_USERS and not is_user(wanted.member):
+        raise _refusal(
+            "member.member", "names no user", "Set it to users/{id} with the user's UUID, or to their e-mail."
+        )
 
 
 def check_removal(owner: str, member: str) -> None:
@@ -40,7 +51,8 @@ def check_removal(owner: str, member: str) -> None:
         raise _refusal("member", "the owner stays admin", "Leave the owner's role as it is.")
 
 
-def _is_user(name: str) -> bool:
+def is_user(name: str) -> bool:
+    """Whether this is `users/{id}` in its one canonical spelling."""
     try:
         return name == f"{_USER}{UUID(name.removeprefix(_USER))}"
     except ValueError:

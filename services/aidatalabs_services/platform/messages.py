@@ -125,7 +125,7 @@ def member_of(message: pb.Member) -> Member:
 
 def member_message(member: Member) -> pb.Member:
     """The member as the contract has it."""
-    return pb.Member(member=member.member, role=role_number(member.role))
+    return pb.Member(member=member.member, role=role_number(member.role), email=member.email)
 
 
 def role_number(role: Role) -> access_pb.Role.ValueType:

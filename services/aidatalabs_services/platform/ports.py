@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -145,6 +145,24 @@ class MeshRoles(Protocol):
 
     async def mesh_role(self, user: str) -> Role:
         """The mesh role of `users/{id}`, at most 5 seconds old. Raises TokenInvalid for one that is gone."""
+
+
+@dataclass(frozen=True)
+class KnownUser:
+    """A user as identity knows them: `users/{id}` and the e-mail in its normal form."""
+
+    name: str
+    email: str
+
+
+class Users(Protocol):
+    """The identity service's directory; what it tells is for a platform's admins, or for the user alone."""
+
+    async def find(self, members: Sequence[str]) -> list[KnownUser]:
+        """The users of these e-mails and `users/{id}`, each once; what belongs to nobody is left out.
+
+        Raises ServiceUnavailable.
+        """
 
 
 class PlatformDatabases(Protocol):

@@ -200,5 +200,5 @@ def _too_low(needed: Role, have: Role, where: str) -> PermissionDenied:
     return PermissionDenied(
         f"This needs the role {needed.name.lower()} on {where}; yours is {have.name.lower()}. "
         "Ask an admin of it for that role.",
-        metadata={"needed_role": needed.name.lower(), "role": have.name.lower()},
+        metadata={"needed_role": needed.name.lower(), "role": have.name.lower(), "on": where.split()[-1]},
     )

@@ -62,6 +62,8 @@ TABLE: tuple[MethodAccess, ...] = (
     ),
     _row("identity.v1.IdentityService/GetCurrentUser", Scope.SELF, Role.NONE, peers=("edge", "platform")),
     _row("identity.v1.IdentityService/ListUsers", Scope.MESH, Role.ADMIN),
+    # Tells e-mails: what the caller may learn of it, the platform service decides.
+    _row("identity.v1.IdentityService/ResolveUsers", Scope.SELF, Role.NONE, peers=("platform",)),
     _row(
         "identity.v1.IdentityService/RotateSigningKey",
         Scope.MESH,
@@ -140,6 +142,25 @@ TABLE: tuple[MethodAccess, ...] = (
         "data.v1.DataService/DropTable", Role.EDITOR, idempotency=_SAME, rate_class="write", audited=True
     ),
     _on_platform(
+        "data.v1.DataService/UndropTable", Role.EDITOR, idempotency=_SAME, rate_class="write", audited=True
+    ),
+    _on_platform(
+        "data.v1.DataService/UpdateTable", Role.EDITOR, idempotency=_SAME, rate_class="write", audited=True
+    ),
+    *(
+        _on_platform(
+            f"data.v1.DataService/{name}",
+            Role.EDITOR,
+            idempotency=_ONCE,
+            deadline_seconds=60.0,
+            rate_class="write",
+            audited=True,
+        )
+        for name in ("DeleteRows", "DeleteUserData")
+    ),
+    _on_platform("data.v1.DataService/GetDeletion", Role.EDITOR),
+    _on_platform("data.v1.DataService/ListDeletions", Role.EDITOR),
+    _on_platform(
         "data.v1.DataService/AddColumn", Role.EDITOR, idempotency=_SAME, rate_class="write", audited=True
     ),
     _on_platform(
@@ -150,6 +171,17 @@ TABLE: tuple[MethodAccess, ...] = (
         request_bytes=16 * _MIB,
         rate_class="ingest",
     ),
+    # Bounded by places of its own: streams would hold those of all calls for as long as they last.
+    _on_platform(
+        "data.v1.DataService/IngestStream",
+        Role.EDITOR,
+        idempotency=_ONCE,
+        deadline_seconds=900.0,
+        request_bytes=16 * _MIB,
+        rate_class="ingest",
+        queued=False,
+    ),
+    _on_platform("data.v1.DataService/GetReceipt", Role.EDITOR),
     _on_platform(
         "data.v1.DataService/Query", Role.VIEWER, deadline_seconds=60.0, rate_class="query", peers=_AGENT
     ),

@@ -71,6 +71,8 @@ def candidates(field: FieldDescriptor) -> list[Any]:
         return [[one] * count for count in COUNTS]
     if field.enum_type is not None:
         return [value.name for value in field.enum_type.values]
+    if field.type == FieldDescriptor.TYPE_BOOL:
+        return [False, True]
     return list(TEXTS if field.type == FieldDescriptor.TYPE_STRING else NUMBERS)
 
 

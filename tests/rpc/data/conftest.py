@@ -37,6 +37,7 @@ class Data:
     mint: TokenMint
     warehouse: ClickHouseWarehouse
     pool: EnginePool
+    directory: Path = Path()
 
     async def call(
         self, method: str, request: Any, *, user: str = ALICE, timeout: float | None = 20.0
@@ -116,6 +117,6 @@ async def data(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Data]:
     service = bootstrap(settings, warehouse=warehouse)
     async with running(service, mint=mint, roles=ROLES) as channel:
         ready: grpc.aio.Channel = channel
-        found = Data(pb_grpc.DataServiceStub(ready), mint, warehouse, pool)
+        found = Data(pb_grpc.DataServiceStub(ready), mint, warehouse, pool, directory)
         await found.call("ProvisionPlatform", pb.ProvisionPlatformRequest(platform=DEMO))
         yield found

@@ -14,6 +14,8 @@ import sys
 import time
 from pathlib import Path
 
+import pyarrow as pa
+
 from aidatalabs_services.data.adapters.clickhouse import ClickHouseWarehouse
 from aidatalabs_services.data.adapters.servers import EmbeddedServers
 from aidatalabs_services.data.engine.limits import EngineLimits
@@ -40,12 +42,32 @@ def user_ids(number: int, call: int) -> list[int]:
 
 
 async def send(ingestor: Ingestor, number: int, call: int) -> Receipt:
-    """Sends one call; its events lie in up to three months."""
+    """Sends one call; its events lie in up to three months. Every second one is a batch of columns."""
+    users = user_ids(number, call)
+    if call % 2:
+        batch = _columns(users, call)
+        return await ingestor.ingest_columns(UID, "platforms/demo", "events", f"{number}-{call}", batch)
     events = [
         EventInput(10**18 + (each % 3) * _MONTH_NANOSECONDS, "crash", each, {"call": float(call)}, 1.0)
-        for each in user_ids(number, call)
+        for each in users
     ]
     return await ingestor.ingest(UID, "platforms/demo", "events", f"{number}-{call}", ListedEvents(events))
+
+
+def _columns(users: list[int], call: int) -> bytes:
+    times = [10**18 + (each % 3) * _MONTH_NANOSECONDS for each in users]
+    batch = pa.RecordBatch.from_pydict(
+        {
+            "timestamp": pa.array(times, pa.timestamp("ns")),
+            "event_type": pa.array(["crash"] * len(users)).dictionary_encode(),
+            "user_id": pa.array(users, pa.uint64()),
+            "properties": pa.array([{"call": call, "page": f"/{each}"} for each in users]),
+        }
+    )
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return bytes(sink.getvalue())
 
 
 async def run(ingestor: Ingestor, number: int) -> None:

@@ -53,7 +53,7 @@ async def test_the_jwks_holds_the_public_key_alone_with_cache_headers(world: Ide
         assert again.status == 304
 
 
-@pytest.mark.parametrize("path", ["/", "/.well-known/", "/keys", "/.well-known/jwks.json/x"])
+@pytest.mark.parametrize("path", ["/x", "/.well-known/", "/keys", "/.well-known/jwks.json/x"])
 async def test_any_other_path_is_refused_in_the_shape_of_every_error(world: IdentityWorld, path: str) -> None:
     async with world.http(path) as response:
         body = await response.json()

@@ -11,7 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from aidatalabs_client import ApiError
+from aidatalabs_client import ApiError, read_file
 from aidatalabs_services.cli import ingest_commands
 from aidatalabs_services.cli.app import app as program
 from aidatalabs_services.cli.failures import run
@@ -94,7 +94,7 @@ def _packed(folder: Path, ending: str) -> Path:
 def test_renamed_headers_are_told(tmp_path: Path, ending: str) -> None:
     path = _packed(tmp_path, ending)
     with console.capture() as printed:
-        ingest_commands.tell_renamed(path, ["booking_id", "city", "total"])
+        ingest_commands.tell_renamed(read_file(path))
     assert (
         printed.get() == "columns were renamed: Booking ID is booking_id, City is city, Total (€) is total\n"
     )
@@ -104,5 +104,5 @@ def test_headers_that_kept_their_names_are_not_told(tmp_path: Path) -> None:
     path = tmp_path / "plain.csv"
     path.write_text("city,total\nGraz,5\n", encoding="utf-8")
     with console.capture() as printed:
-        ingest_commands.tell_renamed(path, ["city", "total"])
+        ingest_commands.tell_renamed(read_file(path))
     assert printed.get() == ""

@@ -14,6 +14,7 @@ from typing import Protocol, cast
 import pytest
 
 from aidatalabs_services.data.errors import IngestTooLarge, JournalFull, TableNotFound, TableProtected
+from aidatalabs_services.data.holds import TableHolds
 from aidatalabs_services.data.ingest import IngestLimits, Ingestor
 from aidatalabs_services.data.ingest_batches import EventInput, ListedEvents, MappingRows
 from aidatalabs_services.data.journal import JournalLimits
@@ -227,6 +228,46 @@ async def test_rows_of_a_dropped_table_go_with_it_and_never_into_its_namesake(op
     assert ids(warehouse) == [1, 2]
 
 
+async def test_rows_of_a_table_that_can_come_back_go_where_it_is(opened: Open) -> None:
+    warehouse = MemoryWarehouse(down=True)
+    async with opened(warehouse) as ingestor:
+        await take(ingestor, "r-1", 1)
+        warehouse.dropped["_dropped_1_2_trips"] = warehouse.tables.pop("trips")
+        warehouse.tables["trips"] = replace(TRIPS, identity="trips-2")
+        warehouse.down = False
+        await until(lambda: ingestor.waiting_groups(UID) == 0)
+        assert [row["id"] for row in warehouse.rows("_dropped_1_2_trips")] == [1]
+        assert (await take(ingestor, "r-1", 2)).duplicate_count == 0
+        # Back under its name, it has its receipts again; so has the other one.
+        warehouse.tables["trips"] = warehouse.dropped.pop("_dropped_1_2_trips")
+        assert (await take(ingestor, "r-1", 1)).duplicate_count == 1
+    assert ids(warehouse) == [2]
+
+
+async def test_a_table_that_is_held_gets_no_rows_until_it_is_let_go(tmp_path: Path) -> None:
+    warehouse, holds = MemoryWarehouse(), TableHolds()
+    ingestor = Ingestor(
+        cast(Warehouse, warehouse),
+        warehouse.schema,
+        tmp_path / "journal",
+        limits=IngestLimits(store_seconds=0.1),
+        journal_limits=JournalLimits(free_bytes=0),
+        holds=holds,
+    )
+    await ingestor.start()
+    await take(ingestor, "r-1", 1)
+    await ingestor.drained(UID, "trips")
+    async with holds.deleting(UID, "trips"):
+        assert (await take(ingestor, "r-2", 2)).state is ReceiptState.JOURNALLED
+        assert ids(warehouse) == [1]
+    await ingestor.drained(UID, "trips")
+    assert ids(warehouse) == [1, 2]
+    before = sorted((tmp_path / "journal" / UID).glob("*.journal"))
+    await ingestor.stored_rows_forgotten(UID)
+    assert not any(path.exists() for path in before)
+    await ingestor.close()
+
+
 async def test_a_block_that_the_engine_never_takes_is_kept_as_a_file_and_blocks_nobody(
     opened: Open, tmp_path: Path
 ) -> None:
@@ -236,7 +277,7 @@ async def test_a_block_that_the_engine_never_takes_is_kept_as_a_file_and_blocks_
         warehouse.refuse = False
         assert (await take(ingestor, "r-2", 2)).state is ReceiptState.STORED
     assert refused.state is ReceiptState.JOURNALLED
-    assert len(list((tmp_path / "journal" / UID / "parked").glob("trips.*.arrow"))) == 1
+    assert len(list((tmp_path / "journal" / UID / "parked").glob("trips.*.arrowstream"))) == 1
     assert ids(warehouse) == [2]
 
 

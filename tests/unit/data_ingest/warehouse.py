@@ -27,6 +27,7 @@ class MemoryWarehouse:
         default_factory=lambda: {table.name: table for table in (EVENTS, EVENTS_HOURLY, TRIPS)}
     )
     blocks: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+    dropped: dict[str, TableSchema] = field(default_factory=dict)
     inserts: list[str] = field(default_factory=list)
     down: bool = False
     after: int = 0
@@ -36,6 +37,10 @@ class MemoryWarehouse:
     async def schema(self, uid: str) -> Schema:
         """The tables there are."""
         return dict(self.tables)
+
+    async def dropped_tables(self, uid: str) -> Schema:
+        """Those put aside."""
+        return dict(self.dropped)
 
     async def insert_block(
         self, uid: str, table: str, columns: Sequence[str], payload: bytes, *, format_name: str, token: str

@@ -163,8 +163,19 @@ class FakeServer:
             except Failure as failure:
                 await _refuse(context, failure)
 
+        async def each(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+            answering = None
+            try:
+                async for request in requests:
+                    answering = answering or self._answering(method, request, context)
+                    yield await answering(request)
+            except Failure as failure:
+                await _refuse(context, failure)
+
         read = message_factory.GetMessageClass(method.input_type).FromString
         write = message_factory.GetMessageClass(method.output_type).SerializeToString
+        if method.client_streaming:
+            return grpc.stream_stream_rpc_method_handler(each, read, write)
         if method.server_streaming:
             return grpc.unary_stream_rpc_method_handler(many, read, write)
         return grpc.unary_unary_rpc_method_handler(one, read, write)

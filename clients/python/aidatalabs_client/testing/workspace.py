@@ -18,6 +18,7 @@ from aidatalabs.identity.v1 import user_pb2
 from aidatalabs.platform.v1 import platform_pb2
 from aidatalabs.platform.v1 import platform_service_pb2 as platform_pb
 from aidatalabs_client.answers import python_value
+from aidatalabs_client.row_messages import row_message
 from aidatalabs_client.testing.refusals import Failure, invalid, not_found, taken
 
 _Item = TypeVar("_Item")
@@ -50,6 +51,7 @@ class Space:
     platform: platform_pb2.Platform
     members: dict[str, platform_pb2.Member] = field(default_factory=dict)
     tables: dict[str, Kept] = field(default_factory=dict)
+    dropped: dict[str, Kept] = field(default_factory=dict)
     receipts: dict[tuple[str, str], tuple[bytes, ingest_pb2.Receipt]] = field(default_factory=dict)
 
 
@@ -197,8 +199,27 @@ class FakeTables:
         """DataService.DropTable."""
         self._workspace.kept(request.platform, request.table)
         _refuse_standard(request.table)
-        del self._workspace.space(request.platform).tables[request.table]
+        space = self._workspace.space(request.platform)
+        space.dropped[request.table] = space.tables.pop(request.table)
         return empty_pb2.Empty()
+
+    async def undrop_table(self, request: data_pb.UndropTableRequest) -> table_pb2.Table:
+        """DataService.UndropTable."""
+        space = self._workspace.space(request.platform)
+        if request.table in space.tables:
+            raise taken("TABLE_ALREADY_EXISTS", f"{request.table} is there.", table=request.table)
+        if request.table not in space.dropped:
+            raise Failure("NOT_FOUND", "TABLE_NOT_FOUND", f"No {request.table} was dropped.")
+        space.tables[request.table] = space.dropped.pop(request.table)
+        return _counted(space.tables[request.table])
+
+    async def update_table(self, request: data_pb.UpdateTableRequest) -> table_pb2.Table:
+        """DataService.UpdateTable."""
+        kept = self._workspace.kept(request.platform, request.table)
+        request.update_mask.MergeMessage(
+            table_pb2.Table(ttl=request.ttl, comment=request.comment), kept.table, replace_message_field=True
+        )
+        return _counted(kept)
 
     async def describe_schema(self, request: data_pb.DescribeSchemaRequest) -> data_pb.DescribeSchemaResponse:
         """DataService.DescribeSchema: names and types; values are not profiled."""
@@ -218,7 +239,9 @@ class FakeTables:
         if request.request_id and key in space.receipts:
             known, receipt = space.receipts[key]
             if known != content:
-                raise taken("IDEMPOTENCY_MISMATCH", "This request_id was used before with other content.")
+                wrong = taken("IDEMPOTENCY_MISMATCH", "This request_id was used before with other content.")
+                wrong.metadata["first_row_count"] = str(receipt.accepted_count + len(receipt.rejected))
+                raise wrong
             receipt.duplicate_count = receipt.accepted_count
             return data_pb.IngestResponse(receipt=receipt)
         receipt = ingest_pb2.Receipt(
@@ -231,8 +254,36 @@ class FakeTables:
                 receipt.accepted_count += 1
             except Failure as wrong:
                 receipt.rejected.add(index=index, reason=wrong.reason, message=wrong.message)
+                receipt.rejected_count += 1
         space.receipts[key] = (content, receipt)
         return data_pb.IngestResponse(receipt=receipt)
+
+    async def ingest_stream(self, request: data_pb.IngestStreamRequest) -> data_pb.IngestStreamResponse:
+        """DataService.IngestStream, message by message: the rows of a batch are stored as those of a call."""
+        import pyarrow.ipc
+
+        rows = pyarrow.ipc.open_stream(request.arrow_ipc).read_all().to_pylist()
+        answer = data_pb.IngestStreamResponse(batch_id=request.batch_id)
+        try:
+            call = data_pb.IngestRequest(
+                platform=request.platform,
+                table=request.table,
+                request_id=request.batch_id,
+                rows=[row_message(row) for row in rows],
+            )
+            answer.receipt.CopyFrom((await self.ingest(call)).receipt)
+        except Failure as refused:
+            answer.error.ParseFromString(refused.packed())
+        return answer
+
+    async def get_receipt(self, request: data_pb.GetReceiptRequest) -> ingest_pb2.Receipt:
+        """DataService.GetReceipt."""
+        known = self._workspace.space(request.platform).receipts.get(
+            (request.table or _EVENTS.name, request.request_id)
+        )
+        if known is None:
+            raise not_found("RECEIPT_NOT_FOUND", f"There is no receipt of {request.request_id!r}.")
+        return known[1]
 
 
 def _refuse_standard(table: str) -> None:

@@ -13,7 +13,6 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
-import clickhouse_connect
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
@@ -26,8 +25,9 @@ from aidatalabs_services.data.adapters.clickhouse_answers import (
 )
 from aidatalabs_services.data.adapters.clickhouse_errors import ddl_errors, insert_errors, query_errors
 from aidatalabs_services.data.adapters.clickhouse_streams import open_stream
-from aidatalabs_services.data.adapters.servers import Server, Servers
+from aidatalabs_services.data.adapters.servers import Server, Servers, connect
 from aidatalabs_services.data.column_types import quote_text
+from aidatalabs_services.data.dropped_tables import DROPPED_PREFIX
 from aidatalabs_services.data.errors import InsertRefused, QueryTimeout
 from aidatalabs_services.data.ports import QueryLimits, QueryOutcome, StoredWidths, TableRead, TableSize
 from aidatalabs_services.data.schema import ColumnSchema, Schema, TableSchema
@@ -39,7 +39,6 @@ from aidatalabs_services.runtime.telemetry import trace_headers
 _GIB = 1024**3
 # Without a call (the sink, a start-up step) a statement may take this long.
 _BACKGROUND_SECONDS = 120.0
-_CONNECTIONS = 64
 # Our own reading of system tables: small, but never unbounded.
 _OWN = QueryLimits(20.0, 1_000_000, 64 * 1024**2, 64 * 1024**2, 100_000_000, 16 * _GIB)
 
@@ -83,9 +82,9 @@ _CANNOT_INSERT_NULL = 349
 _TABLES = """
 SELECT name, engine_full, sorting_key, partition_key, comment, toString(uuid)
 FROM system.tables
-WHERE database = currentDatabase() AND engine LIKE '%MergeTree' AND NOT startsWith(name, '_')
-    AND NOT startsWith(name, '.')
-"""
+WHERE database = currentDatabase() AND engine LIKE '%MergeTree' AND """
+_SHOWN = "NOT startsWith(name, '_') AND NOT startsWith(name, '.')"
+_DROPPED = f"startsWith(name, '{DROPPED_PREFIX}')"
 _COLUMNS = """
 SELECT table, name, type, comment
 FROM system.columns
@@ -232,7 +231,15 @@ class ClickHouseWarehouse:
 
     async def schema(self, uid: str) -> Schema:
         """See Warehouse."""
-        tables, columns = await asyncio.gather(self._rows(uid, _TABLES), self._rows(uid, _COLUMNS))
+        return await self._described(uid, _SHOWN)
+
+    async def dropped_tables(self, uid: str) -> Schema:
+        """See Warehouse."""
+        return await self._described(uid, _DROPPED)
+
+    async def _described(self, uid: str, which: str) -> Schema:
+        """The tables with names such as `which` says."""
+        tables, columns = await asyncio.gather(self._rows(uid, _TABLES + which), self._rows(uid, _COLUMNS))
         by_table: dict[str, list[ColumnSchema]] = {}
         for table, name, kind, comment in columns:
             by_table.setdefault(table, []).append(ColumnSchema(name, kind, comment))
@@ -319,7 +326,7 @@ class ClickHouseWarehouse:
         async with self._opening:
             client = self._clients.get((server, database))
             if client is None:
-                client = await _connect(server, database)
+                client = await connect(server, database)
                 self._clients[server, database] = client
         return client
 
@@ -330,25 +337,6 @@ class ClickHouseWarehouse:
                 await client.close()
             except (ClickHouseError, OSError):
                 return  # its server is gone, and so are its connections
-
-
-async def _connect(server: Server, database: str) -> AsyncClient:
-    return await clickhouse_connect.get_async_client(
-        host=server.host,
-        port=server.port,
-        username=server.user,
-        password=server.password,
-        database=database,
-        secure=server.secure,
-        compress=False,
-        autogenerate_session_id=False,
-        autogenerate_query_id=False,
-        query_limit=0,
-        query_retries=1,
-        connector_limit=_CONNECTIONS,
-        connector_limit_per_host=_CONNECTIONS,
-        send_receive_timeout=300,
-    )
 
 
 def _seconds_left() -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -40,6 +41,12 @@ _CONNECTION = (209, 210, 516)
 _TABLE_EXISTS = (57,)
 # What passes by itself: an insert that met one of these is repeated with its token.
 _INSERT_WAITS = frozenset((*_TIMEOUT, *_MEMORY, *_BUSY, *_CANCELLED, *_CONNECTION, 242, 252, 319, 999))
+_TYPE_NOT_TAKEN = 43
+# The two words that are taken from the engine's text: names of a type and a function, with no value in them.
+_ILLEGAL_TYPE = re.compile(
+    r"Illegal (types? [A-Za-z0-9_(), ]{1,80}) of (?:[a-z0-9]+ )?arguments? (?:of|for) "
+    r"(?:aggregate )?function ([A-Za-z0-9_]{1,60})\b"
+)
 _FAILED_WORDS = {
     6: "a text cannot be read as the type wanted",
     27: "a text cannot be read as the type wanted",
@@ -49,6 +56,7 @@ _FAILED_WORDS = {
     43: "a function was given a type that it does not take",
     46: "it calls a function that the engine does not know",
     53: "two types in it do not fit together",
+    59: "a condition in it is not a yes or no",
     69: "an argument is out of bounds",
     70: "a value cannot be converted to the type wanted",
     72: "a text cannot be read as a number",
@@ -145,11 +153,17 @@ def _query_refusal(error: BaseException, limits: QueryLimits) -> ServiceError:
         )
     if code in _SYNTAX:
         return QuerySyntaxInvalid("The engine cannot read the query. Check its syntax.")
-    return _passing(error, code) or _failed(code)
+    return _passing(error, code) or _failed(code, _illegal_type(error, code))
 
 
-def _failed(code: int) -> QueryFailed:
-    why = _FAILED_WORDS.get(code)
+def _illegal_type(error: BaseException, code: int) -> str:
+    """Which function was given which type, in our words; empty where the engine does not say it plainly."""
+    found = _ILLEGAL_TYPE.search(str(error)) if code == _TYPE_NOT_TAKEN else None
+    return f"the function {found[2]} does not take the {found[1]}" if found else ""
+
+
+def _failed(code: int, known: str = "") -> QueryFailed:
+    why = known or _FAILED_WORDS.get(code)
     _LOG.info("the engine failed a query with code %s", code)
     text = f"The engine could not run the query: {why}." if why else "The engine could not run the query."
     return QueryFailed(f"{text} Check its types and values.", metadata={"engine_code": str(code)})

@@ -40,6 +40,7 @@ def receipt_message(receipt: Receipt) -> ingest_pb2.Receipt:
             ingest_pb2.RejectedRow(index=row.index, reason=row.reason, message=row.message)
             for row in receipt.rejected
         ],
+        rejected_count=receipt.rejected_count,
     )
 
 

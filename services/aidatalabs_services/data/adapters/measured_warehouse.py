@@ -130,6 +130,11 @@ class MeasuredWarehouse:
         with span("clickhouse schema", _about("SELECT")):
             return await self._inner.schema(uid)
 
+    async def dropped_tables(self, uid: str) -> Schema:
+        """See Warehouse."""
+        with span("clickhouse schema", _about("SELECT")):
+            return await self._inner.dropped_tables(uid)
+
     async def sizes(self, uid: str) -> Mapping[str, TableSize]:
         """See Warehouse."""
         with span("clickhouse sizes", _about("SELECT")):

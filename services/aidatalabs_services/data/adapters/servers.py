@@ -7,7 +7,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import clickhouse_connect
+from clickhouse_connect.driver.asyncclient import AsyncClient
+
 from aidatalabs_services.data.engine.pool import EnginePool
+
+_CONNECTIONS = 64
 
 
 @dataclass(frozen=True)
@@ -89,3 +94,23 @@ class ClusterServers:
 
     async def close(self) -> None:
         """See Servers."""
+
+
+async def connect(server: Server, database: str) -> AsyncClient:
+    """A client of this database; the handshake costs more than a query, so keep it."""
+    return await clickhouse_connect.get_async_client(
+        host=server.host,
+        port=server.port,
+        username=server.user,
+        password=server.password,
+        database=database,
+        secure=server.secure,
+        compress=False,
+        autogenerate_session_id=False,
+        autogenerate_query_id=False,
+        query_limit=0,
+        query_retries=1,
+        connector_limit=_CONNECTIONS,
+        connector_limit_per_host=_CONNECTIONS,
+        send_receive_timeout=300,
+    )

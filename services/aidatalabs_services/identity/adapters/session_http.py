@@ -1,5 +1,6 @@
 """Browser sessions over plain HTTP: the one-click link, signing out, and the edge's question for a token.
 
+    GET  /                   who is signed in, and what to do first
     GET  /auth/link?code=…   begins a session: cookie, and on to /
     POST /auth/logout        ends it; for our own pages alone
     any  /internal/session…  for the edge alone (Envoy's ext_authz): a token of a minute, or a refusal
@@ -20,7 +21,7 @@ from aiohttp import web
 
 from aidatalabs_services.identity.adapters.http_errors import http_status
 from aidatalabs_services.identity.adapters.pages import page
-from aidatalabs_services.identity.errors import KeyDirectoryUnsafe
+from aidatalabs_services.identity.errors import KeyDirectoryUnsafe, SessionInvalid
 from aidatalabs_services.identity.origins import check_same_origin
 from aidatalabs_services.identity.ports import KeyStore
 from aidatalabs_services.identity.rotation import keys_unavailable
@@ -28,6 +29,7 @@ from aidatalabs_services.identity.sessions import Sessions
 from aidatalabs_services.identity.tokens import SESSION_LIFETIME, issue
 from aidatalabs_services.runtime.errors import ServiceError
 
+START_PATH = "/"
 LINK_PATH = "/auth/link"
 LOGOUT_PATH = "/auth/logout"
 SESSION_PATH = "/internal/session"
@@ -38,6 +40,15 @@ _PRIVATE = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+_FIRST = """aidatalabs platforms create shop
+aidatalabs ingest orders.csv --create --platform shop
+aidatalabs ask "total amount by country" --platform shop"""
+_LINKS = {"/docs": "API reference", "/openapi.yaml": "OpenAPI"}
+_SIGNED_OUT = (
+    "You are not signed in",
+    "A link signs this browser in, once, within ten minutes. Make one in a terminal:",
+    "aidatalabs login-link",
+)
 _LINK_OVER = (
     "This sign-in link does not work (any more)",
     "Each link works once, for ten minutes. Make a new one in a terminal:",
@@ -59,6 +70,7 @@ class SessionEndpoints:
     def routes(self) -> list[web.RouteDef]:
         """The paths; HEAD of the link is none, so that a look ahead does not use it up."""
         return [
+            web.get(START_PATH, self._start),
             web.get(LINK_PATH, self._begin, allow_head=False),
             web.post(LOGOUT_PATH, self._end),
             web.route("*", SESSION_PATH + r"{rest:[\s\S]*}", self._exchange),
@@ -73,7 +85,15 @@ class SessionEndpoints:
             return page(400, *_LINK_OVER, headers=_PRIVATE)
         seconds = int(self._sessions.limits.longest.total_seconds())
         cookie = f"{self._cookie}={secret}; Max-Age={seconds}; {_ATTRIBUTES}"
-        return web.Response(status=303, headers=_PRIVATE | {"Location": "/", "Set-Cookie": cookie})
+        return web.Response(status=303, headers=_PRIVATE | {"Location": START_PATH, "Set-Cookie": cookie})
+
+    async def _start(self, request: web.Request) -> web.Response:
+        try:
+            user = await self._sessions.user(self._secret_of(request))
+        except SessionInvalid:
+            return page(200, *_SIGNED_OUT, headers=_PRIVATE, links=_LINKS)
+        told = "The API reference tries calls out as you, in this browser. From a terminal, begin with:"
+        return page(200, f"You are signed in as {user.email}", told, _FIRST, headers=_PRIVATE, links=_LINKS)
 
     async def _end(self, request: web.Request) -> web.Response:
         _check_same_origin(request)

@@ -307,6 +307,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 if platform_of(row, message) not in ("", admitted.platform):
                     violation = FieldViolation(row.platform_field, "must stay the same within a stream")
                     raise InvalidRequest("A stream serves one platform.", violations=[violation])
+                # Again for each message: a role that was taken away counts for streams that are open too.
+                await self._gate.admit(row, caller, message)
                 yield message
 
         async with aclosing(checked()) as messages:

@@ -12,6 +12,24 @@ from protovalidate import Validator, Violation
 
 from aidatalabs_services.runtime.errors import FieldViolation, InvalidRequest
 
+# What a field with this in its pattern holds.
+_PATTERNS = (
+    ("users/", "should be users/{id}, the e-mail of a user or allUsers, such as ben@example.com"),
+    (
+        "platforms/",
+        "should be platforms/{id} with lower-case letters, digits and - in the id, such as platforms/my-shop",
+    ),
+    (
+        "[a-z0-9-]{0,61}",
+        "should have lower-case letters, digits and -, and begin with a letter, such as my-shop",
+    ),
+    (
+        "[a-zA-Z0-9_]{0,62}",
+        "should have letters, digits and _, at most 63, and begin with no digit, such as orders",
+    ),
+    ("[A-Za-z0-9._:-]{0,128}", "should have at most 128 letters, digits and . _ : -, such as a UUID"),
+    ("\\x00-\\x1f", "should hold no control characters"),
+)
 # The tag of extension 1159 (buf.validate) in serialised field, message and oneof options.
 _RULES_TAG = b"\xba\x48"
 
@@ -35,12 +53,10 @@ class RequestRules:
             return
         found = self._validator.collect_violations(message)
         if found:
-            violations = [
-                FieldViolation(_path(item), item.proto.message or "breaks a rule") for item in found
-            ]
+            violations = [FieldViolation(_path(item), _words(item)) for item in found]
             first = violations[0]
             raise InvalidRequest(
-                f"The request breaks the contract: {first.field or 'the message'}: {first.description}.",
+                f"The request breaks the contract: {first.field or 'the message'} {first.description}.",
                 violations=violations,
             )
 
@@ -60,6 +76,17 @@ def _has_rules(descriptor: Descriptor, seen: set[str]) -> bool:
     if any(_RULES_TAG in carrier.GetOptions().SerializeToString() for carrier in carriers):
         return True
     return any(_has_rules(field.message_type, seen) for field in descriptor.fields if field.message_type)
+
+
+def _words(violation: Violation) -> str:
+    """What is wrong with the field, to be read after its name; a rule's pattern is told as an example."""
+    wrong = violation.proto.message or "breaks a rule"
+    if violation.proto.rule_id != "string.pattern":
+        return wrong
+    told = next((words for part, words in _PATTERNS if part in wrong), "")
+    if not told:
+        return wrong
+    return f"is required, {told.rpartition(', ')[2]}" if violation.field_value == "" else told
 
 
 def _path(violation: Violation) -> str:

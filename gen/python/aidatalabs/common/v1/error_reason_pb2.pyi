@@ -52,7 +52,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_PERMISSION_DENIED: _ErrorReason.ValueType  # 6
     """The caller's role is too low for the method.
     Code PERMISSION_DENIED. Example:
-        {"reason": "PERMISSION_DENIED", "domain": "aidatalabs", "metadata": {"needed_role": "editor"}}
+        {"reason": "PERMISSION_DENIED", "domain": "aidatalabs", "metadata": {"needed_role": "editor", "on": "platforms/demo"}}
     """
     ERROR_REASON_METHOD_NOT_FOUND: _ErrorReason.ValueType  # 7
     """No service of the contract has this method.
@@ -90,7 +90,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         {"reason": "INTERNAL", "domain": "aidatalabs", "metadata": {"request_id": "01J9ZC3V0000000000000000"}}
     """
     ERROR_REASON_IDEMPOTENCY_MISMATCH: _ErrorReason.ValueType  # 14
-    """The request_id was used before with other content.
+    """The request_id was used before with other content; for ingest `first_row_count` says how many rows it had then.
     Code ALREADY_EXISTS. Example:
         {"reason": "IDEMPOTENCY_MISMATCH", "domain": "aidatalabs", "metadata": {"repeated_request_id": "5c1f8a5e"}}
     """
@@ -158,6 +158,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The platform is being made, could not be made or is being deleted; its state says which.
     Code FAILED_PRECONDITION. Example:
         {"reason": "PLATFORM_NOT_ACTIVE", "domain": "aidatalabs", "metadata": {"platform": "platforms/demo", "state": "DELETING"}}
+    """
+    ERROR_REASON_USER_NOT_FOUND: _ErrorReason.ValueType  # 35
+    """Nobody of this mesh has that e-mail or id; users are there once they have signed in or were given a token.
+    Code NOT_FOUND. Example:
+        {"reason": "USER_NOT_FOUND", "domain": "aidatalabs", "metadata": {"member": "ben@example.com"}}
     """
     ERROR_REASON_QUERY_NOT_READ_ONLY: _ErrorReason.ValueType  # 50
     """The statement is not a SELECT; data is changed through Ingest and the table methods only.
@@ -254,6 +259,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Code RESOURCE_EXHAUSTED. Example:
         {"reason": "JOURNAL_FULL", "domain": "aidatalabs", "metadata": {}}
     """
+    ERROR_REASON_BATCH_INVALID: _ErrorReason.ValueType  # 69
+    """A batch of a stream is no Arrow IPC stream, or its columns do not fit the table; violations name each column.
+    Code INVALID_ARGUMENT. Example:
+        {"reason": "BATCH_INVALID", "domain": "aidatalabs", "metadata": {"table": "events"}}
+    """
+    ERROR_REASON_RECEIPT_NOT_FOUND: _ErrorReason.ValueType  # 70
+    """No call or batch of this id was acknowledged for this table within the last 24 hours.
+    Code NOT_FOUND. Example:
+        {"reason": "RECEIPT_NOT_FOUND", "domain": "aidatalabs", "metadata": {"receipt_id": "load-7", "table": "events"}}
+    """
     ERROR_REASON_QUESTION_NOT_ANSWERABLE: _ErrorReason.ValueType  # 80
     """The platform's data cannot answer the question; the message says what would help.
     Code FAILED_PRECONDITION. Example:
@@ -269,6 +284,21 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Code RESOURCE_EXHAUSTED. Example:
         {"reason": "QUERY_BUDGET_EXCEEDED", "domain": "aidatalabs",
          "metadata": {"limit_rows": "1000000", "used_rows": "900000", "estimated_rows": "336776"}}
+    """
+    ERROR_REASON_DELETION_TOO_LARGE: _ErrorReason.ValueType  # 100
+    """More rows match than the caller expects; none was deleted. Look at the filter, or raise max_count.
+    Code FAILED_PRECONDITION. Example:
+        {"reason": "DELETION_TOO_LARGE", "domain": "aidatalabs", "metadata": {"table": "orders", "matched_count": "1200", "max_count": "100"}}
+    """
+    ERROR_REASON_TABLE_BUSY: _ErrorReason.ValueType  # 101
+    """Rows of the table are being deleted; RetryInfo says when to try again.
+    Code ABORTED. Example:
+        {"reason": "TABLE_BUSY", "domain": "aidatalabs", "metadata": {"table": "orders"}}
+    """
+    ERROR_REASON_DELETION_NOT_FOUND: _ErrorReason.ValueType  # 102
+    """The platform has no deletion of this id.
+    Code NOT_FOUND. Example:
+        {"reason": "DELETION_NOT_FOUND", "domain": "aidatalabs", "metadata": {"deletion": "0199f2a1c3d45e6f7a8b"}}
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -309,7 +339,7 @@ Code UNAUTHENTICATED. Example:
 ERROR_REASON_PERMISSION_DENIED: ErrorReason.ValueType  # 6
 """The caller's role is too low for the method.
 Code PERMISSION_DENIED. Example:
-    {"reason": "PERMISSION_DENIED", "domain": "aidatalabs", "metadata": {"needed_role": "editor"}}
+    {"reason": "PERMISSION_DENIED", "domain": "aidatalabs", "metadata": {"needed_role": "editor", "on": "platforms/demo"}}
 """
 ERROR_REASON_METHOD_NOT_FOUND: ErrorReason.ValueType  # 7
 """No service of the contract has this method.
@@ -347,7 +377,7 @@ Code INTERNAL. Example:
     {"reason": "INTERNAL", "domain": "aidatalabs", "metadata": {"request_id": "01J9ZC3V0000000000000000"}}
 """
 ERROR_REASON_IDEMPOTENCY_MISMATCH: ErrorReason.ValueType  # 14
-"""The request_id was used before with other content.
+"""The request_id was used before with other content; for ingest `first_row_count` says how many rows it had then.
 Code ALREADY_EXISTS. Example:
     {"reason": "IDEMPOTENCY_MISMATCH", "domain": "aidatalabs", "metadata": {"repeated_request_id": "5c1f8a5e"}}
 """
@@ -415,6 +445,11 @@ ERROR_REASON_PLATFORM_NOT_ACTIVE: ErrorReason.ValueType  # 34
 """The platform is being made, could not be made or is being deleted; its state says which.
 Code FAILED_PRECONDITION. Example:
     {"reason": "PLATFORM_NOT_ACTIVE", "domain": "aidatalabs", "metadata": {"platform": "platforms/demo", "state": "DELETING"}}
+"""
+ERROR_REASON_USER_NOT_FOUND: ErrorReason.ValueType  # 35
+"""Nobody of this mesh has that e-mail or id; users are there once they have signed in or were given a token.
+Code NOT_FOUND. Example:
+    {"reason": "USER_NOT_FOUND", "domain": "aidatalabs", "metadata": {"member": "ben@example.com"}}
 """
 ERROR_REASON_QUERY_NOT_READ_ONLY: ErrorReason.ValueType  # 50
 """The statement is not a SELECT; data is changed through Ingest and the table methods only.
@@ -511,6 +546,16 @@ ERROR_REASON_JOURNAL_FULL: ErrorReason.ValueType  # 68
 Code RESOURCE_EXHAUSTED. Example:
     {"reason": "JOURNAL_FULL", "domain": "aidatalabs", "metadata": {}}
 """
+ERROR_REASON_BATCH_INVALID: ErrorReason.ValueType  # 69
+"""A batch of a stream is no Arrow IPC stream, or its columns do not fit the table; violations name each column.
+Code INVALID_ARGUMENT. Example:
+    {"reason": "BATCH_INVALID", "domain": "aidatalabs", "metadata": {"table": "events"}}
+"""
+ERROR_REASON_RECEIPT_NOT_FOUND: ErrorReason.ValueType  # 70
+"""No call or batch of this id was acknowledged for this table within the last 24 hours.
+Code NOT_FOUND. Example:
+    {"reason": "RECEIPT_NOT_FOUND", "domain": "aidatalabs", "metadata": {"receipt_id": "load-7", "table": "events"}}
+"""
 ERROR_REASON_QUESTION_NOT_ANSWERABLE: ErrorReason.ValueType  # 80
 """The platform's data cannot answer the question; the message says what would help.
 Code FAILED_PRECONDITION. Example:
@@ -526,5 +571,20 @@ ERROR_REASON_QUERY_BUDGET_EXCEEDED: ErrorReason.ValueType  # 90
 Code RESOURCE_EXHAUSTED. Example:
     {"reason": "QUERY_BUDGET_EXCEEDED", "domain": "aidatalabs",
      "metadata": {"limit_rows": "1000000", "used_rows": "900000", "estimated_rows": "336776"}}
+"""
+ERROR_REASON_DELETION_TOO_LARGE: ErrorReason.ValueType  # 100
+"""More rows match than the caller expects; none was deleted. Look at the filter, or raise max_count.
+Code FAILED_PRECONDITION. Example:
+    {"reason": "DELETION_TOO_LARGE", "domain": "aidatalabs", "metadata": {"table": "orders", "matched_count": "1200", "max_count": "100"}}
+"""
+ERROR_REASON_TABLE_BUSY: ErrorReason.ValueType  # 101
+"""Rows of the table are being deleted; RetryInfo says when to try again.
+Code ABORTED. Example:
+    {"reason": "TABLE_BUSY", "domain": "aidatalabs", "metadata": {"table": "orders"}}
+"""
+ERROR_REASON_DELETION_NOT_FOUND: ErrorReason.ValueType  # 102
+"""The platform has no deletion of this id.
+Code NOT_FOUND. Example:
+    {"reason": "DELETION_NOT_FOUND", "domain": "aidatalabs", "metadata": {"deletion": "0199f2a1c3d45e6f7a8b"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

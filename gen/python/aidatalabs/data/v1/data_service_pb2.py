@@ -22,6 +22,7 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from aidatalabs.data.v1 import deletion_pb2 as aidatalabs_dot_data_dot_v1_dot_deletion__pb2
 from aidatalabs.data.v1 import ingest_pb2 as aidatalabs_dot_data_dot_v1_dot_ingest__pb2
 from aidatalabs.data.v1 import query_pb2 as aidatalabs_dot_data_dot_v1_dot_query__pb2
 from aidatalabs.data.v1 import table_pb2 as aidatalabs_dot_data_dot_v1_dot_table__pb2
@@ -31,10 +32,12 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
+from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%aidatalabs/data/v1/data_service.proto\x12\x12\x61idatalabs.data.v1\x1a\x1f\x61idatalabs/data/v1/ingest.proto\x1a\x1e\x61idatalabs/data/v1/query.proto\x1a\x1e\x61idatalabs/data/v1/table.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1cgoogle/protobuf/struct.proto\"`\n\x18ProvisionPlatformRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\"b\n\x1a\x44\x65provisionPlatformRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\"\x90\x01\n\x12\x43reateTableRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x34\n\x05table\x18\x02 \x01(\x0b\x32\x19.aidatalabs.data.v1.TableB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\xc8\x01\n\x11ListTablesRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x19\n\x08order_by\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x18\n\x06\x66ilter\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"X\n\x12ListTablesResponse\x12)\n\x06tables\x18\x01 \x03(\x0b\x32\x19.aidatalabs.data.v1.Table\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8c\x01\n\x0fGetTableRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x33\n\x05table\x18\x02 \x01(\tB$\xbaH!r\x1f\x32\x1d^[a-zA-Z_][a-zA-Z0-9_]{0,62}$\"\x8d\x01\n\x10\x44ropTableRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x33\n\x05table\x18\x02 \x01(\tB$\xbaH!r\x1f\x32\x1d^[a-zA-Z_][a-zA-Z0-9_]{0,62}$\"\xc5\x01\n\x10\x41\x64\x64\x43olumnRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x33\n\x05table\x18\x02 \x01(\tB$\xbaH!r\x1f\x32\x1d^[a-zA-Z_][a-zA-Z0-9_]{0,62}$\x12\x36\n\x06\x63olumn\x18\x03 \x01(\x0b\x32\x1a.aidatalabs.data.v1.ColumnB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\x94\x02\n\rIngestRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x36\n\x05table\x18\x02 \x01(\tB\'\xbaH$r\"2 ^([a-zA-Z_][a-zA-Z0-9_]{0,62})?$\x12\x33\n\nrequest_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{0,128}$\x12)\n\x06\x65vents\x18\x04 \x03(\x0b\x32\x19.aidatalabs.data.v1.Event\x12%\n\x04rows\x18\x05 \x03(\x0b\x32\x17.google.protobuf.Struct\">\n\x0eIngestResponse\x12,\n\x07receipt\x18\x01 \x01(\x0b\x32\x1b.aidatalabs.data.v1.Receipt\"\xe8\x01\n\x0cQueryRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x14\n\x03sql\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x1c\n\x08max_rows\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x90N(\x00\x12,\n\x0bmax_seconds\x18\x04 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00 \xac@)\x00\x00\x00\x00\x00\x00\x00\x00\x12\x30\n\rmax_staleness\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x8a\x01\n\rQueryResponse\x12*\n\x06result\x18\x01 \x01(\x0b\x32\x1a.aidatalabs.data.v1.Result\x12\x37\n\nstatistics\x18\x02 \x01(\x0b\x32#.aidatalabs.data.v1.QueryStatistics\x12\x14\n\x0c\x64\x61ta_version\x18\x03 \x01(\t\"\x9e\x01\n\x12StreamQueryRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x14\n\x03sql\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12,\n\x0bmax_seconds\x18\x03 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00 \xac@)\x00\x00\x00\x00\x00\x00\x00\x00\"(\n\x13StreamQueryResponse\x12\x11\n\tarrow_ipc\x18\x01 \x01(\x0c\"\xad\x02\n\rExportRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x14\n\x03sql\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x44\n\x06\x66ormat\x18\x03 \x01(\x0e\x32(.aidatalabs.data.v1.ExportRequest.FormatB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12,\n\x0bmax_seconds\x18\x04 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00 \xac@)\x00\x00\x00\x00\x00\x00\x00\x00\"L\n\x06\x46ormat\x12\x16\n\x12\x46ORMAT_UNSPECIFIED\x10\x00\x12\x07\n\x03\x43SV\x10\x01\x12\t\n\x05JSONL\x10\x02\x12\x0b\n\x07PARQUET\x10\x03\x12\t\n\x05\x41RROW\x10\x04\"q\n\x13\x45xplainQueryRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x14\n\x03sql\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"\xee\x02\n\x14\x45xplainQueryResponse\x12\x0b\n\x03sql\x18\x01 \x01(\t\x12\x12\n\nsql_sha256\x18\x02 \x01(\t\x12\x0e\n\x06tables\x18\x03 \x03(\t\x12\x34\n\x07\x63olumns\x18\x04 \x03(\x0b\x32#.aidatalabs.data.v1.ColumnReference\x12\x0f\n\x07ordered\x18\x05 \x01(\x08\x12\x16\n\x0e\x65stimated_rows\x18\x06 \x01(\x03\x12\x16\n\x0eschema_version\x18\x07 \x01(\t\x12\x14\n\x0c\x64\x61ta_version\x18\x08 \x01(\t\x12\x17\n\x0f\x65stimated_bytes\x18\t \x01(\x03\x12\x19\n\x11\x65stimated_seconds\x18\n \x01(\x01\x12\x17\n\x0f\x65stimated_parts\x18\x0b \x01(\x03\x12\x17\n\x0f\x65stimated_marks\x18\x0c \x01(\x03\x12\x1d\n\x10\x62udget_left_rows\x18\r \x01(\x03H\x00\x88\x01\x01\x42\x13\n\x11_budget_left_rows\"\x83\x01\n\x15\x44\x65scribeSchemaRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12$\n\x12known_data_version\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"x\n\x16\x44\x65scribeSchemaResponse\x12\x30\n\x06tables\x18\x01 \x03(\x0b\x32 .aidatalabs.data.v1.TableProfile\x12\x16\n\x0eschema_version\x18\x02 \x01(\t\x12\x14\n\x0c\x64\x61ta_version\x18\x03 \x01(\t2\xe2\x0b\n\x0b\x44\x61taService\x12Y\n\x11ProvisionPlatform\x12,.aidatalabs.data.v1.ProvisionPlatformRequest\x1a\x16.google.protobuf.Empty\x12]\n\x13\x44\x65provisionPlatform\x12..aidatalabs.data.v1.DeprovisionPlatformRequest\x1a\x16.google.protobuf.Empty\x12p\n\x0b\x43reateTable\x12&.aidatalabs.data.v1.CreateTableRequest\x1a\x19.aidatalabs.data.v1.Table\"\x1e\x82\xd3\xe4\x93\x02\x18\"\x13/api/v1/data/tables:\x01*\x12x\n\nListTables\x12%.aidatalabs.data.v1.ListTablesRequest\x1a&.aidatalabs.data.v1.ListTablesResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/api/v1/data/tables\x12o\n\x08GetTable\x12#.aidatalabs.data.v1.GetTableRequest\x1a\x19.aidatalabs.data.v1.Table\"#\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/v1/data/tables/{table}\x12n\n\tDropTable\x12$.aidatalabs.data.v1.DropTableRequest\x1a\x16.google.protobuf.Empty\"#\x82\xd3\xe4\x93\x02\x1d*\x1b/api/v1/data/tables/{table}\x12~\n\tAddColumn\x12$.aidatalabs.data.v1.AddColumnRequest\x1a\x19.aidatalabs.data.v1.Table\"0\x82\xd3\xe4\x93\x02*\"%/api/v1/data/tables/{table}:addColumn:\x01*\x12o\n\x06Ingest\x12!.aidatalabs.data.v1.IngestRequest\x1a\".aidatalabs.data.v1.IngestResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\"\x13/api/v1/data/ingest:\x01*\x12\x81\x01\n\x05Query\x12 .aidatalabs.data.v1.QueryRequest\x1a!.aidatalabs.data.v1.QueryResponse\"3\x82\xd3\xe4\x93\x02-\x12\x12/api/v1/data/queryZ\x17\"\x12/api/v1/data/query:\x01*\x12`\n\x0bStreamQuery\x12&.aidatalabs.data.v1.StreamQueryRequest\x1a\'.aidatalabs.data.v1.StreamQueryResponse0\x01\x12\x63\n\x06\x45xport\x12!.aidatalabs.data.v1.ExportRequest\x1a\x14.google.api.HttpBody\"\x1e\x82\xd3\xe4\x93\x02\x18\"\x13/api/v1/data/export:\x01*0\x01\x12\x88\x01\n\x0c\x45xplainQuery\x12\'.aidatalabs.data.v1.ExplainQueryRequest\x1a(.aidatalabs.data.v1.ExplainQueryResponse\"%\x82\xd3\xe4\x93\x02\x1f\"\x1a/api/v1/data/query:explain:\x01*\x12\x84\x01\n\x0e\x44\x65scribeSchema\x12).aidatalabs.data.v1.DescribeSchemaRequest\x1a*.aidatalabs.data.v1.DescribeSchemaResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/api/v1/data/schemab\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%aidatalabs/data/v1/data_service.proto\x12\x12\x61idatalabs.data.v1\x1a!aidatalabs/data/v1/deletion.proto\x1a\x1f\x61idatalabs/data/v1/ingest.proto\x1a\x1e\x61idatalabs/data/v1/query.proto\x1a\x1e\x61idatalabs/data/v1/table.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x17google/rpc/status.proto\"`\n\x18ProvisionPlatformRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\"b\n\x1a\x44\x65provisionPlatformRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\"\x90\x01\n\x12\x43reateTableRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x34\n\x05table\x18\x02 \x01(\x0b\x32\x19.aidatalabs.data.v1.TableB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\xde\x01\n\x11ListTablesRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x19\n\x08order_by\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x18\n\x06\x66ilter\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x14\n\x0cshow_dropped\x18\t \x01(\x08\"X\n\x12ListTablesResponse\x12)\n\x06tables\x18\x01 \x03(\x0b\x32\x19.aidatalabs.data.v1.Table\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8c\x01\n\x0fGetTableRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x33\n\x05table\x18\x02 \x01(\tB$\xbaH!r\x1f\x32\x1d^[a-zA-Z_][a-zA-Z0-9_]{0,62}$\"\x8d\x01\n\x10\x44ropTableRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x33\n\x05table\x18\x02 \x01(\tB$\xbaH!r\x1f\x32\x1d^[a-zA-Z_][a-zA-Z0-9_]{0,62}$\"\x8f\x01\n\x12UndropTableRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x33\n\x05table\x18\x02 \x01(\tB$\xbaH!r\x1f\x32\x1d^[a-zA-Z_][a-zA-Z0-9_]{0,62}$\"\xfe\x01\n\x12UpdateTableRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x33\n\x05table\x18\x02 \x01(\tB$\xbaH!r\x1f\x32\x1d^[a-zA-Z_][a-zA-Z0-9_]{0,62}$\x12\x15\n\x03ttl\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x19\n\x07\x63omment\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12;\n\x0bupdate_mask\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\xc5\x01\n\x10\x41\x64\x64\x43olumnRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x33\n\x05table\x18\x02 \x01(\tB$\xbaH!r\x1f\x32\x1d^[a-zA-Z_][a-zA-Z0-9_]{0,62}$\x12\x36\n\x06\x63olumn\x18\x03 \x01(\x0b\x32\x1a.aidatalabs.data.v1.ColumnB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\x94\x02\n\rIngestRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x36\n\x05table\x18\x02 \x01(\tB\'\xbaH$r\"2 ^([a-zA-Z_][a-zA-Z0-9_]{0,62})?$\x12\x33\n\nrequest_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{0,128}$\x12)\n\x06\x65vents\x18\x04 \x03(\x0b\x32\x19.aidatalabs.data.v1.Event\x12%\n\x04rows\x18\x05 \x03(\x0b\x32\x17.google.protobuf.Struct\">\n\x0eIngestResponse\x12,\n\x07receipt\x18\x01 \x01(\x0b\x32\x1b.aidatalabs.data.v1.Receipt\"\xd9\x01\n\x13IngestStreamRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x36\n\x05table\x18\x02 \x01(\tB\'\xbaH$r\"2 ^([a-zA-Z_][a-zA-Z0-9_]{0,62})?$\x12\x31\n\x08\x62\x61tch_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{1,128}$\x12\x11\n\tarrow_ipc\x18\x04 \x01(\x0c\"\x88\x01\n\x14IngestStreamResponse\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\t\x12.\n\x07receipt\x18\x02 \x01(\x0b\x32\x1b.aidatalabs.data.v1.ReceiptH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"\xc6\x01\n\x11GetReceiptRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x36\n\x05table\x18\x02 \x01(\tB\'\xbaH$r\"2 ^([a-zA-Z_][a-zA-Z0-9_]{0,62})?$\x12\x33\n\nrequest_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{1,128}$\"\xe8\x01\n\x0cQueryRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x14\n\x03sql\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x1c\n\x08max_rows\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x90N(\x00\x12,\n\x0bmax_seconds\x18\x04 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00 \xac@)\x00\x00\x00\x00\x00\x00\x00\x00\x12\x30\n\rmax_staleness\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x8a\x01\n\rQueryResponse\x12*\n\x06result\x18\x01 \x01(\x0b\x32\x1a.aidatalabs.data.v1.Result\x12\x37\n\nstatistics\x18\x02 \x01(\x0b\x32#.aidatalabs.data.v1.QueryStatistics\x12\x14\n\x0c\x64\x61ta_version\x18\x03 \x01(\t\"\x9e\x01\n\x12StreamQueryRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x14\n\x03sql\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12,\n\x0bmax_seconds\x18\x03 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00 \xac@)\x00\x00\x00\x00\x00\x00\x00\x00\"(\n\x13StreamQueryResponse\x12\x11\n\tarrow_ipc\x18\x01 \x01(\x0c\"\xad\x02\n\rExportRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x14\n\x03sql\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x44\n\x06\x66ormat\x18\x03 \x01(\x0e\x32(.aidatalabs.data.v1.ExportRequest.FormatB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12,\n\x0bmax_seconds\x18\x04 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00 \xac@)\x00\x00\x00\x00\x00\x00\x00\x00\"L\n\x06\x46ormat\x12\x16\n\x12\x46ORMAT_UNSPECIFIED\x10\x00\x12\x07\n\x03\x43SV\x10\x01\x12\t\n\x05JSONL\x10\x02\x12\x0b\n\x07PARQUET\x10\x03\x12\t\n\x05\x41RROW\x10\x04\"q\n\x13\x45xplainQueryRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x14\n\x03sql\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"\xee\x02\n\x14\x45xplainQueryResponse\x12\x0b\n\x03sql\x18\x01 \x01(\t\x12\x12\n\nsql_sha256\x18\x02 \x01(\t\x12\x0e\n\x06tables\x18\x03 \x03(\t\x12\x34\n\x07\x63olumns\x18\x04 \x03(\x0b\x32#.aidatalabs.data.v1.ColumnReference\x12\x0f\n\x07ordered\x18\x05 \x01(\x08\x12\x16\n\x0e\x65stimated_rows\x18\x06 \x01(\x03\x12\x16\n\x0eschema_version\x18\x07 \x01(\t\x12\x14\n\x0c\x64\x61ta_version\x18\x08 \x01(\t\x12\x17\n\x0f\x65stimated_bytes\x18\t \x01(\x03\x12\x19\n\x11\x65stimated_seconds\x18\n \x01(\x01\x12\x17\n\x0f\x65stimated_parts\x18\x0b \x01(\x03\x12\x17\n\x0f\x65stimated_marks\x18\x0c \x01(\x03\x12\x1d\n\x10\x62udget_left_rows\x18\r \x01(\x03H\x00\x88\x01\x01\x42\x13\n\x11_budget_left_rows\"\x83\x01\n\x15\x44\x65scribeSchemaRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12$\n\x12known_data_version\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"x\n\x16\x44\x65scribeSchemaResponse\x12\x30\n\x06tables\x18\x01 \x03(\x0b\x32 .aidatalabs.data.v1.TableProfile\x12\x16\n\x0eschema_version\x18\x02 \x01(\t\x12\x14\n\x0c\x64\x61ta_version\x18\x03 \x01(\t2\xe0\x13\n\x0b\x44\x61taService\x12Y\n\x11ProvisionPlatform\x12,.aidatalabs.data.v1.ProvisionPlatformRequest\x1a\x16.google.protobuf.Empty\x12]\n\x13\x44\x65provisionPlatform\x12..aidatalabs.data.v1.DeprovisionPlatformRequest\x1a\x16.google.protobuf.Empty\x12p\n\x0b\x43reateTable\x12&.aidatalabs.data.v1.CreateTableRequest\x1a\x19.aidatalabs.data.v1.Table\"\x1e\x82\xd3\xe4\x93\x02\x18\"\x13/api/v1/data/tables:\x01*\x12x\n\nListTables\x12%.aidatalabs.data.v1.ListTablesRequest\x1a&.aidatalabs.data.v1.ListTablesResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/api/v1/data/tables\x12o\n\x08GetTable\x12#.aidatalabs.data.v1.GetTableRequest\x1a\x19.aidatalabs.data.v1.Table\"#\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/v1/data/tables/{table}\x12x\n\x0bUpdateTable\x12&.aidatalabs.data.v1.UpdateTableRequest\x1a\x19.aidatalabs.data.v1.Table\"&\x82\xd3\xe4\x93\x02 2\x1b/api/v1/data/tables/{table}:\x01*\x12n\n\tDropTable\x12$.aidatalabs.data.v1.DropTableRequest\x1a\x16.google.protobuf.Empty\"#\x82\xd3\xe4\x93\x02\x1d*\x1b/api/v1/data/tables/{table}\x12\x7f\n\x0bUndropTable\x12&.aidatalabs.data.v1.UndropTableRequest\x1a\x19.aidatalabs.data.v1.Table\"-\x82\xd3\xe4\x93\x02\'\"\"/api/v1/data/tables/{table}:undrop:\x01*\x12~\n\tAddColumn\x12$.aidatalabs.data.v1.AddColumnRequest\x1a\x19.aidatalabs.data.v1.Table\"0\x82\xd3\xe4\x93\x02*\"%/api/v1/data/tables/{table}:addColumn:\x01*\x12\x84\x01\n\nDeleteRows\x12%.aidatalabs.data.v1.DeleteRowsRequest\x1a\x1c.aidatalabs.data.v1.Deletion\"1\x82\xd3\xe4\x93\x02+\"&/api/v1/data/tables/{table}:deleteRows:\x01*\x12\x8d\x01\n\x0e\x44\x65leteUserData\x12).aidatalabs.data.v1.DeleteUserDataRequest\x1a\x1c.aidatalabs.data.v1.Deletion\"2\x82\xd3\xe4\x93\x02,\"\'/api/v1/data/users/{user_id}:deleteData:\x01*\x12~\n\x0bGetDeletion\x12&.aidatalabs.data.v1.GetDeletionRequest\x1a\x1c.aidatalabs.data.v1.Deletion\")\x82\xd3\xe4\x93\x02#\x12!/api/v1/data/deletions/{deletion}\x12\x84\x01\n\rListDeletions\x12(.aidatalabs.data.v1.ListDeletionsRequest\x1a).aidatalabs.data.v1.ListDeletionsResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\x12\x16/api/v1/data/deletions\x12o\n\x06Ingest\x12!.aidatalabs.data.v1.IngestRequest\x1a\".aidatalabs.data.v1.IngestResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\"\x13/api/v1/data/ingest:\x01*\x12\x65\n\x0cIngestStream\x12\'.aidatalabs.data.v1.IngestStreamRequest\x1a(.aidatalabs.data.v1.IngestStreamResponse(\x01\x30\x01\x12|\n\nGetReceipt\x12%.aidatalabs.data.v1.GetReceiptRequest\x1a\x1b.aidatalabs.data.v1.Receipt\"*\x82\xd3\xe4\x93\x02$\x12\"/api/v1/data/receipts/{request_id}\x12\x81\x01\n\x05Query\x12 .aidatalabs.data.v1.QueryRequest\x1a!.aidatalabs.data.v1.QueryResponse\"3\x82\xd3\xe4\x93\x02-\x12\x12/api/v1/data/queryZ\x17\"\x12/api/v1/data/query:\x01*\x12`\n\x0bStreamQuery\x12&.aidatalabs.data.v1.StreamQueryRequest\x1a\'.aidatalabs.data.v1.StreamQueryResponse0\x01\x12\x63\n\x06\x45xport\x12!.aidatalabs.data.v1.ExportRequest\x1a\x14.google.api.HttpBody\"\x1e\x82\xd3\xe4\x93\x02\x18\"\x13/api/v1/data/export:\x01*0\x01\x12\x88\x01\n\x0c\x45xplainQuery\x12\'.aidatalabs.data.v1.ExplainQueryRequest\x1a(.aidatalabs.data.v1.ExplainQueryResponse\"%\x82\xd3\xe4\x93\x02\x1f\"\x1a/api/v1/data/query:explain:\x01*\x12\x84\x01\n\x0e\x44\x65scribeSchema\x12).aidatalabs.data.v1.DescribeSchemaRequest\x1a*.aidatalabs.data.v1.DescribeSchemaResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/api/v1/data/schemab\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -67,6 +70,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DROPTABLEREQUEST'].fields_by_name['platform']._serialized_options = b'\272H/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$'
   _globals['_DROPTABLEREQUEST'].fields_by_name['table']._loaded_options = None
   _globals['_DROPTABLEREQUEST'].fields_by_name['table']._serialized_options = b'\272H!r\0372\035^[a-zA-Z_][a-zA-Z0-9_]{0,62}$'
+  _globals['_UNDROPTABLEREQUEST'].fields_by_name['platform']._loaded_options = None
+  _globals['_UNDROPTABLEREQUEST'].fields_by_name['platform']._serialized_options = b'\272H/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$'
+  _globals['_UNDROPTABLEREQUEST'].fields_by_name['table']._loaded_options = None
+  _globals['_UNDROPTABLEREQUEST'].fields_by_name['table']._serialized_options = b'\272H!r\0372\035^[a-zA-Z_][a-zA-Z0-9_]{0,62}$'
+  _globals['_UPDATETABLEREQUEST'].fields_by_name['platform']._loaded_options = None
+  _globals['_UPDATETABLEREQUEST'].fields_by_name['platform']._serialized_options = b'\272H/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$'
+  _globals['_UPDATETABLEREQUEST'].fields_by_name['table']._loaded_options = None
+  _globals['_UPDATETABLEREQUEST'].fields_by_name['table']._serialized_options = b'\272H!r\0372\035^[a-zA-Z_][a-zA-Z0-9_]{0,62}$'
+  _globals['_UPDATETABLEREQUEST'].fields_by_name['ttl']._loaded_options = None
+  _globals['_UPDATETABLEREQUEST'].fields_by_name['ttl']._serialized_options = b'\272H\005r\003\030\310\001'
+  _globals['_UPDATETABLEREQUEST'].fields_by_name['comment']._loaded_options = None
+  _globals['_UPDATETABLEREQUEST'].fields_by_name['comment']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_UPDATETABLEREQUEST'].fields_by_name['update_mask']._loaded_options = None
+  _globals['_UPDATETABLEREQUEST'].fields_by_name['update_mask']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
   _globals['_ADDCOLUMNREQUEST'].fields_by_name['platform']._loaded_options = None
   _globals['_ADDCOLUMNREQUEST'].fields_by_name['platform']._serialized_options = b'\272H/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$'
   _globals['_ADDCOLUMNREQUEST'].fields_by_name['table']._loaded_options = None
@@ -79,6 +96,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INGESTREQUEST'].fields_by_name['table']._serialized_options = b'\272H$r\"2 ^([a-zA-Z_][a-zA-Z0-9_]{0,62})?$'
   _globals['_INGESTREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_INGESTREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\034r\0322\030^[A-Za-z0-9._:-]{0,128}$'
+  _globals['_INGESTSTREAMREQUEST'].fields_by_name['platform']._loaded_options = None
+  _globals['_INGESTSTREAMREQUEST'].fields_by_name['platform']._serialized_options = b'\272H/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$'
+  _globals['_INGESTSTREAMREQUEST'].fields_by_name['table']._loaded_options = None
+  _globals['_INGESTSTREAMREQUEST'].fields_by_name['table']._serialized_options = b'\272H$r\"2 ^([a-zA-Z_][a-zA-Z0-9_]{0,62})?$'
+  _globals['_INGESTSTREAMREQUEST'].fields_by_name['batch_id']._loaded_options = None
+  _globals['_INGESTSTREAMREQUEST'].fields_by_name['batch_id']._serialized_options = b'\272H\034r\0322\030^[A-Za-z0-9._:-]{1,128}$'
+  _globals['_GETRECEIPTREQUEST'].fields_by_name['platform']._loaded_options = None
+  _globals['_GETRECEIPTREQUEST'].fields_by_name['platform']._serialized_options = b'\272H/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$'
+  _globals['_GETRECEIPTREQUEST'].fields_by_name['table']._loaded_options = None
+  _globals['_GETRECEIPTREQUEST'].fields_by_name['table']._serialized_options = b'\272H$r\"2 ^([a-zA-Z_][a-zA-Z0-9_]{0,62})?$'
+  _globals['_GETRECEIPTREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_GETRECEIPTREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\034r\0322\030^[A-Za-z0-9._:-]{1,128}$'
   _globals['_QUERYREQUEST'].fields_by_name['platform']._loaded_options = None
   _globals['_QUERYREQUEST'].fields_by_name['platform']._serialized_options = b'\272H/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$'
   _globals['_QUERYREQUEST'].fields_by_name['sql']._loaded_options = None
@@ -115,12 +144,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DATASERVICE'].methods_by_name['ListTables']._serialized_options = b'\202\323\344\223\002\025\022\023/api/v1/data/tables'
   _globals['_DATASERVICE'].methods_by_name['GetTable']._loaded_options = None
   _globals['_DATASERVICE'].methods_by_name['GetTable']._serialized_options = b'\202\323\344\223\002\035\022\033/api/v1/data/tables/{table}'
+  _globals['_DATASERVICE'].methods_by_name['UpdateTable']._loaded_options = None
+  _globals['_DATASERVICE'].methods_by_name['UpdateTable']._serialized_options = b'\202\323\344\223\002 2\033/api/v1/data/tables/{table}:\001*'
   _globals['_DATASERVICE'].methods_by_name['DropTable']._loaded_options = None
   _globals['_DATASERVICE'].methods_by_name['DropTable']._serialized_options = b'\202\323\344\223\002\035*\033/api/v1/data/tables/{table}'
+  _globals['_DATASERVICE'].methods_by_name['UndropTable']._loaded_options = None
+  _globals['_DATASERVICE'].methods_by_name['UndropTable']._serialized_options = b'\202\323\344\223\002\'\"\"/api/v1/data/tables/{table}:undrop:\001*'
   _globals['_DATASERVICE'].methods_by_name['AddColumn']._loaded_options = None
   _globals['_DATASERVICE'].methods_by_name['AddColumn']._serialized_options = b'\202\323\344\223\002*\"%/api/v1/data/tables/{table}:addColumn:\001*'
+  _globals['_DATASERVICE'].methods_by_name['DeleteRows']._loaded_options = None
+  _globals['_DATASERVICE'].methods_by_name['DeleteRows']._serialized_options = b'\202\323\344\223\002+\"&/api/v1/data/tables/{table}:deleteRows:\001*'
+  _globals['_DATASERVICE'].methods_by_name['DeleteUserData']._loaded_options = None
+  _globals['_DATASERVICE'].methods_by_name['DeleteUserData']._serialized_options = b'\202\323\344\223\002,\"\'/api/v1/data/users/{user_id}:deleteData:\001*'
+  _globals['_DATASERVICE'].methods_by_name['GetDeletion']._loaded_options = None
+  _globals['_DATASERVICE'].methods_by_name['GetDeletion']._serialized_options = b'\202\323\344\223\002#\022!/api/v1/data/deletions/{deletion}'
+  _globals['_DATASERVICE'].methods_by_name['ListDeletions']._loaded_options = None
+  _globals['_DATASERVICE'].methods_by_name['ListDeletions']._serialized_options = b'\202\323\344\223\002\030\022\026/api/v1/data/deletions'
   _globals['_DATASERVICE'].methods_by_name['Ingest']._loaded_options = None
   _globals['_DATASERVICE'].methods_by_name['Ingest']._serialized_options = b'\202\323\344\223\002\030\"\023/api/v1/data/ingest:\001*'
+  _globals['_DATASERVICE'].methods_by_name['GetReceipt']._loaded_options = None
+  _globals['_DATASERVICE'].methods_by_name['GetReceipt']._serialized_options = b'\202\323\344\223\002$\022\"/api/v1/data/receipts/{request_id}'
   _globals['_DATASERVICE'].methods_by_name['Query']._loaded_options = None
   _globals['_DATASERVICE'].methods_by_name['Query']._serialized_options = b'\202\323\344\223\002-\022\022/api/v1/data/queryZ\027\"\022/api/v1/data/query:\001*'
   _globals['_DATASERVICE'].methods_by_name['Export']._loaded_options = None
@@ -129,46 +172,56 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DATASERVICE'].methods_by_name['ExplainQuery']._serialized_options = b'\202\323\344\223\002\037\"\032/api/v1/data/query:explain:\001*'
   _globals['_DATASERVICE'].methods_by_name['DescribeSchema']._loaded_options = None
   _globals['_DATASERVICE'].methods_by_name['DescribeSchema']._serialized_options = b'\202\323\344\223\002\025\022\023/api/v1/data/schema'
-  _globals['_PROVISIONPLATFORMREQUEST']._serialized_start=368
-  _globals['_PROVISIONPLATFORMREQUEST']._serialized_end=464
-  _globals['_DEPROVISIONPLATFORMREQUEST']._serialized_start=466
-  _globals['_DEPROVISIONPLATFORMREQUEST']._serialized_end=564
-  _globals['_CREATETABLEREQUEST']._serialized_start=567
-  _globals['_CREATETABLEREQUEST']._serialized_end=711
-  _globals['_LISTTABLESREQUEST']._serialized_start=714
-  _globals['_LISTTABLESREQUEST']._serialized_end=914
-  _globals['_LISTTABLESRESPONSE']._serialized_start=916
-  _globals['_LISTTABLESRESPONSE']._serialized_end=1004
-  _globals['_GETTABLEREQUEST']._serialized_start=1007
-  _globals['_GETTABLEREQUEST']._serialized_end=1147
-  _globals['_DROPTABLEREQUEST']._serialized_start=1150
-  _globals['_DROPTABLEREQUEST']._serialized_end=1291
-  _globals['_ADDCOLUMNREQUEST']._serialized_start=1294
-  _globals['_ADDCOLUMNREQUEST']._serialized_end=1491
-  _globals['_INGESTREQUEST']._serialized_start=1494
-  _globals['_INGESTREQUEST']._serialized_end=1770
-  _globals['_INGESTRESPONSE']._serialized_start=1772
-  _globals['_INGESTRESPONSE']._serialized_end=1834
-  _globals['_QUERYREQUEST']._serialized_start=1837
-  _globals['_QUERYREQUEST']._serialized_end=2069
-  _globals['_QUERYRESPONSE']._serialized_start=2072
-  _globals['_QUERYRESPONSE']._serialized_end=2210
-  _globals['_STREAMQUERYREQUEST']._serialized_start=2213
-  _globals['_STREAMQUERYREQUEST']._serialized_end=2371
-  _globals['_STREAMQUERYRESPONSE']._serialized_start=2373
-  _globals['_STREAMQUERYRESPONSE']._serialized_end=2413
-  _globals['_EXPORTREQUEST']._serialized_start=2416
-  _globals['_EXPORTREQUEST']._serialized_end=2717
-  _globals['_EXPORTREQUEST_FORMAT']._serialized_start=2641
-  _globals['_EXPORTREQUEST_FORMAT']._serialized_end=2717
-  _globals['_EXPLAINQUERYREQUEST']._serialized_start=2719
-  _globals['_EXPLAINQUERYREQUEST']._serialized_end=2832
-  _globals['_EXPLAINQUERYRESPONSE']._serialized_start=2835
-  _globals['_EXPLAINQUERYRESPONSE']._serialized_end=3201
-  _globals['_DESCRIBESCHEMAREQUEST']._serialized_start=3204
-  _globals['_DESCRIBESCHEMAREQUEST']._serialized_end=3335
-  _globals['_DESCRIBESCHEMARESPONSE']._serialized_start=3337
-  _globals['_DESCRIBESCHEMARESPONSE']._serialized_end=3457
-  _globals['_DATASERVICE']._serialized_start=3460
-  _globals['_DATASERVICE']._serialized_end=4966
+  _globals['_PROVISIONPLATFORMREQUEST']._serialized_start=462
+  _globals['_PROVISIONPLATFORMREQUEST']._serialized_end=558
+  _globals['_DEPROVISIONPLATFORMREQUEST']._serialized_start=560
+  _globals['_DEPROVISIONPLATFORMREQUEST']._serialized_end=658
+  _globals['_CREATETABLEREQUEST']._serialized_start=661
+  _globals['_CREATETABLEREQUEST']._serialized_end=805
+  _globals['_LISTTABLESREQUEST']._serialized_start=808
+  _globals['_LISTTABLESREQUEST']._serialized_end=1030
+  _globals['_LISTTABLESRESPONSE']._serialized_start=1032
+  _globals['_LISTTABLESRESPONSE']._serialized_end=1120
+  _globals['_GETTABLEREQUEST']._serialized_start=1123
+  _globals['_GETTABLEREQUEST']._serialized_end=1263
+  _globals['_DROPTABLEREQUEST']._serialized_start=1266
+  _globals['_DROPTABLEREQUEST']._serialized_end=1407
+  _globals['_UNDROPTABLEREQUEST']._serialized_start=1410
+  _globals['_UNDROPTABLEREQUEST']._serialized_end=1553
+  _globals['_UPDATETABLEREQUEST']._serialized_start=1556
+  _globals['_UPDATETABLEREQUEST']._serialized_end=1810
+  _globals['_ADDCOLUMNREQUEST']._serialized_start=1813
+  _globals['_ADDCOLUMNREQUEST']._serialized_end=2010
+  _globals['_INGESTREQUEST']._serialized_start=2013
+  _globals['_INGESTREQUEST']._serialized_end=2289
+  _globals['_INGESTRESPONSE']._serialized_start=2291
+  _globals['_INGESTRESPONSE']._serialized_end=2353
+  _globals['_INGESTSTREAMREQUEST']._serialized_start=2356
+  _globals['_INGESTSTREAMREQUEST']._serialized_end=2573
+  _globals['_INGESTSTREAMRESPONSE']._serialized_start=2576
+  _globals['_INGESTSTREAMRESPONSE']._serialized_end=2712
+  _globals['_GETRECEIPTREQUEST']._serialized_start=2715
+  _globals['_GETRECEIPTREQUEST']._serialized_end=2913
+  _globals['_QUERYREQUEST']._serialized_start=2916
+  _globals['_QUERYREQUEST']._serialized_end=3148
+  _globals['_QUERYRESPONSE']._serialized_start=3151
+  _globals['_QUERYRESPONSE']._serialized_end=3289
+  _globals['_STREAMQUERYREQUEST']._serialized_start=3292
+  _globals['_STREAMQUERYREQUEST']._serialized_end=3450
+  _globals['_STREAMQUERYRESPONSE']._serialized_start=3452
+  _globals['_STREAMQUERYRESPONSE']._serialized_end=3492
+  _globals['_EXPORTREQUEST']._serialized_start=3495
+  _globals['_EXPORTREQUEST']._serialized_end=3796
+  _globals['_EXPORTREQUEST_FORMAT']._serialized_start=3720
+  _globals['_EXPORTREQUEST_FORMAT']._serialized_end=3796
+  _globals['_EXPLAINQUERYREQUEST']._serialized_start=3798
+  _globals['_EXPLAINQUERYREQUEST']._serialized_end=3911
+  _globals['_EXPLAINQUERYRESPONSE']._serialized_start=3914
+  _globals['_EXPLAINQUERYRESPONSE']._serialized_end=4280
+  _globals['_DESCRIBESCHEMAREQUEST']._serialized_start=4283
+  _globals['_DESCRIBESCHEMAREQUEST']._serialized_end=4414
+  _globals['_DESCRIBESCHEMARESPONSE']._serialized_start=4416
+  _globals['_DESCRIBESCHEMARESPONSE']._serialized_end=4536
+  _globals['_DATASERVICE']._serialized_start=4539
+  _globals['_DATASERVICE']._serialized_end=7067
 # @@protoc_insertion_point(module_scope)

@@ -9,10 +9,12 @@ from aidatalabs.data.v1 import table_pb2 as _table_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.rpc import status_pb2 as _status_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -107,6 +109,7 @@ class ListTablesRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     ORDER_BY_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
+    SHOW_DROPPED_FIELD_NUMBER: _builtins.int
     platform: _builtins.str
     """`platforms/{id}`."""
     page_size: _builtins.int
@@ -119,6 +122,8 @@ class ListTablesRequest(_message.Message):
     """Conditions as in AIP-160, joined with AND: `name : "order" AND comment : "raw"`. Operators = != < > :
     (has); fields name, comment.
     """
+    show_dropped: _builtins.bool
+    """Whether dropped tables that can be brought back are listed too, each with its drop_time."""
     def __init__(
         self,
         *,
@@ -127,10 +132,11 @@ class ListTablesRequest(_message.Message):
         page_token: _builtins.str = ...,
         order_by: _builtins.str = ...,
         filter: _builtins.str = ...,
+        show_dropped: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "platform", b"platform"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "platform", b"platform", "show_dropped", b"show_dropped"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -215,6 +221,72 @@ class DropTableRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DropTableRequest: _TypeAlias = DropTableRequest  # noqa: Y015
+
+@_typing.final
+class UndropTableRequest(_message.Message):
+    """Names a dropped table."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLATFORM_FIELD_NUMBER: _builtins.int
+    TABLE_FIELD_NUMBER: _builtins.int
+    platform: _builtins.str
+    """`platforms/{id}`."""
+    table: _builtins.str
+    """Name of the table."""
+    def __init__(
+        self,
+        *,
+        platform: _builtins.str = ...,
+        table: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["platform", b"platform", "table", b"table"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UndropTableRequest: _TypeAlias = UndropTableRequest  # noqa: Y015
+
+@_typing.final
+class UpdateTableRequest(_message.Message):
+    """Describes the change of a table."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLATFORM_FIELD_NUMBER: _builtins.int
+    TABLE_FIELD_NUMBER: _builtins.int
+    TTL_FIELD_NUMBER: _builtins.int
+    COMMENT_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    platform: _builtins.str
+    """`platforms/{id}`."""
+    table: _builtins.str
+    """Name of the table."""
+    ttl: _builtins.str
+    """The new time to live, as in Table; empty keeps rows for good."""
+    comment: _builtins.str
+    """The new comment, as in Table."""
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Which of `ttl` and `comment` to change; at least one."""
+
+    def __init__(
+        self,
+        *,
+        platform: _builtins.str = ...,
+        table: _builtins.str = ...,
+        ttl: _builtins.str = ...,
+        comment: _builtins.str = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comment", b"comment", "platform", b"platform", "table", b"table", "ttl", b"ttl", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateTableRequest: _TypeAlias = UpdateTableRequest  # noqa: Y015
 
 @_typing.final
 class AddColumnRequest(_message.Message):
@@ -315,6 +387,111 @@ class IngestResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___IngestResponse: _TypeAlias = IngestResponse  # noqa: Y015
+
+@_typing.final
+class IngestStreamRequest(_message.Message):
+    """Brings one batch of a stream. Every message of a stream names the same platform and table."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLATFORM_FIELD_NUMBER: _builtins.int
+    TABLE_FIELD_NUMBER: _builtins.int
+    BATCH_ID_FIELD_NUMBER: _builtins.int
+    ARROW_IPC_FIELD_NUMBER: _builtins.int
+    platform: _builtins.str
+    """`platforms/{id}`."""
+    table: _builtins.str
+    """Name of the table; `events` where it is empty."""
+    batch_id: _builtins.str
+    """Chosen by the client, once per batch: the same id and content gets the first receipt again. `[A-Za-z0-9._:-]`,
+    1 to 128 characters.
+    """
+    arrow_ipc: _builtins.bytes
+    """One complete Arrow IPC stream (schema, dictionaries, record batches, not compressed) of at most 500,000 rows;
+    2 to 8 MiB serve best. Columns are found by name; one that is Nullable or JSON may be missing. Values must fit
+    the column's type without loss. JSON columns take a struct, a map with text keys, or JSON text.
+    """
+    def __init__(
+        self,
+        *,
+        platform: _builtins.str = ...,
+        table: _builtins.str = ...,
+        batch_id: _builtins.str = ...,
+        arrow_ipc: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrow_ipc", b"arrow_ipc", "batch_id", b"batch_id", "platform", b"platform", "table", b"table"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IngestStreamRequest: _TypeAlias = IngestStreamRequest  # noqa: Y015
+
+@_typing.final
+class IngestStreamResponse(_message.Message):
+    """What became of one batch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BATCH_ID_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    batch_id: _builtins.str
+    """That of the request."""
+    @_builtins.property
+    def receipt(self) -> _ingest_pb2.Receipt:
+        """The batch is acknowledged."""
+
+    @_builtins.property
+    def error(self) -> _status_pb2.Status:
+        """The batch is not stored; RetryInfo in its details says when to send it again, without one it must change."""
+
+    def __init__(
+        self,
+        *,
+        batch_id: _builtins.str = ...,
+        receipt: _ingest_pb2.Receipt | None = ...,
+        error: _status_pb2.Status | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "outcome", b"outcome", "receipt", b"receipt"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "error", b"error", "outcome", b"outcome", "receipt", b"receipt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["receipt", "error"]  # noqa: Y015
+    _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
+
+Global___IngestStreamResponse: _TypeAlias = IngestStreamResponse  # noqa: Y015
+
+@_typing.final
+class GetReceiptRequest(_message.Message):
+    """Names a receipt."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLATFORM_FIELD_NUMBER: _builtins.int
+    TABLE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    platform: _builtins.str
+    """`platforms/{id}`."""
+    table: _builtins.str
+    """Name of the table; `events` where it is empty."""
+    request_id: _builtins.str
+    """The request_id of the call, or the batch_id."""
+    def __init__(
+        self,
+        *,
+        platform: _builtins.str = ...,
+        table: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["platform", b"platform", "request_id", b"request_id", "table", b"table"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetReceiptRequest: _TypeAlias = GetReceiptRequest  # noqa: Y015
 
 @_typing.final
 class QueryRequest(_message.Message):

@@ -4,6 +4,8 @@ import grpc
 import warnings
 
 from aidatalabs.data.v1 import data_service_pb2 as aidatalabs_dot_data_dot_v1_dot_data__service__pb2
+from aidatalabs.data.v1 import deletion_pb2 as aidatalabs_dot_data_dot_v1_dot_deletion__pb2
+from aidatalabs.data.v1 import ingest_pb2 as aidatalabs_dot_data_dot_v1_dot_ingest__pb2
 from aidatalabs.data.v1 import table_pb2 as aidatalabs_dot_data_dot_v1_dot_table__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
@@ -66,20 +68,60 @@ class DataServiceStub:
                 request_serializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.GetTableRequest.SerializeToString,
                 response_deserializer=aidatalabs_dot_data_dot_v1_dot_table__pb2.Table.FromString,
                 _registered_method=True)
+        self.UpdateTable = channel.unary_unary(
+                '/aidatalabs.data.v1.DataService/UpdateTable',
+                request_serializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.UpdateTableRequest.SerializeToString,
+                response_deserializer=aidatalabs_dot_data_dot_v1_dot_table__pb2.Table.FromString,
+                _registered_method=True)
         self.DropTable = channel.unary_unary(
                 '/aidatalabs.data.v1.DataService/DropTable',
                 request_serializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.DropTableRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.UndropTable = channel.unary_unary(
+                '/aidatalabs.data.v1.DataService/UndropTable',
+                request_serializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.UndropTableRequest.SerializeToString,
+                response_deserializer=aidatalabs_dot_data_dot_v1_dot_table__pb2.Table.FromString,
                 _registered_method=True)
         self.AddColumn = channel.unary_unary(
                 '/aidatalabs.data.v1.DataService/AddColumn',
                 request_serializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.AddColumnRequest.SerializeToString,
                 response_deserializer=aidatalabs_dot_data_dot_v1_dot_table__pb2.Table.FromString,
                 _registered_method=True)
+        self.DeleteRows = channel.unary_unary(
+                '/aidatalabs.data.v1.DataService/DeleteRows',
+                request_serializer=aidatalabs_dot_data_dot_v1_dot_deletion__pb2.DeleteRowsRequest.SerializeToString,
+                response_deserializer=aidatalabs_dot_data_dot_v1_dot_deletion__pb2.Deletion.FromString,
+                _registered_method=True)
+        self.DeleteUserData = channel.unary_unary(
+                '/aidatalabs.data.v1.DataService/DeleteUserData',
+                request_serializer=aidatalabs_dot_data_dot_v1_dot_deletion__pb2.DeleteUserDataRequest.SerializeToString,
+                response_deserializer=aidatalabs_dot_data_dot_v1_dot_deletion__pb2.Deletion.FromString,
+                _registered_method=True)
+        self.GetDeletion = channel.unary_unary(
+                '/aidatalabs.data.v1.DataService/GetDeletion',
+                request_serializer=aidatalabs_dot_data_dot_v1_dot_deletion__pb2.GetDeletionRequest.SerializeToString,
+                response_deserializer=aidatalabs_dot_data_dot_v1_dot_deletion__pb2.Deletion.FromString,
+                _registered_method=True)
+        self.ListDeletions = channel.unary_unary(
+                '/aidatalabs.data.v1.DataService/ListDeletions',
+                request_serializer=aidatalabs_dot_data_dot_v1_dot_deletion__pb2.ListDeletionsRequest.SerializeToString,
+                response_deserializer=aidatalabs_dot_data_dot_v1_dot_deletion__pb2.ListDeletionsResponse.FromString,
+                _registered_method=True)
         self.Ingest = channel.unary_unary(
                 '/aidatalabs.data.v1.DataService/Ingest',
                 request_serializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.IngestRequest.SerializeToString,
                 response_deserializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.IngestResponse.FromString,
+                _registered_method=True)
+        self.IngestStream = channel.stream_stream(
+                '/aidatalabs.data.v1.DataService/IngestStream',
+                request_serializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.IngestStreamRequest.SerializeToString,
+                response_deserializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.IngestStreamResponse.FromString,
+                _registered_method=True)
+        self.GetReceipt = channel.unary_unary(
+                '/aidatalabs.data.v1.DataService/GetReceipt',
+                request_serializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.GetReceiptRequest.SerializeToString,
+                response_deserializer=aidatalabs_dot_data_dot_v1_dot_ingest__pb2.Receipt.FromString,
                 _registered_method=True)
         self.Query = channel.unary_unary(
                 '/aidatalabs.data.v1.DataService/Query',
@@ -142,7 +184,7 @@ class DataServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListTables(self, request, context):
-        """Lists the platform's tables.
+        """Lists the platform's tables, with show_dropped also those that can be brought back.
         Scope platform, role viewer. Refuses with: INVALID_REQUEST (also for a filter or order that cannot be read),
         PAGE_TOKEN_INVALID.
         """
@@ -158,10 +200,34 @@ class DataServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateTable(self, request, context):
+        """Changes how long a table's rows are kept and what is said about it, as update_mask names; all else is made anew
+        or added (AddColumn). Of `events` only the ttl can be changed. Rows past a new ttl go in the background. Rows that
+        go by a ttl stay counted in the hourly roll-up, which is kept for good.
+        Scope platform, role editor. The same change again changes nothing.
+        Refuses with: INVALID_REQUEST (another path in the mask), TABLE_NOT_FOUND, TABLE_PROTECTED, TABLE_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DropTable(self, request, context):
-        """Drops a table with all its rows. The standard tables stay. A repeated call after success answers
-        TABLE_NOT_FOUND, which a client may take for done.
-        Scope platform, role editor. Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED.
+        """Drops a table with all its rows. It is out of sight at once and gone after the grace period (168 hours unless the
+        server is set otherwise; 0 removes it at once); until then UndropTable brings it back. The standard tables stay.
+        A repeated call after success answers TABLE_NOT_FOUND, which a client may take for done.
+        Scope platform, role editor. Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED, TABLE_BUSY (rows of it are being
+        deleted).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UndropTable(self, request, context):
+        """Brings a dropped table back with its rows, also those that were acknowledged before the drop; of several dropped
+        ones of that name the one dropped last. A repeated call after success answers TABLE_ALREADY_EXISTS, which a client
+        may take for done.
+        Scope platform, role editor. Refuses with: TABLE_NOT_FOUND (none of that name can be brought back),
+        TABLE_ALREADY_EXISTS (another table has the name now).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -177,6 +243,48 @@ class DataServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteRows(self, request, context):
+        """Deletes the rows of one table that a condition holds for, and answers with the evidence. Rows that were
+        acknowledged before the call are deleted too; the hourly roll-up is put right. The rows leave the disk: when they
+        have, the evidence says physically_removed. A deletion that takes longer than the call goes on and survives a
+        restart: the answer is then RUNNING, and GetDeletion tells its end.
+        Scope platform, role editor. The same request_id and content returns the first deletion again.
+        Refuses as Query does: the filter passes the same door. It reads this table's columns only: no subquery, no
+        arrayJoin, and no function whose result changes from call to call (write the moment itself in place of now()).
+        Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED (the hourly roll-up), DELETION_TOO_LARGE (more rows match than
+        max_count; none is deleted), IDEMPOTENCY_MISMATCH.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteUserData(self, request, context):
+        """Deletes a person's rows from every table that has a `user_id` column of whole numbers, text or UUIDs, dropped
+        tables that could be brought back included; one entry a table. As DeleteRows in all else.
+        Scope platform, role editor. The same request_id and content returns the first deletion again.
+        Refuses as Query does. Refuses with: INVALID_REQUEST (also for user 0, who stands for nobody known),
+        IDEMPOTENCY_MISMATCH.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDeletion(self, request, context):
+        """Returns one deletion with its evidence.
+        Scope platform, role editor: a filter can name a person. Refuses with: DELETION_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDeletions(self, request, context):
+        """Lists the deletions of the platform, the latest first; they are kept as long as the platform is.
+        Scope platform, role editor. Refuses with: PAGE_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Ingest(self, request, context):
         """Takes events or rows. Acknowledged means: survives a crash of any process. Each row has its own verdict; a
         call whose rows are all rejected is still OK, with accepted_count 0 and the reasons.
@@ -184,6 +292,29 @@ class DataServiceServicer:
         request_id there is no deduplication.
         Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED (the hourly roll-up), INGEST_TOO_LARGE (over 10,000 rows),
         IDEMPOTENCY_MISMATCH, JOURNAL_FULL.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def IngestStream(self, request_iterator, context):
+        """Takes batches of columns as Arrow, one receipt a batch; over gRPC only. Acknowledged means the same as for
+        Ingest. Each batch is stored by itself: what is wrong with one is told in its answer and the stream goes on.
+        Answers come as batches are stored, not always in the order they were sent; find them by batch_id. The server
+        reads on only while it has room, so a sender that is ahead is held up by flow control; where there is no room
+        at all a batch is answered with OVERLOADED or JOURNAL_FULL and RetryInfo. After a broken stream open
+        another one and send again every batch without an answer, with its batch_id: nothing is stored twice.
+        Scope platform, role editor. A stream lasts at most 15 minutes; open the next one then.
+        Refuses a batch with: BATCH_INVALID (no Arrow IPC stream, or columns that do not fit the table, each named),
+        INGEST_TOO_LARGE, IDEMPOTENCY_MISMATCH, JOURNAL_FULL, OVERLOADED. Ends with: TABLE_NOT_FOUND, TABLE_PROTECTED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetReceipt(self, request, context):
+        """Returns the receipt of a call or batch that was acknowledged within the last 24 hours, as it is now.
+        Scope platform, role editor. Refuses with: RECEIPT_NOT_FOUND (never acknowledged, too old, or without an id).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -272,20 +403,60 @@ def add_DataServiceServicer_to_server(servicer, server):
                     request_deserializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.GetTableRequest.FromString,
                     response_serializer=aidatalabs_dot_data_dot_v1_dot_table__pb2.Table.SerializeToString,
             ),
+            'UpdateTable': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateTable,
+                    request_deserializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.UpdateTableRequest.FromString,
+                    response_serializer=aidatalabs_dot_data_dot_v1_dot_table__pb2.Table.SerializeToString,
+            ),
             'DropTable': grpc.unary_unary_rpc_method_handler(
                     servicer.DropTable,
                     request_deserializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.DropTableRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'UndropTable': grpc.unary_unary_rpc_method_handler(
+                    servicer.UndropTable,
+                    request_deserializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.UndropTableRequest.FromString,
+                    response_serializer=aidatalabs_dot_data_dot_v1_dot_table__pb2.Table.SerializeToString,
             ),
             'AddColumn': grpc.unary_unary_rpc_method_handler(
                     servicer.AddColumn,
                     request_deserializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.AddColumnRequest.FromString,
                     response_serializer=aidatalabs_dot_data_dot_v1_dot_table__pb2.Table.SerializeToString,
             ),
+            'DeleteRows': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteRows,
+                    request_deserializer=aidatalabs_dot_data_dot_v1_dot_deletion__pb2.DeleteRowsRequest.FromString,
+                    response_serializer=aidatalabs_dot_data_dot_v1_dot_deletion__pb2.Deletion.SerializeToString,
+            ),
+            'DeleteUserData': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteUserData,
+                    request_deserializer=aidatalabs_dot_data_dot_v1_dot_deletion__pb2.DeleteUserDataRequest.FromString,
+                    response_serializer=aidatalabs_dot_data_dot_v1_dot_deletion__pb2.Deletion.SerializeToString,
+            ),
+            'GetDeletion': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDeletion,
+                    request_deserializer=aidatalabs_dot_data_dot_v1_dot_deletion__pb2.GetDeletionRequest.FromString,
+                    response_serializer=aidatalabs_dot_data_dot_v1_dot_deletion__pb2.Deletion.SerializeToString,
+            ),
+            'ListDeletions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDeletions,
+                    request_deserializer=aidatalabs_dot_data_dot_v1_dot_deletion__pb2.ListDeletionsRequest.FromString,
+                    response_serializer=aidatalabs_dot_data_dot_v1_dot_deletion__pb2.ListDeletionsResponse.SerializeToString,
+            ),
             'Ingest': grpc.unary_unary_rpc_method_handler(
                     servicer.Ingest,
                     request_deserializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.IngestRequest.FromString,
                     response_serializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.IngestResponse.SerializeToString,
+            ),
+            'IngestStream': grpc.stream_stream_rpc_method_handler(
+                    servicer.IngestStream,
+                    request_deserializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.IngestStreamRequest.FromString,
+                    response_serializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.IngestStreamResponse.SerializeToString,
+            ),
+            'GetReceipt': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReceipt,
+                    request_deserializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.GetReceiptRequest.FromString,
+                    response_serializer=aidatalabs_dot_data_dot_v1_dot_ingest__pb2.Receipt.SerializeToString,
             ),
             'Query': grpc.unary_unary_rpc_method_handler(
                     servicer.Query,
@@ -463,6 +634,33 @@ class DataService:
             _registered_method=True)
 
     @staticmethod
+    def UpdateTable(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.data.v1.DataService/UpdateTable',
+            aidatalabs_dot_data_dot_v1_dot_data__service__pb2.UpdateTableRequest.SerializeToString,
+            aidatalabs_dot_data_dot_v1_dot_table__pb2.Table.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def DropTable(request,
             target,
             options=(),
@@ -479,6 +677,33 @@ class DataService:
             '/aidatalabs.data.v1.DataService/DropTable',
             aidatalabs_dot_data_dot_v1_dot_data__service__pb2.DropTableRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UndropTable(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.data.v1.DataService/UndropTable',
+            aidatalabs_dot_data_dot_v1_dot_data__service__pb2.UndropTableRequest.SerializeToString,
+            aidatalabs_dot_data_dot_v1_dot_table__pb2.Table.FromString,
             options,
             channel_credentials,
             insecure,
@@ -517,6 +742,114 @@ class DataService:
             _registered_method=True)
 
     @staticmethod
+    def DeleteRows(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.data.v1.DataService/DeleteRows',
+            aidatalabs_dot_data_dot_v1_dot_deletion__pb2.DeleteRowsRequest.SerializeToString,
+            aidatalabs_dot_data_dot_v1_dot_deletion__pb2.Deletion.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteUserData(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.data.v1.DataService/DeleteUserData',
+            aidatalabs_dot_data_dot_v1_dot_deletion__pb2.DeleteUserDataRequest.SerializeToString,
+            aidatalabs_dot_data_dot_v1_dot_deletion__pb2.Deletion.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDeletion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.data.v1.DataService/GetDeletion',
+            aidatalabs_dot_data_dot_v1_dot_deletion__pb2.GetDeletionRequest.SerializeToString,
+            aidatalabs_dot_data_dot_v1_dot_deletion__pb2.Deletion.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDeletions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.data.v1.DataService/ListDeletions',
+            aidatalabs_dot_data_dot_v1_dot_deletion__pb2.ListDeletionsRequest.SerializeToString,
+            aidatalabs_dot_data_dot_v1_dot_deletion__pb2.ListDeletionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def Ingest(request,
             target,
             options=(),
@@ -533,6 +866,60 @@ class DataService:
             '/aidatalabs.data.v1.DataService/Ingest',
             aidatalabs_dot_data_dot_v1_dot_data__service__pb2.IngestRequest.SerializeToString,
             aidatalabs_dot_data_dot_v1_dot_data__service__pb2.IngestResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IngestStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/aidatalabs.data.v1.DataService/IngestStream',
+            aidatalabs_dot_data_dot_v1_dot_data__service__pb2.IngestStreamRequest.SerializeToString,
+            aidatalabs_dot_data_dot_v1_dot_data__service__pb2.IngestStreamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReceipt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.data.v1.DataService/GetReceipt',
+            aidatalabs_dot_data_dot_v1_dot_data__service__pb2.GetReceiptRequest.SerializeToString,
+            aidatalabs_dot_data_dot_v1_dot_ingest__pb2.Receipt.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,6 +4,8 @@ isort:skip_file
 """
 
 from aidatalabs.data.v1 import data_service_pb2 as _data_service_pb2
+from aidatalabs.data.v1 import deletion_pb2 as _deletion_pb2
+from aidatalabs.data.v1 import ingest_pb2 as _ingest_pb2
 from aidatalabs.data.v1 import table_pb2 as _table_pb2
 from collections import abc as _abc
 from google.api import httpbody_pb2 as _httpbody_pb2
@@ -55,7 +57,7 @@ class DataServiceStub:
     Refuses with: TABLE_ALREADY_EXISTS (same name, other columns), TABLE_INVALID, TYPE_NOT_ALLOWED.
     """
     ListTables: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.ListTablesRequest, _data_service_pb2.ListTablesResponse]
-    """Lists the platform's tables.
+    """Lists the platform's tables, with show_dropped also those that can be brought back.
     Scope platform, role viewer. Refuses with: INVALID_REQUEST (also for a filter or order that cannot be read),
     PAGE_TOKEN_INVALID.
     """
@@ -63,16 +65,58 @@ class DataServiceStub:
     """Returns one table.
     Scope platform, role viewer. Refuses with: TABLE_NOT_FOUND.
     """
+    UpdateTable: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.UpdateTableRequest, _table_pb2.Table]
+    """Changes how long a table's rows are kept and what is said about it, as update_mask names; all else is made anew
+    or added (AddColumn). Of `events` only the ttl can be changed. Rows past a new ttl go in the background. Rows that
+    go by a ttl stay counted in the hourly roll-up, which is kept for good.
+    Scope platform, role editor. The same change again changes nothing.
+    Refuses with: INVALID_REQUEST (another path in the mask), TABLE_NOT_FOUND, TABLE_PROTECTED, TABLE_INVALID.
+    """
     DropTable: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.DropTableRequest, _empty_pb2.Empty]
-    """Drops a table with all its rows. The standard tables stay. A repeated call after success answers
-    TABLE_NOT_FOUND, which a client may take for done.
-    Scope platform, role editor. Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED.
+    """Drops a table with all its rows. It is out of sight at once and gone after the grace period (168 hours unless the
+    server is set otherwise; 0 removes it at once); until then UndropTable brings it back. The standard tables stay.
+    A repeated call after success answers TABLE_NOT_FOUND, which a client may take for done.
+    Scope platform, role editor. Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED, TABLE_BUSY (rows of it are being
+    deleted).
+    """
+    UndropTable: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.UndropTableRequest, _table_pb2.Table]
+    """Brings a dropped table back with its rows, also those that were acknowledged before the drop; of several dropped
+    ones of that name the one dropped last. A repeated call after success answers TABLE_ALREADY_EXISTS, which a client
+    may take for done.
+    Scope platform, role editor. Refuses with: TABLE_NOT_FOUND (none of that name can be brought back),
+    TABLE_ALREADY_EXISTS (another table has the name now).
     """
     AddColumn: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.AddColumnRequest, _table_pb2.Table]
     """Adds a column at the end of a table; rows that are there read its default. The same column again returns the
     table, another one of that name is TABLE_INVALID. Rows sent without a column that is neither Nullable nor JSON
     are rejected, so add Nullable columns while older clients write.
     Scope platform, role editor. Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED, TABLE_INVALID, TYPE_NOT_ALLOWED.
+    """
+    DeleteRows: _grpc.UnaryUnaryMultiCallable[_deletion_pb2.DeleteRowsRequest, _deletion_pb2.Deletion]
+    """Deletes the rows of one table that a condition holds for, and answers with the evidence. Rows that were
+    acknowledged before the call are deleted too; the hourly roll-up is put right. The rows leave the disk: when they
+    have, the evidence says physically_removed. A deletion that takes longer than the call goes on and survives a
+    restart: the answer is then RUNNING, and GetDeletion tells its end.
+    Scope platform, role editor. The same request_id and content returns the first deletion again.
+    Refuses as Query does: the filter passes the same door. It reads this table's columns only: no subquery, no
+    arrayJoin, and no function whose result changes from call to call (write the moment itself in place of now()).
+    Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED (the hourly roll-up), DELETION_TOO_LARGE (more rows match than
+    max_count; none is deleted), IDEMPOTENCY_MISMATCH.
+    """
+    DeleteUserData: _grpc.UnaryUnaryMultiCallable[_deletion_pb2.DeleteUserDataRequest, _deletion_pb2.Deletion]
+    """Deletes a person's rows from every table that has a `user_id` column of whole numbers, text or UUIDs, dropped
+    tables that could be brought back included; one entry a table. As DeleteRows in all else.
+    Scope platform, role editor. The same request_id and content returns the first deletion again.
+    Refuses as Query does. Refuses with: INVALID_REQUEST (also for user 0, who stands for nobody known),
+    IDEMPOTENCY_MISMATCH.
+    """
+    GetDeletion: _grpc.UnaryUnaryMultiCallable[_deletion_pb2.GetDeletionRequest, _deletion_pb2.Deletion]
+    """Returns one deletion with its evidence.
+    Scope platform, role editor: a filter can name a person. Refuses with: DELETION_NOT_FOUND.
+    """
+    ListDeletions: _grpc.UnaryUnaryMultiCallable[_deletion_pb2.ListDeletionsRequest, _deletion_pb2.ListDeletionsResponse]
+    """Lists the deletions of the platform, the latest first; they are kept as long as the platform is.
+    Scope platform, role editor. Refuses with: PAGE_TOKEN_INVALID.
     """
     Ingest: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.IngestRequest, _data_service_pb2.IngestResponse]
     """Takes events or rows. Acknowledged means: survives a crash of any process. Each row has its own verdict; a
@@ -81,6 +125,21 @@ class DataServiceStub:
     request_id there is no deduplication.
     Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED (the hourly roll-up), INGEST_TOO_LARGE (over 10,000 rows),
     IDEMPOTENCY_MISMATCH, JOURNAL_FULL.
+    """
+    IngestStream: _grpc.StreamStreamMultiCallable[_data_service_pb2.IngestStreamRequest, _data_service_pb2.IngestStreamResponse]
+    """Takes batches of columns as Arrow, one receipt a batch; over gRPC only. Acknowledged means the same as for
+    Ingest. Each batch is stored by itself: what is wrong with one is told in its answer and the stream goes on.
+    Answers come as batches are stored, not always in the order they were sent; find them by batch_id. The server
+    reads on only while it has room, so a sender that is ahead is held up by flow control; where there is no room
+    at all a batch is answered with OVERLOADED or JOURNAL_FULL and RetryInfo. After a broken stream open
+    another one and send again every batch without an answer, with its batch_id: nothing is stored twice.
+    Scope platform, role editor. A stream lasts at most 15 minutes; open the next one then.
+    Refuses a batch with: BATCH_INVALID (no Arrow IPC stream, or columns that do not fit the table, each named),
+    INGEST_TOO_LARGE, IDEMPOTENCY_MISMATCH, JOURNAL_FULL, OVERLOADED. Ends with: TABLE_NOT_FOUND, TABLE_PROTECTED.
+    """
+    GetReceipt: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.GetReceiptRequest, _ingest_pb2.Receipt]
+    """Returns the receipt of a call or batch that was acknowledged within the last 24 hours, as it is now.
+    Scope platform, role editor. Refuses with: RECEIPT_NOT_FOUND (never acknowledged, too old, or without an id).
     """
     Query: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.QueryRequest, _data_service_pb2.QueryResponse]
     """Runs one SELECT and returns its rows as JSON values.
@@ -142,7 +201,7 @@ class DataServiceAsyncStub(DataServiceStub):
     Refuses with: TABLE_ALREADY_EXISTS (same name, other columns), TABLE_INVALID, TYPE_NOT_ALLOWED.
     """
     ListTables: _aio.UnaryUnaryMultiCallable[_data_service_pb2.ListTablesRequest, _data_service_pb2.ListTablesResponse]  # type: ignore[assignment]
-    """Lists the platform's tables.
+    """Lists the platform's tables, with show_dropped also those that can be brought back.
     Scope platform, role viewer. Refuses with: INVALID_REQUEST (also for a filter or order that cannot be read),
     PAGE_TOKEN_INVALID.
     """
@@ -150,16 +209,58 @@ class DataServiceAsyncStub(DataServiceStub):
     """Returns one table.
     Scope platform, role viewer. Refuses with: TABLE_NOT_FOUND.
     """
+    UpdateTable: _aio.UnaryUnaryMultiCallable[_data_service_pb2.UpdateTableRequest, _table_pb2.Table]  # type: ignore[assignment]
+    """Changes how long a table's rows are kept and what is said about it, as update_mask names; all else is made anew
+    or added (AddColumn). Of `events` only the ttl can be changed. Rows past a new ttl go in the background. Rows that
+    go by a ttl stay counted in the hourly roll-up, which is kept for good.
+    Scope platform, role editor. The same change again changes nothing.
+    Refuses with: INVALID_REQUEST (another path in the mask), TABLE_NOT_FOUND, TABLE_PROTECTED, TABLE_INVALID.
+    """
     DropTable: _aio.UnaryUnaryMultiCallable[_data_service_pb2.DropTableRequest, _empty_pb2.Empty]  # type: ignore[assignment]
-    """Drops a table with all its rows. The standard tables stay. A repeated call after success answers
-    TABLE_NOT_FOUND, which a client may take for done.
-    Scope platform, role editor. Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED.
+    """Drops a table with all its rows. It is out of sight at once and gone after the grace period (168 hours unless the
+    server is set otherwise; 0 removes it at once); until then UndropTable brings it back. The standard tables stay.
+    A repeated call after success answers TABLE_NOT_FOUND, which a client may take for done.
+    Scope platform, role editor. Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED, TABLE_BUSY (rows of it are being
+    deleted).
+    """
+    UndropTable: _aio.UnaryUnaryMultiCallable[_data_service_pb2.UndropTableRequest, _table_pb2.Table]  # type: ignore[assignment]
+    """Brings a dropped table back with its rows, also those that were acknowledged before the drop; of several dropped
+    ones of that name the one dropped last. A repeated call after success answers TABLE_ALREADY_EXISTS, which a client
+    may take for done.
+    Scope platform, role editor. Refuses with: TABLE_NOT_FOUND (none of that name can be brought back),
+    TABLE_ALREADY_EXISTS (another table has the name now).
     """
     AddColumn: _aio.UnaryUnaryMultiCallable[_data_service_pb2.AddColumnRequest, _table_pb2.Table]  # type: ignore[assignment]
     """Adds a column at the end of a table; rows that are there read its default. The same column again returns the
     table, another one of that name is TABLE_INVALID. Rows sent without a column that is neither Nullable nor JSON
     are rejected, so add Nullable columns while older clients write.
     Scope platform, role editor. Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED, TABLE_INVALID, TYPE_NOT_ALLOWED.
+    """
+    DeleteRows: _aio.UnaryUnaryMultiCallable[_deletion_pb2.DeleteRowsRequest, _deletion_pb2.Deletion]  # type: ignore[assignment]
+    """Deletes the rows of one table that a condition holds for, and answers with the evidence. Rows that were
+    acknowledged before the call are deleted too; the hourly roll-up is put right. The rows leave the disk: when they
+    have, the evidence says physically_removed. A deletion that takes longer than the call goes on and survives a
+    restart: the answer is then RUNNING, and GetDeletion tells its end.
+    Scope platform, role editor. The same request_id and content returns the first deletion again.
+    Refuses as Query does: the filter passes the same door. It reads this table's columns only: no subquery, no
+    arrayJoin, and no function whose result changes from call to call (write the moment itself in place of now()).
+    Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED (the hourly roll-up), DELETION_TOO_LARGE (more rows match than
+    max_count; none is deleted), IDEMPOTENCY_MISMATCH.
+    """
+    DeleteUserData: _aio.UnaryUnaryMultiCallable[_deletion_pb2.DeleteUserDataRequest, _deletion_pb2.Deletion]  # type: ignore[assignment]
+    """Deletes a person's rows from every table that has a `user_id` column of whole numbers, text or UUIDs, dropped
+    tables that could be brought back included; one entry a table. As DeleteRows in all else.
+    Scope platform, role editor. The same request_id and content returns the first deletion again.
+    Refuses as Query does. Refuses with: INVALID_REQUEST (also for user 0, who stands for nobody known),
+    IDEMPOTENCY_MISMATCH.
+    """
+    GetDeletion: _aio.UnaryUnaryMultiCallable[_deletion_pb2.GetDeletionRequest, _deletion_pb2.Deletion]  # type: ignore[assignment]
+    """Returns one deletion with its evidence.
+    Scope platform, role editor: a filter can name a person. Refuses with: DELETION_NOT_FOUND.
+    """
+    ListDeletions: _aio.UnaryUnaryMultiCallable[_deletion_pb2.ListDeletionsRequest, _deletion_pb2.ListDeletionsResponse]  # type: ignore[assignment]
+    """Lists the deletions of the platform, the latest first; they are kept as long as the platform is.
+    Scope platform, role editor. Refuses with: PAGE_TOKEN_INVALID.
     """
     Ingest: _aio.UnaryUnaryMultiCallable[_data_service_pb2.IngestRequest, _data_service_pb2.IngestResponse]  # type: ignore[assignment]
     """Takes events or rows. Acknowledged means: survives a crash of any process. Each row has its own verdict; a
@@ -168,6 +269,21 @@ class DataServiceAsyncStub(DataServiceStub):
     request_id there is no deduplication.
     Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED (the hourly roll-up), INGEST_TOO_LARGE (over 10,000 rows),
     IDEMPOTENCY_MISMATCH, JOURNAL_FULL.
+    """
+    IngestStream: _aio.StreamStreamMultiCallable[_data_service_pb2.IngestStreamRequest, _data_service_pb2.IngestStreamResponse]  # type: ignore[assignment]
+    """Takes batches of columns as Arrow, one receipt a batch; over gRPC only. Acknowledged means the same as for
+    Ingest. Each batch is stored by itself: what is wrong with one is told in its answer and the stream goes on.
+    Answers come as batches are stored, not always in the order they were sent; find them by batch_id. The server
+    reads on only while it has room, so a sender that is ahead is held up by flow control; where there is no room
+    at all a batch is answered with OVERLOADED or JOURNAL_FULL and RetryInfo. After a broken stream open
+    another one and send again every batch without an answer, with its batch_id: nothing is stored twice.
+    Scope platform, role editor. A stream lasts at most 15 minutes; open the next one then.
+    Refuses a batch with: BATCH_INVALID (no Arrow IPC stream, or columns that do not fit the table, each named),
+    INGEST_TOO_LARGE, IDEMPOTENCY_MISMATCH, JOURNAL_FULL, OVERLOADED. Ends with: TABLE_NOT_FOUND, TABLE_PROTECTED.
+    """
+    GetReceipt: _aio.UnaryUnaryMultiCallable[_data_service_pb2.GetReceiptRequest, _ingest_pb2.Receipt]  # type: ignore[assignment]
+    """Returns the receipt of a call or batch that was acknowledged within the last 24 hours, as it is now.
+    Scope platform, role editor. Refuses with: RECEIPT_NOT_FOUND (never acknowledged, too old, or without an id).
     """
     Query: _aio.UnaryUnaryMultiCallable[_data_service_pb2.QueryRequest, _data_service_pb2.QueryResponse]  # type: ignore[assignment]
     """Runs one SELECT and returns its rows as JSON values.
@@ -250,7 +366,7 @@ class DataServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _data_service_pb2.ListTablesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_data_service_pb2.ListTablesResponse, _abc.Awaitable[_data_service_pb2.ListTablesResponse]]:
-        """Lists the platform's tables.
+        """Lists the platform's tables, with show_dropped also those that can be brought back.
         Scope platform, role viewer. Refuses with: INVALID_REQUEST (also for a filter or order that cannot be read),
         PAGE_TOKEN_INVALID.
         """
@@ -266,14 +382,42 @@ class DataServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def UpdateTable(
+        self,
+        request: _data_service_pb2.UpdateTableRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_table_pb2.Table, _abc.Awaitable[_table_pb2.Table]]:
+        """Changes how long a table's rows are kept and what is said about it, as update_mask names; all else is made anew
+        or added (AddColumn). Of `events` only the ttl can be changed. Rows past a new ttl go in the background. Rows that
+        go by a ttl stay counted in the hourly roll-up, which is kept for good.
+        Scope platform, role editor. The same change again changes nothing.
+        Refuses with: INVALID_REQUEST (another path in the mask), TABLE_NOT_FOUND, TABLE_PROTECTED, TABLE_INVALID.
+        """
+
+    @_abc_1.abstractmethod
     def DropTable(
         self,
         request: _data_service_pb2.DropTableRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
-        """Drops a table with all its rows. The standard tables stay. A repeated call after success answers
-        TABLE_NOT_FOUND, which a client may take for done.
-        Scope platform, role editor. Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED.
+        """Drops a table with all its rows. It is out of sight at once and gone after the grace period (168 hours unless the
+        server is set otherwise; 0 removes it at once); until then UndropTable brings it back. The standard tables stay.
+        A repeated call after success answers TABLE_NOT_FOUND, which a client may take for done.
+        Scope platform, role editor. Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED, TABLE_BUSY (rows of it are being
+        deleted).
+        """
+
+    @_abc_1.abstractmethod
+    def UndropTable(
+        self,
+        request: _data_service_pb2.UndropTableRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_table_pb2.Table, _abc.Awaitable[_table_pb2.Table]]:
+        """Brings a dropped table back with its rows, also those that were acknowledged before the drop; of several dropped
+        ones of that name the one dropped last. A repeated call after success answers TABLE_ALREADY_EXISTS, which a client
+        may take for done.
+        Scope platform, role editor. Refuses with: TABLE_NOT_FOUND (none of that name can be brought back),
+        TABLE_ALREADY_EXISTS (another table has the name now).
         """
 
     @_abc_1.abstractmethod
@@ -289,6 +433,56 @@ class DataServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def DeleteRows(
+        self,
+        request: _deletion_pb2.DeleteRowsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_deletion_pb2.Deletion, _abc.Awaitable[_deletion_pb2.Deletion]]:
+        """Deletes the rows of one table that a condition holds for, and answers with the evidence. Rows that were
+        acknowledged before the call are deleted too; the hourly roll-up is put right. The rows leave the disk: when they
+        have, the evidence says physically_removed. A deletion that takes longer than the call goes on and survives a
+        restart: the answer is then RUNNING, and GetDeletion tells its end.
+        Scope platform, role editor. The same request_id and content returns the first deletion again.
+        Refuses as Query does: the filter passes the same door. It reads this table's columns only: no subquery, no
+        arrayJoin, and no function whose result changes from call to call (write the moment itself in place of now()).
+        Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED (the hourly roll-up), DELETION_TOO_LARGE (more rows match than
+        max_count; none is deleted), IDEMPOTENCY_MISMATCH.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteUserData(
+        self,
+        request: _deletion_pb2.DeleteUserDataRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_deletion_pb2.Deletion, _abc.Awaitable[_deletion_pb2.Deletion]]:
+        """Deletes a person's rows from every table that has a `user_id` column of whole numbers, text or UUIDs, dropped
+        tables that could be brought back included; one entry a table. As DeleteRows in all else.
+        Scope platform, role editor. The same request_id and content returns the first deletion again.
+        Refuses as Query does. Refuses with: INVALID_REQUEST (also for user 0, who stands for nobody known),
+        IDEMPOTENCY_MISMATCH.
+        """
+
+    @_abc_1.abstractmethod
+    def GetDeletion(
+        self,
+        request: _deletion_pb2.GetDeletionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_deletion_pb2.Deletion, _abc.Awaitable[_deletion_pb2.Deletion]]:
+        """Returns one deletion with its evidence.
+        Scope platform, role editor: a filter can name a person. Refuses with: DELETION_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ListDeletions(
+        self,
+        request: _deletion_pb2.ListDeletionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_deletion_pb2.ListDeletionsResponse, _abc.Awaitable[_deletion_pb2.ListDeletionsResponse]]:
+        """Lists the deletions of the platform, the latest first; they are kept as long as the platform is.
+        Scope platform, role editor. Refuses with: PAGE_TOKEN_INVALID.
+        """
+
+    @_abc_1.abstractmethod
     def Ingest(
         self,
         request: _data_service_pb2.IngestRequest,
@@ -300,6 +494,33 @@ class DataServiceServicer(metaclass=_abc_1.ABCMeta):
         request_id there is no deduplication.
         Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED (the hourly roll-up), INGEST_TOO_LARGE (over 10,000 rows),
         IDEMPOTENCY_MISMATCH, JOURNAL_FULL.
+        """
+
+    @_abc_1.abstractmethod
+    def IngestStream(
+        self,
+        request_iterator: _MaybeAsyncIterator[_data_service_pb2.IngestStreamRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_data_service_pb2.IngestStreamResponse], _abc.AsyncIterator[_data_service_pb2.IngestStreamResponse]]:
+        """Takes batches of columns as Arrow, one receipt a batch; over gRPC only. Acknowledged means the same as for
+        Ingest. Each batch is stored by itself: what is wrong with one is told in its answer and the stream goes on.
+        Answers come as batches are stored, not always in the order they were sent; find them by batch_id. The server
+        reads on only while it has room, so a sender that is ahead is held up by flow control; where there is no room
+        at all a batch is answered with OVERLOADED or JOURNAL_FULL and RetryInfo. After a broken stream open
+        another one and send again every batch without an answer, with its batch_id: nothing is stored twice.
+        Scope platform, role editor. A stream lasts at most 15 minutes; open the next one then.
+        Refuses a batch with: BATCH_INVALID (no Arrow IPC stream, or columns that do not fit the table, each named),
+        INGEST_TOO_LARGE, IDEMPOTENCY_MISMATCH, JOURNAL_FULL, OVERLOADED. Ends with: TABLE_NOT_FOUND, TABLE_PROTECTED.
+        """
+
+    @_abc_1.abstractmethod
+    def GetReceipt(
+        self,
+        request: _data_service_pb2.GetReceiptRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ingest_pb2.Receipt, _abc.Awaitable[_ingest_pb2.Receipt]]:
+        """Returns the receipt of a call or batch that was acknowledged within the last 24 hours, as it is now.
+        Scope platform, role editor. Refuses with: RECEIPT_NOT_FOUND (never acknowledged, too old, or without an id).
         """
 
     @_abc_1.abstractmethod

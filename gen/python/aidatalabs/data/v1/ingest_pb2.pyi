@@ -104,6 +104,7 @@ class Receipt(_message.Message):
     ACCEPTED_COUNT_FIELD_NUMBER: _builtins.int
     DUPLICATE_COUNT_FIELD_NUMBER: _builtins.int
     REJECTED_FIELD_NUMBER: _builtins.int
+    REJECTED_COUNT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`platforms/{id}/receipts/{receipt}`."""
     state: Global___Receipt.State.ValueType
@@ -112,9 +113,11 @@ class Receipt(_message.Message):
     """Rows taken."""
     duplicate_count: _builtins.int
     """Rows that this request_id had brought before, in a call whose receipt is returned again: all of them or 0."""
+    rejected_count: _builtins.int
+    """Rows not taken, all of them."""
     @_builtins.property
     def rejected(self) -> _containers.RepeatedCompositeFieldContainer[Global___RejectedRow]:
-        """Rows not taken, by index; empty when all were."""
+        """Rows not taken, by index; empty when all were. At most the first 1,000 of them."""
 
     def __init__(
         self,
@@ -124,10 +127,11 @@ class Receipt(_message.Message):
         accepted_count: _builtins.int = ...,
         duplicate_count: _builtins.int = ...,
         rejected: _abc.Iterable[Global___RejectedRow] | None = ...,
+        rejected_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_count", b"accepted_count", "duplicate_count", b"duplicate_count", "name", b"name", "rejected", b"rejected", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_count", b"accepted_count", "duplicate_count", b"duplicate_count", "name", b"name", "rejected", b"rejected", "rejected_count", b"rejected_count", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

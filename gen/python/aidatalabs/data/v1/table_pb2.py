@@ -24,9 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x61idatalabs/data/v1/table.proto\x12\x12\x61idatalabs.data.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\"\x94\x02\n\x05Table\x12\x32\n\x04name\x18\x01 \x01(\tB$\xbaH!r\x1f\x32\x1d^[a-zA-Z_][a-zA-Z0-9_]{0,62}$\x12\x36\n\x07\x63olumns\x18\x02 \x03(\x0b\x32\x1a.aidatalabs.data.v1.ColumnB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12\x1a\n\x08order_by\x18\x03 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x10\x12\x1e\n\x0cpartition_by\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x15\n\x03ttl\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x19\n\x07\x63omment\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x17\n\trow_count\x18\x07 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x18\n\nsize_bytes\x18\x08 \x01(\x03\x42\x04\xe2\x41\x01\x03\"S\n\x06\x43olumn\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03(\x80\x08\x12\x16\n\x04type\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x19\n\x07\x63omment\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"\x92\x02\n\rColumnProfile\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x0f\n\x07\x63omment\x18\x03 \x01(\t\x12\x1b\n\x0e\x64istinct_count\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12\x17\n\nnull_share\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12\x14\n\x07minimum\x18\x06 \x01(\tH\x02\x88\x01\x01\x12\x14\n\x07maximum\x18\x07 \x01(\tH\x03\x88\x01\x01\x12\x0e\n\x06values\x18\x08 \x03(\t\x12\x17\n\x0fvalues_complete\x18\t \x01(\x08\x12\x0f\n\x07path_of\x18\n \x01(\tB\x11\n\x0f_distinct_countB\r\n\x0b_null_shareB\n\n\x08_minimumB\n\n\x08_maximum\"\x86\x01\n\x0cTableProfile\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x63omment\x18\x02 \x01(\t\x12\x11\n\trow_count\x18\x03 \x01(\x03\x12\x32\n\x07\x63olumns\x18\x04 \x03(\x0b\x32!.aidatalabs.data.v1.ColumnProfile\x12\x10\n\x08order_by\x18\x05 \x03(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x61idatalabs/data/v1/table.proto\x12\x12\x61idatalabs.data.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xff\x02\n\x05Table\x12\x32\n\x04name\x18\x01 \x01(\tB$\xbaH!r\x1f\x32\x1d^[a-zA-Z_][a-zA-Z0-9_]{0,62}$\x12\x36\n\x07\x63olumns\x18\x02 \x03(\x0b\x32\x1a.aidatalabs.data.v1.ColumnB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12\x1a\n\x08order_by\x18\x03 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x10\x12\x1e\n\x0cpartition_by\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x15\n\x03ttl\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x19\n\x07\x63omment\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x17\n\trow_count\x18\x07 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x18\n\nsize_bytes\x18\x08 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x33\n\tdrop_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x34\n\npurge_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"S\n\x06\x43olumn\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03(\x80\x08\x12\x16\n\x04type\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x19\n\x07\x63omment\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"\x92\x02\n\rColumnProfile\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x0f\n\x07\x63omment\x18\x03 \x01(\t\x12\x1b\n\x0e\x64istinct_count\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12\x17\n\nnull_share\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12\x14\n\x07minimum\x18\x06 \x01(\tH\x02\x88\x01\x01\x12\x14\n\x07maximum\x18\x07 \x01(\tH\x03\x88\x01\x01\x12\x0e\n\x06values\x18\x08 \x03(\t\x12\x17\n\x0fvalues_complete\x18\t \x01(\x08\x12\x0f\n\x07path_of\x18\n \x01(\tB\x11\n\x0f_distinct_countB\r\n\x0b_null_shareB\n\n\x08_minimumB\n\n\x08_maximum\"\x86\x01\n\x0cTableProfile\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x63omment\x18\x02 \x01(\t\x12\x11\n\trow_count\x18\x03 \x01(\x03\x12\x32\n\x07\x63olumns\x18\x04 \x03(\x0b\x32!.aidatalabs.data.v1.ColumnProfile\x12\x10\n\x08order_by\x18\x05 \x03(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,18 +50,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TABLE'].fields_by_name['row_count']._serialized_options = b'\342A\001\003'
   _globals['_TABLE'].fields_by_name['size_bytes']._loaded_options = None
   _globals['_TABLE'].fields_by_name['size_bytes']._serialized_options = b'\342A\001\003'
+  _globals['_TABLE'].fields_by_name['drop_time']._loaded_options = None
+  _globals['_TABLE'].fields_by_name['drop_time']._serialized_options = b'\342A\001\003'
+  _globals['_TABLE'].fields_by_name['purge_time']._loaded_options = None
+  _globals['_TABLE'].fields_by_name['purge_time']._serialized_options = b'\342A\001\003'
   _globals['_COLUMN'].fields_by_name['name']._loaded_options = None
   _globals['_COLUMN'].fields_by_name['name']._serialized_options = b'\272H\005r\003(\200\010'
   _globals['_COLUMN'].fields_by_name['type']._loaded_options = None
   _globals['_COLUMN'].fields_by_name['type']._serialized_options = b'\272H\005r\003\030\350\007'
   _globals['_COLUMN'].fields_by_name['comment']._loaded_options = None
   _globals['_COLUMN'].fields_by_name['comment']._serialized_options = b'\272H\005r\003\030\350\007'
-  _globals['_TABLE']._serialized_start=117
-  _globals['_TABLE']._serialized_end=393
-  _globals['_COLUMN']._serialized_start=395
-  _globals['_COLUMN']._serialized_end=478
-  _globals['_COLUMNPROFILE']._serialized_start=481
-  _globals['_COLUMNPROFILE']._serialized_end=755
-  _globals['_TABLEPROFILE']._serialized_start=758
-  _globals['_TABLEPROFILE']._serialized_end=892
+  _globals['_TABLE']._serialized_start=150
+  _globals['_TABLE']._serialized_end=533
+  _globals['_COLUMN']._serialized_start=535
+  _globals['_COLUMN']._serialized_end=618
+  _globals['_COLUMNPROFILE']._serialized_start=621
+  _globals['_COLUMNPROFILE']._serialized_end=895
+  _globals['_TABLEPROFILE']._serialized_start=898
+  _globals['_TABLEPROFILE']._serialized_end=1032
 # @@protoc_insertion_point(module_scope)

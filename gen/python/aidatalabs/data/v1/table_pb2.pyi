@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
@@ -32,6 +33,8 @@ class Table(_message.Message):
     COMMENT_FIELD_NUMBER: _builtins.int
     ROW_COUNT_FIELD_NUMBER: _builtins.int
     SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    DROP_TIME_FIELD_NUMBER: _builtins.int
+    PURGE_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`^[a-z_][a-z0-9_]{0,62}$`; unique in the platform. A name that starts with `_` is reserved."""
     partition_by: _builtins.str
@@ -52,6 +55,14 @@ class Table(_message.Message):
     def order_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Columns that rows are sorted by; empty leaves the order to the engine. None may be Nullable."""
 
+    @_builtins.property
+    def drop_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was dropped; only in lists with show_dropped."""
+
+    @_builtins.property
+    def purge_time(self) -> _timestamp_pb2.Timestamp:
+        """When a dropped table is removed for good."""
+
     def __init__(
         self,
         *,
@@ -63,10 +74,12 @@ class Table(_message.Message):
         comment: _builtins.str = ...,
         row_count: _builtins.int = ...,
         size_bytes: _builtins.int = ...,
+        drop_time: _timestamp_pb2.Timestamp | None = ...,
+        purge_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["drop_time", b"drop_time", "purge_time", b"purge_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "comment", b"comment", "name", b"name", "order_by", b"order_by", "partition_by", b"partition_by", "row_count", b"row_count", "size_bytes", b"size_bytes", "ttl", b"ttl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "comment", b"comment", "drop_time", b"drop_time", "name", b"name", "order_by", b"order_by", "partition_by", b"partition_by", "purge_time", b"purge_time", "row_count", b"row_count", "size_bytes", b"size_bytes", "ttl", b"ttl"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

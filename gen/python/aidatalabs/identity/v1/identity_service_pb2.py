@@ -29,7 +29,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-aidatalabs/identity/v1/identity_service.proto\x12\x16\x61idatalabs.identity.v1\x1a!aidatalabs/identity/v1/user.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"N\n\x17RotateSigningKeyRequest\x12\x33\n\nrequest_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{0,128}$\"L\n\x18RotateSigningKeyResponse\x12\x30\n\x04keys\x18\x01 \x03(\x0b\x32\".aidatalabs.identity.v1.SigningKey\"~\n\nSigningKey\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x17\n\x15GetCurrentUserRequest\"\x85\x01\n\x10ListUsersRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x08\x12\x19\n\x08order_by\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x18\n\x06\x66ilter\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"Y\n\x11ListUsersResponse\x12+\n\x05users\x18\x01 \x03(\x0b\x32\x1c.aidatalabs.identity.v1.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xa2\x03\n\x0fIdentityService\x12w\n\x0eGetCurrentUser\x12-.aidatalabs.identity.v1.GetCurrentUserRequest\x1a\x1c.aidatalabs.identity.v1.User\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/users/me\x12w\n\tListUsers\x12(.aidatalabs.identity.v1.ListUsersRequest\x1a).aidatalabs.identity.v1.ListUsersResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v1/users\x12\x9c\x01\n\x10RotateSigningKey\x12/.aidatalabs.identity.v1.RotateSigningKeyRequest\x1a\x30.aidatalabs.identity.v1.RotateSigningKeyResponse\"%\x82\xd3\xe4\x93\x02\x1f\"\x1a/api/v1/signingKeys:rotate:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-aidatalabs/identity/v1/identity_service.proto\x12\x16\x61idatalabs.identity.v1\x1a!aidatalabs/identity/v1/user.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"N\n\x17RotateSigningKeyRequest\x12\x33\n\nrequest_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{0,128}$\"L\n\x18RotateSigningKeyResponse\x12\x30\n\x04keys\x18\x01 \x03(\x0b\x32\".aidatalabs.identity.v1.SigningKey\"~\n\nSigningKey\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x17\n\x15GetCurrentUserRequest\"\x85\x01\n\x10ListUsersRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\x80\x08\x12\x19\n\x08order_by\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x18\n\x06\x66ilter\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"Y\n\x11ListUsersResponse\x12+\n\x05users\x18\x01 \x03(\x0b\x32\x1c.aidatalabs.identity.v1.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"1\n\x13ResolveUsersRequest\x12\x1a\n\x07members\x18\x01 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\"C\n\x14ResolveUsersResponse\x12+\n\x05users\x18\x01 \x03(\x0b\x32\x1c.aidatalabs.identity.v1.User2\x8d\x04\n\x0fIdentityService\x12w\n\x0eGetCurrentUser\x12-.aidatalabs.identity.v1.GetCurrentUserRequest\x1a\x1c.aidatalabs.identity.v1.User\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/users/me\x12w\n\tListUsers\x12(.aidatalabs.identity.v1.ListUsersRequest\x1a).aidatalabs.identity.v1.ListUsersResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v1/users\x12i\n\x0cResolveUsers\x12+.aidatalabs.identity.v1.ResolveUsersRequest\x1a,.aidatalabs.identity.v1.ResolveUsersResponse\x12\x9c\x01\n\x10RotateSigningKey\x12/.aidatalabs.identity.v1.RotateSigningKeyRequest\x1a\x30.aidatalabs.identity.v1.RotateSigningKeyResponse\"%\x82\xd3\xe4\x93\x02\x1f\"\x1a/api/v1/signingKeys:rotate:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,6 +46,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTUSERSREQUEST'].fields_by_name['order_by']._serialized_options = b'\272H\004r\002\030d'
   _globals['_LISTUSERSREQUEST'].fields_by_name['filter']._loaded_options = None
   _globals['_LISTUSERSREQUEST'].fields_by_name['filter']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_RESOLVEUSERSREQUEST'].fields_by_name['members']._loaded_options = None
+  _globals['_RESOLVEUSERSREQUEST'].fields_by_name['members']._serialized_options = b'\272H\006\222\001\003\020\350\007'
   _globals['_IDENTITYSERVICE'].methods_by_name['GetCurrentUser']._loaded_options = None
   _globals['_IDENTITYSERVICE'].methods_by_name['GetCurrentUser']._serialized_options = b'\202\323\344\223\002\022\022\020/api/v1/users/me'
   _globals['_IDENTITYSERVICE'].methods_by_name['ListUsers']._loaded_options = None
@@ -64,6 +66,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTUSERSREQUEST']._serialized_end=678
   _globals['_LISTUSERSRESPONSE']._serialized_start=680
   _globals['_LISTUSERSRESPONSE']._serialized_end=769
-  _globals['_IDENTITYSERVICE']._serialized_start=772
-  _globals['_IDENTITYSERVICE']._serialized_end=1190
+  _globals['_RESOLVEUSERSREQUEST']._serialized_start=771
+  _globals['_RESOLVEUSERSREQUEST']._serialized_end=820
+  _globals['_RESOLVEUSERSRESPONSE']._serialized_start=822
+  _globals['_RESOLVEUSERSRESPONSE']._serialized_end=889
+  _globals['_IDENTITYSERVICE']._serialized_start=892
+  _globals['_IDENTITYSERVICE']._serialized_end=1417
 # @@protoc_insertion_point(module_scope)

@@ -47,6 +47,11 @@ class IdentityServiceStub:
                 request_serializer=aidatalabs_dot_identity_dot_v1_dot_identity__service__pb2.ListUsersRequest.SerializeToString,
                 response_deserializer=aidatalabs_dot_identity_dot_v1_dot_identity__service__pb2.ListUsersResponse.FromString,
                 _registered_method=True)
+        self.ResolveUsers = channel.unary_unary(
+                '/aidatalabs.identity.v1.IdentityService/ResolveUsers',
+                request_serializer=aidatalabs_dot_identity_dot_v1_dot_identity__service__pb2.ResolveUsersRequest.SerializeToString,
+                response_deserializer=aidatalabs_dot_identity_dot_v1_dot_identity__service__pb2.ResolveUsersResponse.FromString,
+                _registered_method=True)
         self.RotateSigningKey = channel.unary_unary(
                 '/aidatalabs.identity.v1.IdentityService/RotateSigningKey',
                 request_serializer=aidatalabs_dot_identity_dot_v1_dot_identity__service__pb2.RotateSigningKeyRequest.SerializeToString,
@@ -76,6 +81,16 @@ class IdentityServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ResolveUsers(self, request, context):
+        """Returns the users of these e-mails and names; what belongs to nobody is left out. It serves the sharing of
+        platforms: the platform service asks it once it has checked that the caller is an admin of the platform, or about
+        the caller alone. It has no REST path, and the certificate of no other service may call it.
+        Scope self, called by the platform service alone. Refuses with: PEER_NOT_ALLOWED, INVALID_REQUEST.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RotateSigningKey(self, request, context):
         """Signs new tokens with a new key from now on. Tokens of the keys before stay good until they expire, and their
         public keys stand in the JWKS until then. A rotation within 60 seconds of the one before signs once its key has
@@ -100,6 +115,11 @@ def add_IdentityServiceServicer_to_server(servicer, server):
                     servicer.ListUsers,
                     request_deserializer=aidatalabs_dot_identity_dot_v1_dot_identity__service__pb2.ListUsersRequest.FromString,
                     response_serializer=aidatalabs_dot_identity_dot_v1_dot_identity__service__pb2.ListUsersResponse.SerializeToString,
+            ),
+            'ResolveUsers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResolveUsers,
+                    request_deserializer=aidatalabs_dot_identity_dot_v1_dot_identity__service__pb2.ResolveUsersRequest.FromString,
+                    response_serializer=aidatalabs_dot_identity_dot_v1_dot_identity__service__pb2.ResolveUsersResponse.SerializeToString,
             ),
             'RotateSigningKey': grpc.unary_unary_rpc_method_handler(
                     servicer.RotateSigningKey,
@@ -163,6 +183,33 @@ class IdentityService:
             '/aidatalabs.identity.v1.IdentityService/ListUsers',
             aidatalabs_dot_identity_dot_v1_dot_identity__service__pb2.ListUsersRequest.SerializeToString,
             aidatalabs_dot_identity_dot_v1_dot_identity__service__pb2.ListUsersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResolveUsers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.identity.v1.IdentityService/ResolveUsers',
+            aidatalabs_dot_identity_dot_v1_dot_identity__service__pb2.ResolveUsersRequest.SerializeToString,
+            aidatalabs_dot_identity_dot_v1_dot_identity__service__pb2.ResolveUsersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,6 +45,12 @@ class IdentityServiceStub:
     Scope mesh, role admin. Refuses with: PERMISSION_DENIED, INVALID_REQUEST (also for a filter or order that cannot
     be read), PAGE_TOKEN_INVALID.
     """
+    ResolveUsers: _grpc.UnaryUnaryMultiCallable[_identity_service_pb2.ResolveUsersRequest, _identity_service_pb2.ResolveUsersResponse]
+    """Returns the users of these e-mails and names; what belongs to nobody is left out. It serves the sharing of
+    platforms: the platform service asks it once it has checked that the caller is an admin of the platform, or about
+    the caller alone. It has no REST path, and the certificate of no other service may call it.
+    Scope self, called by the platform service alone. Refuses with: PEER_NOT_ALLOWED, INVALID_REQUEST.
+    """
     RotateSigningKey: _grpc.UnaryUnaryMultiCallable[_identity_service_pb2.RotateSigningKeyRequest, _identity_service_pb2.RotateSigningKeyResponse]
     """Signs new tokens with a new key from now on. Tokens of the keys before stay good until they expire, and their
     public keys stand in the JWKS until then. A rotation within 60 seconds of the one before signs once its key has
@@ -69,6 +75,12 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     """Lists users.
     Scope mesh, role admin. Refuses with: PERMISSION_DENIED, INVALID_REQUEST (also for a filter or order that cannot
     be read), PAGE_TOKEN_INVALID.
+    """
+    ResolveUsers: _aio.UnaryUnaryMultiCallable[_identity_service_pb2.ResolveUsersRequest, _identity_service_pb2.ResolveUsersResponse]  # type: ignore[assignment]
+    """Returns the users of these e-mails and names; what belongs to nobody is left out. It serves the sharing of
+    platforms: the platform service asks it once it has checked that the caller is an admin of the platform, or about
+    the caller alone. It has no REST path, and the certificate of no other service may call it.
+    Scope self, called by the platform service alone. Refuses with: PEER_NOT_ALLOWED, INVALID_REQUEST.
     """
     RotateSigningKey: _aio.UnaryUnaryMultiCallable[_identity_service_pb2.RotateSigningKeyRequest, _identity_service_pb2.RotateSigningKeyResponse]  # type: ignore[assignment]
     """Signs new tokens with a new key from now on. Tokens of the keys before stay good until they expire, and their
@@ -103,6 +115,18 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists users.
         Scope mesh, role admin. Refuses with: PERMISSION_DENIED, INVALID_REQUEST (also for a filter or order that cannot
         be read), PAGE_TOKEN_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def ResolveUsers(
+        self,
+        request: _identity_service_pb2.ResolveUsersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_service_pb2.ResolveUsersResponse, _abc.Awaitable[_identity_service_pb2.ResolveUsersResponse]]:
+        """Returns the users of these e-mails and names; what belongs to nobody is left out. It serves the sharing of
+        platforms: the platform service asks it once it has checked that the caller is an admin of the platform, or about
+        the caller alone. It has no REST path, and the certificate of no other service may call it.
+        Scope self, called by the platform service alone. Refuses with: PEER_NOT_ALLOWED, INVALID_REQUEST.
         """
 
     @_abc_1.abstractmethod

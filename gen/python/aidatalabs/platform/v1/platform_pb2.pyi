@@ -125,19 +125,27 @@ class Member(_message.Message):
 
     MEMBER_FIELD_NUMBER: _builtins.int
     ROLE_FIELD_NUMBER: _builtins.int
+    EMAIL_FIELD_NUMBER: _builtins.int
     member: _builtins.str
-    """`users/{id}`, or `allUsers` for every user of the mesh."""
+    """`users/{id}`, or `allUsers` for every user of the mesh. SetMember also takes the e-mail of a user, in any case,
+    and answers with their `users/{id}`.
+    """
     role: _access_service_pb2.Role.ValueType
     """The role from now on; `allUsers` can be viewer only."""
+    email: _builtins.str
+    """The user's e-mail, for admins of the platform and for the user alone; empty for others and for `allUsers`.
+    Ignored where it is sent.
+    """
     def __init__(
         self,
         *,
         member: _builtins.str = ...,
         role: _access_service_pb2.Role.ValueType = ...,
+        email: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["member", b"member", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "member", b"member", "role", b"role"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -243,7 +243,7 @@ class RemoveMemberRequest(_message.Message):
     platform: _builtins.str
     """`platforms/{id}`."""
     member: _builtins.str
-    """`users/{id}` or `allUsers`."""
+    """`users/{id}`, a user's e-mail, or `allUsers`."""
     def __init__(
         self,
         *,

@@ -137,7 +137,7 @@ class PlatformServiceServicer:
         """Gives a user, or every user of the mesh, a role on the platform; replaces the role they had.
         Scope platform, role admin. Takes effect within 5 seconds.
         Refuses with: INVALID_REQUEST (also for the owner's own role, which stays admin), PLATFORM_NOT_FOUND,
-        PERMISSION_DENIED.
+        PERMISSION_DENIED, USER_NOT_FOUND (nobody of the mesh has that e-mail or id), SERVICE_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -146,15 +146,16 @@ class PlatformServiceServicer:
     def RemoveMember(self, request, context):
         """Takes a member's role on the platform away. Takes effect within 5 seconds; nothing happens where there is none.
         Scope platform, role admin.
-        Refuses with: INVALID_REQUEST (also for the owner), PLATFORM_NOT_FOUND, PERMISSION_DENIED.
+        Refuses with: INVALID_REQUEST (also for the owner), PLATFORM_NOT_FOUND, PERMISSION_DENIED, USER_NOT_FOUND
+        (nobody of the mesh has that e-mail), SERVICE_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListMembers(self, request, context):
-        """Lists who may use the platform, the owner first.
-        Scope platform, role viewer. Refuses with: INVALID_REQUEST, PLATFORM_NOT_FOUND.
+        """Lists who may use the platform, the owner first; admins of it read the e-mails too.
+        Scope platform, role viewer. Refuses with: INVALID_REQUEST, PLATFORM_NOT_FOUND, SERVICE_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

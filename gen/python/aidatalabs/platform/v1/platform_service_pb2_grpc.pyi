@@ -69,16 +69,17 @@ class PlatformServiceStub:
     """Gives a user, or every user of the mesh, a role on the platform; replaces the role they had.
     Scope platform, role admin. Takes effect within 5 seconds.
     Refuses with: INVALID_REQUEST (also for the owner's own role, which stays admin), PLATFORM_NOT_FOUND,
-    PERMISSION_DENIED.
+    PERMISSION_DENIED, USER_NOT_FOUND (nobody of the mesh has that e-mail or id), SERVICE_UNAVAILABLE.
     """
     RemoveMember: _grpc.UnaryUnaryMultiCallable[_platform_service_pb2.RemoveMemberRequest, _empty_pb2.Empty]
     """Takes a member's role on the platform away. Takes effect within 5 seconds; nothing happens where there is none.
     Scope platform, role admin.
-    Refuses with: INVALID_REQUEST (also for the owner), PLATFORM_NOT_FOUND, PERMISSION_DENIED.
+    Refuses with: INVALID_REQUEST (also for the owner), PLATFORM_NOT_FOUND, PERMISSION_DENIED, USER_NOT_FOUND
+    (nobody of the mesh has that e-mail), SERVICE_UNAVAILABLE.
     """
     ListMembers: _grpc.UnaryUnaryMultiCallable[_platform_service_pb2.ListMembersRequest, _platform_service_pb2.ListMembersResponse]
-    """Lists who may use the platform, the owner first.
-    Scope platform, role viewer. Refuses with: INVALID_REQUEST, PLATFORM_NOT_FOUND.
+    """Lists who may use the platform, the owner first; admins of it read the e-mails too.
+    Scope platform, role viewer. Refuses with: INVALID_REQUEST, PLATFORM_NOT_FOUND, SERVICE_UNAVAILABLE.
     """
 
 @_typing.type_check_only
@@ -120,16 +121,17 @@ class PlatformServiceAsyncStub(PlatformServiceStub):
     """Gives a user, or every user of the mesh, a role on the platform; replaces the role they had.
     Scope platform, role admin. Takes effect within 5 seconds.
     Refuses with: INVALID_REQUEST (also for the owner's own role, which stays admin), PLATFORM_NOT_FOUND,
-    PERMISSION_DENIED.
+    PERMISSION_DENIED, USER_NOT_FOUND (nobody of the mesh has that e-mail or id), SERVICE_UNAVAILABLE.
     """
     RemoveMember: _aio.UnaryUnaryMultiCallable[_platform_service_pb2.RemoveMemberRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Takes a member's role on the platform away. Takes effect within 5 seconds; nothing happens where there is none.
     Scope platform, role admin.
-    Refuses with: INVALID_REQUEST (also for the owner), PLATFORM_NOT_FOUND, PERMISSION_DENIED.
+    Refuses with: INVALID_REQUEST (also for the owner), PLATFORM_NOT_FOUND, PERMISSION_DENIED, USER_NOT_FOUND
+    (nobody of the mesh has that e-mail), SERVICE_UNAVAILABLE.
     """
     ListMembers: _aio.UnaryUnaryMultiCallable[_platform_service_pb2.ListMembersRequest, _platform_service_pb2.ListMembersResponse]  # type: ignore[assignment]
-    """Lists who may use the platform, the owner first.
-    Scope platform, role viewer. Refuses with: INVALID_REQUEST, PLATFORM_NOT_FOUND.
+    """Lists who may use the platform, the owner first; admins of it read the e-mails too.
+    Scope platform, role viewer. Refuses with: INVALID_REQUEST, PLATFORM_NOT_FOUND, SERVICE_UNAVAILABLE.
     """
 
 class PlatformServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -204,7 +206,7 @@ class PlatformServiceServicer(metaclass=_abc_1.ABCMeta):
         """Gives a user, or every user of the mesh, a role on the platform; replaces the role they had.
         Scope platform, role admin. Takes effect within 5 seconds.
         Refuses with: INVALID_REQUEST (also for the owner's own role, which stays admin), PLATFORM_NOT_FOUND,
-        PERMISSION_DENIED.
+        PERMISSION_DENIED, USER_NOT_FOUND (nobody of the mesh has that e-mail or id), SERVICE_UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod
@@ -215,7 +217,8 @@ class PlatformServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Takes a member's role on the platform away. Takes effect within 5 seconds; nothing happens where there is none.
         Scope platform, role admin.
-        Refuses with: INVALID_REQUEST (also for the owner), PLATFORM_NOT_FOUND, PERMISSION_DENIED.
+        Refuses with: INVALID_REQUEST (also for the owner), PLATFORM_NOT_FOUND, PERMISSION_DENIED, USER_NOT_FOUND
+        (nobody of the mesh has that e-mail), SERVICE_UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod
@@ -224,8 +227,8 @@ class PlatformServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _platform_service_pb2.ListMembersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_platform_service_pb2.ListMembersResponse, _abc.Awaitable[_platform_service_pb2.ListMembersResponse]]:
-        """Lists who may use the platform, the owner first.
-        Scope platform, role viewer. Refuses with: INVALID_REQUEST, PLATFORM_NOT_FOUND.
+        """Lists who may use the platform, the owner first; admins of it read the e-mails too.
+        Scope platform, role viewer. Refuses with: INVALID_REQUEST, PLATFORM_NOT_FOUND, SERVICE_UNAVAILABLE.
         """
 
 def add_PlatformServiceServicer_to_server(servicer: PlatformServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -4,7 +4,9 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Event, Receipt } from "./ingest_pb.js";
+import type { DeleteRowsRequestSchema, DeleteUserDataRequestSchema, DeletionSchema, GetDeletionRequestSchema, ListDeletionsRequestSchema, ListDeletionsResponseSchema } from "./deletion_pb.js";
+import { file_aidatalabs_data_v1_deletion } from "./deletion_pb.js";
+import type { Event, Receipt, ReceiptSchema } from "./ingest_pb.js";
 import { file_aidatalabs_data_v1_ingest } from "./ingest_pb.js";
 import type { ColumnReference, QueryStatistics, Result } from "./query_pb.js";
 import { file_aidatalabs_data_v1_query } from "./query_pb.js";
@@ -15,15 +17,17 @@ import { file_google_api_annotations } from "../../../google/api/annotations_pb.
 import { file_google_api_field_behavior } from "../../../google/api/field_behavior_pb.js";
 import type { HttpBodySchema } from "../../../google/api/httpbody_pb.js";
 import { file_google_api_httpbody } from "../../../google/api/httpbody_pb.js";
-import type { Duration, EmptySchema } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_duration, file_google_protobuf_empty, file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
+import type { Duration, EmptySchema, FieldMask } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
+import type { Status } from "../../../google/rpc/status_pb.js";
+import { file_google_rpc_status } from "../../../google/rpc/status_pb.js";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file aidatalabs/data/v1/data_service.proto.
  */
 export const file_aidatalabs_data_v1_data_service: GenFile = /*@__PURE__*/
-  fileDesc("CiVhaWRhdGFsYWJzL2RhdGEvdjEvZGF0YV9zZXJ2aWNlLnByb3RvEhJhaWRhdGFsYWJzLmRhdGEudjEiYAoYUHJvdmlzaW9uUGxhdGZvcm1SZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JCJiChpEZXByb3Zpc2lvblBsYXRmb3JtUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQikAEKEkNyZWF0ZVRhYmxlUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSNAoFdGFibGUYAiABKAsyGS5haWRhdGFsYWJzLmRhdGEudjEuVGFibGVCCuJBAQK6SAPIAQEiyAEKEUxpc3RUYWJsZXNSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIaCglwYWdlX3NpemUYAiABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgDIAEoCUIIukgFcgMYgAgSGQoIb3JkZXJfYnkYBCABKAlCB7pIBHICGGQSGAoGZmlsdGVyGAUgASgJQgi6SAVyAxjoByJYChJMaXN0VGFibGVzUmVzcG9uc2USKQoGdGFibGVzGAEgAygLMhkuYWlkYXRhbGFicy5kYXRhLnYxLlRhYmxlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKMAQoPR2V0VGFibGVSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIzCgV0YWJsZRgCIAEoCUIkukghch8yHV5bYS16QS1aX11bYS16QS1aMC05X117MCw2Mn0kIo0BChBEcm9wVGFibGVSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIzCgV0YWJsZRgCIAEoCUIkukghch8yHV5bYS16QS1aX11bYS16QS1aMC05X117MCw2Mn0kIsUBChBBZGRDb2x1bW5SZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIzCgV0YWJsZRgCIAEoCUIkukghch8yHV5bYS16QS1aX11bYS16QS1aMC05X117MCw2Mn0kEjYKBmNvbHVtbhgDIAEoCzIaLmFpZGF0YWxhYnMuZGF0YS52MS5Db2x1bW5CCuJBAQK6SAPIAQEilAIKDUluZ2VzdFJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEjYKBXRhYmxlGAIgASgJQie6SCRyIjIgXihbYS16QS1aX11bYS16QS1aMC05X117MCw2Mn0pPyQSMwoKcmVxdWVzdF9pZBgDIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MCwxMjh9JBIpCgZldmVudHMYBCADKAsyGS5haWRhdGFsYWJzLmRhdGEudjEuRXZlbnQSJQoEcm93cxgFIAMoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiPgoOSW5nZXN0UmVzcG9uc2USLAoHcmVjZWlwdBgBIAEoCzIbLmFpZGF0YWxhYnMuZGF0YS52MS5SZWNlaXB0IugBCgxRdWVyeVJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEhQKA3NxbBgCIAEoCUIHukgEcgIQARIcCghtYXhfcm93cxgDIAEoBUIKukgHGgUYkE4oABIsCgttYXhfc2Vjb25kcxgEIAEoAUIXukgUEhIZAAAAAAAgrEApAAAAAAAAAAASMAoNbWF4X3N0YWxlbmVzcxgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiKKAQoNUXVlcnlSZXNwb25zZRIqCgZyZXN1bHQYASABKAsyGi5haWRhdGFsYWJzLmRhdGEudjEuUmVzdWx0EjcKCnN0YXRpc3RpY3MYAiABKAsyIy5haWRhdGFsYWJzLmRhdGEudjEuUXVlcnlTdGF0aXN0aWNzEhQKDGRhdGFfdmVyc2lvbhgDIAEoCSKeAQoSU3RyZWFtUXVlcnlSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIUCgNzcWwYAiABKAlCB7pIBHICEAESLAoLbWF4X3NlY29uZHMYAyABKAFCF7pIFBISGQAAAAAAIKxAKQAAAAAAAAAAIigKE1N0cmVhbVF1ZXJ5UmVzcG9uc2USEQoJYXJyb3dfaXBjGAEgASgMIq0CCg1FeHBvcnRSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIUCgNzcWwYAiABKAlCB7pIBHICEAESRAoGZm9ybWF0GAMgASgOMiguYWlkYXRhbGFicy5kYXRhLnYxLkV4cG9ydFJlcXVlc3QuRm9ybWF0Qgq6SAeCAQQQASAAEiwKC21heF9zZWNvbmRzGAQgASgBQhe6SBQSEhkAAAAAACCsQCkAAAAAAAAAACJMCgZGb3JtYXQSFgoSRk9STUFUX1VOU1BFQ0lGSUVEEAASBwoDQ1NWEAESCQoFSlNPTkwQAhILCgdQQVJRVUVUEAMSCQoFQVJST1cQBCJxChNFeHBsYWluUXVlcnlSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIUCgNzcWwYAiABKAlCB7pIBHICEAEi7gIKFEV4cGxhaW5RdWVyeVJlc3BvbnNlEgsKA3NxbBgBIAEoCRISCgpzcWxfc2hhMjU2GAIgASgJEg4KBnRhYmxlcxgDIAMoCRI0Cgdjb2x1bW5zGAQgAygLMiMuYWlkYXRhbGFicy5kYXRhLnYxLkNvbHVtblJlZmVyZW5jZRIPCgdvcmRlcmVkGAUgASgIEhYKDmVzdGltYXRlZF9yb3dzGAYgASgDEhYKDnNjaGVtYV92ZXJzaW9uGAcgASgJEhQKDGRhdGFfdmVyc2lvbhgIIAEoCRIXCg9lc3RpbWF0ZWRfYnl0ZXMYCSABKAMSGQoRZXN0aW1hdGVkX3NlY29uZHMYCiABKAESFwoPZXN0aW1hdGVkX3BhcnRzGAsgASgDEhcKD2VzdGltYXRlZF9tYXJrcxgMIAEoAxIdChBidWRnZXRfbGVmdF9yb3dzGA0gASgDSACIAQFCEwoRX2J1ZGdldF9sZWZ0X3Jvd3MigwEKFURlc2NyaWJlU2NoZW1hUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSJAoSa25vd25fZGF0YV92ZXJzaW9uGAIgASgJQgi6SAVyAxiAASJ4ChZEZXNjcmliZVNjaGVtYVJlc3BvbnNlEjAKBnRhYmxlcxgBIAMoCzIgLmFpZGF0YWxhYnMuZGF0YS52MS5UYWJsZVByb2ZpbGUSFgoOc2NoZW1hX3ZlcnNpb24YAiABKAkSFAoMZGF0YV92ZXJzaW9uGAMgASgJMuILCgtEYXRhU2VydmljZRJZChFQcm92aXNpb25QbGF0Zm9ybRIsLmFpZGF0YWxhYnMuZGF0YS52MS5Qcm92aXNpb25QbGF0Zm9ybVJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkSXQoTRGVwcm92aXNpb25QbGF0Zm9ybRIuLmFpZGF0YWxhYnMuZGF0YS52MS5EZXByb3Zpc2lvblBsYXRmb3JtUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRJwCgtDcmVhdGVUYWJsZRImLmFpZGF0YWxhYnMuZGF0YS52MS5DcmVhdGVUYWJsZVJlcXVlc3QaGS5haWRhdGFsYWJzLmRhdGEudjEuVGFibGUiHoLT5JMCGCITL2FwaS92MS9kYXRhL3RhYmxlczoBKhJ4CgpMaXN0VGFibGVzEiUuYWlkYXRhbGFicy5kYXRhLnYxLkxpc3RUYWJsZXNSZXF1ZXN0GiYuYWlkYXRhbGFicy5kYXRhLnYxLkxpc3RUYWJsZXNSZXNwb25zZSIbgtPkkwIVEhMvYXBpL3YxL2RhdGEvdGFibGVzEm8KCEdldFRhYmxlEiMuYWlkYXRhbGFicy5kYXRhLnYxLkdldFRhYmxlUmVxdWVzdBoZLmFpZGF0YWxhYnMuZGF0YS52MS5UYWJsZSIjgtPkkwIdEhsvYXBpL3YxL2RhdGEvdGFibGVzL3t0YWJsZX0SbgoJRHJvcFRhYmxlEiQuYWlkYXRhbGFicy5kYXRhLnYxLkRyb3BUYWJsZVJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkiI4LT5JMCHSobL2FwaS92MS9kYXRhL3RhYmxlcy97dGFibGV9En4KCUFkZENvbHVtbhIkLmFpZGF0YWxhYnMuZGF0YS52MS5BZGRDb2x1bW5SZXF1ZXN0GhkuYWlkYXRhbGFicy5kYXRhLnYxLlRhYmxlIjCC0+STAioiJS9hcGkvdjEvZGF0YS90YWJsZXMve3RhYmxlfTphZGRDb2x1bW46ASoSbwoGSW5nZXN0EiEuYWlkYXRhbGFicy5kYXRhLnYxLkluZ2VzdFJlcXVlc3QaIi5haWRhdGFsYWJzLmRhdGEudjEuSW5nZXN0UmVzcG9uc2UiHoLT5JMCGCITL2FwaS92MS9kYXRhL2luZ2VzdDoBKhKBAQoFUXVlcnkSIC5haWRhdGFsYWJzLmRhdGEudjEuUXVlcnlSZXF1ZXN0GiEuYWlkYXRhbGFicy5kYXRhLnYxLlF1ZXJ5UmVzcG9uc2UiM4LT5JMCLRISL2FwaS92MS9kYXRhL3F1ZXJ5WhciEi9hcGkvdjEvZGF0YS9xdWVyeToBKhJgCgtTdHJlYW1RdWVyeRImLmFpZGF0YWxhYnMuZGF0YS52MS5TdHJlYW1RdWVyeVJlcXVlc3QaJy5haWRhdGFsYWJzLmRhdGEudjEuU3RyZWFtUXVlcnlSZXNwb25zZTABEmMKBkV4cG9ydBIhLmFpZGF0YWxhYnMuZGF0YS52MS5FeHBvcnRSZXF1ZXN0GhQuZ29vZ2xlLmFwaS5IdHRwQm9keSIegtPkkwIYIhMvYXBpL3YxL2RhdGEvZXhwb3J0OgEqMAESiAEKDEV4cGxhaW5RdWVyeRInLmFpZGF0YWxhYnMuZGF0YS52MS5FeHBsYWluUXVlcnlSZXF1ZXN0GiguYWlkYXRhbGFicy5kYXRhLnYxLkV4cGxhaW5RdWVyeVJlc3BvbnNlIiWC0+STAh8iGi9hcGkvdjEvZGF0YS9xdWVyeTpleHBsYWluOgEqEoQBCg5EZXNjcmliZVNjaGVtYRIpLmFpZGF0YWxhYnMuZGF0YS52MS5EZXNjcmliZVNjaGVtYVJlcXVlc3QaKi5haWRhdGFsYWJzLmRhdGEudjEuRGVzY3JpYmVTY2hlbWFSZXNwb25zZSIbgtPkkwIVEhMvYXBpL3YxL2RhdGEvc2NoZW1hYgZwcm90bzM", [file_aidatalabs_data_v1_ingest, file_aidatalabs_data_v1_query, file_aidatalabs_data_v1_table, file_buf_validate_validate, file_google_api_annotations, file_google_api_field_behavior, file_google_api_httpbody, file_google_protobuf_duration, file_google_protobuf_empty, file_google_protobuf_struct]);
+  fileDesc("CiVhaWRhdGFsYWJzL2RhdGEvdjEvZGF0YV9zZXJ2aWNlLnByb3RvEhJhaWRhdGFsYWJzLmRhdGEudjEiYAoYUHJvdmlzaW9uUGxhdGZvcm1SZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JCJiChpEZXByb3Zpc2lvblBsYXRmb3JtUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQikAEKEkNyZWF0ZVRhYmxlUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSNAoFdGFibGUYAiABKAsyGS5haWRhdGFsYWJzLmRhdGEudjEuVGFibGVCCuJBAQK6SAPIAQEi3gEKEUxpc3RUYWJsZXNSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIaCglwYWdlX3NpemUYAiABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgDIAEoCUIIukgFcgMYgAgSGQoIb3JkZXJfYnkYBCABKAlCB7pIBHICGGQSGAoGZmlsdGVyGAUgASgJQgi6SAVyAxjoBxIUCgxzaG93X2Ryb3BwZWQYCSABKAgiWAoSTGlzdFRhYmxlc1Jlc3BvbnNlEikKBnRhYmxlcxgBIAMoCzIZLmFpZGF0YWxhYnMuZGF0YS52MS5UYWJsZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkijAEKD0dldFRhYmxlUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSMwoFdGFibGUYAiABKAlCJLpIIXIfMh1eW2EtekEtWl9dW2EtekEtWjAtOV9dezAsNjJ9JCKNAQoQRHJvcFRhYmxlUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSMwoFdGFibGUYAiABKAlCJLpIIXIfMh1eW2EtekEtWl9dW2EtekEtWjAtOV9dezAsNjJ9JCKPAQoSVW5kcm9wVGFibGVSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIzCgV0YWJsZRgCIAEoCUIkukghch8yHV5bYS16QS1aX11bYS16QS1aMC05X117MCw2Mn0kIv4BChJVcGRhdGVUYWJsZVJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEjMKBXRhYmxlGAIgASgJQiS6SCFyHzIdXlthLXpBLVpfXVthLXpBLVowLTlfXXswLDYyfSQSFQoDdHRsGAMgASgJQgi6SAVyAxjIARIZCgdjb21tZW50GAQgASgJQgi6SAVyAxjoBxI7Cgt1cGRhdGVfbWFzaxgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2tCCuJBAQK6SAPIAQEixQEKEEFkZENvbHVtblJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEjMKBXRhYmxlGAIgASgJQiS6SCFyHzIdXlthLXpBLVpfXVthLXpBLVowLTlfXXswLDYyfSQSNgoGY29sdW1uGAMgASgLMhouYWlkYXRhbGFicy5kYXRhLnYxLkNvbHVtbkIK4kEBArpIA8gBASKUAgoNSW5nZXN0UmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSNgoFdGFibGUYAiABKAlCJ7pIJHIiMiBeKFthLXpBLVpfXVthLXpBLVowLTlfXXswLDYyfSk/JBIzCgpyZXF1ZXN0X2lkGAMgASgJQh+6SBxyGjIYXltBLVphLXowLTkuXzotXXswLDEyOH0kEikKBmV2ZW50cxgEIAMoCzIZLmFpZGF0YWxhYnMuZGF0YS52MS5FdmVudBIlCgRyb3dzGAUgAygLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCI+Cg5Jbmdlc3RSZXNwb25zZRIsCgdyZWNlaXB0GAEgASgLMhsuYWlkYXRhbGFicy5kYXRhLnYxLlJlY2VpcHQi2QEKE0luZ2VzdFN0cmVhbVJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEjYKBXRhYmxlGAIgASgJQie6SCRyIjIgXihbYS16QS1aX11bYS16QS1aMC05X117MCw2Mn0pPyQSMQoIYmF0Y2hfaWQYAyABKAlCH7pIHHIaMhheW0EtWmEtejAtOS5fOi1dezEsMTI4fSQSEQoJYXJyb3dfaXBjGAQgASgMIogBChRJbmdlc3RTdHJlYW1SZXNwb25zZRIQCghiYXRjaF9pZBgBIAEoCRIuCgdyZWNlaXB0GAIgASgLMhsuYWlkYXRhbGFicy5kYXRhLnYxLlJlY2VpcHRIABIjCgVlcnJvchgDIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzSABCCQoHb3V0Y29tZSLGAQoRR2V0UmVjZWlwdFJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEjYKBXRhYmxlGAIgASgJQie6SCRyIjIgXihbYS16QS1aX11bYS16QS1aMC05X117MCw2Mn0pPyQSMwoKcmVxdWVzdF9pZBgDIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JCLoAQoMUXVlcnlSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIUCgNzcWwYAiABKAlCB7pIBHICEAESHAoIbWF4X3Jvd3MYAyABKAVCCrpIBxoFGJBOKAASLAoLbWF4X3NlY29uZHMYBCABKAFCF7pIFBISGQAAAAAAIKxAKQAAAAAAAAAAEjAKDW1heF9zdGFsZW5lc3MYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iigEKDVF1ZXJ5UmVzcG9uc2USKgoGcmVzdWx0GAEgASgLMhouYWlkYXRhbGFicy5kYXRhLnYxLlJlc3VsdBI3CgpzdGF0aXN0aWNzGAIgASgLMiMuYWlkYXRhbGFicy5kYXRhLnYxLlF1ZXJ5U3RhdGlzdGljcxIUCgxkYXRhX3ZlcnNpb24YAyABKAkingEKElN0cmVhbVF1ZXJ5UmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSFAoDc3FsGAIgASgJQge6SARyAhABEiwKC21heF9zZWNvbmRzGAMgASgBQhe6SBQSEhkAAAAAACCsQCkAAAAAAAAAACIoChNTdHJlYW1RdWVyeVJlc3BvbnNlEhEKCWFycm93X2lwYxgBIAEoDCKtAgoNRXhwb3J0UmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSFAoDc3FsGAIgASgJQge6SARyAhABEkQKBmZvcm1hdBgDIAEoDjIoLmFpZGF0YWxhYnMuZGF0YS52MS5FeHBvcnRSZXF1ZXN0LkZvcm1hdEIKukgHggEEEAEgABIsCgttYXhfc2Vjb25kcxgEIAEoAUIXukgUEhIZAAAAAAAgrEApAAAAAAAAAAAiTAoGRm9ybWF0EhYKEkZPUk1BVF9VTlNQRUNJRklFRBAAEgcKA0NTVhABEgkKBUpTT05MEAISCwoHUEFSUVVFVBADEgkKBUFSUk9XEAQicQoTRXhwbGFpblF1ZXJ5UmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSFAoDc3FsGAIgASgJQge6SARyAhABIu4CChRFeHBsYWluUXVlcnlSZXNwb25zZRILCgNzcWwYASABKAkSEgoKc3FsX3NoYTI1NhgCIAEoCRIOCgZ0YWJsZXMYAyADKAkSNAoHY29sdW1ucxgEIAMoCzIjLmFpZGF0YWxhYnMuZGF0YS52MS5Db2x1bW5SZWZlcmVuY2USDwoHb3JkZXJlZBgFIAEoCBIWCg5lc3RpbWF0ZWRfcm93cxgGIAEoAxIWCg5zY2hlbWFfdmVyc2lvbhgHIAEoCRIUCgxkYXRhX3ZlcnNpb24YCCABKAkSFwoPZXN0aW1hdGVkX2J5dGVzGAkgASgDEhkKEWVzdGltYXRlZF9zZWNvbmRzGAogASgBEhcKD2VzdGltYXRlZF9wYXJ0cxgLIAEoAxIXCg9lc3RpbWF0ZWRfbWFya3MYDCABKAMSHQoQYnVkZ2V0X2xlZnRfcm93cxgNIAEoA0gAiAEBQhMKEV9idWRnZXRfbGVmdF9yb3dzIoMBChVEZXNjcmliZVNjaGVtYVJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEiQKEmtub3duX2RhdGFfdmVyc2lvbhgCIAEoCUIIukgFcgMYgAEieAoWRGVzY3JpYmVTY2hlbWFSZXNwb25zZRIwCgZ0YWJsZXMYASADKAsyIC5haWRhdGFsYWJzLmRhdGEudjEuVGFibGVQcm9maWxlEhYKDnNjaGVtYV92ZXJzaW9uGAIgASgJEhQKDGRhdGFfdmVyc2lvbhgDIAEoCTLgEwoLRGF0YVNlcnZpY2USWQoRUHJvdmlzaW9uUGxhdGZvcm0SLC5haWRhdGFsYWJzLmRhdGEudjEuUHJvdmlzaW9uUGxhdGZvcm1SZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5El0KE0RlcHJvdmlzaW9uUGxhdGZvcm0SLi5haWRhdGFsYWJzLmRhdGEudjEuRGVwcm92aXNpb25QbGF0Zm9ybVJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkScAoLQ3JlYXRlVGFibGUSJi5haWRhdGFsYWJzLmRhdGEudjEuQ3JlYXRlVGFibGVSZXF1ZXN0GhkuYWlkYXRhbGFicy5kYXRhLnYxLlRhYmxlIh6C0+STAhgiEy9hcGkvdjEvZGF0YS90YWJsZXM6ASoSeAoKTGlzdFRhYmxlcxIlLmFpZGF0YWxhYnMuZGF0YS52MS5MaXN0VGFibGVzUmVxdWVzdBomLmFpZGF0YWxhYnMuZGF0YS52MS5MaXN0VGFibGVzUmVzcG9uc2UiG4LT5JMCFRITL2FwaS92MS9kYXRhL3RhYmxlcxJvCghHZXRUYWJsZRIjLmFpZGF0YWxhYnMuZGF0YS52MS5HZXRUYWJsZVJlcXVlc3QaGS5haWRhdGFsYWJzLmRhdGEudjEuVGFibGUiI4LT5JMCHRIbL2FwaS92MS9kYXRhL3RhYmxlcy97dGFibGV9EngKC1VwZGF0ZVRhYmxlEiYuYWlkYXRhbGFicy5kYXRhLnYxLlVwZGF0ZVRhYmxlUmVxdWVzdBoZLmFpZGF0YWxhYnMuZGF0YS52MS5UYWJsZSImgtPkkwIgMhsvYXBpL3YxL2RhdGEvdGFibGVzL3t0YWJsZX06ASoSbgoJRHJvcFRhYmxlEiQuYWlkYXRhbGFicy5kYXRhLnYxLkRyb3BUYWJsZVJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkiI4LT5JMCHSobL2FwaS92MS9kYXRhL3RhYmxlcy97dGFibGV9En8KC1VuZHJvcFRhYmxlEiYuYWlkYXRhbGFicy5kYXRhLnYxLlVuZHJvcFRhYmxlUmVxdWVzdBoZLmFpZGF0YWxhYnMuZGF0YS52MS5UYWJsZSItgtPkkwInIiIvYXBpL3YxL2RhdGEvdGFibGVzL3t0YWJsZX06dW5kcm9wOgEqEn4KCUFkZENvbHVtbhIkLmFpZGF0YWxhYnMuZGF0YS52MS5BZGRDb2x1bW5SZXF1ZXN0GhkuYWlkYXRhbGFicy5kYXRhLnYxLlRhYmxlIjCC0+STAioiJS9hcGkvdjEvZGF0YS90YWJsZXMve3RhYmxlfTphZGRDb2x1bW46ASoShAEKCkRlbGV0ZVJvd3MSJS5haWRhdGFsYWJzLmRhdGEudjEuRGVsZXRlUm93c1JlcXVlc3QaHC5haWRhdGFsYWJzLmRhdGEudjEuRGVsZXRpb24iMYLT5JMCKyImL2FwaS92MS9kYXRhL3RhYmxlcy97dGFibGV9OmRlbGV0ZVJvd3M6ASoSjQEKDkRlbGV0ZVVzZXJEYXRhEikuYWlkYXRhbGFicy5kYXRhLnYxLkRlbGV0ZVVzZXJEYXRhUmVxdWVzdBocLmFpZGF0YWxhYnMuZGF0YS52MS5EZWxldGlvbiIygtPkkwIsIicvYXBpL3YxL2RhdGEvdXNlcnMve3VzZXJfaWR9OmRlbGV0ZURhdGE6ASoSfgoLR2V0RGVsZXRpb24SJi5haWRhdGFsYWJzLmRhdGEudjEuR2V0RGVsZXRpb25SZXF1ZXN0GhwuYWlkYXRhbGFicy5kYXRhLnYxLkRlbGV0aW9uIimC0+STAiMSIS9hcGkvdjEvZGF0YS9kZWxldGlvbnMve2RlbGV0aW9ufRKEAQoNTGlzdERlbGV0aW9ucxIoLmFpZGF0YWxhYnMuZGF0YS52MS5MaXN0RGVsZXRpb25zUmVxdWVzdBopLmFpZGF0YWxhYnMuZGF0YS52MS5MaXN0RGVsZXRpb25zUmVzcG9uc2UiHoLT5JMCGBIWL2FwaS92MS9kYXRhL2RlbGV0aW9ucxJvCgZJbmdlc3QSIS5haWRhdGFsYWJzLmRhdGEudjEuSW5nZXN0UmVxdWVzdBoiLmFpZGF0YWxhYnMuZGF0YS52MS5Jbmdlc3RSZXNwb25zZSIegtPkkwIYIhMvYXBpL3YxL2RhdGEvaW5nZXN0OgEqEmUKDEluZ2VzdFN0cmVhbRInLmFpZGF0YWxhYnMuZGF0YS52MS5Jbmdlc3RTdHJlYW1SZXF1ZXN0GiguYWlkYXRhbGFicy5kYXRhLnYxLkluZ2VzdFN0cmVhbVJlc3BvbnNlKAEwARJ8CgpHZXRSZWNlaXB0EiUuYWlkYXRhbGFicy5kYXRhLnYxLkdldFJlY2VpcHRSZXF1ZXN0GhsuYWlkYXRhbGFicy5kYXRhLnYxLlJlY2VpcHQiKoLT5JMCJBIiL2FwaS92MS9kYXRhL3JlY2VpcHRzL3tyZXF1ZXN0X2lkfRKBAQoFUXVlcnkSIC5haWRhdGFsYWJzLmRhdGEudjEuUXVlcnlSZXF1ZXN0GiEuYWlkYXRhbGFicy5kYXRhLnYxLlF1ZXJ5UmVzcG9uc2UiM4LT5JMCLRISL2FwaS92MS9kYXRhL3F1ZXJ5WhciEi9hcGkvdjEvZGF0YS9xdWVyeToBKhJgCgtTdHJlYW1RdWVyeRImLmFpZGF0YWxhYnMuZGF0YS52MS5TdHJlYW1RdWVyeVJlcXVlc3QaJy5haWRhdGFsYWJzLmRhdGEudjEuU3RyZWFtUXVlcnlSZXNwb25zZTABEmMKBkV4cG9ydBIhLmFpZGF0YWxhYnMuZGF0YS52MS5FeHBvcnRSZXF1ZXN0GhQuZ29vZ2xlLmFwaS5IdHRwQm9keSIegtPkkwIYIhMvYXBpL3YxL2RhdGEvZXhwb3J0OgEqMAESiAEKDEV4cGxhaW5RdWVyeRInLmFpZGF0YWxhYnMuZGF0YS52MS5FeHBsYWluUXVlcnlSZXF1ZXN0GiguYWlkYXRhbGFicy5kYXRhLnYxLkV4cGxhaW5RdWVyeVJlc3BvbnNlIiWC0+STAh8iGi9hcGkvdjEvZGF0YS9xdWVyeTpleHBsYWluOgEqEoQBCg5EZXNjcmliZVNjaGVtYRIpLmFpZGF0YWxhYnMuZGF0YS52MS5EZXNjcmliZVNjaGVtYVJlcXVlc3QaKi5haWRhdGFsYWJzLmRhdGEudjEuRGVzY3JpYmVTY2hlbWFSZXNwb25zZSIbgtPkkwIVEhMvYXBpL3YxL2RhdGEvc2NoZW1hYgZwcm90bzM", [file_aidatalabs_data_v1_deletion, file_aidatalabs_data_v1_ingest, file_aidatalabs_data_v1_query, file_aidatalabs_data_v1_table, file_buf_validate_validate, file_google_api_annotations, file_google_api_field_behavior, file_google_api_httpbody, file_google_protobuf_duration, file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_rpc_status]);
 
 /**
  * Names the platform whose database is to be made.
@@ -136,6 +140,13 @@ export type ListTablesRequest = Message<"aidatalabs.data.v1.ListTablesRequest"> 
    * @generated from field: string filter = 5;
    */
   filter: string;
+
+  /**
+   * Whether dropped tables that can be brought back are listed too, each with its drop_time.
+   *
+   * @generated from field: bool show_dropped = 9;
+   */
+  showDropped: boolean;
 };
 
 /**
@@ -230,6 +241,83 @@ export const DropTableRequestSchema: GenMessage<DropTableRequest> = /*@__PURE__*
   messageDesc(file_aidatalabs_data_v1_data_service, 6);
 
 /**
+ * Names a dropped table.
+ *
+ * @generated from message aidatalabs.data.v1.UndropTableRequest
+ */
+export type UndropTableRequest = Message<"aidatalabs.data.v1.UndropTableRequest"> & {
+  /**
+   * `platforms/{id}`.
+   *
+   * @generated from field: string platform = 1;
+   */
+  platform: string;
+
+  /**
+   * Name of the table.
+   *
+   * @generated from field: string table = 2;
+   */
+  table: string;
+};
+
+/**
+ * Describes the message aidatalabs.data.v1.UndropTableRequest.
+ * Use `create(UndropTableRequestSchema)` to create a new message.
+ */
+export const UndropTableRequestSchema: GenMessage<UndropTableRequest> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_data_v1_data_service, 7);
+
+/**
+ * Describes the change of a table.
+ *
+ * @generated from message aidatalabs.data.v1.UpdateTableRequest
+ */
+export type UpdateTableRequest = Message<"aidatalabs.data.v1.UpdateTableRequest"> & {
+  /**
+   * `platforms/{id}`.
+   *
+   * @generated from field: string platform = 1;
+   */
+  platform: string;
+
+  /**
+   * Name of the table.
+   *
+   * @generated from field: string table = 2;
+   */
+  table: string;
+
+  /**
+   * The new time to live, as in Table; empty keeps rows for good.
+   *
+   * @generated from field: string ttl = 3;
+   */
+  ttl: string;
+
+  /**
+   * The new comment, as in Table.
+   *
+   * @generated from field: string comment = 4;
+   */
+  comment: string;
+
+  /**
+   * Which of `ttl` and `comment` to change; at least one.
+   *
+   * @generated from field: google.protobuf.FieldMask update_mask = 5;
+   */
+  updateMask?: FieldMask | undefined;
+};
+
+/**
+ * Describes the message aidatalabs.data.v1.UpdateTableRequest.
+ * Use `create(UpdateTableRequestSchema)` to create a new message.
+ */
+export const UpdateTableRequestSchema: GenMessage<UpdateTableRequest> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_data_v1_data_service, 8);
+
+/**
  * Describes the column to add.
  *
  * @generated from message aidatalabs.data.v1.AddColumnRequest
@@ -262,7 +350,7 @@ export type AddColumnRequest = Message<"aidatalabs.data.v1.AddColumnRequest"> & 
  * Use `create(AddColumnRequestSchema)` to create a new message.
  */
 export const AddColumnRequestSchema: GenMessage<AddColumnRequest> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_data_v1_data_service, 7);
+  messageDesc(file_aidatalabs_data_v1_data_service, 9);
 
 /**
  * Brings events or rows, never both. Over REST, fields that the contract does not know are dropped without a word
@@ -312,7 +400,7 @@ export type IngestRequest = Message<"aidatalabs.data.v1.IngestRequest"> & {
  * Use `create(IngestRequestSchema)` to create a new message.
  */
 export const IngestRequestSchema: GenMessage<IngestRequest> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_data_v1_data_service, 8);
+  messageDesc(file_aidatalabs_data_v1_data_service, 10);
 
 /**
  * The receipt of the call.
@@ -333,7 +421,131 @@ export type IngestResponse = Message<"aidatalabs.data.v1.IngestResponse"> & {
  * Use `create(IngestResponseSchema)` to create a new message.
  */
 export const IngestResponseSchema: GenMessage<IngestResponse> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_data_v1_data_service, 9);
+  messageDesc(file_aidatalabs_data_v1_data_service, 11);
+
+/**
+ * Brings one batch of a stream. Every message of a stream names the same platform and table.
+ *
+ * @generated from message aidatalabs.data.v1.IngestStreamRequest
+ */
+export type IngestStreamRequest = Message<"aidatalabs.data.v1.IngestStreamRequest"> & {
+  /**
+   * `platforms/{id}`.
+   *
+   * @generated from field: string platform = 1;
+   */
+  platform: string;
+
+  /**
+   * Name of the table; `events` where it is empty.
+   *
+   * @generated from field: string table = 2;
+   */
+  table: string;
+
+  /**
+   * Chosen by the client, once per batch: the same id and content gets the first receipt again. `[A-Za-z0-9._:-]`,
+   * 1 to 128 characters.
+   *
+   * @generated from field: string batch_id = 3;
+   */
+  batchId: string;
+
+  /**
+   * One complete Arrow IPC stream (schema, dictionaries, record batches, not compressed) of at most 500,000 rows;
+   * 2 to 8 MiB serve best. Columns are found by name; one that is Nullable or JSON may be missing. Values must fit
+   * the column's type without loss. JSON columns take a struct, a map with text keys, or JSON text.
+   *
+   * @generated from field: bytes arrow_ipc = 4;
+   */
+  arrowIpc: Uint8Array;
+};
+
+/**
+ * Describes the message aidatalabs.data.v1.IngestStreamRequest.
+ * Use `create(IngestStreamRequestSchema)` to create a new message.
+ */
+export const IngestStreamRequestSchema: GenMessage<IngestStreamRequest> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_data_v1_data_service, 12);
+
+/**
+ * What became of one batch.
+ *
+ * @generated from message aidatalabs.data.v1.IngestStreamResponse
+ */
+export type IngestStreamResponse = Message<"aidatalabs.data.v1.IngestStreamResponse"> & {
+  /**
+   * That of the request.
+   *
+   * @generated from field: string batch_id = 1;
+   */
+  batchId: string;
+
+  /**
+   * Taken, or why not.
+   *
+   * @generated from oneof aidatalabs.data.v1.IngestStreamResponse.outcome
+   */
+  outcome: {
+    /**
+     * The batch is acknowledged.
+     *
+     * @generated from field: aidatalabs.data.v1.Receipt receipt = 2;
+     */
+    value: Receipt;
+    case: "receipt";
+  } | {
+    /**
+     * The batch is not stored; RetryInfo in its details says when to send it again, without one it must change.
+     *
+     * @generated from field: google.rpc.Status error = 3;
+     */
+    value: Status;
+    case: "error";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message aidatalabs.data.v1.IngestStreamResponse.
+ * Use `create(IngestStreamResponseSchema)` to create a new message.
+ */
+export const IngestStreamResponseSchema: GenMessage<IngestStreamResponse> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_data_v1_data_service, 13);
+
+/**
+ * Names a receipt.
+ *
+ * @generated from message aidatalabs.data.v1.GetReceiptRequest
+ */
+export type GetReceiptRequest = Message<"aidatalabs.data.v1.GetReceiptRequest"> & {
+  /**
+   * `platforms/{id}`.
+   *
+   * @generated from field: string platform = 1;
+   */
+  platform: string;
+
+  /**
+   * Name of the table; `events` where it is empty.
+   *
+   * @generated from field: string table = 2;
+   */
+  table: string;
+
+  /**
+   * The request_id of the call, or the batch_id.
+   *
+   * @generated from field: string request_id = 3;
+   */
+  requestId: string;
+};
+
+/**
+ * Describes the message aidatalabs.data.v1.GetReceiptRequest.
+ * Use `create(GetReceiptRequestSchema)` to create a new message.
+ */
+export const GetReceiptRequestSchema: GenMessage<GetReceiptRequest> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_data_v1_data_service, 14);
 
 /**
  * Brings one query.
@@ -384,7 +596,7 @@ export type QueryRequest = Message<"aidatalabs.data.v1.QueryRequest"> & {
  * Use `create(QueryRequestSchema)` to create a new message.
  */
 export const QueryRequestSchema: GenMessage<QueryRequest> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_data_v1_data_service, 10);
+  messageDesc(file_aidatalabs_data_v1_data_service, 15);
 
 /**
  * The rows and what they cost.
@@ -420,7 +632,7 @@ export type QueryResponse = Message<"aidatalabs.data.v1.QueryResponse"> & {
  * Use `create(QueryResponseSchema)` to create a new message.
  */
 export const QueryResponseSchema: GenMessage<QueryResponse> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_data_v1_data_service, 11);
+  messageDesc(file_aidatalabs_data_v1_data_service, 16);
 
 /**
  * Brings one query.
@@ -455,7 +667,7 @@ export type StreamQueryRequest = Message<"aidatalabs.data.v1.StreamQueryRequest"
  * Use `create(StreamQueryRequestSchema)` to create a new message.
  */
 export const StreamQueryRequestSchema: GenMessage<StreamQueryRequest> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_data_v1_data_service, 12);
+  messageDesc(file_aidatalabs_data_v1_data_service, 17);
 
 /**
  * A piece of one Arrow IPC stream.
@@ -476,7 +688,7 @@ export type StreamQueryResponse = Message<"aidatalabs.data.v1.StreamQueryRespons
  * Use `create(StreamQueryResponseSchema)` to create a new message.
  */
 export const StreamQueryResponseSchema: GenMessage<StreamQueryResponse> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_data_v1_data_service, 13);
+  messageDesc(file_aidatalabs_data_v1_data_service, 18);
 
 /**
  * Brings one query and the format wanted.
@@ -518,7 +730,7 @@ export type ExportRequest = Message<"aidatalabs.data.v1.ExportRequest"> & {
  * Use `create(ExportRequestSchema)` to create a new message.
  */
 export const ExportRequestSchema: GenMessage<ExportRequest> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_data_v1_data_service, 14);
+  messageDesc(file_aidatalabs_data_v1_data_service, 19);
 
 /**
  * The file formats.
@@ -566,7 +778,7 @@ export enum ExportRequest_Format {
  * Describes the enum aidatalabs.data.v1.ExportRequest.Format.
  */
 export const ExportRequest_FormatSchema: GenEnum<ExportRequest_Format> = /*@__PURE__*/
-  enumDesc(file_aidatalabs_data_v1_data_service, 14, 0);
+  enumDesc(file_aidatalabs_data_v1_data_service, 19, 0);
 
 /**
  * Brings one query.
@@ -594,7 +806,7 @@ export type ExplainQueryRequest = Message<"aidatalabs.data.v1.ExplainQueryReques
  * Use `create(ExplainQueryRequestSchema)` to create a new message.
  */
 export const ExplainQueryRequestSchema: GenMessage<ExplainQueryRequest> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_data_v1_data_service, 15);
+  messageDesc(file_aidatalabs_data_v1_data_service, 20);
 
 /**
  * What the door and the engine make of a query.
@@ -701,7 +913,7 @@ export type ExplainQueryResponse = Message<"aidatalabs.data.v1.ExplainQueryRespo
  * Use `create(ExplainQueryResponseSchema)` to create a new message.
  */
 export const ExplainQueryResponseSchema: GenMessage<ExplainQueryResponse> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_data_v1_data_service, 16);
+  messageDesc(file_aidatalabs_data_v1_data_service, 21);
 
 /**
  * Asks for the platform's schema.
@@ -729,7 +941,7 @@ export type DescribeSchemaRequest = Message<"aidatalabs.data.v1.DescribeSchemaRe
  * Use `create(DescribeSchemaRequestSchema)` to create a new message.
  */
 export const DescribeSchemaRequestSchema: GenMessage<DescribeSchemaRequest> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_data_v1_data_service, 17);
+  messageDesc(file_aidatalabs_data_v1_data_service, 22);
 
 /**
  * The platform's tables with the profile of their columns.
@@ -764,7 +976,7 @@ export type DescribeSchemaResponse = Message<"aidatalabs.data.v1.DescribeSchemaR
  * Use `create(DescribeSchemaResponseSchema)` to create a new message.
  */
 export const DescribeSchemaResponseSchema: GenMessage<DescribeSchemaResponse> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_data_v1_data_service, 18);
+  messageDesc(file_aidatalabs_data_v1_data_service, 23);
 
 /**
  * SQL and bytes of a platform: tables, ingest and queries. Every query, whoever wrote it, passes one SQL door:
@@ -811,7 +1023,7 @@ export const DataService: GenService<{
     output: typeof TableSchema;
   },
   /**
-   * Lists the platform's tables.
+   * Lists the platform's tables, with show_dropped also those that can be brought back.
    * Scope platform, role viewer. Refuses with: INVALID_REQUEST (also for a filter or order that cannot be read),
    * PAGE_TOKEN_INVALID.
    *
@@ -834,9 +1046,25 @@ export const DataService: GenService<{
     output: typeof TableSchema;
   },
   /**
-   * Drops a table with all its rows. The standard tables stay. A repeated call after success answers
-   * TABLE_NOT_FOUND, which a client may take for done.
-   * Scope platform, role editor. Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED.
+   * Changes how long a table's rows are kept and what is said about it, as update_mask names; all else is made anew
+   * or added (AddColumn). Of `events` only the ttl can be changed. Rows past a new ttl go in the background. Rows that
+   * go by a ttl stay counted in the hourly roll-up, which is kept for good.
+   * Scope platform, role editor. The same change again changes nothing.
+   * Refuses with: INVALID_REQUEST (another path in the mask), TABLE_NOT_FOUND, TABLE_PROTECTED, TABLE_INVALID.
+   *
+   * @generated from rpc aidatalabs.data.v1.DataService.UpdateTable
+   */
+  updateTable: {
+    methodKind: "unary";
+    input: typeof UpdateTableRequestSchema;
+    output: typeof TableSchema;
+  },
+  /**
+   * Drops a table with all its rows. It is out of sight at once and gone after the grace period (168 hours unless the
+   * server is set otherwise; 0 removes it at once); until then UndropTable brings it back. The standard tables stay.
+   * A repeated call after success answers TABLE_NOT_FOUND, which a client may take for done.
+   * Scope platform, role editor. Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED, TABLE_BUSY (rows of it are being
+   * deleted).
    *
    * @generated from rpc aidatalabs.data.v1.DataService.DropTable
    */
@@ -844,6 +1072,20 @@ export const DataService: GenService<{
     methodKind: "unary";
     input: typeof DropTableRequestSchema;
     output: typeof EmptySchema;
+  },
+  /**
+   * Brings a dropped table back with its rows, also those that were acknowledged before the drop; of several dropped
+   * ones of that name the one dropped last. A repeated call after success answers TABLE_ALREADY_EXISTS, which a client
+   * may take for done.
+   * Scope platform, role editor. Refuses with: TABLE_NOT_FOUND (none of that name can be brought back),
+   * TABLE_ALREADY_EXISTS (another table has the name now).
+   *
+   * @generated from rpc aidatalabs.data.v1.DataService.UndropTable
+   */
+  undropTable: {
+    methodKind: "unary";
+    input: typeof UndropTableRequestSchema;
+    output: typeof TableSchema;
   },
   /**
    * Adds a column at the end of a table; rows that are there read its default. The same column again returns the
@@ -859,6 +1101,60 @@ export const DataService: GenService<{
     output: typeof TableSchema;
   },
   /**
+   * Deletes the rows of one table that a condition holds for, and answers with the evidence. Rows that were
+   * acknowledged before the call are deleted too; the hourly roll-up is put right. The rows leave the disk: when they
+   * have, the evidence says physically_removed. A deletion that takes longer than the call goes on and survives a
+   * restart: the answer is then RUNNING, and GetDeletion tells its end.
+   * Scope platform, role editor. The same request_id and content returns the first deletion again.
+   * Refuses as Query does: the filter passes the same door. It reads this table's columns only: no subquery, no
+   * arrayJoin, and no function whose result changes from call to call (write the moment itself in place of now()).
+   * Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED (the hourly roll-up), DELETION_TOO_LARGE (more rows match than
+   * max_count; none is deleted), IDEMPOTENCY_MISMATCH.
+   *
+   * @generated from rpc aidatalabs.data.v1.DataService.DeleteRows
+   */
+  deleteRows: {
+    methodKind: "unary";
+    input: typeof DeleteRowsRequestSchema;
+    output: typeof DeletionSchema;
+  },
+  /**
+   * Deletes a person's rows from every table that has a `user_id` column of whole numbers, text or UUIDs, dropped
+   * tables that could be brought back included; one entry a table. As DeleteRows in all else.
+   * Scope platform, role editor. The same request_id and content returns the first deletion again.
+   * Refuses as Query does. Refuses with: INVALID_REQUEST (also for user 0, who stands for nobody known),
+   * IDEMPOTENCY_MISMATCH.
+   *
+   * @generated from rpc aidatalabs.data.v1.DataService.DeleteUserData
+   */
+  deleteUserData: {
+    methodKind: "unary";
+    input: typeof DeleteUserDataRequestSchema;
+    output: typeof DeletionSchema;
+  },
+  /**
+   * Returns one deletion with its evidence.
+   * Scope platform, role editor: a filter can name a person. Refuses with: DELETION_NOT_FOUND.
+   *
+   * @generated from rpc aidatalabs.data.v1.DataService.GetDeletion
+   */
+  getDeletion: {
+    methodKind: "unary";
+    input: typeof GetDeletionRequestSchema;
+    output: typeof DeletionSchema;
+  },
+  /**
+   * Lists the deletions of the platform, the latest first; they are kept as long as the platform is.
+   * Scope platform, role editor. Refuses with: PAGE_TOKEN_INVALID.
+   *
+   * @generated from rpc aidatalabs.data.v1.DataService.ListDeletions
+   */
+  listDeletions: {
+    methodKind: "unary";
+    input: typeof ListDeletionsRequestSchema;
+    output: typeof ListDeletionsResponseSchema;
+  },
+  /**
    * Takes events or rows. Acknowledged means: survives a crash of any process. Each row has its own verdict; a
    * call whose rows are all rejected is still OK, with accepted_count 0 and the reasons.
    * Scope platform, role editor. The same request_id and content returns the first receipt again; without a
@@ -872,6 +1168,35 @@ export const DataService: GenService<{
     methodKind: "unary";
     input: typeof IngestRequestSchema;
     output: typeof IngestResponseSchema;
+  },
+  /**
+   * Takes batches of columns as Arrow, one receipt a batch; over gRPC only. Acknowledged means the same as for
+   * Ingest. Each batch is stored by itself: what is wrong with one is told in its answer and the stream goes on.
+   * Answers come as batches are stored, not always in the order they were sent; find them by batch_id. The server
+   * reads on only while it has room, so a sender that is ahead is held up by flow control; where there is no room
+   * at all a batch is answered with OVERLOADED or JOURNAL_FULL and RetryInfo. After a broken stream open
+   * another one and send again every batch without an answer, with its batch_id: nothing is stored twice.
+   * Scope platform, role editor. A stream lasts at most 15 minutes; open the next one then.
+   * Refuses a batch with: BATCH_INVALID (no Arrow IPC stream, or columns that do not fit the table, each named),
+   * INGEST_TOO_LARGE, IDEMPOTENCY_MISMATCH, JOURNAL_FULL, OVERLOADED. Ends with: TABLE_NOT_FOUND, TABLE_PROTECTED.
+   *
+   * @generated from rpc aidatalabs.data.v1.DataService.IngestStream
+   */
+  ingestStream: {
+    methodKind: "bidi_streaming";
+    input: typeof IngestStreamRequestSchema;
+    output: typeof IngestStreamResponseSchema;
+  },
+  /**
+   * Returns the receipt of a call or batch that was acknowledged within the last 24 hours, as it is now.
+   * Scope platform, role editor. Refuses with: RECEIPT_NOT_FOUND (never acknowledged, too old, or without an id).
+   *
+   * @generated from rpc aidatalabs.data.v1.DataService.GetReceipt
+   */
+  getReceipt: {
+    methodKind: "unary";
+    input: typeof GetReceiptRequestSchema;
+    output: typeof ReceiptSchema;
   },
   /**
    * Runs one SELECT and returns its rows as JSON values.

@@ -12,7 +12,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file aidatalabs/data/v1/ingest.proto.
  */
 export const file_aidatalabs_data_v1_ingest: GenFile = /*@__PURE__*/
-  fileDesc("Ch9haWRhdGFsYWJzL2RhdGEvdjEvaW5nZXN0LnByb3RvEhJhaWRhdGFsYWJzLmRhdGEudjEilwEKBUV2ZW50Ei0KCXRpbWVzdGFtcBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKZXZlbnRfdHlwZRgCIAEoCRIPCgd1c2VyX2lkGAMgASgEEisKCnByb3BlcnRpZXMYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Eg0KBXZhbHVlGAUgASgBIukBCgdSZWNlaXB0EgwKBG5hbWUYASABKAkSMAoFc3RhdGUYAiABKA4yIS5haWRhdGFsYWJzLmRhdGEudjEuUmVjZWlwdC5TdGF0ZRIWCg5hY2NlcHRlZF9jb3VudBgDIAEoAxIXCg9kdXBsaWNhdGVfY291bnQYBCABKAMSMQoIcmVqZWN0ZWQYBSADKAsyHy5haWRhdGFsYWJzLmRhdGEudjEuUmVqZWN0ZWRSb3ciOgoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABIOCgpKT1VSTkFMTEVEEAESCgoGU1RPUkVEEAIiPQoLUmVqZWN0ZWRSb3cSDQoFaW5kZXgYASABKAUSDgoGcmVhc29uGAIgASgJEg8KB21lc3NhZ2UYAyABKAliBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("Ch9haWRhdGFsYWJzL2RhdGEvdjEvaW5nZXN0LnByb3RvEhJhaWRhdGFsYWJzLmRhdGEudjEilwEKBUV2ZW50Ei0KCXRpbWVzdGFtcBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKZXZlbnRfdHlwZRgCIAEoCRIPCgd1c2VyX2lkGAMgASgEEisKCnByb3BlcnRpZXMYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Eg0KBXZhbHVlGAUgASgBIoECCgdSZWNlaXB0EgwKBG5hbWUYASABKAkSMAoFc3RhdGUYAiABKA4yIS5haWRhdGFsYWJzLmRhdGEudjEuUmVjZWlwdC5TdGF0ZRIWCg5hY2NlcHRlZF9jb3VudBgDIAEoAxIXCg9kdXBsaWNhdGVfY291bnQYBCABKAMSMQoIcmVqZWN0ZWQYBSADKAsyHy5haWRhdGFsYWJzLmRhdGEudjEuUmVqZWN0ZWRSb3cSFgoOcmVqZWN0ZWRfY291bnQYBiABKAMiOgoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABIOCgpKT1VSTkFMTEVEEAESCgoGU1RPUkVEEAIiPQoLUmVqZWN0ZWRSb3cSDQoFaW5kZXgYASABKAUSDgoGcmVhc29uGAIgASgJEg8KB21lc3NhZ2UYAyABKAliBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * One event of the standard `events` table. Rules on its values are verdicts per event, not of the whole call:
@@ -102,11 +102,18 @@ export type Receipt = Message<"aidatalabs.data.v1.Receipt"> & {
   duplicateCount: bigint;
 
   /**
-   * Rows not taken, by index; empty when all were.
+   * Rows not taken, by index; empty when all were. At most the first 1,000 of them.
    *
    * @generated from field: repeated aidatalabs.data.v1.RejectedRow rejected = 5;
    */
   rejected: RejectedRow[];
+
+  /**
+   * Rows not taken, all of them.
+   *
+   * @generated from field: int64 rejected_count = 6;
+   */
+  rejectedCount: bigint;
 };
 
 /**

@@ -6,13 +6,15 @@ import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.js";
 import { file_google_api_field_behavior } from "../../../google/api/field_behavior_pb.js";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file aidatalabs/data/v1/table.proto.
  */
 export const file_aidatalabs_data_v1_table: GenFile = /*@__PURE__*/
-  fileDesc("Ch5haWRhdGFsYWJzL2RhdGEvdjEvdGFibGUucHJvdG8SEmFpZGF0YWxhYnMuZGF0YS52MSKUAgoFVGFibGUSMgoEbmFtZRgBIAEoCUIkukghch8yHV5bYS16QS1aX11bYS16QS1aMC05X117MCw2Mn0kEjYKB2NvbHVtbnMYAiADKAsyGi5haWRhdGFsYWJzLmRhdGEudjEuQ29sdW1uQgm6SAaSAQMQ6AcSGgoIb3JkZXJfYnkYAyADKAlCCLpIBZIBAhAQEh4KDHBhcnRpdGlvbl9ieRgEIAEoCUIIukgFcgMYyAESFQoDdHRsGAUgASgJQgi6SAVyAxjIARIZCgdjb21tZW50GAYgASgJQgi6SAVyAxjoBxIXCglyb3dfY291bnQYByABKANCBOJBAQMSGAoKc2l6ZV9ieXRlcxgIIAEoA0IE4kEBAyJTCgZDb2x1bW4SFgoEbmFtZRgBIAEoCUIIukgFcgMogAgSFgoEdHlwZRgCIAEoCUIIukgFcgMY6AcSGQoHY29tbWVudBgDIAEoCUIIukgFcgMY6AcikgIKDUNvbHVtblByb2ZpbGUSDAoEbmFtZRgBIAEoCRIMCgR0eXBlGAIgASgJEg8KB2NvbW1lbnQYAyABKAkSGwoOZGlzdGluY3RfY291bnQYBCABKANIAIgBARIXCgpudWxsX3NoYXJlGAUgASgBSAGIAQESFAoHbWluaW11bRgGIAEoCUgCiAEBEhQKB21heGltdW0YByABKAlIA4gBARIOCgZ2YWx1ZXMYCCADKAkSFwoPdmFsdWVzX2NvbXBsZXRlGAkgASgIEg8KB3BhdGhfb2YYCiABKAlCEQoPX2Rpc3RpbmN0X2NvdW50Qg0KC19udWxsX3NoYXJlQgoKCF9taW5pbXVtQgoKCF9tYXhpbXVtIoYBCgxUYWJsZVByb2ZpbGUSDAoEbmFtZRgBIAEoCRIPCgdjb21tZW50GAIgASgJEhEKCXJvd19jb3VudBgDIAEoAxIyCgdjb2x1bW5zGAQgAygLMiEuYWlkYXRhbGFicy5kYXRhLnYxLkNvbHVtblByb2ZpbGUSEAoIb3JkZXJfYnkYBSADKAliBnByb3RvMw", [file_buf_validate_validate, file_google_api_field_behavior]);
+  fileDesc("Ch5haWRhdGFsYWJzL2RhdGEvdjEvdGFibGUucHJvdG8SEmFpZGF0YWxhYnMuZGF0YS52MSL/AgoFVGFibGUSMgoEbmFtZRgBIAEoCUIkukghch8yHV5bYS16QS1aX11bYS16QS1aMC05X117MCw2Mn0kEjYKB2NvbHVtbnMYAiADKAsyGi5haWRhdGFsYWJzLmRhdGEudjEuQ29sdW1uQgm6SAaSAQMQ6AcSGgoIb3JkZXJfYnkYAyADKAlCCLpIBZIBAhAQEh4KDHBhcnRpdGlvbl9ieRgEIAEoCUIIukgFcgMYyAESFQoDdHRsGAUgASgJQgi6SAVyAxjIARIZCgdjb21tZW50GAYgASgJQgi6SAVyAxjoBxIXCglyb3dfY291bnQYByABKANCBOJBAQMSGAoKc2l6ZV9ieXRlcxgIIAEoA0IE4kEBAxIzCglkcm9wX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEjQKCnB1cmdlX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDIlMKBkNvbHVtbhIWCgRuYW1lGAEgASgJQgi6SAVyAyiACBIWCgR0eXBlGAIgASgJQgi6SAVyAxjoBxIZCgdjb21tZW50GAMgASgJQgi6SAVyAxjoByKSAgoNQ29sdW1uUHJvZmlsZRIMCgRuYW1lGAEgASgJEgwKBHR5cGUYAiABKAkSDwoHY29tbWVudBgDIAEoCRIbCg5kaXN0aW5jdF9jb3VudBgEIAEoA0gAiAEBEhcKCm51bGxfc2hhcmUYBSABKAFIAYgBARIUCgdtaW5pbXVtGAYgASgJSAKIAQESFAoHbWF4aW11bRgHIAEoCUgDiAEBEg4KBnZhbHVlcxgIIAMoCRIXCg92YWx1ZXNfY29tcGxldGUYCSABKAgSDwoHcGF0aF9vZhgKIAEoCUIRCg9fZGlzdGluY3RfY291bnRCDQoLX251bGxfc2hhcmVCCgoIX21pbmltdW1CCgoIX21heGltdW0ihgEKDFRhYmxlUHJvZmlsZRIMCgRuYW1lGAEgASgJEg8KB2NvbW1lbnQYAiABKAkSEQoJcm93X2NvdW50GAMgASgDEjIKB2NvbHVtbnMYBCADKAsyIS5haWRhdGFsYWJzLmRhdGEudjEuQ29sdW1uUHJvZmlsZRIQCghvcmRlcl9ieRgFIAMoCWIGcHJvdG8z", [file_buf_validate_validate, file_google_api_field_behavior, file_google_protobuf_timestamp]);
 
 /**
  * A table of a platform's database: a MergeTree with the columns, order and partitions named here.
@@ -75,6 +77,20 @@ export type Table = Message<"aidatalabs.data.v1.Table"> & {
    * @generated from field: int64 size_bytes = 8;
    */
   sizeBytes: bigint;
+
+  /**
+   * When it was dropped; only in lists with show_dropped.
+   *
+   * @generated from field: google.protobuf.Timestamp drop_time = 9;
+   */
+  dropTime?: Timestamp | undefined;
+
+  /**
+   * When a dropped table is removed for good.
+   *
+   * @generated from field: google.protobuf.Timestamp purge_time = 10;
+   */
+  purgeTime?: Timestamp | undefined;
 };
 
 /**

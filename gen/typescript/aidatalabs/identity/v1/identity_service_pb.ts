@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file aidatalabs/identity/v1/identity_service.proto.
  */
 export const file_aidatalabs_identity_v1_identity_service: GenFile = /*@__PURE__*/
-  fileDesc("Ci1haWRhdGFsYWJzL2lkZW50aXR5L3YxL2lkZW50aXR5X3NlcnZpY2UucHJvdG8SFmFpZGF0YWxhYnMuaWRlbnRpdHkudjEiTgoXUm90YXRlU2lnbmluZ0tleVJlcXVlc3QSMwoKcmVxdWVzdF9pZBgBIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MCwxMjh9JCJMChhSb3RhdGVTaWduaW5nS2V5UmVzcG9uc2USMAoEa2V5cxgBIAMoCzIiLmFpZGF0YWxhYnMuaWRlbnRpdHkudjEuU2lnbmluZ0tleSJ+CgpTaWduaW5nS2V5Eg4KBmtleV9pZBgBIAEoCRIvCgtjcmVhdGVfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZXhwaXJlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIhcKFUdldEN1cnJlbnRVc2VyUmVxdWVzdCKFAQoQTGlzdFVzZXJzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASIAoKcGFnZV90b2tlbhgCIAEoCUIM4kEBAbpIBXIDGIAIEhkKCG9yZGVyX2J5GAMgASgJQge6SARyAhhkEhgKBmZpbHRlchgEIAEoCUIIukgFcgMY6AciWQoRTGlzdFVzZXJzUmVzcG9uc2USKwoFdXNlcnMYASADKAsyHC5haWRhdGFsYWJzLmlkZW50aXR5LnYxLlVzZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJMqIDCg9JZGVudGl0eVNlcnZpY2USdwoOR2V0Q3VycmVudFVzZXISLS5haWRhdGFsYWJzLmlkZW50aXR5LnYxLkdldEN1cnJlbnRVc2VyUmVxdWVzdBocLmFpZGF0YWxhYnMuaWRlbnRpdHkudjEuVXNlciIYgtPkkwISEhAvYXBpL3YxL3VzZXJzL21lEncKCUxpc3RVc2VycxIoLmFpZGF0YWxhYnMuaWRlbnRpdHkudjEuTGlzdFVzZXJzUmVxdWVzdBopLmFpZGF0YWxhYnMuaWRlbnRpdHkudjEuTGlzdFVzZXJzUmVzcG9uc2UiFYLT5JMCDxINL2FwaS92MS91c2VycxKcAQoQUm90YXRlU2lnbmluZ0tleRIvLmFpZGF0YWxhYnMuaWRlbnRpdHkudjEuUm90YXRlU2lnbmluZ0tleVJlcXVlc3QaMC5haWRhdGFsYWJzLmlkZW50aXR5LnYxLlJvdGF0ZVNpZ25pbmdLZXlSZXNwb25zZSIlgtPkkwIfIhovYXBpL3YxL3NpZ25pbmdLZXlzOnJvdGF0ZToBKmIGcHJvdG8z", [file_aidatalabs_identity_v1_user, file_buf_validate_validate, file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_timestamp]);
+  fileDesc("Ci1haWRhdGFsYWJzL2lkZW50aXR5L3YxL2lkZW50aXR5X3NlcnZpY2UucHJvdG8SFmFpZGF0YWxhYnMuaWRlbnRpdHkudjEiTgoXUm90YXRlU2lnbmluZ0tleVJlcXVlc3QSMwoKcmVxdWVzdF9pZBgBIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MCwxMjh9JCJMChhSb3RhdGVTaWduaW5nS2V5UmVzcG9uc2USMAoEa2V5cxgBIAMoCzIiLmFpZGF0YWxhYnMuaWRlbnRpdHkudjEuU2lnbmluZ0tleSJ+CgpTaWduaW5nS2V5Eg4KBmtleV9pZBgBIAEoCRIvCgtjcmVhdGVfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZXhwaXJlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIhcKFUdldEN1cnJlbnRVc2VyUmVxdWVzdCKFAQoQTGlzdFVzZXJzUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASIAoKcGFnZV90b2tlbhgCIAEoCUIM4kEBAbpIBXIDGIAIEhkKCG9yZGVyX2J5GAMgASgJQge6SARyAhhkEhgKBmZpbHRlchgEIAEoCUIIukgFcgMY6AciWQoRTGlzdFVzZXJzUmVzcG9uc2USKwoFdXNlcnMYASADKAsyHC5haWRhdGFsYWJzLmlkZW50aXR5LnYxLlVzZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjEKE1Jlc29sdmVVc2Vyc1JlcXVlc3QSGgoHbWVtYmVycxgBIAMoCUIJukgGkgEDEOgHIkMKFFJlc29sdmVVc2Vyc1Jlc3BvbnNlEisKBXVzZXJzGAEgAygLMhwuYWlkYXRhbGFicy5pZGVudGl0eS52MS5Vc2VyMo0ECg9JZGVudGl0eVNlcnZpY2USdwoOR2V0Q3VycmVudFVzZXISLS5haWRhdGFsYWJzLmlkZW50aXR5LnYxLkdldEN1cnJlbnRVc2VyUmVxdWVzdBocLmFpZGF0YWxhYnMuaWRlbnRpdHkudjEuVXNlciIYgtPkkwISEhAvYXBpL3YxL3VzZXJzL21lEncKCUxpc3RVc2VycxIoLmFpZGF0YWxhYnMuaWRlbnRpdHkudjEuTGlzdFVzZXJzUmVxdWVzdBopLmFpZGF0YWxhYnMuaWRlbnRpdHkudjEuTGlzdFVzZXJzUmVzcG9uc2UiFYLT5JMCDxINL2FwaS92MS91c2VycxJpCgxSZXNvbHZlVXNlcnMSKy5haWRhdGFsYWJzLmlkZW50aXR5LnYxLlJlc29sdmVVc2Vyc1JlcXVlc3QaLC5haWRhdGFsYWJzLmlkZW50aXR5LnYxLlJlc29sdmVVc2Vyc1Jlc3BvbnNlEpwBChBSb3RhdGVTaWduaW5nS2V5Ei8uYWlkYXRhbGFicy5pZGVudGl0eS52MS5Sb3RhdGVTaWduaW5nS2V5UmVxdWVzdBowLmFpZGF0YWxhYnMuaWRlbnRpdHkudjEuUm90YXRlU2lnbmluZ0tleVJlc3BvbnNlIiWC0+STAh8iGi9hcGkvdjEvc2lnbmluZ0tleXM6cm90YXRlOgEqYgZwcm90bzM", [file_aidatalabs_identity_v1_user, file_buf_validate_validate, file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_timestamp]);
 
 /**
  * Asks for a new signing key.
@@ -183,6 +183,48 @@ export const ListUsersResponseSchema: GenMessage<ListUsersResponse> = /*@__PURE_
   messageDesc(file_aidatalabs_identity_v1_identity_service, 5);
 
 /**
+ * Names users in one of the ways people have for them.
+ *
+ * @generated from message aidatalabs.identity.v1.ResolveUsersRequest
+ */
+export type ResolveUsersRequest = Message<"aidatalabs.identity.v1.ResolveUsersRequest"> & {
+  /**
+   * E-mails in any case, or `users/{id}`; at most 1,000.
+   *
+   * @generated from field: repeated string members = 1;
+   */
+  members: string[];
+};
+
+/**
+ * Describes the message aidatalabs.identity.v1.ResolveUsersRequest.
+ * Use `create(ResolveUsersRequestSchema)` to create a new message.
+ */
+export const ResolveUsersRequestSchema: GenMessage<ResolveUsersRequest> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_identity_v1_identity_service, 6);
+
+/**
+ * The users found.
+ *
+ * @generated from message aidatalabs.identity.v1.ResolveUsersResponse
+ */
+export type ResolveUsersResponse = Message<"aidatalabs.identity.v1.ResolveUsersResponse"> & {
+  /**
+   * Each once, in order of their e-mails.
+   *
+   * @generated from field: repeated aidatalabs.identity.v1.User users = 1;
+   */
+  users: User[];
+};
+
+/**
+ * Describes the message aidatalabs.identity.v1.ResolveUsersResponse.
+ * Use `create(ResolveUsersResponseSchema)` to create a new message.
+ */
+export const ResolveUsersResponseSchema: GenMessage<ResolveUsersResponse> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_identity_v1_identity_service, 7);
+
+/**
  * Users and their mesh roles. Tokens are ES256 JWTs whose public keys stand at /.well-known/jwks.json; they
  * carry no role: roles are read from here, so that a change takes effect at once.
  *
@@ -211,6 +253,19 @@ export const IdentityService: GenService<{
     methodKind: "unary";
     input: typeof ListUsersRequestSchema;
     output: typeof ListUsersResponseSchema;
+  },
+  /**
+   * Returns the users of these e-mails and names; what belongs to nobody is left out. It serves the sharing of
+   * platforms: the platform service asks it once it has checked that the caller is an admin of the platform, or about
+   * the caller alone. It has no REST path, and the certificate of no other service may call it.
+   * Scope self, called by the platform service alone. Refuses with: PEER_NOT_ALLOWED, INVALID_REQUEST.
+   *
+   * @generated from rpc aidatalabs.identity.v1.IdentityService.ResolveUsers
+   */
+  resolveUsers: {
+    methodKind: "unary";
+    input: typeof ResolveUsersRequestSchema;
+    output: typeof ResolveUsersResponseSchema;
   },
   /**
    * Signs new tokens with a new key from now on. Tokens of the keys before stay good until they expire, and their

@@ -16,7 +16,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file aidatalabs/platform/v1/platform.proto.
  */
 export const file_aidatalabs_platform_v1_platform: GenFile = /*@__PURE__*/
-  fileDesc("CiVhaWRhdGFsYWJzL3BsYXRmb3JtL3YxL3BsYXRmb3JtLnByb3RvEhZhaWRhdGFsYWJzLnBsYXRmb3JtLnYxIr8ECghQbGF0Zm9ybRJHCgRuYW1lGAEgASgJQjniQQEIukgycjAyLl4ocGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8pPyQSGAoDdWlkGAIgASgJQgviQQEDukgEcgIYABIyCgxkaXNwbGF5X25hbWUYAyABKAlCHLpIGXIXGGQyE15bXlx4MDAtXHgxZlx4N2ZdKiQSJwoGY29uZmlnGAQgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBJDCgVzdGF0ZRgFIAEoDjImLmFpZGF0YWxhYnMucGxhdGZvcm0udjEuUGxhdGZvcm0uU3RhdGVCDOJBAQO6SAWCAQIYABIaCgVvd25lchgGIAEoCUIL4kEBA7pIBHICGAASNQoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEjUKC3VwZGF0ZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxIVCgRldGFnGAkgASgJQge6SARyAhhAEjUKC2RlbGV0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAyJWCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhAKDFBST1ZJU0lPTklORxABEgoKBkFDVElWRRACEgoKBkZBSUxFRBADEgwKCERFTEVUSU5HEAQidwoGTWVtYmVyEjcKBm1lbWJlchgBIAEoCUInukgkciIyIF4odXNlcnMvWzAtOWEtZi1dezM2fXxhbGxVc2VycykkEjQKBHJvbGUYAiABKA4yGi5haWRhdGFsYWJzLmNvbW1vbi52MS5Sb2xlQgq6SAeCAQQQASAAYgZwcm90bzM", [file_aidatalabs_common_v1_access_service, file_buf_validate_validate, file_google_api_field_behavior, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("CiVhaWRhdGFsYWJzL3BsYXRmb3JtL3YxL3BsYXRmb3JtLnByb3RvEhZhaWRhdGFsYWJzLnBsYXRmb3JtLnYxIr8ECghQbGF0Zm9ybRJHCgRuYW1lGAEgASgJQjniQQEIukgycjAyLl4ocGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8pPyQSGAoDdWlkGAIgASgJQgviQQEDukgEcgIYABIyCgxkaXNwbGF5X25hbWUYAyABKAlCHLpIGXIXGGQyE15bXlx4MDAtXHgxZlx4N2ZdKiQSJwoGY29uZmlnGAQgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBJDCgVzdGF0ZRgFIAEoDjImLmFpZGF0YWxhYnMucGxhdGZvcm0udjEuUGxhdGZvcm0uU3RhdGVCDOJBAQO6SAWCAQIYABIaCgVvd25lchgGIAEoCUIL4kEBA7pIBHICGAASNQoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEjUKC3VwZGF0ZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxIVCgRldGFnGAkgASgJQge6SARyAhhAEjUKC2RlbGV0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAyJWCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhAKDFBST1ZJU0lPTklORxABEgoKBkFDVElWRRACEgoKBkZBSUxFRBADEgwKCERFTEVUSU5HEAQiuAEKBk1lbWJlchJbCgZtZW1iZXIYASABKAlCS7pISHJGMkReKHVzZXJzL1swLTlhLWYtXXszNn18YWxsVXNlcnN8WyEtP0Etfl17MSw2NH1AW0EtWmEtejAtOS4tXXsxLDE4OX0pJBI0CgRyb2xlGAIgASgOMhouYWlkYXRhbGFicy5jb21tb24udjEuUm9sZUIKukgHggEEEAEgABIbCgVlbWFpbBgDIAEoCUIM4kEBA7pIBXIDGP4BYgZwcm90bzM", [file_aidatalabs_common_v1_access_service, file_buf_validate_validate, file_google_api_field_behavior, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * An isolated analytics workspace: its own ClickHouse database, tables, members and limits.
@@ -157,7 +157,8 @@ export const Platform_StateSchema: GenEnum<Platform_State> = /*@__PURE__*/
  */
 export type Member = Message<"aidatalabs.platform.v1.Member"> & {
   /**
-   * `users/{id}`, or `allUsers` for every user of the mesh.
+   * `users/{id}`, or `allUsers` for every user of the mesh. SetMember also takes the e-mail of a user, in any case,
+   * and answers with their `users/{id}`.
    *
    * @generated from field: string member = 1;
    */
@@ -169,6 +170,14 @@ export type Member = Message<"aidatalabs.platform.v1.Member"> & {
    * @generated from field: aidatalabs.common.v1.Role role = 2;
    */
   role: Role;
+
+  /**
+   * The user's e-mail, for admins of the platform and for the user alone; empty for others and for `allUsers`.
+   * Ignored where it is sent.
+   *
+   * @generated from field: string email = 3;
+   */
+  email: string;
 };
 
 /**

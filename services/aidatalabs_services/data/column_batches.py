@@ -1,0 +1,184 @@
+"""A batch of Arrow columns against a table: which columns fit, and which rows are taken.
+
+Columns are looked at as a whole, never row by row, where their type is a common one; the others go value by
+value through the rules that rows in JSON pass (`value_rules`). What a batch may leave out and how its values
+are judged is the same as for rows; only the way in differs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from aidatalabs_services.data.arrow_batches import read_batch
+from aidatalabs_services.data.arrow_values import Misfit, fitted_column
+from aidatalabs_services.data.blocks import Blocks, encoded_blocks
+from aidatalabs_services.data.column_types import ColumnType
+from aidatalabs_services.data.errors import BatchInvalid, IngestTooLarge
+from aidatalabs_services.data.event_columns import EVENT_DEFAULTS, judge_event_columns
+from aidatalabs_services.data.native.errors import BatchTooLarge, BatchValueInvalid, NotEncodable
+from aidatalabs_services.data.native.json_type import parse_column_type
+from aidatalabs_services.data.schema import TableSchema
+from aidatalabs_services.data.standard_tables import EVENTS
+from aidatalabs_services.data.verdicts import RejectedRow, Verdict
+from aidatalabs_services.runtime.errors import FieldViolation
+
+MOST_LISTED = 1_000
+_MOST_VIOLATIONS = 50
+# Each row found by the encoder costs encoding the batch anew.
+_MOST_LATE = 100
+
+
+class ColumnBatch:
+    """A batch of a stream, read and checked. Raises BatchInvalid and IngestTooLarge."""
+
+    def __init__(self, arrow_ipc: bytes, table: str) -> None:
+        self._arrow_ipc = arrow_ipc
+        self.rows = read_batch(arrow_ipc, table)
+
+    @property
+    def count(self) -> int:
+        """How many rows."""
+        return int(self.rows.num_rows)
+
+    def digest(self) -> bytes:
+        """SHA-256 of the batch as it came."""
+        return hashlib.sha256(self._arrow_ipc).digest()
+
+
+@dataclass
+class Refusals:
+    """The rows of one batch that are not taken: the first reason found for each counts."""
+
+    count: int
+    refused: NDArray[np.bool_] = field(init=False)
+    listed: dict[int, RejectedRow] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.refused = np.zeros(self.count, np.bool_)
+        self._late_count = 0
+
+    def add(self, rows: NDArray[np.bool_], reason: str, message: str) -> None:
+        """Refuses `rows` that were not refused before, all for one reason."""
+        for index in np.flatnonzero(rows & ~self.refused)[:MOST_LISTED].tolist():
+            self.listed.setdefault(index, RejectedRow(index, reason, message))
+        self.refused |= rows
+
+    def add_late(self, error: BatchValueInvalid) -> bool:
+        """Refuses the row in which the encoder met a value that cannot be, counted among the rows left.
+
+        False where it names no row, and after many: the batch is not worth looking for more.
+        """
+        self._late_count += 1
+        if error.row is None or self._late_count > _MOST_LATE:
+            return False
+        index = int(np.flatnonzero(~self.refused)[error.row])
+        self.refused[index] = True
+        self.listed[index] = RejectedRow(index, error.metadata["verdict"], error.words)
+        return True
+
+    def verdict(self, accepted: pa.RecordBatch) -> Verdict:
+        """The verdict on the whole batch."""
+        listed = tuple(self.listed[index] for index in sorted(self.listed)[:MOST_LISTED])
+        return Verdict(accepted, listed, int(self.refused.sum()) - len(listed))
+
+
+def judge_columns(batch: pa.RecordBatch, table: TableSchema, *, now_seconds: float) -> tuple[Verdict, Blocks]:
+    """Verdicts on the rows of `batch`, and those taken as blocks for the engine.
+
+    Those taken have every column of the table, but for JSON columns that the batch does not have; of the
+    others at most the first 1,000 are listed. Raises BatchInvalid, naming each column that does not fit, and
+    IngestTooLarge.
+    """
+    fitted, refusals = _fitted(batch, table, now_seconds)
+    while True:
+        accepted = fitted.filter(pa.array(~refusals.refused)) if refusals.refused.any() else fitted
+        try:
+            return refusals.verdict(accepted), encoded_blocks(accepted, table)
+        except BatchTooLarge as error:
+            raise IngestTooLarge(error.message, metadata=error.metadata) from error
+        except NotEncodable as error:
+            if not isinstance(error, BatchValueInvalid) or not refusals.add_late(error):
+                metadata = {**error.metadata, "table": table.name}
+                raise BatchInvalid(error.message, metadata=metadata, violations=error.violations) from error
+
+
+def _fitted(batch: pa.RecordBatch, table: TableSchema, now_seconds: float) -> tuple[pa.RecordBatch, Refusals]:
+    """The columns in the order and the types of the table, and the rows that rules on columns refuse."""
+    kinds = {name: parse_column_type(text) for name, text in table.types.items()}
+    is_events = table.name == EVENTS.name
+    defaults = EVENT_DEFAULTS if is_events else {}
+    _check_names(batch.schema, kinds, table.name, defaults)
+    refusals = Refusals(batch.num_rows)
+    misfits: list[FieldViolation] = []
+    arrays: dict[str, pa.Array] = {}
+    for name, kind in kinds.items():
+        if kind.name == "JSON" and name not in batch.schema.names:
+            continue  # an object without keys in every row: encoded so where the column is left out
+        try:
+            array, wrong = fitted_column(kind, _given(batch, name, defaults.get(name)))
+        except Misfit as error:
+            misfits.append(FieldViolation(name[:64], str(error)))
+            continue
+        arrays[name] = array
+        for each in wrong:
+            refusals.add(each.rows, each.reason, f"column {name} {each.message}")
+        if not kind.nullable and kind.name != "JSON" and not is_events and array.null_count:
+            nulls = array.is_null().to_numpy(zero_copy_only=False)
+            refusals.add(nulls, "VALUE_INVALID", f"column {name} must not be null")
+    if misfits:
+        raise _invalid(table.name, misfits)
+    if is_events:
+        judge_event_columns(arrays, refusals, now_seconds=now_seconds)
+    return pa.RecordBatch.from_arrays(list(arrays.values()), names=list(arrays)), refusals
+
+
+def _check_names(
+    given: pa.Schema, kinds: Mapping[str, ColumnType], table: str, defaults: Mapping[str, object]
+) -> None:
+    wrong = []
+    for name in given.names:
+        if name not in kinds:
+            wrong.append(FieldViolation(_shown(name), f"is not a column of table {table}"))
+        elif given.names.count(name) > 1:
+            wrong.append(FieldViolation(_shown(name), "stands more than once in the batch"))
+    for name, kind in kinds.items():
+        if name not in given.names and not (kind.nullable or kind.name == "JSON" or name in defaults):
+            wrong.append(FieldViolation(name, "is missing; only Nullable and JSON columns may be"))
+    if wrong:
+        raise _invalid(table, wrong)
+
+
+def _given(batch: pa.RecordBatch, name: str, unset: pa.Scalar | None) -> pa.Array:
+    """The column as it came, or as it is where the batch does not have it."""
+    if name in batch.schema.names:
+        array = batch.column(name)
+        if unset is not None and array.null_count:
+            return pc.fill_null(array, unset.cast(array.type)) if _holds(array.type) else array
+        return array
+    if unset is not None:
+        return pa.repeat(unset, batch.num_rows)
+    return pa.nulls(batch.num_rows)
+
+
+def _holds(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def _shown(name: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in name[:64])
+
+
+def _invalid(table: str, wrong: list[FieldViolation]) -> BatchInvalid:
+    first = wrong[0]
+    return BatchInvalid(
+        f"The batch does not fit table {table}: column {first.field} {first.description}.",
+        metadata={"table": table},
+        violations=wrong[:_MOST_VIOLATIONS],
+    )

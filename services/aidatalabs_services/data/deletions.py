@@ -1,0 +1,218 @@
+"""Deletion of rows by a condition or by person: asked for once, carried out to its end, evidence kept.
+
+A call first waits for the rows that were acknowledged before it, counts what matches, and refuses where that
+is more than expected: until here nothing is kept, and a caller who goes away has asked for nothing. Then the
+deletion is recorded, and from that moment it goes on whatever becomes of the caller or of this process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from aidatalabs_services.data.deletion_records import (
+    Deletion,
+    DeletionRecords,
+    TableDeletion,
+    TableState,
+    new_deletion_id,
+)
+from aidatalabs_services.data.deletion_works import DeletionWorks, Work
+from aidatalabs_services.data.dropped_tables import dropped_of
+from aidatalabs_services.data.errors import DeletionNotFound, TableNotFound, TableProtected
+from aidatalabs_services.data.ports import Warehouse
+from aidatalabs_services.data.row_filters import admit_filter, user_filter
+from aidatalabs_services.data.schema import SchemaCache, TableSchema
+from aidatalabs_services.data.standard_tables import EVENTS, PROTECTED
+from aidatalabs_services.runtime.caller import current_call, current_user
+from aidatalabs_services.runtime.errors import (
+    DeadlineExceeded,
+    FieldViolation,
+    IdempotencyMismatch,
+    InvalidRequest,
+    StatusCode,
+)
+
+_LOG = logging.getLogger(__name__)
+_ANSWER_MARGIN_SECONDS = 0.5
+_DISK_PATIENCE_SECONDS = 3.0
+_FIRST_PAUSE_SECONDS = 0.2
+_LONGEST_PAUSE_SECONDS = 30.0
+# What may pass by itself; anything else is the end of an entry.
+_PASSING = (
+    StatusCode.UNAVAILABLE,
+    StatusCode.DEADLINE_EXCEEDED,
+    StatusCode.RESOURCE_EXHAUSTED,
+    StatusCode.CANCELLED,
+)
+
+Drain = Callable[[str, str], Awaitable[None]]
+Forget = Callable[[str], Awaitable[None]]
+
+
+class Deletions:
+    """Deletions of every platform, by the platform's uid."""
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        schemas: SchemaCache,
+        records: DeletionRecords,
+        works: DeletionWorks,
+    ) -> None:
+        self._warehouse = warehouse
+        self._schemas = schemas
+        self._records = records
+        self._works = works
+
+    async def remove(self, uid: str) -> None:
+        """Ends a platform's deletions and forgets them."""
+        await self._works.stop(uid)
+        await self._records.remove(uid)
+
+    def get(self, uid: str, deletion_id: str) -> Deletion:
+        """One deletion. Raises DeletionNotFound."""
+        found = self._records.get(uid, deletion_id)
+        if found is None:
+            raise DeletionNotFound(
+                "The platform has no deletion of this id. List the deletions to see which there are.",
+                metadata={"deletion": deletion_id},
+            )
+        return found
+
+    def list(self, uid: str) -> list[Deletion]:
+        """All deletions of a platform, the latest first."""
+        return self._records.of_platform(uid)
+
+    async def delete_rows(
+        self,
+        uid: str,
+        platform: str,
+        table: str,
+        text: str,
+        *,
+        request_id: str = "",
+        dry_run: bool = False,
+        max_count: int | None = None,
+    ) -> Deletion:
+        """Deletes the rows of one table that the condition `text` holds for.
+
+        Returns when they are gone, or before the call's deadline with what is reached; see `Deletion.state`.
+        Raises TableNotFound, TableProtected, DeletionTooLarge, IdempotencyMismatch, the refusals of the door
+        and of a query, and DeadlineExceeded where nothing was begun.
+        """
+        if max_count is not None and max_count < 0:
+            wrong = FieldViolation("max_count", "is negative; leave it out for any number")
+            raise InvalidRequest("No table has fewer than no rows.", violations=[wrong])
+        described = await self._table(uid, table)
+        database = self._warehouse.database_of(uid)
+        condition = admit_filter(text, described, database=database)
+        entry = TableDeletion(table, described.identity, condition.sql, condition.sha256)
+        digest = _digest("rows", table, condition.sql, dry_run, max_count)
+        wanted = Deletion("", platform, current_user(), request_id, digest, (entry,), dry_run=dry_run)
+        return await self._ask(uid, wanted, max_count)
+
+    async def delete_user(
+        self, uid: str, platform: str, user_id: str, *, request_id: str = "", dry_run: bool = False
+    ) -> Deletion:
+        """Deletes a person's rows from every table with a `user_id` column, dropped ones included.
+
+        As `delete_rows` in all else. Raises InvalidRequest for user 0 too.
+        """
+        if user_id == "0":
+            nobody = FieldViolation("user_id", "0 stands for nobody known; delete such rows by a filter")
+            raise InvalidRequest("Rows of user 0 are nobody's.", violations=[nobody])
+        self._schemas.forget(uid)
+        entries = []
+        shown = await self._schemas.get(uid)
+        hidden = await self._warehouse.dropped_tables(uid)
+        for name, table in [*sorted(shown.items()), *sorted(hidden.items())]:
+            if "user_id" in table.types and name not in PROTECTED - {EVENTS.name}:
+                entries.append(self._entry_of_user(uid, name, table, user_id))
+        digest = _digest("user", user_id, dry_run)
+        wanted = Deletion(
+            "", platform, current_user(), request_id, digest, tuple(entries), user_id=user_id, dry_run=dry_run
+        )
+        return await self._ask(uid, wanted, None)
+
+    def _entry_of_user(self, uid: str, name: str, table: TableSchema, user_id: str) -> TableDeletion:
+        dropped = dropped_of(name)
+        condition = user_filter(user_id, table, database=self._warehouse.database_of(uid))
+        entry = TableDeletion(
+            dropped.name if dropped else name,
+            table.identity,
+            condition.sql if condition else "",
+            condition.sha256 if condition else "",
+            dropped=dropped is not None,
+        )
+        if condition is None:
+            return replace(
+                entry,
+                state=TableState.NOT_SEARCHED,
+                message=f"user_id is of type {table.types['user_id']}; look for the person by a filter.",
+            )
+        return entry
+
+    async def _table(self, uid: str, name: str) -> TableSchema:
+        found = (await self._schemas.get(uid)).get(name)
+        if found is None:
+            raise TableNotFound(
+                f"The platform has no table {name!r}. List the tables to see which there are.",
+                metadata={"table": name},
+            )
+        if name in PROTECTED and name != EVENTS.name:
+            raise TableProtected(
+                f"{name!r} is kept by the engine and follows {EVENTS.name!r}: take rows away there.",
+                metadata={"table": name},
+            )
+        return found
+
+    async def _ask(self, uid: str, wanted: Deletion, max_count: int | None) -> Deletion:
+        """Has a deletion carried out, or joins the one of the same request, and waits for it in the call."""
+        work = self._works.of_request(uid, wanted.request_id)
+        earlier = work.deletion if work else self._records.of_request(uid, wanted.request_id)
+        if earlier is not None and earlier.digest != wanted.digest:
+            raise IdempotencyMismatch(
+                "This request_id was used before for another deletion. Send a new request_id.",
+                metadata={"repeated_request_id": wanted.request_id},
+            )
+        if work is None and earlier is not None:
+            return earlier
+        if work is None:
+            made = replace(wanted, id="" if wanted.dry_run else new_deletion_id(), create_seconds=time.time())
+            work = Work(made, max_count)
+            self._works.start(uid, work)
+        return await self._wait(uid, work)
+
+    async def _wait(self, uid: str, work: Work) -> Deletion:
+        """What is reached when the rows are gone, or when the call's time is almost over."""
+        until = time.monotonic() + max(0.0, current_call().seconds_left() - _ANSWER_MARGIN_SECONDS)
+        work.callers += 1
+        try:
+            await asyncio.wait(
+                (work.task, work.done), timeout=until - time.monotonic(), return_when=asyncio.FIRST_COMPLETED
+            )
+            disk_seconds = min(_DISK_PATIENCE_SECONDS, until - time.monotonic())
+            if work.done.done() and disk_seconds > 0:
+                await asyncio.wait((work.task,), timeout=disk_seconds)
+        finally:
+            work.callers -= 1
+            if not work.callers and not work.recorded:
+                work.task.cancel()
+        if work.task.done() and not work.task.cancelled():
+            return work.task.result()
+        kept = self._records.get(uid, work.deletion.id)
+        if kept is not None and work.recorded:
+            return kept
+        raise DeadlineExceeded(
+            "The time of this call was over before the rows were counted. Nothing was deleted."
+        )
+
+
+def _digest(*content: object) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -1,0 +1,155 @@
+"""Streams of batches: each is taken as a call of its own, several at a time, answered as it is acknowledged.
+
+    reader ─► room (batches of this stream, bytes of all streams) ─► Ingestor ─► answers
+
+Where there is no room the reader does not read on, so that the sender is held up by flow control; the loop is
+never blocked and nothing that was acknowledged is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+from aidatalabs_services.data.errors import TableNotFound, TableProtected
+from aidatalabs_services.data.receipts import Receipt
+from aidatalabs_services.runtime.errors import Overloaded, PlatformNotFound
+
+Take = Callable[[str, bytes], Awaitable[Receipt]]
+# Refusals that hold for every batch of a stream: it ends with them.
+_OF_THE_STREAM = (TableNotFound, TableProtected, PlatformNotFound)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One batch of a stream: its id and an Arrow IPC stream."""
+
+    batch_id: str
+    arrow_ipc: bytes
+
+
+@dataclass(frozen=True)
+class BatchAnswer:
+    """What became of one batch: its receipt, or why it was not taken."""
+
+    batch_id: str
+    outcome: Receipt | Exception
+
+
+class StreamRoom:
+    """Bytes of batches in work over all streams; whoever finds none waits, at most `wait_seconds`."""
+
+    def __init__(self, limit_bytes: int, *, wait_seconds: float) -> None:
+        self._limit_bytes = limit_bytes
+        self._wait_seconds = wait_seconds
+        self._held_bytes = 0
+        self._given = asyncio.Event()
+
+    async def take(self, size: int) -> None:
+        """Takes room for `size` bytes, to be given back. Raises Overloaded."""
+        try:
+            async with asyncio.timeout(self._wait_seconds):
+                # A batch larger than all room is let in alone.
+                while self._held_bytes and self._held_bytes + size > self._limit_bytes:
+                    self._given.clear()
+                    await self._given.wait()
+        except TimeoutError:
+            raise Overloaded(
+                "Batches of other streams take all room. Send this batch again shortly.",
+                retry_after_seconds=1.0,
+            ) from None
+        self._held_bytes += size
+
+    def give(self, size: int) -> None:
+        """Gives back what was taken for `size` bytes."""
+        self._held_bytes -= size
+        self._given.set()
+
+
+class IngestStreams:
+    """Runs streams; `batch_count` batches of one are in work at a time."""
+
+    def __init__(self, room: StreamRoom, *, batch_count: int) -> None:
+        self._room = room
+        self._batch_count = batch_count
+
+    async def answers(self, batches: AsyncIterator[Batch], take: Take) -> AsyncGenerator[BatchAnswer, None]:
+        """An answer for each batch, as they are taken; `take` gets id and content.
+
+        Raises what `batches` raises, and the refusals that hold for the whole stream, after the answers to
+        batches that were read before.
+        """
+        run = _Run(batches, take, self._room, self._batch_count)
+        try:
+            while (answer := await run.next()) is not None:
+                yield answer
+        finally:
+            await run.stop()
+
+
+class _Run:
+    """One stream: a reader that starts a task per batch, and the answers they leave."""
+
+    def __init__(self, batches: AsyncIterator[Batch], take: Take, room: StreamRoom, count: int) -> None:
+        self._batches = batches
+        self._take = take
+        self._room = room
+        self._places = asyncio.Semaphore(count)
+        self._answers: asyncio.Queue[BatchAnswer | None] = asyncio.Queue()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failure: Exception | None = None
+        self._reader = asyncio.create_task(self._read())
+
+    async def next(self) -> BatchAnswer | None:
+        """The next answer, None after the last. Raises what ended the stream early."""
+        answer = await self._answers.get()
+        if answer is None and self._failure is not None:
+            raise self._failure
+        if answer is not None:
+            self._places.release()  # only now: a sender who does not read its answers is held up
+        return answer
+
+    async def stop(self) -> None:
+        """Ends whatever still runs; batches that are journalled already stay."""
+        tasks = [self._reader, *self._tasks]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _read(self) -> None:
+        try:
+            await self._places.acquire()
+            async for batch in self._batches:
+                # Nothing more is read while this batch has no room.
+                await self._begin(batch)
+                await self._places.acquire()
+        except Exception as error:  # noqa: BLE001 - raised by `next`, after the answers that are due
+            self._failure = self._failure or error
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
+        self._answers.put_nowait(None)
+
+    async def _begin(self, batch: Batch) -> None:
+        try:
+            await self._room.take(len(batch.arrow_ipc))
+        except Overloaded as error:
+            self._answers.put_nowait(BatchAnswer(batch.batch_id, error))
+            return
+        task = asyncio.create_task(self._one(batch))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _one(self, batch: Batch) -> None:
+        outcome: Receipt | Exception
+        try:
+            outcome = await self._take(batch.batch_id, batch.arrow_ipc)
+        except _OF_THE_STREAM as error:
+            self._failure = self._failure or error
+            self._answers.put_nowait(None)
+            return
+        except Exception as error:  # noqa: BLE001 - whatever it is, this batch is told so
+            outcome = error
+        finally:
+            self._room.give(len(batch.arrow_ipc))
+        self._answers.put_nowait(BatchAnswer(batch.batch_id, outcome))

@@ -1,0 +1,67 @@
+"""Cases of the conformance of transports: what one is, and those about data that goes and comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+OURS = "platforms/conf-{way}"
+SHOP = {"platform": OURS}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One method: a call that is answered, and one that is refused with this reason.
+
+    `{way}` in a text is the transport, so that each changes things of its own. `refused_as` is the caller of
+    the second call: the admin, a stranger, or nobody.
+    """
+
+    method: str
+    answered: Mapping[str, Any]
+    refused: Mapping[str, Any]
+    reason: str
+    refused_as: str = "admin"
+
+
+RETENTION_CASES = (
+    Case(
+        "data.v1.DataService/UpdateTable",
+        SHOP | {"table": "boxes", "comment": "of all sizes", "update_mask": "comment"},
+        SHOP | {"table": "events", "comment": "mine", "update_mask": "comment"},
+        "TABLE_PROTECTED",
+    ),
+    Case(
+        "data.v1.DataService/DropTable",
+        SHOP | {"table": "boxes"},
+        SHOP | {"table": "events"},
+        "TABLE_PROTECTED",
+    ),
+    Case(
+        "data.v1.DataService/UndropTable",
+        SHOP | {"table": "boxes"},
+        SHOP | {"table": "events"},
+        "TABLE_ALREADY_EXISTS",
+    ),
+    Case(
+        "data.v1.DataService/DeleteRows",
+        SHOP | {"table": "boxes", "filter": "id = 1", "max_count": 1, "request_id": "d-1"},
+        SHOP | {"table": "boxes", "filter": "id > 0", "max_count": 0},
+        "DELETION_TOO_LARGE",
+    ),
+    Case(
+        "data.v1.DataService/DeleteUserData",
+        SHOP | {"user_id": "42", "dry_run": True},
+        SHOP | {"user_id": "0"},
+        "INVALID_REQUEST",
+    ),
+    Case(
+        "data.v1.DataService/GetDeletion",
+        SHOP | {"deletion": "{deletion}"},
+        SHOP | {"deletion": "0"},
+        "DELETION_NOT_FOUND",
+    ),
+    Case("data.v1.DataService/ListDeletions", SHOP, SHOP, "PLATFORM_NOT_FOUND", "stranger"),
+)
+"""They begin with the table `boxes` of two rows and end with one row in it."""
