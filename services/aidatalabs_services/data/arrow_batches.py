@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
+from aidatalabs_services.data.arrow_sizes import MAX_PLAIN_BYTES, plain_bytes
 from aidatalabs_services.data.errors import BatchInvalid, IngestTooLarge
 
 MAX_BATCH_ROWS = 500_000
@@ -26,7 +27,7 @@ def read_batch(data: bytes, table: str) -> pa.RecordBatch:
     """The rows of `data`, a complete Arrow IPC stream, as one batch that is safe to read.
 
     Shares the memory of `data` where the stream holds one batch. Raises BatchInvalid, and IngestTooLarge over
-    500,000 rows.
+    500,000 rows or where its values are too many bytes, each counted for itself.
     """
     try:
         _refuse_compressed(data)
@@ -36,10 +37,13 @@ def read_batch(data: bytes, table: str) -> pa.RecordBatch:
             if len(reader.schema) > _MAX_COLUMNS:
                 raise BatchInvalid("The batch has more than 1,000 columns.", metadata={"table": table})
             batches = []
-            rows = 0
+            rows = size = 0
             for batch in reader:
                 rows += batch.num_rows
                 _check_rows(rows)
+                batch.validate()
+                size += sum(map(plain_bytes, batch.columns))
+                _check_size(size)
                 batch.validate(full=True)
                 batches.append(batch)
         if source.tell() != len(data):
@@ -69,6 +73,15 @@ def _check_rows(count: int) -> None:
         raise IngestTooLarge(
             f"One batch may bring {MAX_BATCH_ROWS:,} rows; send several.",
             metadata={"limit_rows": str(MAX_BATCH_ROWS)},
+        )
+
+
+def _check_size(size: int) -> None:
+    if size > MAX_PLAIN_BYTES:
+        raise IngestTooLarge(
+            f"The values of one batch, without dictionaries and views, may be {MAX_PLAIN_BYTES:,} bytes; "
+            "send several.",
+            metadata={"limit_bytes": str(MAX_PLAIN_BYTES)},
         )
 
 

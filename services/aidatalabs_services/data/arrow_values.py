@@ -7,17 +7,21 @@ a Misfit of the whole batch; a value that does not fit refuses its row alone.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from aidatalabs_services.data.arrow_kinds import may_hold
 from aidatalabs_services.data.column_types import ColumnType
 from aidatalabs_services.data.ingest_batches import ColumnInput
 from aidatalabs_services.data.json_values import EXACT_LIMIT
+from aidatalabs_services.data.native.partitions import without_views
 from aidatalabs_services.data.value_columns import convert
 from aidatalabs_services.data.value_rules import (
     DAY_RANGE,
@@ -30,6 +34,10 @@ from aidatalabs_services.data.value_rules import (
 
 Mask = NDArray[np.bool_]
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
+_PIECE_ROWS = 1_024
+# Of a key that a map has twice the last counts, as in JSON text: nothing to tell the log.
+warnings.filterwarnings("ignore", "Encountered key", UserWarning)
+_UNREADABLE = object()
 _TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
@@ -59,6 +67,8 @@ def fitted_column(kind: ColumnType, array: pa.Array) -> Fitted:
         return pa.nulls(len(array), pa.string() if base.name == "JSON" else arrow_type(base)), ()
     fit = _fit_of(base)
     if fit is not _texts and pa.types.is_dictionary(array.type):
+        if pa.types.is_nested(array.type.value_type):
+            raise _misfit(base, array, "the values without a dictionary")
         array = array.dictionary_decode()
     return fit(base, array)
 
@@ -192,8 +202,10 @@ def _objects(base: ColumnType, array: pa.Array) -> Fitted:
     kind = array.type
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return array.cast(pa.string()), ()
-    if pa.types.is_string(kind) or pa.types.is_struct(kind):
+    if pa.types.is_string(kind):
         return array, ()
+    if pa.types.is_struct(kind):
+        return without_views(array), ()  # Arrow can pick no rows of views
     if pa.types.is_map(kind) and pa.types.is_string(kind.key_type):
         return array, ()
     raise _misfit(base, array, "a struct, a map with text keys, or JSON text")
@@ -201,15 +213,50 @@ def _objects(base: ColumnType, array: pa.Array) -> Fitted:
 
 def _by_rules(base: ColumnType, array: pa.Array) -> Fitted:
     """Value by value, by the rules for rows in JSON: for types whose columns are rare or short."""
-    values = [_jsonable(value) for value in array.to_pylist()]
-    empty = array.is_null().to_numpy(zero_copy_only=False)
+    if base.name == "Decimal" and pa.types.is_decimal(array.type):
+        try:
+            return array.cast(arrow_type(base)), ()
+        except pa.ArrowInvalid:
+            pass  # some value has more digits: which one, the rules say
+    if not may_hold(base, array.type):
+        raise _misfit(base, array, "values of that type")
+    values, unreadable = _python_values(array)
+    empty = array.is_null().to_numpy(zero_copy_only=False) | unreadable
     converted = convert(base, ColumnInput(values, empty, np.zeros(len(array), np.bool_)))
-    wrong = []
+    wrong = [Wrong(unreadable, "VALUE_INVALID", "holds a time out of range")] if unreadable.any() else []
+    by_words: dict[tuple[str, str], list[int]] = {}
     for index, error in converted.refused.items():
+        by_words.setdefault((error.reason, str(error)), []).append(index)
+    for (reason, words), indexes in by_words.items():
         rows = np.zeros(len(array), np.bool_)
-        rows[index] = True
-        wrong.append(Wrong(rows, error.reason, str(error)))
+        rows[indexes] = True
+        wrong.append(Wrong(rows, reason, words))
     return converted.array, wrong
+
+
+def _python_values(array: pa.Array) -> tuple[list[object], Mask]:
+    """The values as the rules know them, and the rows with a time that Python has none for.
+
+    A piece at a time: Arrow makes Python values without letting any other thread run.
+    """
+    values: list[object] = []
+    unreadable = np.zeros(len(array), np.bool_)
+    for begin in range(0, len(array), _PIECE_ROWS):
+        piece = array.slice(begin, _PIECE_ROWS)
+        try:
+            found = piece.to_pylist(maps_as_pydicts="lossy")
+        except (OverflowError, ValueError):
+            found = [_python_value(entry) for entry in piece]
+            unreadable[begin : begin + len(found)] = [value is _UNREADABLE for value in found]
+        values.extend(None if value is _UNREADABLE else _jsonable(value) for value in found)
+    return values, unreadable
+
+
+def _python_value(entry: pa.Scalar) -> object:
+    try:
+        return entry.as_py(maps_as_pydicts="lossy")
+    except (OverflowError, ValueError):
+        return _UNREADABLE
 
 
 def _jsonable(value: object) -> object:
@@ -220,4 +267,6 @@ def _jsonable(value: object) -> object:
         return {key: _jsonable(item) for key, item in value.items()}
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
+    if isinstance(value, Decimal):
+        return f"{value:f}"  # never with an exponent
     return value if isinstance(value, str | float | bool) or value is None else str(value)

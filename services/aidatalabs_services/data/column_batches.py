@@ -8,6 +8,7 @@ are judged is the same as for rows; only the way in differs.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -22,8 +23,10 @@ from aidatalabs_services.data.blocks import Blocks, encoded_blocks
 from aidatalabs_services.data.column_types import ColumnType
 from aidatalabs_services.data.errors import BatchInvalid, IngestTooLarge
 from aidatalabs_services.data.event_columns import EVENT_DEFAULTS, judge_event_columns
+from aidatalabs_services.data.native.block import columns_of, encode_block
 from aidatalabs_services.data.native.errors import BatchTooLarge, BatchValueInvalid, NotEncodable
 from aidatalabs_services.data.native.json_type import parse_column_type
+from aidatalabs_services.data.native.wire import MAX_BLOCK_BYTES
 from aidatalabs_services.data.schema import TableSchema
 from aidatalabs_services.data.standard_tables import EVENTS
 from aidatalabs_services.data.verdicts import RejectedRow, Verdict
@@ -31,8 +34,9 @@ from aidatalabs_services.runtime.errors import FieldViolation
 
 MOST_LISTED = 1_000
 _MOST_VIOLATIONS = 50
-# Each row found by the encoder costs encoding the batch anew.
+# Each row found by the encoder costs encoding a piece of the batch anew.
 _MOST_LATE = 100
+_SEARCH_ROWS = 8_192
 
 
 class ColumnBatch:
@@ -70,15 +74,15 @@ class Refusals:
             self.listed.setdefault(index, RejectedRow(index, reason, message))
         self.refused |= rows
 
-    def add_late(self, error: BatchValueInvalid) -> bool:
-        """Refuses the row in which the encoder met a value that cannot be, counted among the rows left.
+    def add_late(self, error: BatchValueInvalid, left: NDArray[np.int64]) -> bool:
+        """Refuses the row in which the encoder met a value that cannot be; `left` are the rows it was given.
 
         False where it names no row, and after many: the batch is not worth looking for more.
         """
         self._late_count += 1
         if error.row is None or self._late_count > _MOST_LATE:
             return False
-        index = int(np.flatnonzero(~self.refused)[error.row])
+        index = int(left[error.row])
         self.refused[index] = True
         self.listed[index] = RejectedRow(index, error.metadata["verdict"], error.words)
         return True
@@ -96,17 +100,76 @@ def judge_columns(batch: pa.RecordBatch, table: TableSchema, *, now_seconds: flo
     others at most the first 1,000 are listed. Raises BatchInvalid, naming each column that does not fit, and
     IngestTooLarge.
     """
+    _check_width(batch.num_rows, table)
     fitted, refusals = _fitted(batch, table, now_seconds)
-    while True:
-        accepted = fitted.filter(pa.array(~refusals.refused)) if refusals.refused.any() else fitted
+    try:
         try:
-            return refusals.verdict(accepted), encoded_blocks(accepted, table)
-        except BatchTooLarge as error:
-            raise IngestTooLarge(error.message, metadata=error.metadata) from error
-        except NotEncodable as error:
-            if not isinstance(error, BatchValueInvalid) or not refusals.add_late(error):
-                metadata = {**error.metadata, "table": table.name}
-                raise BatchInvalid(error.message, metadata=metadata, violations=error.violations) from error
+            return _taken(fitted, refusals, table)
+        except BatchValueInvalid:
+            _search(fitted, refusals, table)
+        return _taken(fitted, refusals, table)
+    except pa.ArrowNotImplementedError as error:
+        raise BatchInvalid(
+            f"The batch for table {table.name} has a column of a type that rows cannot be picked from. Send "
+            "plain lists, objects and text.",
+            metadata={"table": table.name},
+        ) from error
+    except BatchTooLarge as error:
+        raise IngestTooLarge(error.message, metadata=error.metadata) from error
+    except NotEncodable as error:
+        metadata = {**error.metadata, "table": table.name}
+        raise BatchInvalid(error.message, metadata=metadata, violations=error.violations) from error
+
+
+def _taken(fitted: pa.RecordBatch, refusals: Refusals, table: TableSchema) -> tuple[Verdict, Blocks]:
+    accepted = fitted.filter(pa.array(~refusals.refused)) if refusals.refused.any() else fitted
+    return refusals.verdict(accepted), encoded_blocks(accepted, table)
+
+
+def _search(fitted: pa.RecordBatch, refusals: Refusals, table: TableSchema) -> None:
+    """Refuses the rows that the encoder does, found piece by piece: it tells the first of a piece only."""
+    columns = columns_of(table, null_is_empty=True)
+    for begin in range(0, fitted.num_rows, _SEARCH_ROWS):
+        piece = fitted.slice(begin, _SEARCH_ROWS)
+        while True:
+            left = begin + np.flatnonzero(~refusals.refused[begin : begin + len(piece)])
+            try:
+                encode_block(piece.take(pa.array(left - begin)), columns)
+                break
+            except BatchValueInvalid as error:
+                if not refusals.add_late(error, left):
+                    raise _beyond_search(error, left) from error
+
+
+def _beyond_search(error: BatchValueInvalid, left: NDArray[np.int64]) -> BatchValueInvalid:
+    if error.row is None:
+        return error
+    row = str(left[error.row])
+    return BatchValueInvalid(
+        f"More than {_MOST_LATE} rows cannot be stored, among them row {row}: {error.words}.",
+        metadata={**error.metadata, "row": row},
+    )
+
+
+def _check_width(rows: int, table: TableSchema) -> None:
+    """Refuses rows that would be too large a block even if they were empty, before any of it is made."""
+    least = sum(_least_bytes(parse_column_type(text)) for text in table.types.values())
+    if rows * least > MAX_BLOCK_BYTES:
+        raise IngestTooLarge(
+            f"A row of table {table.name} has at least {least:,} bytes: one batch may bring "
+            f"{MAX_BLOCK_BYTES // least:,} of them.",
+            metadata={"limit_rows": str(MAX_BLOCK_BYTES // least), "table": table.name},
+        )
+
+
+def _least_bytes(kind: ColumnType) -> int:
+    """Bytes of the shortest value of a type, whatever it is."""
+    if kind.name == "Nullable":
+        return 1 + _least_bytes(kind.inner[0])
+    if kind.name == "Tuple":
+        return sum(map(_least_bytes, kind.inner))
+    bits = re.fullmatch(r"(?:U?Int|Float)([0-9]+)", kind.name)
+    return int(bits[1]) // 8 if bits else 4
 
 
 def _fitted(batch: pa.RecordBatch, table: TableSchema, now_seconds: float) -> tuple[pa.RecordBatch, Refusals]:
@@ -159,9 +222,12 @@ def _given(batch: pa.RecordBatch, name: str, unset: pa.Scalar | None) -> pa.Arra
     """The column as it came, or as it is where the batch does not have it."""
     if name in batch.schema.names:
         array = batch.column(name)
-        if unset is not None and array.null_count:
-            return pc.fill_null(array, unset.cast(array.type)) if _holds(array.type) else array
-        return array
+        if unset is not None and pa.types.is_dictionary(array.type) and _holds(array.type.value_type):
+            array = array.dictionary_decode()
+        if unset is not None and array.null_count and _holds(array.type):
+            return pc.fill_null(array, unset.cast(array.type))
+        if unset is None or not pa.types.is_null(array.type):
+            return array
     if unset is not None:
         return pa.repeat(unset, batch.num_rows)
     return pa.nulls(batch.num_rows)

@@ -17,7 +17,9 @@ import uuid
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
+from aidatalabs_services.data.batch_threads import BatchThreads
 from aidatalabs_services.data.blocks import Blocks
 from aidatalabs_services.data.column_batches import ColumnBatch, judge_columns
 from aidatalabs_services.data.errors import IngestTooLarge, ReceiptNotFound, TableNotFound, TableProtected
@@ -45,6 +47,7 @@ __all__ = ["IngestLimits", "Ingestor"]
 
 _ANSWER_MARGIN_SECONDS = 0.5
 Batch = EventBatch | RowBatch | ColumnBatch
+_T = TypeVar("_T")
 _UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 
 
@@ -70,6 +73,7 @@ class Ingestor:
         self._sink_limits = sink_limits or SinkLimits()
         self._holds = holds or TableHolds()
         self._executor: Executor = ThreadPoolExecutor(4, thread_name_prefix="journal")
+        self._threads = BatchThreads()
         self._intakes: dict[str, asyncio.Task[Intake]] = {}
         self._removed: set[str] = set()
         self._lock: JournalLock | None = None
@@ -90,6 +94,7 @@ class Ingestor:
         """Journals what waits and closes every journal."""
         opened = await asyncio.gather(*self._intakes.values(), return_exceptions=True)
         await asyncio.gather(*(intake.close() for intake in opened if isinstance(intake, Intake)))
+        self._threads.close()
         self._executor.shutdown(wait=False)
         if self._lock is not None:
             self._lock.release()
@@ -102,6 +107,7 @@ class Ingestor:
             (opened,) = await asyncio.gather(opening, return_exceptions=True)
             if isinstance(opened, Intake):
                 await opened.close()
+        self._threads.forget(uid)
         await asyncio.to_thread(remove_journal, self._directory, uid)
 
     async def drained(self, uid: str, table: str) -> None:
@@ -134,7 +140,7 @@ class Ingestor:
         if uid in self._removed:
             raise platform_not_found(platform)
         intake = await self._intake(uid)
-        digest = await off_loop(batch.count, batch.digest) if request_id else b""
+        digest = await self._work(uid, batch, batch.digest) if request_id else b""
         key = (table or EVENTS.name, request_id)
         described = await self._table_or_hindrance(uid, key[0], batch)
         identity = described.identity if isinstance(described, TableSchema) else ""
@@ -145,7 +151,7 @@ class Ingestor:
         try:
             if isinstance(described, ServiceUnavailable):
                 raise described
-            verdict, blocks = await off_loop(batch.count, lambda: _judged(batch, described))
+            verdict, blocks = await self._work(uid, batch, lambda: _judged(batch, described))
         except BaseException:
             intake.release(key, claim)
             raise
@@ -168,7 +174,7 @@ class Ingestor:
         self, uid: str, platform: str, table: str, batch_id: str, arrow_ipc: bytes
     ) -> Receipt:
         """Takes one batch of a stream: an Arrow IPC stream. Raises as `ingest` does, and BatchInvalid."""
-        batch = await asyncio.to_thread(ColumnBatch, arrow_ipc, table or EVENTS.name)
+        batch = await self._threads.run(uid, lambda: ColumnBatch(arrow_ipc, table or EVENTS.name))
         return await self.ingest(uid, platform, table, batch_id, batch)
 
     async def receipt(self, uid: str, table: str, request_id: str) -> Receipt:
@@ -186,7 +192,16 @@ class Ingestor:
             )
         return taken.receipt(repeated=False)
 
+    async def _work(self, uid: str, batch: Batch, work: Callable[[], _T]) -> _T:
+        """Work on a batch: columns in threads of their own, so that rows never wait behind them."""
+        if isinstance(batch, ColumnBatch):
+            return await self._threads.run(uid, work)
+        return await off_loop(batch.count, work)
+
     def _check_size(self, batch: Batch) -> None:
+        if batch.count == 0 and isinstance(batch, ColumnBatch):
+            nothing = FieldViolation("arrow_ipc", "holds no row; leave such batches out")
+            raise InvalidRequest("The batch brings no row.", violations=[nothing])
         if batch.count == 0:
             nothing = FieldViolation("events", "is empty, and so is rows; bring one of the two")
             raise InvalidRequest("The call brings no row.", violations=[nothing])

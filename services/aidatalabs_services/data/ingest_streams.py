@@ -9,6 +9,7 @@ never blocked and nothing that was acknowledged is dropped.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
@@ -38,31 +39,44 @@ class BatchAnswer:
 
 
 class StreamRoom:
-    """Bytes of batches in work over all streams; whoever finds none waits, at most `wait_seconds`."""
+    """Bytes of batches in work over all streams; whoever finds none waits, at most `wait_seconds`.
+
+    An owner may hold as much as it leaves free: one alone half of the room, two a third each. So one that
+    sends without end always leaves room for the others.
+    """
 
     def __init__(self, limit_bytes: int, *, wait_seconds: float) -> None:
         self._limit_bytes = limit_bytes
         self._wait_seconds = wait_seconds
+        self._held: Counter[str] = Counter()
         self._held_bytes = 0
         self._given = asyncio.Event()
 
-    async def take(self, size: int) -> None:
+    async def take(self, owner: str, size: int) -> None:
         """Takes room for `size` bytes, to be given back. Raises Overloaded."""
         try:
             async with asyncio.timeout(self._wait_seconds):
-                # A batch larger than all room is let in alone.
-                while self._held_bytes and self._held_bytes + size > self._limit_bytes:
+                while not self._fits(owner, size):
                     self._given.clear()
                     await self._given.wait()
         except TimeoutError:
             raise Overloaded(
-                "Batches of other streams take all room. Send this batch again shortly.",
+                "Other batches take all room there is. Send this batch again shortly.",
                 retry_after_seconds=1.0,
             ) from None
+        self._held[owner] += size
         self._held_bytes += size
 
-    def give(self, size: int) -> None:
+    def _fits(self, owner: str, size: int) -> bool:
+        free = self._limit_bytes - self._held_bytes
+        # A batch larger than all room is let in alone.
+        return not self._held_bytes or self._held[owner] + size <= free
+
+    def give(self, owner: str, size: int) -> None:
         """Gives back what was taken for `size` bytes."""
+        self._held[owner] -= size
+        if not self._held[owner]:
+            del self._held[owner]
         self._held_bytes -= size
         self._given.set()
 
@@ -74,13 +88,15 @@ class IngestStreams:
         self._room = room
         self._batch_count = batch_count
 
-    async def answers(self, batches: AsyncIterator[Batch], take: Take) -> AsyncGenerator[BatchAnswer, None]:
-        """An answer for each batch, as they are taken; `take` gets id and content.
+    async def answers(
+        self, batches: AsyncIterator[Batch], take: Take, *, owner: str = ""
+    ) -> AsyncGenerator[BatchAnswer, None]:
+        """An answer for each batch, as they are taken; `take` gets id and content, `owner` shares the room.
 
-        Raises what `batches` raises, and the refusals that hold for the whole stream, after the answers to
-        batches that were read before.
+        Raises what `batches` raises after the answers to batches that were read before, and the refusals that
+        hold for the whole stream at once.
         """
-        run = _Run(batches, take, self._room, self._batch_count)
+        run = _Run(batches, take, self._room, self._batch_count, owner)
         try:
             while (answer := await run.next()) is not None:
                 yield answer
@@ -91,10 +107,13 @@ class IngestStreams:
 class _Run:
     """One stream: a reader that starts a task per batch, and the answers they leave."""
 
-    def __init__(self, batches: AsyncIterator[Batch], take: Take, room: StreamRoom, count: int) -> None:
+    def __init__(
+        self, batches: AsyncIterator[Batch], take: Take, room: StreamRoom, count: int, owner: str
+    ) -> None:
         self._batches = batches
         self._take = take
         self._room = room
+        self._owner = owner
         self._places = asyncio.Semaphore(count)
         self._answers: asyncio.Queue[BatchAnswer | None] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -132,13 +151,19 @@ class _Run:
 
     async def _begin(self, batch: Batch) -> None:
         try:
-            await self._room.take(len(batch.arrow_ipc))
+            await self._room.take(self._owner, len(batch.arrow_ipc))
         except Overloaded as error:
             self._answers.put_nowait(BatchAnswer(batch.batch_id, error))
             return
         task = asyncio.create_task(self._one(batch))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        # Not inside the task: one that is cancelled before it began runs nothing of its own.
+        size = len(batch.arrow_ipc)
+        task.add_done_callback(lambda ended: self._ended(ended, size))
+
+    def _ended(self, task: asyncio.Task[None], size: int) -> None:
+        self._tasks.discard(task)
+        self._room.give(self._owner, size)
 
     async def _one(self, batch: Batch) -> None:
         outcome: Receipt | Exception
@@ -150,6 +175,4 @@ class _Run:
             return
         except Exception as error:  # noqa: BLE001 - whatever it is, this batch is told so
             outcome = error
-        finally:
-            self._room.give(len(batch.arrow_ipc))
         self._answers.put_nowait(BatchAnswer(batch.batch_id, outcome))

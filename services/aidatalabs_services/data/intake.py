@@ -250,7 +250,7 @@ async def _blocks_of_group(group: list[Waiting]) -> tuple[list[bytes], str]:
     """The rows of a group as the engine is given them, partition by partition, and in which format."""
     encoded = [waiting.blocks for waiting in group if waiting.blocks is not None]
     if encoded:
-        return joined(encoded), NATIVE
+        return await asyncio.to_thread(joined, encoded), NATIVE
     batches = [waiting.verdict.accepted for waiting in group if waiting.row_count]
     rows = sum(batch.num_rows for batch in batches)
     table = group[0].table

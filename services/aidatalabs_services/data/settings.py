@@ -128,7 +128,10 @@ class DataSettings(ServerSettings):
         default=2.0, ge=0, description="An ingest call waits this long for its rows to be in the table."
     )
     ingest_stream_bytes: int = Field(
-        default=256 * _MIB, ge=16 * _MIB, description="Bytes of batches in work, over all ingest streams."
+        default=256 * _MIB,
+        ge=16 * _MIB,
+        description="Bytes of batches in work, over all ingest streams; one platform's take at most as many"
+        " as they leave free.",
     )
     ingest_stream_count: int = Field(default=16, ge=1, description="Ingest streams of one platform at once.")
     ingest_stream_batch_count: int = Field(

@@ -229,3 +229,15 @@ async def test_a_failing_fsync_is_told_and_its_group_is_gone(
     kept = await journal.append(_record(journal))
     found = _files(tmp_path / "j").recover()
     assert [group.record.sequence for group in found.groups] == [kept.record.sequence]
+
+
+async def test_a_journalled_group_keeps_none_of_its_blocks_in_memory(tmp_path: Path) -> None:
+    large = bytes(2 * 1024 * 1024)
+    with ThreadPoolExecutor(2) as executor:
+        journal = Journal(tmp_path / "j", JournalLimits(free_bytes=0), executor)
+        await journal.recover()
+        record = GroupRecord(journal.next_sequence(), 1.0, "t", "i", "ab", ("a",), (), (large, b"small"))
+        group = await journal.append(record)
+        assert group.record.blocks == ()
+        assert [await journal.read_block(group, index) for index in (0, 1)] == [large, b"small"]
+        await journal.close()

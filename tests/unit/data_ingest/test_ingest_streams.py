@@ -149,3 +149,42 @@ async def test_a_failure_nobody_foresaw_is_told_to_its_batch_and_gives_its_room_
     found = {answer.batch_id: answer.outcome async for answer in streams().answers(source.batches(), take)}
     assert isinstance(found.pop("b1"), RuntimeError)
     assert len(found) == 5
+
+
+async def test_a_stream_that_ends_as_a_batch_begins_gives_its_room_back() -> None:
+    room = StreamRoom(ROOM, wait_seconds=0.05)
+    begun: list[str] = []
+
+    async def take(batch_id: str, _data: bytes) -> Receipt:
+        begun.append(batch_id)
+        return receipt(batch_id)
+
+    async def batches() -> AsyncIterator[Batch]:
+        yield Batch("b0", b"x" * 10)
+        await asyncio.sleep(0)
+        yield Batch("b1", b"x" * 900)
+
+    # Cancelled at every step it can be at, among them the one between a batch's task and its beginning.
+    for steps in range(12):
+        shared = IngestStreams(room, batch_count=4)
+        answers = shared.answers(batches(), take)
+        running = asyncio.ensure_future(anext(answers))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await answers.aclose()
+    await room.take("other", ROOM)
+
+
+async def test_one_owner_that_sends_without_end_leaves_room_for_another() -> None:
+    room = StreamRoom(ROOM, wait_seconds=0.05)
+    for _ in range(5):
+        await room.take("greedy", 100)
+    with pytest.raises(Overloaded):
+        await room.take("greedy", 100)
+    await room.take("other", 300)
+    room.give("other", 300)
+    for _ in range(5):
+        room.give("greedy", 100)
+    await room.take("late", 3 * ROOM)

@@ -64,7 +64,7 @@ class IngestCalls:
         async with (
             self._places.place(uid, current_user()),
             aclosing(batches()) as source,
-            aclosing(self._streams.answers(source, take)) as answers,
+            aclosing(self._streams.answers(source, take, owner=uid)) as answers,
         ):
             async for answer in answers:
                 yield _answer_message(answer)

@@ -21,7 +21,7 @@ from aidatalabs_services.data.native.json_column import encode_json
 from aidatalabs_services.data.native.json_type import parse_column_type
 from aidatalabs_services.data.native.scalars import is_text
 from aidatalabs_services.data.native.soundness import check_sound
-from aidatalabs_services.data.native.wire import Encoded, length, null_flags, text
+from aidatalabs_services.data.native.wire import Encoded, byte_size, length, null_flags, text, within_block
 from aidatalabs_services.data.schema import TableSchema
 from aidatalabs_services.runtime.errors import FieldViolation
 
@@ -105,6 +105,7 @@ def encode_block(batch: pa.RecordBatch, columns: Sequence[NativeColumn]) -> list
     count = batch.num_rows
     if count == 0:
         return []
+    size = 0
     out: list[memoryview] = [memoryview(length(len(columns)) + length(count))]
     for column in columns:
         if column.name in names:
@@ -113,6 +114,8 @@ def encode_block(batch: pa.RecordBatch, columns: Sequence[NativeColumn]) -> list
             part = _absent(column, count)
         out.append(memoryview(text(column.name) + text(column.type) + part.prefix))
         out += [view for piece in part.data if (view := _flat(piece)).nbytes]
+        size += byte_size(part.data)
+        within_block(size)
     return out
 
 

@@ -23,6 +23,7 @@ from aidatalabs_services.data.native.wire import (
     low_cardinality,
     null_flags,
     offsets_of,
+    struct_parts,
     text_column,
 )
 from aidatalabs_services.data.value_rules import arrow_type, tuple_names
@@ -168,7 +169,7 @@ def _tuple(kind: ColumnType, array: pa.Array, place: Place, json: JsonEncoder) -
         raise place.mismatch(array.type, kind)
     if array.type.num_fields != len(names):
         raise place.mismatch(array.type, kind)
-    fields = {field.name: part for field, part in zip(array.type, array.flatten(), strict=True)}
+    fields = {field.name: part for field, part in zip(array.type, struct_parts(array), strict=True)}
     parts = [encode(inner, fields[name], place, json) for name, inner in zip(names, kind.inner, strict=True)]
     return _joined([], parts)
 

@@ -22,7 +22,15 @@ from aidatalabs_services.data.native.errors import Place, too_large
 from aidatalabs_services.data.native.json_paths import Leaf, Part, Paths, Rows, check_paths, collect
 from aidatalabs_services.data.native.json_type import ANY, STRING, type_text
 from aidatalabs_services.data.native.scalars import decoded
-from aidatalabs_services.data.native.wire import Encoded, Piece, length, text, text_column
+from aidatalabs_services.data.native.wire import (
+    Encoded,
+    Piece,
+    byte_size,
+    length,
+    text,
+    text_column,
+    within_block,
+)
 from aidatalabs_services.data.value_rules import arrow_type
 
 _VERSION = (3).to_bytes(8, "little")
@@ -43,16 +51,14 @@ def encode_paths(kind: ColumnType, paths: Paths, count: int, place: Place) -> En
     Raises BatchValueInvalid for a value that does not fit a typed path or breaks the rules of JSON objects.
     """
     check_paths(paths, count, place)
-    typed = [
-        columns.encode(
-            inner,
-            typed_array(inner, paths.leaves.get(path, []), count, place.below(path)),
-            place.below(path),
-            encode_json,
-            default_for_null=True,
-        )
-        for path, inner in zip(kind.names, kind.inner, strict=True)
-    ]
+    typed: list[Encoded] = []
+    size = 0
+    for path, inner in zip(kind.names, kind.inner, strict=True):
+        here = place.below(path)
+        array = typed_array(inner, paths.leaves.get(path, []), count, here)
+        typed.append(columns.encode(inner, array, here, encode_json, default_for_null=True))
+        size += byte_size(typed[-1].data)
+        within_block(size)
     dynamic: list[tuple[str, Encoded]] = []
     for path in sorted(paths.leaves.keys() - set(kind.names), key=str.encode):
         here = place.below(path)
@@ -61,6 +67,8 @@ def encode_paths(kind: ColumnType, paths: Paths, count: int, place: Place) -> En
             if (len(dynamic) + 1) * count > MAX_CELLS:
                 raise too_large("rows times paths of a JSON column", MAX_CELLS)
             dynamic.append((path, encode_dynamic(parts, count, kind, here)))
+            size += byte_size(dynamic[-1][1].data)
+            within_block(size)
     prefix = b"".join(
         [
             _VERSION,

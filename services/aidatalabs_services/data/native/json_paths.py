@@ -20,7 +20,7 @@ from aidatalabs_services.data.json_values import MAX_JSON_DEPTH, MAX_KEY_BYTES
 from aidatalabs_services.data.native.columns import map_parts
 from aidatalabs_services.data.native.errors import Place, too_large
 from aidatalabs_services.data.native.scalars import is_text
-from aidatalabs_services.data.native.wire import null_flags, plain_text
+from aidatalabs_services.data.native.wire import null_flags, plain_text, struct_parts
 
 Rows = NDArray[np.int64]
 
@@ -175,9 +175,15 @@ def _check_key(key: str, array: pa.Array, rows: Rows | None, place: Place) -> No
 def _walk_struct(
     array: pa.Array, path: str | None, rows: Rows | None, depth: int, paths: Paths, place: Place
 ) -> None:
-    for each, part in zip(array.type, array.flatten(), strict=True):
-        _check_key(each.name, part, rows, place)
-        _walk(part, joined(path, each.name), rows, depth + 1, paths, place)
+    present = np.flatnonzero(array.is_valid().to_numpy(zero_copy_only=False)) if array.null_count else None
+    for each, part in zip(array.type, struct_parts(array), strict=True):
+        own = rows
+        if present is not None and pa.types.is_union(
+            each.type
+        ):  # has no NULLs to say where the struct is not
+            part, own = part.take(pa.array(present)), present if rows is None else rows[present]
+        _check_key(each.name, part, own, place)
+        _walk(part, joined(path, each.name), own, depth + 1, paths, place)
 
 
 def _walk_union(

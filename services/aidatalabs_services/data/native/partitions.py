@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from aidatalabs_services.data.native.errors import BatchCorrupt, Place
 from aidatalabs_services.data.native.scalars import numbers_of
 from aidatalabs_services.data.native.soundness import check_sound
-from aidatalabs_services.data.native.wire import null_flags, plain_text
+from aidatalabs_services.data.native.wire import null_flags, plain_text, struct_parts
 
 _SECONDS_PER_DAY = 86_400
 _TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
@@ -62,18 +62,18 @@ def _reordered(batch: pa.RecordBatch, order: NDArray[np.int64]) -> pa.RecordBatc
     arrays = []
     for name, array in zip(batch.schema.names, batch.columns, strict=True):
         try:
-            arrays.append(_without_views(array).take(indices))
+            arrays.append(without_views(array).take(indices))
         except pa.ArrowNotImplementedError:
             raise Place(name).mismatch(array.type, "to be sorted by partition") from None
     return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
 
 
-def _without_views(array: pa.Array) -> pa.Array:
+def without_views(array: pa.Array) -> pa.Array:
     """Text instead of views of text, which Arrow cannot take by rows; in objects as well."""
     if pa.types.is_string_view(array.type):
         return plain_text(array).view(pa.string())
     if pa.types.is_struct(array.type) and array.type.num_fields:
-        parts = [_without_views(part) for part in array.flatten()]
+        parts = [without_views(part) for part in struct_parts(array)]
         names = [field.name for field in array.type]
         return pa.StructArray.from_arrays(parts, names, mask=array.is_null() if array.null_count else None)
     return array

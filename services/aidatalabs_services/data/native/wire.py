@@ -20,6 +20,8 @@ from aidatalabs_services.data.native.errors import too_large
 Piece = Any
 """Whatever has the buffer protocol: bytes, memoryview, a contiguous NumPy array, an Arrow buffer."""
 
+MAX_BLOCK_BYTES = 128 * 1024 * 1024
+"""Bytes of one block: it is held several times on its way into the journal and the engine."""
 MAX_COLUMN_BYTES = 512 * 1024 * 1024
 """Bytes of text one column of a block may become: a dictionary or view can repeat a long value often."""
 
@@ -86,6 +88,12 @@ def within_bytes(size: int) -> None:
     """Raises BatchTooLarge where a column of text would become larger than one may."""
     if size > MAX_COLUMN_BYTES:
         raise too_large("bytes of text in a column", MAX_COLUMN_BYTES)
+
+
+def within_block(size: int) -> None:
+    """Raises BatchTooLarge where what is encoded so far is larger than a block may be."""
+    if size > MAX_BLOCK_BYTES:
+        raise too_large("bytes of one block", MAX_BLOCK_BYTES)
 
 
 def _dictionary_bytes(array: pa.Array) -> int:
@@ -208,6 +216,26 @@ def low_cardinality(array: pa.Array, *, nullable: bool) -> Encoded:
     head = (0x600 | width).to_bytes(8, "little") + total.to_bytes(8, "little") + b"\0" * spare
     body = bytes_of(with_lengths(entries.fill_null(b"")))
     return Encoded(prefix, [head, body, len(array).to_bytes(8, "little"), wide])
+
+
+def struct_parts(array: pa.Array) -> list[pa.Array]:
+    """The columns of an array of structs, NULL where the struct is; a union is as it is, having no NULLs.
+
+    Arrow's own `flatten` ends the process where a struct with a bitmap of NULLs holds a union.
+    """
+    kinds = [field.type for field in array.type]
+    if not any(map(pa.types.is_union, kinds)):
+        return list(array.flatten())
+    parts = [array.field(child) for child in range(len(kinds))]
+    if array.null_count == 0:
+        return parts
+    nulls = array.is_null()
+    return [
+        part
+        if pa.types.is_union(kind)
+        else pa.StructArray.from_arrays([part], ["part"], mask=nulls).flatten()[0]
+        for kind, part in zip(kinds, parts, strict=True)
+    ]
 
 
 def null_flags(array: pa.Array) -> NDArray[np.uint8] | None:

@@ -407,9 +407,12 @@ class IngestStreamRequest(_message.Message):
     1 to 128 characters.
     """
     arrow_ipc: _builtins.bytes
-    """One complete Arrow IPC stream (schema, dictionaries, record batches, not compressed) of at most 500,000 rows;
-    2 to 8 MiB serve best. Columns are found by name; one that is Nullable or JSON may be missing. Values must fit
-    the column's type without loss. JSON columns take a struct, a map with text keys, or JSON text.
+    """One complete Arrow IPC stream (schema, dictionaries, record batches, not compressed) of at most 500,000 rows,
+    128 MiB of values (those of dictionaries and views counted for each row) and 400 partitions of the table;
+    2 to 8 MiB serve best. Columns are found by name; one that is Nullable or JSON may be missing, as may user_id
+    and value of events. Values must be of the column's type and in its range; only times finer than the column
+    are cut off and numbers for a Float32 rounded, as in rows. A time without a zone is UTC. JSON columns take a
+    struct, a map with text keys, or JSON text.
     """
     def __init__(
         self,

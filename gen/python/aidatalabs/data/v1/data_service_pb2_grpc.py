@@ -306,7 +306,8 @@ class DataServiceServicer:
         another one and send again every batch without an answer, with its batch_id: nothing is stored twice.
         Scope platform, role editor. A stream lasts at most 15 minutes; open the next one then.
         Refuses a batch with: BATCH_INVALID (no Arrow IPC stream, or columns that do not fit the table, each named),
-        INGEST_TOO_LARGE, IDEMPOTENCY_MISMATCH, JOURNAL_FULL, OVERLOADED. Ends with: TABLE_NOT_FOUND, TABLE_PROTECTED.
+        INVALID_REQUEST (no row), INGEST_TOO_LARGE, IDEMPOTENCY_MISMATCH, JOURNAL_FULL, OVERLOADED.
+        Ends with: TABLE_NOT_FOUND, TABLE_PROTECTED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

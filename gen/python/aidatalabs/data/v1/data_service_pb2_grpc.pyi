@@ -135,7 +135,8 @@ class DataServiceStub:
     another one and send again every batch without an answer, with its batch_id: nothing is stored twice.
     Scope platform, role editor. A stream lasts at most 15 minutes; open the next one then.
     Refuses a batch with: BATCH_INVALID (no Arrow IPC stream, or columns that do not fit the table, each named),
-    INGEST_TOO_LARGE, IDEMPOTENCY_MISMATCH, JOURNAL_FULL, OVERLOADED. Ends with: TABLE_NOT_FOUND, TABLE_PROTECTED.
+    INVALID_REQUEST (no row), INGEST_TOO_LARGE, IDEMPOTENCY_MISMATCH, JOURNAL_FULL, OVERLOADED.
+    Ends with: TABLE_NOT_FOUND, TABLE_PROTECTED.
     """
     GetReceipt: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.GetReceiptRequest, _ingest_pb2.Receipt]
     """Returns the receipt of a call or batch that was acknowledged within the last 24 hours, as it is now.
@@ -279,7 +280,8 @@ class DataServiceAsyncStub(DataServiceStub):
     another one and send again every batch without an answer, with its batch_id: nothing is stored twice.
     Scope platform, role editor. A stream lasts at most 15 minutes; open the next one then.
     Refuses a batch with: BATCH_INVALID (no Arrow IPC stream, or columns that do not fit the table, each named),
-    INGEST_TOO_LARGE, IDEMPOTENCY_MISMATCH, JOURNAL_FULL, OVERLOADED. Ends with: TABLE_NOT_FOUND, TABLE_PROTECTED.
+    INVALID_REQUEST (no row), INGEST_TOO_LARGE, IDEMPOTENCY_MISMATCH, JOURNAL_FULL, OVERLOADED.
+    Ends with: TABLE_NOT_FOUND, TABLE_PROTECTED.
     """
     GetReceipt: _aio.UnaryUnaryMultiCallable[_data_service_pb2.GetReceiptRequest, _ingest_pb2.Receipt]  # type: ignore[assignment]
     """Returns the receipt of a call or batch that was acknowledged within the last 24 hours, as it is now.
@@ -510,7 +512,8 @@ class DataServiceServicer(metaclass=_abc_1.ABCMeta):
         another one and send again every batch without an answer, with its batch_id: nothing is stored twice.
         Scope platform, role editor. A stream lasts at most 15 minutes; open the next one then.
         Refuses a batch with: BATCH_INVALID (no Arrow IPC stream, or columns that do not fit the table, each named),
-        INGEST_TOO_LARGE, IDEMPOTENCY_MISMATCH, JOURNAL_FULL, OVERLOADED. Ends with: TABLE_NOT_FOUND, TABLE_PROTECTED.
+        INVALID_REQUEST (no row), INGEST_TOO_LARGE, IDEMPOTENCY_MISMATCH, JOURNAL_FULL, OVERLOADED.
+        Ends with: TABLE_NOT_FOUND, TABLE_PROTECTED.
         """
 
     @_abc_1.abstractmethod

@@ -452,9 +452,12 @@ export type IngestStreamRequest = Message<"aidatalabs.data.v1.IngestStreamReques
   batchId: string;
 
   /**
-   * One complete Arrow IPC stream (schema, dictionaries, record batches, not compressed) of at most 500,000 rows;
-   * 2 to 8 MiB serve best. Columns are found by name; one that is Nullable or JSON may be missing. Values must fit
-   * the column's type without loss. JSON columns take a struct, a map with text keys, or JSON text.
+   * One complete Arrow IPC stream (schema, dictionaries, record batches, not compressed) of at most 500,000 rows,
+   * 128 MiB of values (those of dictionaries and views counted for each row) and 400 partitions of the table;
+   * 2 to 8 MiB serve best. Columns are found by name; one that is Nullable or JSON may be missing, as may user_id
+   * and value of events. Values must be of the column's type and in its range; only times finer than the column
+   * are cut off and numbers for a Float32 rounded, as in rows. A time without a zone is UTC. JSON columns take a
+   * struct, a map with text keys, or JSON text.
    *
    * @generated from field: bytes arrow_ipc = 4;
    */
@@ -1178,7 +1181,8 @@ export const DataService: GenService<{
    * another one and send again every batch without an answer, with its batch_id: nothing is stored twice.
    * Scope platform, role editor. A stream lasts at most 15 minutes; open the next one then.
    * Refuses a batch with: BATCH_INVALID (no Arrow IPC stream, or columns that do not fit the table, each named),
-   * INGEST_TOO_LARGE, IDEMPOTENCY_MISMATCH, JOURNAL_FULL, OVERLOADED. Ends with: TABLE_NOT_FOUND, TABLE_PROTECTED.
+   * INVALID_REQUEST (no row), INGEST_TOO_LARGE, IDEMPOTENCY_MISMATCH, JOURNAL_FULL, OVERLOADED.
+   * Ends with: TABLE_NOT_FOUND, TABLE_PROTECTED.
    *
    * @generated from rpc aidatalabs.data.v1.DataService.IngestStream
    */

@@ -1,0 +1,48 @@
+"""Threads that read and encode large batches: apart from those of everything else, shared by platforms."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+_T = TypeVar("_T")
+
+
+class BatchThreads:
+    """`count` threads, of which one platform has at most `share` at work.
+
+    Work cannot be stopped: it keeps its thread and its share when the call that wanted it goes away.
+    """
+
+    def __init__(self, count: int = 4, *, share: int = 3) -> None:
+        self._executor = ThreadPoolExecutor(count, thread_name_prefix="batches")
+        self._share = share
+        self._shares: dict[str, asyncio.Semaphore] = {}
+
+    async def run(self, uid: str, work: Callable[[], _T]) -> _T:
+        """What `work` returns or raises; waits while the platform has its share at work."""
+        places = self._shares.setdefault(uid, asyncio.Semaphore(self._share))
+        await places.acquire()
+        try:
+            running = asyncio.get_running_loop().run_in_executor(self._executor, work)
+        except RuntimeError:  # closed
+            places.release()
+            raise
+
+        def ended(future: asyncio.Future[_T]) -> None:
+            places.release()
+            if not future.cancelled():
+                future.exception()  # looked at: a call that went away leaves nobody to
+
+        running.add_done_callback(ended)
+        return await asyncio.shield(running)
+
+    def forget(self, uid: str) -> None:
+        """Drops what is kept of a platform that is gone."""
+        self._shares.pop(uid, None)
+
+    def close(self) -> None:
+        """Takes no more work; what is at work ends by itself."""
+        self._executor.shutdown(wait=False, cancel_futures=True)

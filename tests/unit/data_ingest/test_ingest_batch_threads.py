@@ -1,0 +1,39 @@
+"""Threads of large batches: shared by platforms, and never more at work than there are places."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from aidatalabs_services.data.batch_threads import BatchThreads
+
+
+async def test_one_platform_leaves_a_thread_for_another_even_where_its_calls_went_away() -> None:
+    threads = BatchThreads(3, share=2)
+    ended = threading.Event()
+    try:
+        busy = [asyncio.ensure_future(threads.run("a", lambda: ended.wait(5))) for _ in range(6)]
+        await asyncio.sleep(0.02)
+        for task in busy:
+            task.cancel()
+        more = asyncio.ensure_future(threads.run("a", lambda: "late"))
+        async with asyncio.timeout(2):
+            assert await threads.run("b", lambda: "quick") == "quick"
+        assert not more.done()
+        ended.set()
+        assert await more == "late"
+    finally:
+        ended.set()
+        threads.close()
+
+
+async def test_what_the_work_raises_reaches_its_caller_and_gives_the_place_back() -> None:
+    threads = BatchThreads(1, share=1)
+    try:
+        for _ in range(3):
+            with pytest.raises(ZeroDivisionError):
+                await threads.run("a", lambda: 1 // 0)
+    finally:
+        threads.close()
