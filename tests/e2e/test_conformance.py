@@ -35,7 +35,8 @@ SELECT = "SELECT id, label FROM boxes ORDER BY id"
 
 
 def _one_event() -> bytes:
-    batch = pa.record_batch({"timestamp": pa.array([0], pa.timestamp("ms")), "event_type": ["click"]})
+    # Refused by a verdict: over REST there is no such call, and later answers count what is stored.
+    batch = pa.record_batch({"timestamp": pa.array([None], pa.timestamp("ms")), "event_type": ["click"]})
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, batch.schema) as writer:
         writer.write_batch(batch)
@@ -213,7 +214,7 @@ HOLDS = {
     "ListMembers": ("'role': 'ROLE_ADMIN'", "'member': 'allUsers'"),
     "CreateTable": ("'name': 'boxes'", "'type': 'UInt64'"),
     "Ingest": ("'state': 'STORED'", "'accepted_count': '2'", "'index': 2"),
-    "IngestStream": ("'batch_id': 'b-1'", "'state': 'STORED'", "'accepted_count': '1'"),
+    "IngestStream": ("'batch_id': 'b-1'", "'state': 'STORED'", "TIMESTAMP_MISSING"),
     "GetReceipt": ("'state': 'STORED'", "'accepted_count': '2'", "'rejected_count': '1'"),
     "AddColumn": ("'name': 'weight'",),
     "ListTables": ("'tables': [{'name': 'boxes'",),

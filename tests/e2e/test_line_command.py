@@ -35,6 +35,7 @@ COMMANDS = [
     ["login-link"],
     ["keys", "list"],
     ["keys", "rotate"],
+    ["users", "list"],
     ["tables", "list"],
     ["tables", "get"],
     ["tables", "create"],
@@ -142,7 +143,8 @@ def write(folder: Path, kind: str) -> Path:
 def test_a_file_becomes_a_table_and_again_stores_nothing_twice(mesh: Mesh, tmp_path: Path, kind: str) -> None:
     path = write(tmp_path, kind)
     printed = mesh.printed("ingest", str(path), "--create")
-    assert printed == f"250 rows stored in orders_{kind} of platforms/demo\n"
+    assert printed.startswith(f"orders_{kind} is a new table of platforms/demo\n")
+    assert printed.endswith(f"250 rows stored in orders_{kind} of platforms/demo\n")
     again = mesh.printed("ingest", str(path), "--create")
     assert again == f"0 rows stored in orders_{kind} of platforms/demo, 250 had been stored before\n"
     sql = f"SELECT count(), sum(id), sum(amount), countIf(isNull(amount)), max(label) FROM orders_{kind}"
@@ -164,7 +166,7 @@ def test_rows_that_do_not_fit_are_told_by_number_and_the_others_are_stored(
     assert "2 rows stored in small" in done.stdout
     assert "row 2: " in done.stdout
     assert "VALUE_INVALID" in done.stdout
-    assert "1 rows were rejected" in done.stderr
+    assert "1 row was rejected" in done.stderr
     assert count(mesh, "small") == 2
 
 
@@ -175,7 +177,7 @@ def test_a_file_whose_table_was_dropped_is_stored_again(mesh: Mesh, tmp_path: Pa
     mesh.printed("ingest", str(path), "--create")
     mesh.printed("tables", "drop", "renewed")
     printed = mesh.printed("ingest", str(path), "--create")
-    assert (count(mesh, "renewed"), printed.split()[0]) == (2, "2")
+    assert (count(mesh, "renewed"), "2 rows stored" in printed) == (2, True)
 
 
 def test_tables_are_created_listed_shown_and_dropped(mesh: Mesh) -> None:
@@ -258,7 +260,7 @@ def test_a_file_that_cannot_be_read_is_told_before_anything_is_made(mesh: Mesh, 
     path.write_text("a,b\n1,2\n3\n")
     done = mesh.command("ingest", str(path), "--create")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "ragged.csv: CSV parse error: Expected 2 columns, got 1" in done.stderr
+    assert "ragged.csv: line 3 has 1 field, the header has 2" in done.stderr
     assert mesh.command("tables", "get", "ragged").returncode == 5
 
 
@@ -274,7 +276,7 @@ def test_without_a_mesh_every_command_says_how_to_start_one(
     mesh: Mesh, tmp_path: Path, words: list[str]
 ) -> None:
     done = mesh.command(*words, AIDATALABS_HOME=str(tmp_path / "none"))
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (14, "")
     assert "No mesh is up in" in done.stderr
     assert "aidatalabs up" in done.stderr
 
@@ -363,7 +365,9 @@ def test_a_platform_is_renamed_shared_and_deleted(mesh: Mesh) -> None:
     ]
     mesh.printed("platforms", "share", "brief", "allUsers", "--role", "viewer")
     members = mesh.json("platforms", "members", "brief")["members"]
-    assert {"member": "allUsers", "role": "ROLE_VIEWER"} in members
+    assert {"member": "allUsers", "role": "ROLE_VIEWER"}.items() <= next(
+        one.items() for one in members if one["member"] == "allUsers"
+    )
     mesh.printed("platforms", "share", "brief", "allUsers", "--role", "none")
     assert len(mesh.json("platforms", "members", "brief")["members"]) == 1
     assert mesh.printed("platforms", "delete", "brief", "--yes") == "platforms/brief is deleted\n"

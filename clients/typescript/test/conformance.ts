@@ -32,13 +32,18 @@ interface Outcome {
   readonly refused?: Partial<ApiError>;
 }
 
-type Sent = (request: Message) => Promise<Message> | AsyncIterable<Message>;
+type Sent = (request: Message | AsyncIterable<Message>) => Promise<Message> | AsyncIterable<Message>;
 
 const SERVICES = [AgentService, DataService, IdentityService, MonitoringService, PlatformService];
 const METHODS = new Map<string, DescMethod>(
   SERVICES.flatMap((service) => service.methods.map((method) => [`/${service.typeName}/${method.name}`, method])),
 );
 const registry = createRegistry(file_google_rpc_error_details);
+
+/** A stream of one message. */
+async function* one(message: Message): AsyncIterable<Message> {
+  yield message;
+}
 
 async function outcome(client: Client, { method: path, fields }: Call): Promise<Outcome> {
   const method = METHODS.get(path);
@@ -54,7 +59,9 @@ async function outcome(client: Client, { method: path, fields }: Call): Promise<
   const told = (message: Message) =>
     messages.push(toJson(method.output, message, { useProtoFieldName: true, registry }));
   try {
-    const answer = send(fromJson(method.input, fields));
+    const request = fromJson(method.input, fields);
+    const streams = method.methodKind === "bidi_streaming" || method.methodKind === "client_streaming";
+    const answer = send(streams ? one(request) : request);
     if (answer instanceof Promise) {
       told(await answer);
     } else {

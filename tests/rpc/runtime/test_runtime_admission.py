@@ -141,6 +141,7 @@ async def test_health_and_methods_that_peers_need_never_wait() -> None:
 def test_roles_are_asked_without_a_place_and_files_have_places_of_their_own() -> None:
     assert [row.method for row in REAL_TABLE if not row.queued] == [
         "/aidatalabs.common.v1.AccessService/ResolveAccess",
+        "/aidatalabs.data.v1.DataService/IngestStream",
         "/aidatalabs.data.v1.DataService/Export",
     ]
 

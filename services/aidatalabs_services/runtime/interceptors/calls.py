@@ -308,7 +308,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                     violation = FieldViolation(row.platform_field, "must stay the same within a stream")
                     raise InvalidRequest("A stream serves one platform.", violations=[violation])
                 # Again for each message: a role that was taken away counts for streams that are open too.
-                await self._gate.admit(row, caller, message)
+                await self._gate.admit(row, caller, first)
                 yield message
 
         async with aclosing(checked()) as messages:
