@@ -30,6 +30,7 @@ from benchmarks.mesh_fixture import Mesh
 from benchmarks.results import Row, row
 
 DEFAULT_ROWS = 40_000
+MOST_ROWS = 336_776
 CALLERS = (1, 4)
 _CALL_ROWS = 10_000
 _ROUNDS = 2

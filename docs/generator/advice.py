@@ -79,6 +79,11 @@ ADVICE: Mapping[str, str] = {
         "Use a type of the allow-list in CreateTable; for a file, cast the column in the query."
     ),
     "TABLE_PROTECTED": "Make a table of your own; standard tables keep their columns.",
+    "ROLLUP_NOT_FOUND": "List the platform's roll-ups, or create it; for DropRollup it may count as done.",
+    "ROLLUP_ALREADY_EXISTS": "Choose another name, or drop the roll-up first.",
+    "ROLLUP_INVALID": "Mend the fields that `violations` names.",
+    "ROLLUP_PROTECTED": "Leave it; with `exclude_rollups` a query reads the rows.",
+    "ROLLUP_LIMIT_REACHED": "Drop a roll-up that no query is served from.",
     "DELETION_TOO_LARGE": "Look at the filter with `dry_run`; raise `max_count` where it is right.",
     "TABLE_BUSY": "Wait as long as RetryInfo says; `aidatalabs tables deletions` tells how far it is.",
     "DELETION_NOT_FOUND": "List the platform's deletions with `aidatalabs tables deletions`.",

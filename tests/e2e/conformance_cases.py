@@ -1,4 +1,4 @@
-"""Cases of the conformance of transports: what one is, and those about data that goes and comes back."""
+"""Cases of the conformance of transports: what one is, those about roll-ups, those about data that goes."""
 
 from __future__ import annotations
 
@@ -24,6 +24,38 @@ class Case:
     reason: str
     refused_as: str = "admin"
 
+
+ROLLUP_CASES = (
+    Case(
+        "data.v1.DataService/CreateRollup",
+        SHOP
+        | {
+            "rollup": {
+                "name": "views_by_day",
+                "table": "events",
+                "time_column": "timestamp",
+                "grain": "DAY",
+                "dimensions": ["event_type"],
+                "measures": [{"column": "value", "kind": "MAX"}],
+            }
+        },
+        SHOP | {"rollup": {"name": "x", "table": "events", "time_column": "user_id", "grain": "DAY"}},
+        "ROLLUP_INVALID",
+    ),
+    Case("data.v1.DataService/ListRollups", SHOP, SHOP, "PLATFORM_NOT_FOUND", "stranger"),
+    Case(
+        "data.v1.DataService/GetRollup",
+        SHOP | {"rollup": "views_by_day"},
+        SHOP | {"rollup": "nothing"},
+        "ROLLUP_NOT_FOUND",
+    ),
+    Case(
+        "data.v1.DataService/DropRollup",
+        SHOP | {"rollup": "views_by_day"},
+        SHOP | {"rollup": "events_by_day"},
+        "ROLLUP_PROTECTED",
+    ),
+)
 
 RETENTION_CASES = (
     Case(

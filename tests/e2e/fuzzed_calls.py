@@ -68,6 +68,7 @@ _KNOWN: Mapping[str, tuple[Any, ...]] = {
     "max_seconds": (0, 0.001, 2.5, 3600, 1e9),
     "max_staleness": ("0s", "60s", "1.5s", "90000s"),
     "member": ("allUsers",),
+    "rollup": ("made", "events_by_day", "nothing"),
     "format": ("CSV", "JSONL", "PARQUET", "ARROW"),
     "rows": (
         [{"id": "7", "label": "seven", "weight": 0.7}],
@@ -93,6 +94,10 @@ _WHOLE: Mapping[str, tuple[dict[str, Any], ...]] = {
     "DataService_AddColumn": (
         {"column": {"name": "extra", "type": "Nullable(Int32)", "comment": "things.id"}},
         {"column": {"name": "id", "type": "String"}},
+    ),
+    "DataService_CreateRollup": (
+        {"rollup": {"name": "made", "table": "events", "time_column": "timestamp", "grain": "DAY"}},
+        {"rollup": {"name": "made", "table": "events", "time_column": "user_id", "grain": "HOUR"}},
     ),
     "DataService_Ingest": tuple({"table": "things", "rows": rows, "events": []} for rows in _KNOWN["rows"])
     + tuple({"table": "", "events": events, "rows": []} for events in _KNOWN["events"]),

@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 from aidatalabs.data.v1 import data_service_pb2
 from aidatalabs_services.runtime.access_table import TABLE
 from aidatalabs_services.runtime.contract import load_contract
-from tests.e2e.conformance_cases import OURS, RETENTION_CASES, SHOP, Case
+from tests.e2e.conformance_cases import OURS, RETENTION_CASES, ROLLUP_CASES, SHOP, Case
 from tests.e2e.conftest import Mesh
 from tests.e2e.transports import (
     Outcome,
@@ -180,6 +180,7 @@ CASES = (
         "PLATFORM_NOT_FOUND",
         "stranger",
     ),
+    *ROLLUP_CASES,
     *RETENTION_CASES,
     Case(
         "platform.v1.PlatformService/DeletePlatform",
@@ -204,7 +205,7 @@ CASES = (
     ),
 )
 # RotateSigningKey answers with keys, which are left out as another thing each time.
-EMPTY = {"DropTable", "DeletePlatform", "RemoveMember", "RotateSigningKey"}
+EMPTY = {"DropTable", "DropRollup", "DeletePlatform", "RemoveMember", "RotateSigningKey"}
 HOLDS = {
     "CreatePlatform": ("'display_name': 'Conformance'", "'state': 'ACTIVE'"),
     "GetPlatform": ("'name': 'platforms/conf-{way}'", "'state': 'ACTIVE'"),
@@ -217,6 +218,9 @@ HOLDS = {
     "IngestStream": ("'batch_id': 'b-1'", "'state': 'STORED'", "TIMESTAMP_MISSING"),
     "GetReceipt": ("'state': 'STORED'", "'accepted_count': '2'", "'rejected_count': '1'"),
     "AddColumn": ("'name': 'weight'",),
+    "CreateRollup": ("'name': 'views_by_day'", "'state': 'READY'"),
+    "ListRollups": ("'name': 'events_by_day'", "'name': 'views_by_day'"),
+    "GetRollup": ("'time_column': 'timestamp'", "'kind': 'MAX'"),
     "ListTables": ("'tables': [{'name': 'boxes'",),
     "GetTable": ("'row_count': '2'",),
     "UpdateTable": ("'comment': 'of all sizes'",),

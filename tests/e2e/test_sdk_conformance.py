@@ -10,8 +10,7 @@ import re
 import runpy
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from aidatalabs.data.v1.table_pb2 import Column, Table
 from aidatalabs.platform.v1.platform_pb2 import Member, Platform
 from aidatalabs_client import Client, SyncClient, errors
 from tests.e2e.conftest import Mesh
+from tests.e2e.sdk_steps import ROLLUP_STEPS, Step
 from tests.e2e.test_conformance import INTERNAL, METHODS, NOT_BUILT
 
 pytestmark = pytest.mark.mesh
@@ -54,15 +54,6 @@ EVENTS = pyarrow.table(
         "properties": [{"page": "/a"}, None, {"page": "/b", "depth": 2}],
     }
 )
-
-
-@dataclass(frozen=True)
-class Step:
-    """One RPC: the call on a client of either kind about a platform, and what is true of its result."""
-
-    method: str
-    call: Callable[[Any, str], Any]
-    holds: Callable[[Any], bool]
 
 
 def latest_deletion(client: Any, platform: str) -> Any:
@@ -190,6 +181,7 @@ STEPS = (
     Step("monitoring.v1.MonitoringService/ListMetrics", lambda c, p: c.metrics(p), lambda _: True),
     Step("monitoring.v1.MonitoringService/ListAlerts", lambda c, p: c.alerts(p), lambda _: True),
     Step("monitoring.v1.MonitoringService/ListLogs", lambda c, p: c.logs(p), lambda _: True),
+    *ROLLUP_STEPS,
     Step(
         "data.v1.DataService/UpdateTable",
         lambda c, p: c.update_table(p, "boxes", comment="of all sizes"),

@@ -12,7 +12,7 @@ from google.protobuf import json_format
 from aidatalabs.agent.v1 import agent_service_pb2 as agent_pb
 from aidatalabs.common.v1.access_service_pb2 import ROLE_VIEWER
 from aidatalabs.data.v1 import data_service_pb2 as data_pb
-from aidatalabs.data.v1 import table_pb2
+from aidatalabs.data.v1 import rollup_pb2, table_pb2
 from aidatalabs.identity.v1 import identity_service_pb2 as identity_pb
 from aidatalabs.monitoring.v1 import monitoring_service_pb2 as monitoring_pb
 from aidatalabs.platform.v1 import platform_pb2
@@ -47,15 +47,27 @@ CALLS: dict[str, Callable[[SyncClient], Any]] = {
     "data.v1.DataService/GetDeletion": lambda c: c.get_deletion(P, f"{P}/deletions/0a"),
     "data.v1.DataService/ListDeletions": lambda c: list(c.deletions(P, page_size=3)),
     "data.v1.DataService/AddColumn": lambda c: c.add_column(P, "orders", table_pb2.Column(name="x")),
+    "data.v1.DataService/CreateRollup": lambda c: c.create_rollup(P, rollup_pb2.Rollup(name="by_day")),
+    "data.v1.DataService/ListRollups": lambda c: c.rollups(P),
+    "data.v1.DataService/GetRollup": lambda c: c.get_rollup(P, "by_day"),
+    "data.v1.DataService/DropRollup": lambda c: c.drop_rollup(P, "by_day"),
     "data.v1.DataService/Ingest": lambda c: c.ingest_rows(P, "orders", [{"id": 1}], request_id="r-1"),
     "data.v1.DataService/IngestStream": lambda c: c.ingest_arrow(P, "orders", FRAME, request_id="r-1"),
     "data.v1.DataService/GetReceipt": lambda c: c.get_receipt(P, "r-1", table="orders"),
     "data.v1.DataService/Query": lambda c: c.query(
-        P, "SELECT 1", max_rows=7, max_seconds=1.5, max_staleness=60
+        P,
+        "SELECT 1",
+        max_rows=7,
+        max_seconds=1.5,
+        max_staleness=60,
+        max_relative_error=0.01,
+        exclude_rollups=True,
     ),
     "data.v1.DataService/StreamQuery": lambda c: list(c.stream_query(P, "SELECT 1", max_seconds=1.5)),
     "data.v1.DataService/Export": lambda c: list(c.export(P, "SELECT 1", "PARQUET", max_seconds=1.5)),
-    "data.v1.DataService/ExplainQuery": lambda c: c.explain_query(P, "SELECT 1"),
+    "data.v1.DataService/ExplainQuery": lambda c: c.explain_query(
+        P, "SELECT 1", max_relative_error=0.01, exclude_rollups=True
+    ),
     "data.v1.DataService/DescribeSchema": lambda c: c.describe_schema(P, known_data_version="v"),
     "identity.v1.IdentityService/GetCurrentUser": lambda c: c.current_user(),
     "identity.v1.IdentityService/ListUsers": lambda c: list(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.struct_pb2 import Struct
 
 from aidatalabs.data.v1 import data_service_pb2 as pb
-from aidatalabs.data.v1 import ingest_pb2, table_pb2
+from aidatalabs.data.v1 import ingest_pb2, rollup_pb2, table_pb2
 from aidatalabs_client.answers import QueryResult
 from aidatalabs_client.connection import Connection
 from aidatalabs_client.errors import TableNotFound
@@ -43,13 +43,24 @@ class DataCalls(Connection):
         max_rows: int = 0,
         max_seconds: float = 0.0,
         max_staleness: float = 0.0,
+        max_relative_error: float = 0.0,
+        exclude_rollups: bool = False,
     ) -> QueryResult:
         """Runs one SELECT and returns at most `max_rows` rows (0: the service's 1,000; at most 10,000).
 
         It is stopped after `max_seconds` (0: the service's limit). Rows read up to `max_staleness` seconds
         ago are taken too, though the tables may have changed since; `statistics` says how old they are.
+        A roll-up may serve it where the result is the same, or within `max_relative_error` (1e-6 for sums of
+        fractions, 0.01 for quantiles); `exclude_rollups` reads the rows.
         """
-        request = pb.QueryRequest(platform=platform, sql=sql, max_rows=max_rows, max_seconds=max_seconds)
+        request = pb.QueryRequest(
+            platform=platform,
+            sql=sql,
+            max_rows=max_rows,
+            max_seconds=max_seconds,
+            max_relative_error=max_relative_error,
+            exclude_rollups=exclude_rollups,
+        )
         if max_staleness:
             request.max_staleness.FromNanoseconds(round(max_staleness * 1e9))
         return QueryResult(await self._call(self._data.Query, request))
@@ -89,9 +100,16 @@ class DataCalls(Connection):
         async for piece in self._stream(self._data.Export, request):
             yield piece.data
 
-    async def explain_query(self, platform: str, sql: str) -> pb.ExplainQueryResponse:
-        """Checks one SELECT without running it: its text, tables, columns, and what it will read and take."""
-        request = pb.ExplainQueryRequest(platform=platform, sql=sql)
+    async def explain_query(
+        self, platform: str, sql: str, *, max_relative_error: float = 0.0, exclude_rollups: bool = False
+    ) -> pb.ExplainQueryResponse:
+        """Checks one SELECT without running it: its text, tables, columns, roll-up, and what it will take."""
+        request = pb.ExplainQueryRequest(
+            platform=platform,
+            sql=sql,
+            max_relative_error=max_relative_error,
+            exclude_rollups=exclude_rollups,
+        )
         return await self._call(self._data.ExplainQuery, request)
 
     async def describe_schema(
@@ -313,3 +331,21 @@ class DataCalls(Connection):
     async def drop_table(self, platform: str, table: str) -> None:
         """Drops a table with all its rows; `undrop_table` brings it back within the grace period."""
         await self._call(self._data.DropTable, pb.DropTableRequest(platform=platform, table=table))
+
+    async def create_rollup(self, platform: str, rollup: rollup_pb2.Rollup) -> rollup_pb2.Rollup:
+        """Declares a roll-up, which is built in the background, or returns the very same one."""
+        request = pb.CreateRollupRequest(platform=platform, rollup=rollup)
+        return await self._call(self._data.CreateRollup, request)
+
+    async def get_rollup(self, platform: str, rollup: str) -> rollup_pb2.Rollup:
+        """Returns one roll-up with its state, rows and bytes."""
+        return await self._call(self._data.GetRollup, pb.GetRollupRequest(platform=platform, rollup=rollup))
+
+    async def rollups(self, platform: str) -> list[rollup_pb2.Rollup]:
+        """Returns the platform's roll-ups in order of their names."""
+        answer = await self._call(self._data.ListRollups, pb.ListRollupsRequest(platform=platform))
+        return list(answer.rollups)
+
+    async def drop_rollup(self, platform: str, rollup: str) -> None:
+        """Drops a roll-up; queries read the rows again."""
+        await self._call(self._data.DropRollup, pb.DropRollupRequest(platform=platform, rollup=rollup))

@@ -50,6 +50,11 @@ __all__ = [
     "ReceiptNotFound",
     "RequestTooLarge",
     "ResultTooLarge",
+    "RollupAlreadyExists",
+    "RollupInvalid",
+    "RollupLimitReached",
+    "RollupNotFound",
+    "RollupProtected",
     "RouteNotFound",
     "ServiceUnavailable",
     "SessionInvalid",
@@ -278,6 +283,26 @@ class QuestionNotAnswerable(ApiError, reason="QUESTION_NOT_ANSWERABLE"):
 
 class QuestionNotReadOnly(ApiError, reason="QUESTION_NOT_READ_ONLY"):
     """The question asks to change data; agents only read."""
+
+
+class RollupNotFound(ApiError, reason="ROLLUP_NOT_FOUND"):
+    """The platform has no roll-up of this name."""
+
+
+class RollupAlreadyExists(ApiError, reason="ROLLUP_ALREADY_EXISTS"):
+    """A roll-up of this name exists with another declaration."""
+
+
+class RollupInvalid(ApiError, reason="ROLLUP_INVALID"):
+    """The roll-up's declaration breaks a rule; BadRequest names the field."""
+
+
+class RollupProtected(ApiError, reason="ROLLUP_PROTECTED"):
+    """A standard roll-up of the platform cannot be dropped."""
+
+
+class RollupLimitReached(ApiError, reason="ROLLUP_LIMIT_REACHED"):
+    """The platform has as many roll-ups as it may; drop one first."""
 
 
 class QueryBudgetExceeded(ApiError, reason="QUERY_BUDGET_EXCEEDED"):

@@ -15,7 +15,7 @@ from google.protobuf.struct_pb2 import Struct
 
 from aidatalabs.agent.v1 import agent_service_pb2 as agent_pb
 from aidatalabs.data.v1 import data_service_pb2 as data_pb
-from aidatalabs.data.v1 import deletion_pb2, ingest_pb2, table_pb2
+from aidatalabs.data.v1 import deletion_pb2, ingest_pb2, rollup_pb2, table_pb2
 from aidatalabs.identity.v1 import identity_service_pb2 as identity_pb
 from aidatalabs.identity.v1 import user_pb2
 from aidatalabs.monitoring.v1 import monitoring_service_pb2 as monitoring_pb
@@ -72,15 +72,25 @@ class SyncClient(BlockingConnection):
         max_rows: int = 0,
         max_seconds: float = 0.0,
         max_staleness: float = 0.0,
+        max_relative_error: float = 0.0,
+        exclude_rollups: bool = False,
     ) -> QueryResult:
         """Runs one SELECT and returns at most `max_rows` rows (0: the service's 1,000; at most 10,000).
 
         It is stopped after `max_seconds` (0: the service's limit). Rows read up to `max_staleness` seconds
         ago are taken too, though the tables may have changed since; `statistics` says how old they are.
+        A roll-up may serve it where the result is the same, or within `max_relative_error` (1e-6 for sums of
+        fractions, 0.01 for quantiles); `exclude_rollups` reads the rows.
         """
         return self._run(
             self._client.query(
-                platform, sql, max_rows=max_rows, max_seconds=max_seconds, max_staleness=max_staleness
+                platform,
+                sql,
+                max_rows=max_rows,
+                max_seconds=max_seconds,
+                max_staleness=max_staleness,
+                max_relative_error=max_relative_error,
+                exclude_rollups=exclude_rollups,
             )
         )
 
@@ -103,9 +113,15 @@ class SyncClient(BlockingConnection):
         """
         return self._iterate(self._client.export(platform, sql, form, max_seconds=max_seconds))
 
-    def explain_query(self, platform: str, sql: str) -> data_pb.ExplainQueryResponse:
-        """Checks one SELECT without running it: its text, tables, columns, and what it will read and take."""
-        return self._run(self._client.explain_query(platform, sql))
+    def explain_query(
+        self, platform: str, sql: str, *, max_relative_error: float = 0.0, exclude_rollups: bool = False
+    ) -> data_pb.ExplainQueryResponse:
+        """Checks one SELECT without running it: its text, tables, columns, roll-up, and what it will take."""
+        return self._run(
+            self._client.explain_query(
+                platform, sql, max_relative_error=max_relative_error, exclude_rollups=exclude_rollups
+            )
+        )
 
     def describe_schema(
         self, platform: str, *, known_data_version: str = ""
@@ -254,6 +270,22 @@ class SyncClient(BlockingConnection):
     def drop_table(self, platform: str, table: str) -> None:
         """Drops a table with all its rows; `undrop_table` brings it back within the grace period."""
         self._run(self._client.drop_table(platform, table))
+
+    def create_rollup(self, platform: str, rollup: rollup_pb2.Rollup) -> rollup_pb2.Rollup:
+        """Declares a roll-up, which is built in the background, or returns the very same one."""
+        return self._run(self._client.create_rollup(platform, rollup))
+
+    def get_rollup(self, platform: str, rollup: str) -> rollup_pb2.Rollup:
+        """Returns one roll-up with its state, rows and bytes."""
+        return self._run(self._client.get_rollup(platform, rollup))
+
+    def rollups(self, platform: str) -> list[rollup_pb2.Rollup]:
+        """Returns the platform's roll-ups in order of their names."""
+        return self._run(self._client.rollups(platform))
+
+    def drop_rollup(self, platform: str, rollup: str) -> None:
+        """Drops a roll-up; queries read the rows again."""
+        self._run(self._client.drop_rollup(platform, rollup))
 
     def delete_rows(
         self,

@@ -126,6 +126,17 @@ def query(
     max_rows: MaxRows = 0,
     max_seconds: MaxSeconds = 0.0,
     max_staleness: MaxStaleness = "",
+    max_relative_error: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=0.1,
+            help="Let a roll-up answer within this; 1e-6 for sums of fractions, 0.01 for quantiles.",
+        ),
+    ] = 0.0,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Read the rows even where a roll-up would serve.")
+    ] = False,
     chart: Picture = None,
     output: RowsForm = RowsOutput.TABLE,
 ) -> None:
@@ -141,7 +152,14 @@ def query(
     async def work() -> None:
         from aidatalabs_services.cli.results import print_result_csv, spec_of
 
-        answer = await _rows(text, platform, max_rows, max_seconds, staleness)
+        options = {
+            "max_rows": max_rows,
+            "max_seconds": max_seconds,
+            "max_staleness": staleness,
+            "max_relative_error": max_relative_error,
+            "exclude_rollups": raw,
+        }
+        answer = await _rows(text, platform, options)
         spec = spec_of(answer.result)
         if output is RowsOutput.JSON:
             print_json(answer)
@@ -154,17 +172,13 @@ def query(
     run(work())
 
 
-async def _rows(
-    sql: str, platform: str, max_rows: int, max_seconds: float, staleness: float
-) -> data_pb.QueryResponse:
+async def _rows(sql: str, platform: str, options: Mapping[str, Any]) -> data_pb.QueryResponse:
     from aidatalabs_services.cli.connection import connect
 
     async with await connect() as client:
         name = platform_or_default(platform)
         with notes.status("the engine is running it"):
-            found = await client.query(
-                name, sql, max_rows=max_rows, max_seconds=max_seconds, max_staleness=staleness
-            )
+            found = await client.query(name, sql, **options)
     return found.message
 
 
@@ -189,6 +203,8 @@ def _cost_text(cost: query_pb2.QueryStatistics) -> str:
         text = f"kept since a query that {text}"
         if cost.age_seconds:
             text += f"; at most {cost.age_seconds:.0f} s old"
+    if cost.rollup:
+        text += f", served from {cost.rollup}"
     if cost.HasField("budget_left_rows"):
         text += f"; {cost.budget_left_rows:,} rows left today"
     return text

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from aidatalabs_services.data import statements
 from aidatalabs_services.data.ports import QueryLimits
+from aidatalabs_services.data.rollups.serving import FROM_ROWS, Route
 from aidatalabs_services.data.schema import Schema, SchemaCache, schema_version
 from aidatalabs_services.runtime.caller import current_call
 from aidatalabs_services.runtime.errors import DeadlineExceeded
@@ -18,12 +19,18 @@ _LEAST_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Admitted:
-    """A query that passed the door."""
+    """A query that passed the door; `route` says where its rows come from, without one from its tables."""
 
     uid: str
     statement: statements.Statement
     schema: Schema
     limits: QueryLimits
+    route: Route = FROM_ROWS
+
+    @property
+    def sql(self) -> str:
+        """What the engine runs."""
+        return self.route.sql or self.statement.sql
 
     @property
     def tables_version(self) -> str:

@@ -41,6 +41,9 @@ from aidatalabs_services.data.queries import Queries
 from aidatalabs_services.data.removal import PlatformRemoval
 from aidatalabs_services.data.results import Results
 from aidatalabs_services.data.retention import Retention
+from aidatalabs_services.data.rollups.derived import DerivedRollups
+from aidatalabs_services.data.rollups.gates import InsertGates
+from aidatalabs_services.data.rollups.rollups import Rollups
 from aidatalabs_services.data.schema import SchemaCache
 from aidatalabs_services.data.servicer import DataServicer
 from aidatalabs_services.data.settings import DataSettings
@@ -61,17 +64,29 @@ FULL_NAME = pb.DESCRIPTOR.services_by_name["DataService"].full_name
 class _Parts:
     """What the service is made of; tables are held and journals read before the first call comes."""
 
-    def __init__(self, settings: DataSettings, store: Warehouse, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: DataSettings, store: Warehouse, gates: InsertGates, metrics: Metrics
+    ) -> None:
         self._settings = settings
         self._store = store
         self._schemas = SchemaCache(store.schema, ttl_seconds=settings.schema_cache_seconds)
         self._budget = RowBudget(settings.query_budget_rows, settings.directory / "budget.json")
         versions = DataVersions(store.fingerprints)
-        self._queries = _queries(settings, store, self._schemas, versions, self._budget, metrics)
         self._holds = TableHolds()
+        self._rollups = Rollups(
+            store,
+            self._schemas,
+            gates,
+            fsync=settings.fsync_engine,
+            standard=settings.standard_rollups,
+            is_held=self._holds.is_deleting,
+        )
+        self._queries = _queries(
+            settings, store, self._schemas, versions, self._budget, self._rollups, metrics
+        )
         self._ingestor = _ingestor(settings, store, self._schemas, self._holds)
         self._retention = _retention(
-            settings, store, self._schemas, self._ingestor, self._holds, self._queries
+            settings, store, self._schemas, self._ingestor, self._holds, self._queries, self._rollups
         )
         self._catalogue = Catalogue(
             store,
@@ -88,15 +103,26 @@ class _Parts:
         removal = PlatformRemoval(
             self._store,
             self._ingestor.remove,
-            *(each.forget for each in (self._schemas, self._catalogue, self._queries, self._budget)),
+            *(
+                each.forget
+                for each in (self._schemas, self._catalogue, self._queries, self._budget, self._rollups)
+            ),
             ends=[self._retention.remove],
         )
-        fsync, dropped = self._settings.fsync_engine, self._retention.dropped
+        tables = Tables(
+            self._store,
+            self._schemas,
+            fsync=self._settings.fsync_engine,
+            holds=self._holds,
+            dropped=self._retention.dropped,
+            rollups=self._rollups,
+        )
         return DataServicer(
-            Tables(self._store, self._schemas, fsync=fsync, holds=self._holds, dropped=dropped),
+            tables,
             self._queries,
             _exports(self._settings, self._store, self._queries),
             self._catalogue,
+            self._rollups,
             _ingest_calls(self._settings, self._ingestor, self._meter),
             self._retention.deletions,
             removal,
@@ -110,7 +136,8 @@ class _Parts:
 
     async def close(self) -> None:
         """Ends what works, the warehouse last."""
-        for part in (self._retention, self._ingestor, self._queries, self._budget, self._store):
+        works = (self._retention, self._ingestor, self._queries, self._rollups, self._budget)
+        for part in (*works, self._store):
             await part.close()
 
 
@@ -123,8 +150,9 @@ def bootstrap(
 ) -> Service:
     """The service, ready to `run`. Tests pass a warehouse, roles or a verifier of their own."""
     metrics = Metrics()
-    store = MeasuredWarehouse(warehouse or ClickHouseWarehouse(_servers(settings, metrics)), metrics)
-    parts = _Parts(settings, store, metrics)
+    gates = InsertGates()
+    store = MeasuredWarehouse(warehouse or ClickHouseWarehouse(_servers(settings, metrics)), metrics, gates)
+    parts = _Parts(settings, store, gates, metrics)
     servicer = parts.servicer()
     measure_queries(metrics)
 
@@ -149,6 +177,7 @@ def _queries(
     schemas: SchemaCache,
     versions: DataVersions,
     budget: RowBudget,
+    rollups: Rollups,
     metrics: Metrics,
 ) -> Queries:
     places = PlatformPlaces(
@@ -171,6 +200,7 @@ def _queries(
         stream_limits=stream_limits(settings),
         places=places,
         stall_seconds=settings.stream_stall_seconds,
+        rollups=rollups,
     )
 
 
@@ -210,6 +240,7 @@ def _retention(
     ingestor: Ingestor,
     holds: TableHolds,
     queries: Queries,
+    rollups: Rollups,
 ) -> Retention:
     return Retention(
         store,
@@ -220,6 +251,7 @@ def _retention(
         query_limits(settings),
         drop_grace_hours=settings.drop_grace_hours,
         forget_results=queries.forget,
+        derived=[DerivedRollups(rollups)],
     )
 
 

@@ -157,7 +157,16 @@ class DeletionWorks:
                 await held.enter_async_context(self._holds.deleting(uid, entry.table))
             await stack.enter_async_context(held)
             await self._repeated(uid, work, lambda: self._step(uid, work, index), ends=index)
+            if work.deletion.tables[index].state is TableState.FAILED:
+                await self._let_go(uid, work.deletion.tables[index])
         self._forget_results(uid)
+
+    async def _let_go(self, uid: str, entry: TableDeletion) -> None:
+        """Nothing waits for it: what stays behind is put right by the next one that looks."""
+        try:
+            await self._erasure.release(uid, entry)
+        except (ServiceError, TimeoutError) as error:
+            _LOG.warning("derived tables of a failed deletion wait: %s", type(error).__name__)
 
     async def _step(self, uid: str, work: Work, index: int) -> None:
         """One try at a table that is held."""

@@ -88,10 +88,14 @@ class Erasure:
                     await derived.correct(uid, name, note, key=key)
             entry = replace(entry, corrected=True)
             await keep(entry)
+        await self.release(uid, entry)
+        return await self._verified(uid, entry, name)
+
+    async def release(self, uid: str, entry: TableDeletion) -> None:
+        """Lets go what derived tables hold for an entry that is over."""
         for derived in self._derived:
             if self._concerns(derived, entry):
-                await derived.release(uid)
-        return await self._verified(uid, entry, name)
+                await derived.release(uid, entry.table)
 
     async def clear_disk(self, uid: str, entry: TableDeletion) -> None:
         """Returns when the table's files of before are gone, whichever name it has meanwhile."""

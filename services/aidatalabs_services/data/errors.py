@@ -154,6 +154,41 @@ class TableProtected(ServiceError):
     reason = "TABLE_PROTECTED"
 
 
+class RollupNotFound(ServiceError):
+    """The platform has no roll-up of this name; metadata `rollup`."""
+
+    code = StatusCode.NOT_FOUND
+    reason = "ROLLUP_NOT_FOUND"
+
+
+class RollupAlreadyExists(ServiceError):
+    """A roll-up of this name exists with another declaration; metadata `rollup`."""
+
+    code = StatusCode.ALREADY_EXISTS
+    reason = "ROLLUP_ALREADY_EXISTS"
+
+
+class RollupInvalid(ServiceError):
+    """The declaration breaks a rule; `violations` name the fields, metadata `rollup`."""
+
+    code = StatusCode.INVALID_ARGUMENT
+    reason = "ROLLUP_INVALID"
+
+
+class RollupProtected(ServiceError):
+    """A standard roll-up of the platform cannot be dropped; metadata `rollup`."""
+
+    code = StatusCode.FAILED_PRECONDITION
+    reason = "ROLLUP_PROTECTED"
+
+
+class RollupLimitReached(ServiceError):
+    """The platform has as many roll-ups as it may; metadata `limit`."""
+
+    code = StatusCode.FAILED_PRECONDITION
+    reason = "ROLLUP_LIMIT_REACHED"
+
+
 class IngestTooLarge(ServiceError):
     """The call brings more rows than one call may; metadata `limit_rows`."""
 

@@ -82,11 +82,11 @@ class Estimates:
         self._paces: OrderedDict[str, _Pace] = OrderedDict()
         self._row_bytes: OrderedDict[tuple[str, str, tuple[str, ...]], float] = OrderedDict()
 
-    def learn(self, uid: str, statement: Statement, outcome: QueryOutcome) -> None:
-        """Takes one finished query into account."""
+    def learn(self, uid: str, statement: Statement, outcome: QueryOutcome, *, from_rows: bool = True) -> None:
+        """Takes one finished query into account; what one over a roll-up read says nothing of the rows."""
         self._paces.setdefault(uid, _Pace()).learn(outcome)
         _bound(self._paces, uid, _KEPT_PLATFORMS)
-        if len(statement.tables) == 1 and outcome.read_rows > 1:
+        if from_rows and len(statement.tables) == 1 and outcome.read_rows > 1:
             key = (uid, statement.tables[0], _columns(statement, statement.tables[0]))
             self._row_bytes[key] = outcome.read_bytes / outcome.read_rows
             _bound(self._row_bytes, key, _KEPT_ROWS)
@@ -128,7 +128,9 @@ class Estimates:
         learnt = self._row_bytes.get((uid, table, columns))
         if learnt is not None:
             return learnt
-        types = schema[table].types if table in schema else {}
+        if table not in schema:
+            return stored.row_bytes if stored else 1.0  # a roll-up: few columns, most of them read
+        types = schema[table].types
         each = {name: _value_bytes(name, kind, stored) for name, kind in types.items()}
         read = [each[name] for name in columns if name in each]
         # Where no column is named the engine reads the smallest, to count its rows.

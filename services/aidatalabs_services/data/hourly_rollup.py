@@ -56,7 +56,7 @@ class HourlyRollup:
 
     async def prepare(self, uid: str, table: str, condition: str, *, key: str) -> str:
         """See DerivedTables."""
-        await self.release(uid)
+        await self.release(uid, table)
         names = {"events": quoted(table), "hourly": quoted(EVENTS_HOURLY.name), "condition": condition}
         months = [int(row[0]) for row in await self._rows(uid, _MONTHS.format(**names))]
         aside = quoted(_aside(key))
@@ -77,7 +77,7 @@ class HourlyRollup:
             else:
                 await self._run(uid, f"ALTER TABLE {hourly} DROP PARTITION {int(month)}")
 
-    async def release(self, uid: str) -> None:
+    async def release(self, uid: str, table: str) -> None:
         """See DerivedTables."""
         found = await self._rows(
             uid,

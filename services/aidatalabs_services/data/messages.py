@@ -9,18 +9,23 @@ from google.protobuf.struct_pb2 import NULL_VALUE, ListValue, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from aidatalabs.data.v1 import data_service_pb2 as pb
-from aidatalabs.data.v1 import deletion_pb2, query_pb2, table_pb2
+from aidatalabs.data.v1 import deletion_pb2, query_pb2, rollup_pb2, table_pb2
 from aidatalabs_services.data.catalog import SchemaDescription
 from aidatalabs_services.data.deletion_records import Deletion, TableDeletion
 from aidatalabs_services.data.ports import Json
 from aidatalabs_services.data.profiles import Profile
 from aidatalabs_services.data.queries import Explanation
 from aidatalabs_services.data.results import Served
+from aidatalabs_services.data.rollups.declarations import STANDARD_NAMES, Declaration, Grain, Kind, Measure
+from aidatalabs_services.data.rollups.records import READY, Record
+from aidatalabs_services.data.rollups.serving import RollupUse
 from aidatalabs_services.data.schema import ColumnSchema, TableSchema
 from aidatalabs_services.data.tables import TableView
 from aidatalabs_services.runtime.errors import FieldViolation, InvalidRequest
 
 _ROWS_A_TURN = 500
+_GRAINS = {rollup_pb2.Rollup.HOUR: Grain.HOUR, rollup_pb2.Rollup.DAY: Grain.DAY}
+_KINDS = {number: Kind[name] for name, number in rollup_pb2.RollupMeasure.Kind.items() if number}
 
 
 def table_schema(message: table_pb2.Table) -> TableSchema:
@@ -111,8 +116,11 @@ def query_message(served: Served, budget_left: int | None) -> pb.QueryResponse:
             result_bytes=len(stored.payload),
             cost_rows=served.cost_rows,
             budget_left_rows=budget_left,
+            rollup=served.route.rollup,
+            rollup_reason=served.route.reason,
+            max_relative_error=served.route.max_relative_error,
         ),
-        data_version=stored.data_version,
+        data_version=stored.tables_version,
     )
     answer.result.ParseFromString(stored.payload)
     return answer
@@ -164,6 +172,9 @@ def explanation_message(explanation: Explanation, budget_left: int | None) -> pb
         estimated_parts=cost.parts,
         estimated_marks=cost.marks,
         budget_left_rows=budget_left,
+        rollup=explanation.route.rollup,
+        rollup_reason=explanation.route.reason,
+        max_relative_error=explanation.route.max_relative_error,
     )
 
 
@@ -197,6 +208,45 @@ def _profile(profile: Profile) -> table_pb2.ColumnProfile:
         values=profile.values,
         values_complete=profile.values_complete,
         path_of=profile.path_of,
+    )
+
+
+def rollup_use(request: pb.QueryRequest | pb.ExplainQueryRequest) -> RollupUse:
+    """What a caller allows."""
+    return RollupUse(request.max_relative_error, request.exclude_rollups)
+
+
+def declaration_of(message: rollup_pb2.Rollup) -> Declaration:
+    """The roll-up that a caller declares; figures set by the server are ignored."""
+    return Declaration(
+        message.name,
+        message.table,
+        message.time_column,
+        _GRAINS[message.grain],
+        tuple(message.dimensions),
+        tuple(Measure(each.column, _KINDS[each.kind]) for each in message.measures),
+    )
+
+
+def rollup_message(record: Record) -> rollup_pb2.Rollup:
+    """A roll-up with its state, rows and bytes."""
+    declared = record.declaration
+    return rollup_pb2.Rollup(
+        name=declared.name,
+        table=declared.table,
+        time_column=declared.time_column,
+        grain=next(number for number, grain in _GRAINS.items() if grain is declared.grain),
+        dimensions=declared.dimensions,
+        measures=[
+            rollup_pb2.RollupMeasure(
+                column=each.column, kind=rollup_pb2.RollupMeasure.Kind.Value(each.kind.name)
+            )
+            for each in declared.measures
+        ],
+        state=rollup_pb2.Rollup.READY if record.state == READY else rollup_pb2.Rollup.BUILDING,
+        row_count=record.row_count,
+        size_bytes=record.size_bytes,
+        standard=declared.name in STANDARD_NAMES,
     )
 
 

@@ -73,8 +73,9 @@ class StoredResult:
     """A finished result.
 
     `payload` is its rows as the service sends them. `data_version` is that of the tables it was read from,
-    empty where they changed meanwhile; `read_time` (Unix seconds) the last moment at which it was what they
-    held. The other figures are what the engine spent on it.
+    with `+` and that of the roll-ups where they were read too, empty where they changed meanwhile;
+    `read_time` (Unix seconds) the last moment at which it was what they held. The other figures are what the
+    engine spent on it.
     """
 
     payload: bytes
@@ -84,6 +85,11 @@ class StoredResult:
     elapsed_seconds: float
     read_rows: int
     read_bytes: int
+
+    @property
+    def tables_version(self) -> str:
+        """The version of the tables that the query names, whatever else was read for it."""
+        return self.data_version.partition("+")[0]
 
 
 class ResultCache(Protocol):
@@ -261,6 +267,6 @@ class DerivedTables(Protocol):
         """Called when they are gone: from here on the figures are those of the rows that are left."""
         ...
 
-    async def release(self, uid: str) -> None:
-        """Called when no deletion of the platform needs what was prepared any more: it may go."""
+    async def release(self, uid: str, table: str) -> None:
+        """Called when a deletion is over, also where it failed: what was prepared for it may go."""
         ...

@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 
 from aidatalabs_services.data.admission import Admission, Admitted, seconds_to_answer, within_call
 from aidatalabs_services.data.arrow_results import FORMAT_NAME, ArrowReader, check_carried
-from aidatalabs_services.data.errors import query_timeout
+from aidatalabs_services.data.errors import ColumnNotKnown, QueryFailed, TableNotKnown, query_timeout
 from aidatalabs_services.data.estimates import Cost, Estimates
 from aidatalabs_services.data.places import PlatformPlaces
 from aidatalabs_services.data.ports import QueryLimits, Warehouse
 from aidatalabs_services.data.query_ids import new_query_id
 from aidatalabs_services.data.results import Results, Served
+from aidatalabs_services.data.rollups.rollups import Rollups
+from aidatalabs_services.data.rollups.serving import EXACT, RollupUse, Route
 from aidatalabs_services.data.schema import schema_version
 from aidatalabs_services.data.spending import Spending
 from aidatalabs_services.data.stalls import taken_within
@@ -23,6 +25,8 @@ from aidatalabs_services.data.versions import DataVersions, data_version
 from aidatalabs_services.runtime.caller import current_user
 
 DEFAULT_ROWS = 1000
+# What the engine says where a roll-up went between the rewriting and the reading.
+ROLLUP_FAULTS = (QueryFailed, TableNotKnown, ColumnNotKnown)
 # Pieces of a stream: large enough for throughput, small enough for every client's message limit.
 PIECE_BYTES = 1024 * 1024
 _ADVICE = "Read a stream as it comes, or export its result as a file."
@@ -34,12 +38,14 @@ _ENGINE_FIRST_SECONDS = 1.0
 class QueryOptions:
     """What a caller wants of a query; it can only lower the server's limits.
 
-    `max_rows` and `max_seconds` 0 mean the server's; `max_staleness_seconds` is how old rows may be.
+    `max_rows` and `max_seconds` 0 mean the server's; `max_staleness_seconds` is how old rows may be, `use`
+    what roll-ups may do.
     """
 
     max_rows: int = 0
     max_seconds: float = 0.0
     max_staleness_seconds: float = 0.0
+    use: RollupUse = EXACT
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,7 @@ class Explanation:
     cost: Cost
     schema_version: str
     data_version: str
+    route: Route
 
 
 class Queries:
@@ -57,7 +64,7 @@ class Queries:
 
     `limits` are the server's for results in JSON, `stream_limits` for results that are streamed or made into
     files. `places` bound what one platform and one user run; a stream whose reader takes nothing for
-    `stall_seconds` is ended.
+    `stall_seconds` is ended. `rollups` serve what they can of results in JSON.
     """
 
     def __init__(
@@ -73,6 +80,7 @@ class Queries:
         stream_limits: QueryLimits,
         places: PlatformPlaces,
         stall_seconds: float,
+        rollups: Rollups | None = None,
     ) -> None:
         self._warehouse = warehouse
         self._admission = admission
@@ -84,6 +92,7 @@ class Queries:
         self._stream_limits = stream_limits
         self._places = places
         self._stall_seconds = stall_seconds
+        self._rollups = rollups
 
     async def run(self, uid: str, sql: str, options: QueryOptions) -> Served:
         """Runs one SELECT, or serves the rows that are known to be the same.
@@ -98,9 +107,28 @@ class Queries:
         patience = seconds if seconds < self._limits.max_seconds else seconds + _ENGINE_FIRST_SECONDS
         try:
             async with asyncio.timeout(min(patience, seconds_to_answer())):
-                return await self._results.of(query, max_staleness_seconds=options.max_staleness_seconds)
+                return await self._answered(query, options)
         except TimeoutError:
             raise query_timeout(seconds) from None
+
+    async def _answered(self, query: Admitted, options: QueryOptions) -> Served:
+        """The rows by way of roll-ups where they serve; of the tables where one went meanwhile."""
+        age = options.max_staleness_seconds
+        routed = await self._routed(query, options.use)
+        try:
+            return await self._results.of(routed, max_staleness_seconds=age)
+        except ROLLUP_FAULTS:
+            if not routed.route.rollup:
+                raise
+            route = Route(query.sql, reason="Read from the rows: the roll-up was just replaced.")
+            return await self._results.of(replace(query, route=route), max_staleness_seconds=age)
+
+    async def _routed(self, query: Admitted, use: RollupUse) -> Admitted:
+        """The query with what it runs as: over roll-ups, where they give the same."""
+        if self._rollups is None:
+            return query
+        route = await self._rollups.served(query.uid, query.statement, query.schema, use)
+        return replace(query, route=route)
 
     def forget(self, uid: str) -> None:
         """Drops everything kept of a platform, whose uid is never used again."""
@@ -161,13 +189,14 @@ class Queries:
                                     yield piece
             yield reader.end()
 
-    async def explain(self, uid: str, sql: str) -> Explanation:
+    async def explain(self, uid: str, sql: str, *, use: RollupUse | None = None) -> Explanation:
         """Checks one SELECT and asks the engine for its plan. Raises as `run` does."""
         query = await self._admission.admit(uid, sql, self._limits)
         async with self._places.place(uid, current_user()):
+            query = await self._routed(query, use or EXACT)
             limits = within_call(self._limits, 0.0)
             reads, fingerprints = await asyncio.gather(
-                self._warehouse.estimate(uid, query.statement.sql, limits=limits, query_id=new_query_id()),
+                self._warehouse.estimate(uid, query.sql, limits=limits, query_id=new_query_id()),
                 self._versions.now(uid),
             )
         return Explanation(
@@ -175,6 +204,7 @@ class Queries:
             await self._estimates.cost(uid, query.statement, query.schema, reads),
             schema_version(query.schema),
             data_version(query.schema, fingerprints, query.statement.tables),
+            query.route,
         )
 
 

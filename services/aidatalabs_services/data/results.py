@@ -29,6 +29,7 @@ from aidatalabs_services.data.ports import (
     Warehouse,
 )
 from aidatalabs_services.data.query_ids import new_query_id
+from aidatalabs_services.data.rollups.serving import FROM_ROWS, Route
 from aidatalabs_services.data.schema import SchemaCache
 from aidatalabs_services.data.shared_runs import SharedRuns
 from aidatalabs_services.data.spending import Spending
@@ -51,12 +52,13 @@ class Served:
     """A result as one call gets it.
 
     `source` is `run`, `shared` (another call's run) or `kept`; `age_seconds` is how long ago it was last
-    known to be what the tables hold.
+    known to be what the tables hold. `route` is where the rows come from.
     """
 
     stored: StoredResult
     source: str
     age_seconds: float = 0.0
+    route: Route = FROM_ROWS
 
     @property
     def cost_rows(self) -> int:
@@ -98,7 +100,7 @@ class Results:
         """
         served = await self._served(query, max_staleness_seconds)
         self.served["aged" if served.source == "kept" and served.age_seconds else served.source] += 1
-        return served
+        return replace(served, route=query.route)
 
     async def _served(self, query: Admitted, max_staleness_seconds: float) -> Served:
         statement = query.statement
@@ -160,7 +162,7 @@ class Results:
                 version = await self._current_version(query)
             moment = time.time()
             outcome = await self._read(query)
-        self._estimates.learn(query.uid, query.statement, outcome)
+        self._estimates.learn(query.uid, query.statement, outcome, from_rows=not query.route.targets)
         is_same = version == await self._current_version(query)
         rows = convert_rows([kind for _, kind in outcome.columns], outcome.rows)
         stored = StoredResult(
@@ -180,7 +182,7 @@ class Results:
         """The rows from the engine, inside the platform's budget."""
         async with self._spending.of(query) as (reservation, limits):
             outcome = await self._warehouse.query(
-                query.uid, query.statement.sql, limits=limits, query_id=new_query_id()
+                query.uid, query.sql, limits=limits, query_id=new_query_id()
             )
             reservation.settle(outcome.read_rows)
         return outcome
@@ -192,12 +194,24 @@ class Results:
         """The version of the tables that a query reads, by the schema of now: one may have been made anew."""
         if fingerprints is None:
             return ""
-        return data_version(await self._schemas.get(query.uid), fingerprints, query.statement.tables)
+        schema = await self._schemas.get(query.uid)
+        version = data_version(schema, fingerprints, query.statement.tables)
+        if not query.route.targets:
+            return version
+        # The engine puts rows first into a table, then into its roll-ups: between the two the table has its
+        # new version, and a roll-up is not there yet.
+        return f"{version}+{data_version({}, fingerprints, query.route.targets)}"
 
 
 def _key(query: Admitted) -> str:
-    """What the rows depend on beside the rows of the tables; limits that only refuse are not part of it."""
-    parts = (query.statement.sha256, query.tables_version, query.limits.max_rows)
+    """What the rows depend on beside the rows of the tables; limits that only refuse are not part of it.
+
+    That is the SQL that runs: over roll-ups or not, within the error that was allowed. Where the time is part
+    of it, the roll-ups stand for it, as the moment is another one each time.
+    """
+    route = query.route
+    runs = (route.targets, route.max_relative_error) if query.statement.by_time else query.sql
+    parts = (query.statement.sha256, query.tables_version, query.limits.max_rows, runs)
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 

@@ -12,7 +12,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from aidatalabs.data.v1 import data_service_pb2 as pb
 from aidatalabs.data.v1 import data_service_pb2_grpc as pb_grpc
-from aidatalabs.data.v1 import deletion_pb2, ingest_pb2, table_pb2
+from aidatalabs.data.v1 import deletion_pb2, ingest_pb2, rollup_pb2, table_pb2
 from aidatalabs_services.data.catalog import Catalogue
 from aidatalabs_services.data.deletions import Deletions
 from aidatalabs_services.data.errors import result_too_large
@@ -20,15 +20,19 @@ from aidatalabs_services.data.exports import Exports, FileFormat
 from aidatalabs_services.data.messages import (
     checked_paths,
     column_schema,
+    declaration_of,
     deletion_message,
     explanation_message,
     query_message,
+    rollup_message,
+    rollup_use,
     schema_message,
     table_message,
     table_schema,
 )
 from aidatalabs_services.data.queries import Queries, QueryOptions
 from aidatalabs_services.data.removal import PlatformRemoval
+from aidatalabs_services.data.rollups.rollups import Rollups
 from aidatalabs_services.data.tables import Tables
 from aidatalabs_services.runtime.caller import current_caller
 from aidatalabs_services.runtime.errors import FieldViolation, InvalidRequest
@@ -88,6 +92,7 @@ class DataServicer(pb_grpc.DataServiceServicer):
         queries: Queries,
         exports: Exports,
         catalogue: Catalogue,
+        rollups: Rollups,
         ingest: IngestCalls,
         deletions: Deletions,
         removal: PlatformRemoval,
@@ -95,6 +100,7 @@ class DataServicer(pb_grpc.DataServiceServicer):
         answer_bytes: int,
     ) -> None:
         self._tables = tables
+        self._rollups = rollups
         self._queries = queries
         self._exports = exports
         self._catalogue = catalogue
@@ -222,6 +228,25 @@ class DataServicer(pb_grpc.DataServiceServicer):
         column = column_schema(request.column)
         return table_message(await self._tables.add_column(self._uid(request), request.table, column))
 
+    async def CreateRollup(self, request: pb.CreateRollupRequest, context: Context) -> rollup_pb2.Rollup:
+        """Declares a roll-up, or returns the same one."""
+        declared = declaration_of(request.rollup)
+        return rollup_message(await self._rollups.create(self._uid(request), declared))
+
+    async def ListRollups(self, request: pb.ListRollupsRequest, context: Context) -> pb.ListRollupsResponse:
+        """Every roll-up of the platform."""
+        found = await self._rollups.list(self._uid(request))
+        return pb.ListRollupsResponse(rollups=[rollup_message(record) for record in found])
+
+    async def GetRollup(self, request: pb.GetRollupRequest, context: Context) -> rollup_pb2.Rollup:
+        """One roll-up."""
+        return rollup_message(await self._rollups.get(self._uid(request), request.rollup))
+
+    async def DropRollup(self, request: pb.DropRollupRequest, context: Context) -> Empty:
+        """Drops a roll-up."""
+        await self._rollups.drop(self._uid(request), request.rollup)
+        return Empty()
+
     async def Ingest(self, request: pb.IngestRequest, context: Context) -> pb.IngestResponse:
         """Takes events or rows."""
         return await self._ingest.ingest(self._uid(request), request)
@@ -242,7 +267,9 @@ class DataServicer(pb_grpc.DataServiceServicer):
     async def Query(self, request: pb.QueryRequest, context: Context) -> pb.QueryResponse:
         """Runs one SELECT."""
         uid = self._uid(request)
-        options = QueryOptions(request.max_rows, request.max_seconds, _staleness_seconds(request))
+        options = QueryOptions(
+            request.max_rows, request.max_seconds, _staleness_seconds(request), rollup_use(request)
+        )
         served = await self._queries.run(uid, request.sql, options)
         return self._sized(query_message(served, self._queries.budget_left(uid)))
 
@@ -279,7 +306,7 @@ class DataServicer(pb_grpc.DataServiceServicer):
     ) -> pb.ExplainQueryResponse:
         """Checks one SELECT without running it."""
         uid = self._uid(request)
-        explanation = await self._queries.explain(uid, request.sql)
+        explanation = await self._queries.explain(uid, request.sql, use=rollup_use(request))
         return explanation_message(explanation, self._queries.budget_left(uid))
 
     async def DescribeSchema(

@@ -52,6 +52,12 @@ class DataSettings(ServerSettings):
         description="Whether tables made from now on survive power loss, not only a killed process.",
     )
 
+    standard_rollups: bool = Field(
+        default=True,
+        description="Whether `events` has its standard roll-ups; without them inserts cost less, dashboards"
+        " more.",
+    )
+
     query_seconds: float = Field(default=10.0, gt=0, le=60, description="A query is stopped after this long.")
     query_rows: int = Field(default=10_000, ge=1, le=10_000, description="Most rows of an answer in JSON.")
     query_result_bytes: int = Field(default=16 * _MIB, ge=_MIB, description="Most bytes of a result.")

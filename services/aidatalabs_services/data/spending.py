@@ -31,7 +31,7 @@ class Spending:
             yield Reservation(0), query.limits
             return
         reads = await self._warehouse.estimate(
-            query.uid, query.statement.sql, limits=query.limits, query_id=new_query_id()
+            query.uid, query.sql, limits=query.limits, query_id=new_query_id()
         )
         with self.budget.reserved(query.uid, sum(read.rows for read in reads)) as reservation:
             most = reservation.rows + (self.budget.left(query.uid) or 0)

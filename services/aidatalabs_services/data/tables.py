@@ -18,6 +18,7 @@ from aidatalabs_services.data.errors import (
 )
 from aidatalabs_services.data.holds import TableHolds
 from aidatalabs_services.data.ports import TableSize, Warehouse
+from aidatalabs_services.data.rollups.rollups import Rollups
 from aidatalabs_services.data.schema import ColumnSchema, SchemaCache, TableSchema
 from aidatalabs_services.data.table_ddl import (
     add_column,
@@ -60,7 +61,7 @@ class Tables:
     """The tables of every platform, by the platform's uid.
 
     `fsync` makes inserts into the tables made here survive power loss. `dropped` keeps dropped tables for a
-    while; without it they are gone at once.
+    while; without it they are gone at once. `rollups` go with their tables.
     """
 
     def __init__(
@@ -71,7 +72,9 @@ class Tables:
         fsync: bool,
         holds: TableHolds | None = None,
         dropped: DroppedTables | None = None,
+        rollups: Rollups | None = None,
     ) -> None:
+        self._rollups = rollups
         self._warehouse = warehouse
         self._schemas = schemas
         self._fsync = fsync
@@ -92,6 +95,8 @@ class Tables:
             uid, standard_tables.EVENTS_HOURLY_VIEW, table=standard_tables.EVENTS_HOURLY.name
         )
         self._schemas.forget(uid)
+        if self._rollups is not None:
+            await self._rollups.provision(uid)
 
     async def _create_standard(self, uid: str, table: TableSchema, engine: str) -> None:
         ddl = create_table(table, fsync=self._fsync, engine=engine)
@@ -146,6 +151,8 @@ class Tables:
             # No insert meets the table between its old name and its new one.
             async with self._holds.lock(uid, name):
                 await self._described(uid, name)
+                if self._rollups is not None:
+                    await self._rollups.drop_of_table(uid, name)
                 await self._put_aside(uid, name)
         finally:
             self._schemas.forget(uid)
@@ -207,11 +214,17 @@ class Tables:
             changes.append(modify_ttl(name, kept))
         if comment is not None and comment != table.comment:
             changes.append(modify_comment(table, comment))
+        # Rows that went by a shorter time than the new one are still counted in roll-ups.
+        stale = self._rollups if table.ttl and ttl is not None and kept != table.ttl else None
+        if stale is not None:
+            await stale.fence(uid, name)
         try:
             for change in changes:
                 await self._warehouse.execute(uid, change, table=name)
         finally:
             self._schemas.forget(uid)
+            if stale is not None and not self._holds.is_deleting(uid, name):  # else the deletion does it
+                await stale.rebuild(uid, name, wait=False)
         return await self.get(uid, name)
 
     async def add_column(self, uid: str, name: str, wanted: ColumnSchema) -> TableView:

@@ -164,6 +164,14 @@ TABLE: tuple[MethodAccess, ...] = (
         "data.v1.DataService/AddColumn", Role.EDITOR, idempotency=_SAME, rate_class="write", audited=True
     ),
     _on_platform(
+        "data.v1.DataService/CreateRollup", Role.EDITOR, idempotency=_SAME, rate_class="write", audited=True
+    ),
+    _on_platform("data.v1.DataService/ListRollups", Role.VIEWER),
+    _on_platform("data.v1.DataService/GetRollup", Role.VIEWER),
+    _on_platform(
+        "data.v1.DataService/DropRollup", Role.EDITOR, idempotency=_SAME, rate_class="write", audited=True
+    ),
+    _on_platform(
         "data.v1.DataService/Ingest",
         Role.EDITOR,
         idempotency=_ONCE,

@@ -12,7 +12,7 @@ from google.protobuf.struct_pb2 import Struct
 
 from aidatalabs.common.v1.access_service_pb2 import ROLE_ADMIN
 from aidatalabs.data.v1 import data_service_pb2 as data_pb
-from aidatalabs.data.v1 import ingest_pb2, table_pb2
+from aidatalabs.data.v1 import ingest_pb2, rollup_pb2, table_pb2
 from aidatalabs.identity.v1 import identity_service_pb2 as identity_pb
 from aidatalabs.identity.v1 import user_pb2
 from aidatalabs.platform.v1 import platform_pb2
@@ -51,6 +51,7 @@ class Space:
     platform: platform_pb2.Platform
     members: dict[str, platform_pb2.Member] = field(default_factory=dict)
     tables: dict[str, Kept] = field(default_factory=dict)
+    rollups: dict[str, rollup_pb2.Rollup] = field(default_factory=dict)
     dropped: dict[str, Kept] = field(default_factory=dict)
     receipts: dict[tuple[str, str], tuple[bytes, ingest_pb2.Receipt]] = field(default_factory=dict)
 
@@ -201,6 +202,37 @@ class FakeTables:
         _refuse_standard(request.table)
         space = self._workspace.space(request.platform)
         space.dropped[request.table] = space.tables.pop(request.table)
+        return empty_pb2.Empty()
+
+    async def create_rollup(self, request: data_pb.CreateRollupRequest) -> rollup_pb2.Rollup:
+        """DataService.CreateRollup: kept, and serves nothing."""
+        self._workspace.kept(request.platform, request.rollup.table)
+        rollups = self._workspace.space(request.platform).rollups
+        made = rollup_pb2.Rollup()
+        made.CopyFrom(request.rollup)
+        made.state = rollup_pb2.Rollup.READY
+        if rollups.get(made.name, made) != made:
+            raise taken("ROLLUP_ALREADY_EXISTS", f"A roll-up {made.name!r} exists.", rollup=made.name)
+        return rollups.setdefault(made.name, made)
+
+    async def list_rollups(self, request: data_pb.ListRollupsRequest) -> data_pb.ListRollupsResponse:
+        """DataService.ListRollups."""
+        found = self._workspace.space(request.platform).rollups
+        return data_pb.ListRollupsResponse(rollups=[found[name] for name in sorted(found)])
+
+    async def get_rollup(self, request: data_pb.GetRollupRequest) -> rollup_pb2.Rollup:
+        """DataService.GetRollup."""
+        found = self._workspace.space(request.platform).rollups
+        if request.rollup not in found:
+            raise not_found(
+                "ROLLUP_NOT_FOUND", f"There is no roll-up {request.rollup!r}.", rollup=request.rollup
+            )
+        return found[request.rollup]
+
+    async def drop_rollup(self, request: data_pb.DropRollupRequest) -> empty_pb2.Empty:
+        """DataService.DropRollup."""
+        await self.get_rollup(data_pb.GetRollupRequest(platform=request.platform, rollup=request.rollup))
+        del self._workspace.space(request.platform).rollups[request.rollup]
         return empty_pb2.Empty()
 
     async def undrop_table(self, request: data_pb.UndropTableRequest) -> table_pb2.Table:

@@ -279,6 +279,31 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Code FAILED_PRECONDITION. Example:
         {"reason": "QUESTION_NOT_READ_ONLY", "domain": "aidatalabs", "metadata": {"word": "delete"}}
     """
+    ERROR_REASON_ROLLUP_NOT_FOUND: _ErrorReason.ValueType  # 95
+    """The platform has no roll-up of this name.
+    Code NOT_FOUND. Example:
+        {"reason": "ROLLUP_NOT_FOUND", "domain": "aidatalabs", "metadata": {"rollup": "orders_by_day"}}
+    """
+    ERROR_REASON_ROLLUP_ALREADY_EXISTS: _ErrorReason.ValueType  # 96
+    """A roll-up of this name exists with another declaration.
+    Code ALREADY_EXISTS. Example:
+        {"reason": "ROLLUP_ALREADY_EXISTS", "domain": "aidatalabs", "metadata": {"rollup": "orders_by_day"}}
+    """
+    ERROR_REASON_ROLLUP_INVALID: _ErrorReason.ValueType  # 97
+    """The roll-up's declaration breaks a rule; BadRequest names the field.
+    Code INVALID_ARGUMENT. Example:
+        {"reason": "ROLLUP_INVALID", "domain": "aidatalabs", "metadata": {"rollup": "orders_by_day"}}
+    """
+    ERROR_REASON_ROLLUP_PROTECTED: _ErrorReason.ValueType  # 98
+    """A standard roll-up of the platform cannot be dropped.
+    Code FAILED_PRECONDITION. Example:
+        {"reason": "ROLLUP_PROTECTED", "domain": "aidatalabs", "metadata": {"rollup": "events_by_hour"}}
+    """
+    ERROR_REASON_ROLLUP_LIMIT_REACHED: _ErrorReason.ValueType  # 99
+    """The platform has as many roll-ups as it may; drop one first.
+    Code FAILED_PRECONDITION. Example:
+        {"reason": "ROLLUP_LIMIT_REACHED", "domain": "aidatalabs", "metadata": {"limit": "32"}}
+    """
     ERROR_REASON_QUERY_BUDGET_EXCEEDED: _ErrorReason.ValueType  # 90
     """The query would read more rows than the platform's budget of the day has left; RetryInfo names midnight UTC.
     Code RESOURCE_EXHAUSTED. Example:
@@ -565,6 +590,31 @@ ERROR_REASON_QUESTION_NOT_READ_ONLY: ErrorReason.ValueType  # 81
 """The question asks to change data; agents only read.
 Code FAILED_PRECONDITION. Example:
     {"reason": "QUESTION_NOT_READ_ONLY", "domain": "aidatalabs", "metadata": {"word": "delete"}}
+"""
+ERROR_REASON_ROLLUP_NOT_FOUND: ErrorReason.ValueType  # 95
+"""The platform has no roll-up of this name.
+Code NOT_FOUND. Example:
+    {"reason": "ROLLUP_NOT_FOUND", "domain": "aidatalabs", "metadata": {"rollup": "orders_by_day"}}
+"""
+ERROR_REASON_ROLLUP_ALREADY_EXISTS: ErrorReason.ValueType  # 96
+"""A roll-up of this name exists with another declaration.
+Code ALREADY_EXISTS. Example:
+    {"reason": "ROLLUP_ALREADY_EXISTS", "domain": "aidatalabs", "metadata": {"rollup": "orders_by_day"}}
+"""
+ERROR_REASON_ROLLUP_INVALID: ErrorReason.ValueType  # 97
+"""The roll-up's declaration breaks a rule; BadRequest names the field.
+Code INVALID_ARGUMENT. Example:
+    {"reason": "ROLLUP_INVALID", "domain": "aidatalabs", "metadata": {"rollup": "orders_by_day"}}
+"""
+ERROR_REASON_ROLLUP_PROTECTED: ErrorReason.ValueType  # 98
+"""A standard roll-up of the platform cannot be dropped.
+Code FAILED_PRECONDITION. Example:
+    {"reason": "ROLLUP_PROTECTED", "domain": "aidatalabs", "metadata": {"rollup": "events_by_hour"}}
+"""
+ERROR_REASON_ROLLUP_LIMIT_REACHED: ErrorReason.ValueType  # 99
+"""The platform has as many roll-ups as it may; drop one first.
+Code FAILED_PRECONDITION. Example:
+    {"reason": "ROLLUP_LIMIT_REACHED", "domain": "aidatalabs", "metadata": {"limit": "32"}}
 """
 ERROR_REASON_QUERY_BUDGET_EXCEEDED: ErrorReason.ValueType  # 90
 """The query would read more rows than the platform's budget of the day has left; RetryInfo names midnight UTC.

@@ -5,6 +5,7 @@ isort:skip_file
 
 from aidatalabs.data.v1 import ingest_pb2 as _ingest_pb2
 from aidatalabs.data.v1 import query_pb2 as _query_pb2
+from aidatalabs.data.v1 import rollup_pb2 as _rollup_pb2
 from aidatalabs.data.v1 import table_pb2 as _table_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
@@ -507,6 +508,8 @@ class QueryRequest(_message.Message):
     MAX_ROWS_FIELD_NUMBER: _builtins.int
     MAX_SECONDS_FIELD_NUMBER: _builtins.int
     MAX_STALENESS_FIELD_NUMBER: _builtins.int
+    MAX_RELATIVE_ERROR_FIELD_NUMBER: _builtins.int
+    EXCLUDE_ROLLUPS_FIELD_NUMBER: _builtins.int
     platform: _builtins.str
     """`platforms/{id}`."""
     sql: _builtins.str
@@ -515,6 +518,12 @@ class QueryRequest(_message.Message):
     """Rows to return; 0 means 1,000; at most 10,000."""
     max_seconds: _builtins.float
     """Stops the query after this many seconds with QUERY_TIMEOUT; 0 means the server's limit, which more does not raise."""
+    max_relative_error: _builtins.float
+    """How far the result may be from that over the rows, where a roll-up then serves it (see Rollup); 0 means not at
+    all, at most 0.1. Dashboards with sums of fractions set 1e-6, with quantiles 0.01.
+    """
+    exclude_rollups: _builtins.bool
+    """Reads the rows even where a roll-up would serve."""
     @_builtins.property
     def max_staleness(self) -> _duration_pb2.Duration:
         """Accepts rows that were read up to this long ago, even if the tables have changed since; then nothing is asked of
@@ -530,10 +539,12 @@ class QueryRequest(_message.Message):
         max_rows: _builtins.int = ...,
         max_seconds: _builtins.float = ...,
         max_staleness: _duration_pb2.Duration | None = ...,
+        max_relative_error: _builtins.float = ...,
+        exclude_rollups: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["max_staleness", b"max_staleness"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_rows", b"max_rows", "max_seconds", b"max_seconds", "max_staleness", b"max_staleness", "platform", b"platform", "sql", b"sql"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exclude_rollups", b"exclude_rollups", "max_relative_error", b"max_relative_error", "max_rows", b"max_rows", "max_seconds", b"max_seconds", "max_staleness", b"max_staleness", "platform", b"platform", "sql", b"sql"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -700,19 +711,27 @@ class ExplainQueryRequest(_message.Message):
 
     PLATFORM_FIELD_NUMBER: _builtins.int
     SQL_FIELD_NUMBER: _builtins.int
+    MAX_RELATIVE_ERROR_FIELD_NUMBER: _builtins.int
+    EXCLUDE_ROLLUPS_FIELD_NUMBER: _builtins.int
     platform: _builtins.str
     """`platforms/{id}`."""
     sql: _builtins.str
     """One SELECT, at most 16 KiB."""
+    max_relative_error: _builtins.float
+    """As in QueryRequest."""
+    exclude_rollups: _builtins.bool
+    """As in QueryRequest."""
     def __init__(
         self,
         *,
         platform: _builtins.str = ...,
         sql: _builtins.str = ...,
+        max_relative_error: _builtins.float = ...,
+        exclude_rollups: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["platform", b"platform", "sql", b"sql"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exclude_rollups", b"exclude_rollups", "max_relative_error", b"max_relative_error", "platform", b"platform", "sql", b"sql"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -737,6 +756,9 @@ class ExplainQueryResponse(_message.Message):
     ESTIMATED_PARTS_FIELD_NUMBER: _builtins.int
     ESTIMATED_MARKS_FIELD_NUMBER: _builtins.int
     BUDGET_LEFT_ROWS_FIELD_NUMBER: _builtins.int
+    ROLLUP_FIELD_NUMBER: _builtins.int
+    ROLLUP_REASON_FIELD_NUMBER: _builtins.int
+    MAX_RELATIVE_ERROR_FIELD_NUMBER: _builtins.int
     sql: _builtins.str
     """The query as it would run: re-rendered from its parse, never the caller's text."""
     sql_sha256: _builtins.str
@@ -763,6 +785,12 @@ class ExplainQueryResponse(_message.Message):
     """Granules (8,192 rows or fewer each) that it is expected to read."""
     budget_left_rows: _builtins.int
     """Rows that the platform's queries may still read until midnight UTC; absent where there is no budget."""
+    rollup: _builtins.str
+    """Roll-ups that would serve it, joined with a comma; empty where it reads the rows."""
+    rollup_reason: _builtins.str
+    """Why it is served so, or from the rows, in one sentence."""
+    max_relative_error: _builtins.float
+    """How far the result may be from that over the rows; 0 means not at all. See Rollup."""
     @_builtins.property
     def tables(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Tables it reads, in order of their names."""
@@ -787,16 +815,145 @@ class ExplainQueryResponse(_message.Message):
         estimated_parts: _builtins.int = ...,
         estimated_marks: _builtins.int = ...,
         budget_left_rows: _builtins.int | None = ...,
+        rollup: _builtins.str = ...,
+        rollup_reason: _builtins.str = ...,
+        max_relative_error: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_budget_left_rows", b"_budget_left_rows", "budget_left_rows", b"budget_left_rows"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_budget_left_rows", b"_budget_left_rows", "budget_left_rows", b"budget_left_rows", "columns", b"columns", "data_version", b"data_version", "estimated_bytes", b"estimated_bytes", "estimated_marks", b"estimated_marks", "estimated_parts", b"estimated_parts", "estimated_rows", b"estimated_rows", "estimated_seconds", b"estimated_seconds", "ordered", b"ordered", "schema_version", b"schema_version", "sql", b"sql", "sql_sha256", b"sql_sha256", "tables", b"tables"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_budget_left_rows", b"_budget_left_rows", "budget_left_rows", b"budget_left_rows", "columns", b"columns", "data_version", b"data_version", "estimated_bytes", b"estimated_bytes", "estimated_marks", b"estimated_marks", "estimated_parts", b"estimated_parts", "estimated_rows", b"estimated_rows", "estimated_seconds", b"estimated_seconds", "max_relative_error", b"max_relative_error", "ordered", b"ordered", "rollup", b"rollup", "rollup_reason", b"rollup_reason", "schema_version", b"schema_version", "sql", b"sql", "sql_sha256", b"sql_sha256", "tables", b"tables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__budget_left_rows: _TypeAlias = _typing.Literal["budget_left_rows"]  # noqa: Y015
     _WhichOneofArgType__budget_left_rows: _TypeAlias = _typing.Literal["_budget_left_rows", b"_budget_left_rows"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__budget_left_rows) -> _WhichOneofReturnType__budget_left_rows | None: ...
 
 Global___ExplainQueryResponse: _TypeAlias = ExplainQueryResponse  # noqa: Y015
+
+@_typing.final
+class CreateRollupRequest(_message.Message):
+    """Declares a roll-up."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLATFORM_FIELD_NUMBER: _builtins.int
+    ROLLUP_FIELD_NUMBER: _builtins.int
+    platform: _builtins.str
+    """`platforms/{id}`."""
+    @_builtins.property
+    def rollup(self) -> _rollup_pb2.Rollup:
+        """Name, table, time column, grain, dimensions and measures."""
+
+    def __init__(
+        self,
+        *,
+        platform: _builtins.str = ...,
+        rollup: _rollup_pb2.Rollup | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rollup", b"rollup"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["platform", b"platform", "rollup", b"rollup"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateRollupRequest: _TypeAlias = CreateRollupRequest  # noqa: Y015
+
+@_typing.final
+class ListRollupsRequest(_message.Message):
+    """Asks for the platform's roll-ups."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLATFORM_FIELD_NUMBER: _builtins.int
+    platform: _builtins.str
+    """`platforms/{id}`."""
+    def __init__(
+        self,
+        *,
+        platform: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["platform", b"platform"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRollupsRequest: _TypeAlias = ListRollupsRequest  # noqa: Y015
+
+@_typing.final
+class ListRollupsResponse(_message.Message):
+    """Every roll-up of the platform."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLLUPS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rollups(self) -> _containers.RepeatedCompositeFieldContainer[_rollup_pb2.Rollup]:
+        """In order of their names."""
+
+    def __init__(
+        self,
+        *,
+        rollups: _abc.Iterable[_rollup_pb2.Rollup] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rollups", b"rollups"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRollupsResponse: _TypeAlias = ListRollupsResponse  # noqa: Y015
+
+@_typing.final
+class GetRollupRequest(_message.Message):
+    """Names a roll-up."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLATFORM_FIELD_NUMBER: _builtins.int
+    ROLLUP_FIELD_NUMBER: _builtins.int
+    platform: _builtins.str
+    """`platforms/{id}`."""
+    rollup: _builtins.str
+    """Name of the roll-up."""
+    def __init__(
+        self,
+        *,
+        platform: _builtins.str = ...,
+        rollup: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["platform", b"platform", "rollup", b"rollup"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRollupRequest: _TypeAlias = GetRollupRequest  # noqa: Y015
+
+@_typing.final
+class DropRollupRequest(_message.Message):
+    """Names a roll-up."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLATFORM_FIELD_NUMBER: _builtins.int
+    ROLLUP_FIELD_NUMBER: _builtins.int
+    platform: _builtins.str
+    """`platforms/{id}`."""
+    rollup: _builtins.str
+    """Name of the roll-up."""
+    def __init__(
+        self,
+        *,
+        platform: _builtins.str = ...,
+        rollup: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["platform", b"platform", "rollup", b"rollup"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DropRollupRequest: _TypeAlias = DropRollupRequest  # noqa: Y015
 
 @_typing.final
 class DescribeSchemaRequest(_message.Message):

@@ -6,6 +6,7 @@ import warnings
 from aidatalabs.data.v1 import data_service_pb2 as aidatalabs_dot_data_dot_v1_dot_data__service__pb2
 from aidatalabs.data.v1 import deletion_pb2 as aidatalabs_dot_data_dot_v1_dot_deletion__pb2
 from aidatalabs.data.v1 import ingest_pb2 as aidatalabs_dot_data_dot_v1_dot_ingest__pb2
+from aidatalabs.data.v1 import rollup_pb2 as aidatalabs_dot_data_dot_v1_dot_rollup__pb2
 from aidatalabs.data.v1 import table_pb2 as aidatalabs_dot_data_dot_v1_dot_table__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
@@ -143,6 +144,26 @@ class DataServiceStub:
                 request_serializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.ExplainQueryRequest.SerializeToString,
                 response_deserializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.ExplainQueryResponse.FromString,
                 _registered_method=True)
+        self.CreateRollup = channel.unary_unary(
+                '/aidatalabs.data.v1.DataService/CreateRollup',
+                request_serializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.CreateRollupRequest.SerializeToString,
+                response_deserializer=aidatalabs_dot_data_dot_v1_dot_rollup__pb2.Rollup.FromString,
+                _registered_method=True)
+        self.ListRollups = channel.unary_unary(
+                '/aidatalabs.data.v1.DataService/ListRollups',
+                request_serializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.ListRollupsRequest.SerializeToString,
+                response_deserializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.ListRollupsResponse.FromString,
+                _registered_method=True)
+        self.GetRollup = channel.unary_unary(
+                '/aidatalabs.data.v1.DataService/GetRollup',
+                request_serializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.GetRollupRequest.SerializeToString,
+                response_deserializer=aidatalabs_dot_data_dot_v1_dot_rollup__pb2.Rollup.FromString,
+                _registered_method=True)
+        self.DropRollup = channel.unary_unary(
+                '/aidatalabs.data.v1.DataService/DropRollup',
+                request_serializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.DropRollupRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
         self.DescribeSchema = channel.unary_unary(
                 '/aidatalabs.data.v1.DataService/DescribeSchema',
                 request_serializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.DescribeSchemaRequest.SerializeToString,
@@ -214,6 +235,7 @@ class DataServiceServicer:
     def DropTable(self, request, context):
         """Drops a table with all its rows. It is out of sight at once and gone after the grace period (168 hours unless the
         server is set otherwise; 0 removes it at once); until then UndropTable brings it back. The standard tables stay.
+        Its roll-ups are dropped with it, for good.
         A repeated call after success answers TABLE_NOT_FOUND, which a client may take for done.
         Scope platform, role editor. Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED, TABLE_BUSY (rows of it are being
         deleted).
@@ -224,7 +246,7 @@ class DataServiceServicer:
 
     def UndropTable(self, request, context):
         """Brings a dropped table back with its rows, also those that were acknowledged before the drop; of several dropped
-        ones of that name the one dropped last. A repeated call after success answers TABLE_ALREADY_EXISTS, which a client
+        ones of that name the one dropped last. Its roll-ups do not come back: declare them again. A repeated call after success answers TABLE_ALREADY_EXISTS, which a client
         may take for done.
         Scope platform, role editor. Refuses with: TABLE_NOT_FOUND (none of that name can be brought back),
         TABLE_ALREADY_EXISTS (another table has the name now).
@@ -368,6 +390,43 @@ class DataServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateRollup(self, request, context):
+        """Declares a roll-up and builds it in the background; a small table's is READY in the answer. What is inserted
+        meanwhile is counted once. Every platform has `events_by_hour`, `events_by_day` (both by event_type)
+        and `events_per_day` from its first moment.
+        Scope platform, role editor. Creating the very same roll-up again returns it.
+        Refuses with: TABLE_NOT_FOUND, ROLLUP_ALREADY_EXISTS (same name, another declaration), ROLLUP_INVALID,
+        ROLLUP_LIMIT_REACHED (32 a platform).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRollups(self, request, context):
+        """Lists the platform's roll-ups in order of their names; there are at most 32, so there are no pages.
+        Scope platform, role viewer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRollup(self, request, context):
+        """Returns one roll-up.
+        Scope platform, role viewer. Refuses with: ROLLUP_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DropRollup(self, request, context):
+        """Drops a roll-up; queries read the rows again. The standard ones stay. A repeated call after success answers
+        ROLLUP_NOT_FOUND, which a client may take for done.
+        Scope platform, role editor. Refuses with: ROLLUP_NOT_FOUND, ROLLUP_PROTECTED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DescribeSchema(self, request, context):
         """Describes every table with the profile of its columns: ranges, distinct counts, frequent values.
         Scope platform, role viewer. Profiles are measured anew when the data version has changed.
@@ -478,6 +537,26 @@ def add_DataServiceServicer_to_server(servicer, server):
                     servicer.ExplainQuery,
                     request_deserializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.ExplainQueryRequest.FromString,
                     response_serializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.ExplainQueryResponse.SerializeToString,
+            ),
+            'CreateRollup': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateRollup,
+                    request_deserializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.CreateRollupRequest.FromString,
+                    response_serializer=aidatalabs_dot_data_dot_v1_dot_rollup__pb2.Rollup.SerializeToString,
+            ),
+            'ListRollups': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRollups,
+                    request_deserializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.ListRollupsRequest.FromString,
+                    response_serializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.ListRollupsResponse.SerializeToString,
+            ),
+            'GetRollup': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRollup,
+                    request_deserializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.GetRollupRequest.FromString,
+                    response_serializer=aidatalabs_dot_data_dot_v1_dot_rollup__pb2.Rollup.SerializeToString,
+            ),
+            'DropRollup': grpc.unary_unary_rpc_method_handler(
+                    servicer.DropRollup,
+                    request_deserializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.DropRollupRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'DescribeSchema': grpc.unary_unary_rpc_method_handler(
                     servicer.DescribeSchema,
@@ -1029,6 +1108,114 @@ class DataService:
             '/aidatalabs.data.v1.DataService/ExplainQuery',
             aidatalabs_dot_data_dot_v1_dot_data__service__pb2.ExplainQueryRequest.SerializeToString,
             aidatalabs_dot_data_dot_v1_dot_data__service__pb2.ExplainQueryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateRollup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.data.v1.DataService/CreateRollup',
+            aidatalabs_dot_data_dot_v1_dot_data__service__pb2.CreateRollupRequest.SerializeToString,
+            aidatalabs_dot_data_dot_v1_dot_rollup__pb2.Rollup.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRollups(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.data.v1.DataService/ListRollups',
+            aidatalabs_dot_data_dot_v1_dot_data__service__pb2.ListRollupsRequest.SerializeToString,
+            aidatalabs_dot_data_dot_v1_dot_data__service__pb2.ListRollupsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRollup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.data.v1.DataService/GetRollup',
+            aidatalabs_dot_data_dot_v1_dot_data__service__pb2.GetRollupRequest.SerializeToString,
+            aidatalabs_dot_data_dot_v1_dot_rollup__pb2.Rollup.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DropRollup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.data.v1.DataService/DropRollup',
+            aidatalabs_dot_data_dot_v1_dot_data__service__pb2.DropRollupRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,6 +6,7 @@ isort:skip_file
 from aidatalabs.data.v1 import data_service_pb2 as _data_service_pb2
 from aidatalabs.data.v1 import deletion_pb2 as _deletion_pb2
 from aidatalabs.data.v1 import ingest_pb2 as _ingest_pb2
+from aidatalabs.data.v1 import rollup_pb2 as _rollup_pb2
 from aidatalabs.data.v1 import table_pb2 as _table_pb2
 from collections import abc as _abc
 from google.api import httpbody_pb2 as _httpbody_pb2
@@ -75,13 +76,14 @@ class DataServiceStub:
     DropTable: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.DropTableRequest, _empty_pb2.Empty]
     """Drops a table with all its rows. It is out of sight at once and gone after the grace period (168 hours unless the
     server is set otherwise; 0 removes it at once); until then UndropTable brings it back. The standard tables stay.
+    Its roll-ups are dropped with it, for good.
     A repeated call after success answers TABLE_NOT_FOUND, which a client may take for done.
     Scope platform, role editor. Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED, TABLE_BUSY (rows of it are being
     deleted).
     """
     UndropTable: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.UndropTableRequest, _table_pb2.Table]
     """Brings a dropped table back with its rows, also those that were acknowledged before the drop; of several dropped
-    ones of that name the one dropped last. A repeated call after success answers TABLE_ALREADY_EXISTS, which a client
+    ones of that name the one dropped last. Its roll-ups do not come back: declare them again. A repeated call after success answers TABLE_ALREADY_EXISTS, which a client
     may take for done.
     Scope platform, role editor. Refuses with: TABLE_NOT_FOUND (none of that name can be brought back),
     TABLE_ALREADY_EXISTS (another table has the name now).
@@ -173,6 +175,27 @@ class DataServiceStub:
     """Checks one SELECT at the SQL door and asks the engine for its plan, without running it.
     Scope platform, role viewer. Refuses as Query does.
     """
+    CreateRollup: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.CreateRollupRequest, _rollup_pb2.Rollup]
+    """Declares a roll-up and builds it in the background; a small table's is READY in the answer. What is inserted
+    meanwhile is counted once. Every platform has `events_by_hour`, `events_by_day` (both by event_type)
+    and `events_per_day` from its first moment.
+    Scope platform, role editor. Creating the very same roll-up again returns it.
+    Refuses with: TABLE_NOT_FOUND, ROLLUP_ALREADY_EXISTS (same name, another declaration), ROLLUP_INVALID,
+    ROLLUP_LIMIT_REACHED (32 a platform).
+    """
+    ListRollups: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.ListRollupsRequest, _data_service_pb2.ListRollupsResponse]
+    """Lists the platform's roll-ups in order of their names; there are at most 32, so there are no pages.
+    Scope platform, role viewer.
+    """
+    GetRollup: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.GetRollupRequest, _rollup_pb2.Rollup]
+    """Returns one roll-up.
+    Scope platform, role viewer. Refuses with: ROLLUP_NOT_FOUND.
+    """
+    DropRollup: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.DropRollupRequest, _empty_pb2.Empty]
+    """Drops a roll-up; queries read the rows again. The standard ones stay. A repeated call after success answers
+    ROLLUP_NOT_FOUND, which a client may take for done.
+    Scope platform, role editor. Refuses with: ROLLUP_NOT_FOUND, ROLLUP_PROTECTED.
+    """
     DescribeSchema: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.DescribeSchemaRequest, _data_service_pb2.DescribeSchemaResponse]
     """Describes every table with the profile of its columns: ranges, distinct counts, frequent values.
     Scope platform, role viewer. Profiles are measured anew when the data version has changed.
@@ -220,13 +243,14 @@ class DataServiceAsyncStub(DataServiceStub):
     DropTable: _aio.UnaryUnaryMultiCallable[_data_service_pb2.DropTableRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Drops a table with all its rows. It is out of sight at once and gone after the grace period (168 hours unless the
     server is set otherwise; 0 removes it at once); until then UndropTable brings it back. The standard tables stay.
+    Its roll-ups are dropped with it, for good.
     A repeated call after success answers TABLE_NOT_FOUND, which a client may take for done.
     Scope platform, role editor. Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED, TABLE_BUSY (rows of it are being
     deleted).
     """
     UndropTable: _aio.UnaryUnaryMultiCallable[_data_service_pb2.UndropTableRequest, _table_pb2.Table]  # type: ignore[assignment]
     """Brings a dropped table back with its rows, also those that were acknowledged before the drop; of several dropped
-    ones of that name the one dropped last. A repeated call after success answers TABLE_ALREADY_EXISTS, which a client
+    ones of that name the one dropped last. Its roll-ups do not come back: declare them again. A repeated call after success answers TABLE_ALREADY_EXISTS, which a client
     may take for done.
     Scope platform, role editor. Refuses with: TABLE_NOT_FOUND (none of that name can be brought back),
     TABLE_ALREADY_EXISTS (another table has the name now).
@@ -318,6 +342,27 @@ class DataServiceAsyncStub(DataServiceStub):
     """Checks one SELECT at the SQL door and asks the engine for its plan, without running it.
     Scope platform, role viewer. Refuses as Query does.
     """
+    CreateRollup: _aio.UnaryUnaryMultiCallable[_data_service_pb2.CreateRollupRequest, _rollup_pb2.Rollup]  # type: ignore[assignment]
+    """Declares a roll-up and builds it in the background; a small table's is READY in the answer. What is inserted
+    meanwhile is counted once. Every platform has `events_by_hour`, `events_by_day` (both by event_type)
+    and `events_per_day` from its first moment.
+    Scope platform, role editor. Creating the very same roll-up again returns it.
+    Refuses with: TABLE_NOT_FOUND, ROLLUP_ALREADY_EXISTS (same name, another declaration), ROLLUP_INVALID,
+    ROLLUP_LIMIT_REACHED (32 a platform).
+    """
+    ListRollups: _aio.UnaryUnaryMultiCallable[_data_service_pb2.ListRollupsRequest, _data_service_pb2.ListRollupsResponse]  # type: ignore[assignment]
+    """Lists the platform's roll-ups in order of their names; there are at most 32, so there are no pages.
+    Scope platform, role viewer.
+    """
+    GetRollup: _aio.UnaryUnaryMultiCallable[_data_service_pb2.GetRollupRequest, _rollup_pb2.Rollup]  # type: ignore[assignment]
+    """Returns one roll-up.
+    Scope platform, role viewer. Refuses with: ROLLUP_NOT_FOUND.
+    """
+    DropRollup: _aio.UnaryUnaryMultiCallable[_data_service_pb2.DropRollupRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Drops a roll-up; queries read the rows again. The standard ones stay. A repeated call after success answers
+    ROLLUP_NOT_FOUND, which a client may take for done.
+    Scope platform, role editor. Refuses with: ROLLUP_NOT_FOUND, ROLLUP_PROTECTED.
+    """
     DescribeSchema: _aio.UnaryUnaryMultiCallable[_data_service_pb2.DescribeSchemaRequest, _data_service_pb2.DescribeSchemaResponse]  # type: ignore[assignment]
     """Describes every table with the profile of its columns: ranges, distinct counts, frequent values.
     Scope platform, role viewer. Profiles are measured anew when the data version has changed.
@@ -404,6 +449,7 @@ class DataServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Drops a table with all its rows. It is out of sight at once and gone after the grace period (168 hours unless the
         server is set otherwise; 0 removes it at once); until then UndropTable brings it back. The standard tables stay.
+        Its roll-ups are dropped with it, for good.
         A repeated call after success answers TABLE_NOT_FOUND, which a client may take for done.
         Scope platform, role editor. Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED, TABLE_BUSY (rows of it are being
         deleted).
@@ -416,7 +462,7 @@ class DataServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_table_pb2.Table, _abc.Awaitable[_table_pb2.Table]]:
         """Brings a dropped table back with its rows, also those that were acknowledged before the drop; of several dropped
-        ones of that name the one dropped last. A repeated call after success answers TABLE_ALREADY_EXISTS, which a client
+        ones of that name the one dropped last. Its roll-ups do not come back: declare them again. A repeated call after success answers TABLE_ALREADY_EXISTS, which a client
         may take for done.
         Scope platform, role editor. Refuses with: TABLE_NOT_FOUND (none of that name can be brought back),
         TABLE_ALREADY_EXISTS (another table has the name now).
@@ -579,6 +625,51 @@ class DataServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_data_service_pb2.ExplainQueryResponse, _abc.Awaitable[_data_service_pb2.ExplainQueryResponse]]:
         """Checks one SELECT at the SQL door and asks the engine for its plan, without running it.
         Scope platform, role viewer. Refuses as Query does.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateRollup(
+        self,
+        request: _data_service_pb2.CreateRollupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rollup_pb2.Rollup, _abc.Awaitable[_rollup_pb2.Rollup]]:
+        """Declares a roll-up and builds it in the background; a small table's is READY in the answer. What is inserted
+        meanwhile is counted once. Every platform has `events_by_hour`, `events_by_day` (both by event_type)
+        and `events_per_day` from its first moment.
+        Scope platform, role editor. Creating the very same roll-up again returns it.
+        Refuses with: TABLE_NOT_FOUND, ROLLUP_ALREADY_EXISTS (same name, another declaration), ROLLUP_INVALID,
+        ROLLUP_LIMIT_REACHED (32 a platform).
+        """
+
+    @_abc_1.abstractmethod
+    def ListRollups(
+        self,
+        request: _data_service_pb2.ListRollupsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_data_service_pb2.ListRollupsResponse, _abc.Awaitable[_data_service_pb2.ListRollupsResponse]]:
+        """Lists the platform's roll-ups in order of their names; there are at most 32, so there are no pages.
+        Scope platform, role viewer.
+        """
+
+    @_abc_1.abstractmethod
+    def GetRollup(
+        self,
+        request: _data_service_pb2.GetRollupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rollup_pb2.Rollup, _abc.Awaitable[_rollup_pb2.Rollup]]:
+        """Returns one roll-up.
+        Scope platform, role viewer. Refuses with: ROLLUP_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def DropRollup(
+        self,
+        request: _data_service_pb2.DropRollupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Drops a roll-up; queries read the rows again. The standard ones stay. A repeated call after success answers
+        ROLLUP_NOT_FOUND, which a client may take for done.
+        Scope platform, role editor. Refuses with: ROLLUP_NOT_FOUND, ROLLUP_PROTECTED.
         """
 
     @_abc_1.abstractmethod

@@ -77,6 +77,9 @@ class QueryStatistics(_message.Message):
     RESULT_BYTES_FIELD_NUMBER: _builtins.int
     COST_ROWS_FIELD_NUMBER: _builtins.int
     BUDGET_LEFT_ROWS_FIELD_NUMBER: _builtins.int
+    ROLLUP_FIELD_NUMBER: _builtins.int
+    ROLLUP_REASON_FIELD_NUMBER: _builtins.int
+    MAX_RELATIVE_ERROR_FIELD_NUMBER: _builtins.int
     elapsed_seconds: _builtins.float
     """Time in the engine."""
     read_rows: _builtins.int
@@ -99,6 +102,12 @@ class QueryStatistics(_message.Message):
     """Rows that this call counts against the platform's budget of the day: those it read, none where `cached`."""
     budget_left_rows: _builtins.int
     """Rows that the platform's queries may still read until midnight UTC; absent where there is no budget."""
+    rollup: _builtins.str
+    """Roll-ups that served the query, joined with a comma; empty where it read the rows."""
+    rollup_reason: _builtins.str
+    """Why it was served so, or from the rows, in one sentence."""
+    max_relative_error: _builtins.float
+    """How far the result may be from that over the rows; 0 means not at all. See Rollup."""
     def __init__(
         self,
         *,
@@ -111,10 +120,13 @@ class QueryStatistics(_message.Message):
         result_bytes: _builtins.int = ...,
         cost_rows: _builtins.int = ...,
         budget_left_rows: _builtins.int | None = ...,
+        rollup: _builtins.str = ...,
+        rollup_reason: _builtins.str = ...,
+        max_relative_error: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_budget_left_rows", b"_budget_left_rows", "budget_left_rows", b"budget_left_rows"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_budget_left_rows", b"_budget_left_rows", "age_seconds", b"age_seconds", "budget_left_rows", b"budget_left_rows", "cached", b"cached", "cost_rows", b"cost_rows", "elapsed_seconds", b"elapsed_seconds", "read_bytes", b"read_bytes", "read_rows", b"read_rows", "result_bytes", b"result_bytes", "result_rows", b"result_rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_budget_left_rows", b"_budget_left_rows", "age_seconds", b"age_seconds", "budget_left_rows", b"budget_left_rows", "cached", b"cached", "cost_rows", b"cost_rows", "elapsed_seconds", b"elapsed_seconds", "max_relative_error", b"max_relative_error", "read_bytes", b"read_bytes", "read_rows", b"read_rows", "result_bytes", b"result_bytes", "result_rows", b"result_rows", "rollup", b"rollup", "rollup_reason", b"rollup_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__budget_left_rows: _TypeAlias = _typing.Literal["budget_left_rows"]  # noqa: Y015
     _WhichOneofArgType__budget_left_rows: _TypeAlias = _typing.Literal["_budget_left_rows", b"_budget_left_rows"]  # noqa: Y015

@@ -10,6 +10,8 @@ import type { Event, Receipt, ReceiptSchema } from "./ingest_pb.js";
 import { file_aidatalabs_data_v1_ingest } from "./ingest_pb.js";
 import type { ColumnReference, QueryStatistics, Result } from "./query_pb.js";
 import { file_aidatalabs_data_v1_query } from "./query_pb.js";
+import type { Rollup, RollupSchema } from "./rollup_pb.js";
+import { file_aidatalabs_data_v1_rollup } from "./rollup_pb.js";
 import type { Column, Table, TableProfile, TableSchema } from "./table_pb.js";
 import { file_aidatalabs_data_v1_table } from "./table_pb.js";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.js";
@@ -27,7 +29,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file aidatalabs/data/v1/data_service.proto.
  */
 export const file_aidatalabs_data_v1_data_service: GenFile = /*@__PURE__*/
-  fileDesc("CiVhaWRhdGFsYWJzL2RhdGEvdjEvZGF0YV9zZXJ2aWNlLnByb3RvEhJhaWRhdGFsYWJzLmRhdGEudjEiYAoYUHJvdmlzaW9uUGxhdGZvcm1SZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JCJiChpEZXByb3Zpc2lvblBsYXRmb3JtUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQikAEKEkNyZWF0ZVRhYmxlUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSNAoFdGFibGUYAiABKAsyGS5haWRhdGFsYWJzLmRhdGEudjEuVGFibGVCCuJBAQK6SAPIAQEi3gEKEUxpc3RUYWJsZXNSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIaCglwYWdlX3NpemUYAiABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgDIAEoCUIIukgFcgMYgAgSGQoIb3JkZXJfYnkYBCABKAlCB7pIBHICGGQSGAoGZmlsdGVyGAUgASgJQgi6SAVyAxjoBxIUCgxzaG93X2Ryb3BwZWQYCSABKAgiWAoSTGlzdFRhYmxlc1Jlc3BvbnNlEikKBnRhYmxlcxgBIAMoCzIZLmFpZGF0YWxhYnMuZGF0YS52MS5UYWJsZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkijAEKD0dldFRhYmxlUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSMwoFdGFibGUYAiABKAlCJLpIIXIfMh1eW2EtekEtWl9dW2EtekEtWjAtOV9dezAsNjJ9JCKNAQoQRHJvcFRhYmxlUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSMwoFdGFibGUYAiABKAlCJLpIIXIfMh1eW2EtekEtWl9dW2EtekEtWjAtOV9dezAsNjJ9JCKPAQoSVW5kcm9wVGFibGVSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIzCgV0YWJsZRgCIAEoCUIkukghch8yHV5bYS16QS1aX11bYS16QS1aMC05X117MCw2Mn0kIv4BChJVcGRhdGVUYWJsZVJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEjMKBXRhYmxlGAIgASgJQiS6SCFyHzIdXlthLXpBLVpfXVthLXpBLVowLTlfXXswLDYyfSQSFQoDdHRsGAMgASgJQgi6SAVyAxjIARIZCgdjb21tZW50GAQgASgJQgi6SAVyAxjoBxI7Cgt1cGRhdGVfbWFzaxgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2tCCuJBAQK6SAPIAQEixQEKEEFkZENvbHVtblJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEjMKBXRhYmxlGAIgASgJQiS6SCFyHzIdXlthLXpBLVpfXVthLXpBLVowLTlfXXswLDYyfSQSNgoGY29sdW1uGAMgASgLMhouYWlkYXRhbGFicy5kYXRhLnYxLkNvbHVtbkIK4kEBArpIA8gBASKUAgoNSW5nZXN0UmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSNgoFdGFibGUYAiABKAlCJ7pIJHIiMiBeKFthLXpBLVpfXVthLXpBLVowLTlfXXswLDYyfSk/JBIzCgpyZXF1ZXN0X2lkGAMgASgJQh+6SBxyGjIYXltBLVphLXowLTkuXzotXXswLDEyOH0kEikKBmV2ZW50cxgEIAMoCzIZLmFpZGF0YWxhYnMuZGF0YS52MS5FdmVudBIlCgRyb3dzGAUgAygLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCI+Cg5Jbmdlc3RSZXNwb25zZRIsCgdyZWNlaXB0GAEgASgLMhsuYWlkYXRhbGFicy5kYXRhLnYxLlJlY2VpcHQi2QEKE0luZ2VzdFN0cmVhbVJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEjYKBXRhYmxlGAIgASgJQie6SCRyIjIgXihbYS16QS1aX11bYS16QS1aMC05X117MCw2Mn0pPyQSMQoIYmF0Y2hfaWQYAyABKAlCH7pIHHIaMhheW0EtWmEtejAtOS5fOi1dezEsMTI4fSQSEQoJYXJyb3dfaXBjGAQgASgMIogBChRJbmdlc3RTdHJlYW1SZXNwb25zZRIQCghiYXRjaF9pZBgBIAEoCRIuCgdyZWNlaXB0GAIgASgLMhsuYWlkYXRhbGFicy5kYXRhLnYxLlJlY2VpcHRIABIjCgVlcnJvchgDIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzSABCCQoHb3V0Y29tZSLGAQoRR2V0UmVjZWlwdFJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEjYKBXRhYmxlGAIgASgJQie6SCRyIjIgXihbYS16QS1aX11bYS16QS1aMC05X117MCw2Mn0pPyQSMwoKcmVxdWVzdF9pZBgDIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JCLoAQoMUXVlcnlSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIUCgNzcWwYAiABKAlCB7pIBHICEAESHAoIbWF4X3Jvd3MYAyABKAVCCrpIBxoFGJBOKAASLAoLbWF4X3NlY29uZHMYBCABKAFCF7pIFBISGQAAAAAAIKxAKQAAAAAAAAAAEjAKDW1heF9zdGFsZW5lc3MYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iigEKDVF1ZXJ5UmVzcG9uc2USKgoGcmVzdWx0GAEgASgLMhouYWlkYXRhbGFicy5kYXRhLnYxLlJlc3VsdBI3CgpzdGF0aXN0aWNzGAIgASgLMiMuYWlkYXRhbGFicy5kYXRhLnYxLlF1ZXJ5U3RhdGlzdGljcxIUCgxkYXRhX3ZlcnNpb24YAyABKAkingEKElN0cmVhbVF1ZXJ5UmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSFAoDc3FsGAIgASgJQge6SARyAhABEiwKC21heF9zZWNvbmRzGAMgASgBQhe6SBQSEhkAAAAAACCsQCkAAAAAAAAAACIoChNTdHJlYW1RdWVyeVJlc3BvbnNlEhEKCWFycm93X2lwYxgBIAEoDCKtAgoNRXhwb3J0UmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSFAoDc3FsGAIgASgJQge6SARyAhABEkQKBmZvcm1hdBgDIAEoDjIoLmFpZGF0YWxhYnMuZGF0YS52MS5FeHBvcnRSZXF1ZXN0LkZvcm1hdEIKukgHggEEEAEgABIsCgttYXhfc2Vjb25kcxgEIAEoAUIXukgUEhIZAAAAAAAgrEApAAAAAAAAAAAiTAoGRm9ybWF0EhYKEkZPUk1BVF9VTlNQRUNJRklFRBAAEgcKA0NTVhABEgkKBUpTT05MEAISCwoHUEFSUVVFVBADEgkKBUFSUk9XEAQicQoTRXhwbGFpblF1ZXJ5UmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSFAoDc3FsGAIgASgJQge6SARyAhABIu4CChRFeHBsYWluUXVlcnlSZXNwb25zZRILCgNzcWwYASABKAkSEgoKc3FsX3NoYTI1NhgCIAEoCRIOCgZ0YWJsZXMYAyADKAkSNAoHY29sdW1ucxgEIAMoCzIjLmFpZGF0YWxhYnMuZGF0YS52MS5Db2x1bW5SZWZlcmVuY2USDwoHb3JkZXJlZBgFIAEoCBIWCg5lc3RpbWF0ZWRfcm93cxgGIAEoAxIWCg5zY2hlbWFfdmVyc2lvbhgHIAEoCRIUCgxkYXRhX3ZlcnNpb24YCCABKAkSFwoPZXN0aW1hdGVkX2J5dGVzGAkgASgDEhkKEWVzdGltYXRlZF9zZWNvbmRzGAogASgBEhcKD2VzdGltYXRlZF9wYXJ0cxgLIAEoAxIXCg9lc3RpbWF0ZWRfbWFya3MYDCABKAMSHQoQYnVkZ2V0X2xlZnRfcm93cxgNIAEoA0gAiAEBQhMKEV9idWRnZXRfbGVmdF9yb3dzIoMBChVEZXNjcmliZVNjaGVtYVJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEiQKEmtub3duX2RhdGFfdmVyc2lvbhgCIAEoCUIIukgFcgMYgAEieAoWRGVzY3JpYmVTY2hlbWFSZXNwb25zZRIwCgZ0YWJsZXMYASADKAsyIC5haWRhdGFsYWJzLmRhdGEudjEuVGFibGVQcm9maWxlEhYKDnNjaGVtYV92ZXJzaW9uGAIgASgJEhQKDGRhdGFfdmVyc2lvbhgDIAEoCTLgEwoLRGF0YVNlcnZpY2USWQoRUHJvdmlzaW9uUGxhdGZvcm0SLC5haWRhdGFsYWJzLmRhdGEudjEuUHJvdmlzaW9uUGxhdGZvcm1SZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5El0KE0RlcHJvdmlzaW9uUGxhdGZvcm0SLi5haWRhdGFsYWJzLmRhdGEudjEuRGVwcm92aXNpb25QbGF0Zm9ybVJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkScAoLQ3JlYXRlVGFibGUSJi5haWRhdGFsYWJzLmRhdGEudjEuQ3JlYXRlVGFibGVSZXF1ZXN0GhkuYWlkYXRhbGFicy5kYXRhLnYxLlRhYmxlIh6C0+STAhgiEy9hcGkvdjEvZGF0YS90YWJsZXM6ASoSeAoKTGlzdFRhYmxlcxIlLmFpZGF0YWxhYnMuZGF0YS52MS5MaXN0VGFibGVzUmVxdWVzdBomLmFpZGF0YWxhYnMuZGF0YS52MS5MaXN0VGFibGVzUmVzcG9uc2UiG4LT5JMCFRITL2FwaS92MS9kYXRhL3RhYmxlcxJvCghHZXRUYWJsZRIjLmFpZGF0YWxhYnMuZGF0YS52MS5HZXRUYWJsZVJlcXVlc3QaGS5haWRhdGFsYWJzLmRhdGEudjEuVGFibGUiI4LT5JMCHRIbL2FwaS92MS9kYXRhL3RhYmxlcy97dGFibGV9EngKC1VwZGF0ZVRhYmxlEiYuYWlkYXRhbGFicy5kYXRhLnYxLlVwZGF0ZVRhYmxlUmVxdWVzdBoZLmFpZGF0YWxhYnMuZGF0YS52MS5UYWJsZSImgtPkkwIgMhsvYXBpL3YxL2RhdGEvdGFibGVzL3t0YWJsZX06ASoSbgoJRHJvcFRhYmxlEiQuYWlkYXRhbGFicy5kYXRhLnYxLkRyb3BUYWJsZVJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkiI4LT5JMCHSobL2FwaS92MS9kYXRhL3RhYmxlcy97dGFibGV9En8KC1VuZHJvcFRhYmxlEiYuYWlkYXRhbGFicy5kYXRhLnYxLlVuZHJvcFRhYmxlUmVxdWVzdBoZLmFpZGF0YWxhYnMuZGF0YS52MS5UYWJsZSItgtPkkwInIiIvYXBpL3YxL2RhdGEvdGFibGVzL3t0YWJsZX06dW5kcm9wOgEqEn4KCUFkZENvbHVtbhIkLmFpZGF0YWxhYnMuZGF0YS52MS5BZGRDb2x1bW5SZXF1ZXN0GhkuYWlkYXRhbGFicy5kYXRhLnYxLlRhYmxlIjCC0+STAioiJS9hcGkvdjEvZGF0YS90YWJsZXMve3RhYmxlfTphZGRDb2x1bW46ASoShAEKCkRlbGV0ZVJvd3MSJS5haWRhdGFsYWJzLmRhdGEudjEuRGVsZXRlUm93c1JlcXVlc3QaHC5haWRhdGFsYWJzLmRhdGEudjEuRGVsZXRpb24iMYLT5JMCKyImL2FwaS92MS9kYXRhL3RhYmxlcy97dGFibGV9OmRlbGV0ZVJvd3M6ASoSjQEKDkRlbGV0ZVVzZXJEYXRhEikuYWlkYXRhbGFicy5kYXRhLnYxLkRlbGV0ZVVzZXJEYXRhUmVxdWVzdBocLmFpZGF0YWxhYnMuZGF0YS52MS5EZWxldGlvbiIygtPkkwIsIicvYXBpL3YxL2RhdGEvdXNlcnMve3VzZXJfaWR9OmRlbGV0ZURhdGE6ASoSfgoLR2V0RGVsZXRpb24SJi5haWRhdGFsYWJzLmRhdGEudjEuR2V0RGVsZXRpb25SZXF1ZXN0GhwuYWlkYXRhbGFicy5kYXRhLnYxLkRlbGV0aW9uIimC0+STAiMSIS9hcGkvdjEvZGF0YS9kZWxldGlvbnMve2RlbGV0aW9ufRKEAQoNTGlzdERlbGV0aW9ucxIoLmFpZGF0YWxhYnMuZGF0YS52MS5MaXN0RGVsZXRpb25zUmVxdWVzdBopLmFpZGF0YWxhYnMuZGF0YS52MS5MaXN0RGVsZXRpb25zUmVzcG9uc2UiHoLT5JMCGBIWL2FwaS92MS9kYXRhL2RlbGV0aW9ucxJvCgZJbmdlc3QSIS5haWRhdGFsYWJzLmRhdGEudjEuSW5nZXN0UmVxdWVzdBoiLmFpZGF0YWxhYnMuZGF0YS52MS5Jbmdlc3RSZXNwb25zZSIegtPkkwIYIhMvYXBpL3YxL2RhdGEvaW5nZXN0OgEqEmUKDEluZ2VzdFN0cmVhbRInLmFpZGF0YWxhYnMuZGF0YS52MS5Jbmdlc3RTdHJlYW1SZXF1ZXN0GiguYWlkYXRhbGFicy5kYXRhLnYxLkluZ2VzdFN0cmVhbVJlc3BvbnNlKAEwARJ8CgpHZXRSZWNlaXB0EiUuYWlkYXRhbGFicy5kYXRhLnYxLkdldFJlY2VpcHRSZXF1ZXN0GhsuYWlkYXRhbGFicy5kYXRhLnYxLlJlY2VpcHQiKoLT5JMCJBIiL2FwaS92MS9kYXRhL3JlY2VpcHRzL3tyZXF1ZXN0X2lkfRKBAQoFUXVlcnkSIC5haWRhdGFsYWJzLmRhdGEudjEuUXVlcnlSZXF1ZXN0GiEuYWlkYXRhbGFicy5kYXRhLnYxLlF1ZXJ5UmVzcG9uc2UiM4LT5JMCLRISL2FwaS92MS9kYXRhL3F1ZXJ5WhciEi9hcGkvdjEvZGF0YS9xdWVyeToBKhJgCgtTdHJlYW1RdWVyeRImLmFpZGF0YWxhYnMuZGF0YS52MS5TdHJlYW1RdWVyeVJlcXVlc3QaJy5haWRhdGFsYWJzLmRhdGEudjEuU3RyZWFtUXVlcnlSZXNwb25zZTABEmMKBkV4cG9ydBIhLmFpZGF0YWxhYnMuZGF0YS52MS5FeHBvcnRSZXF1ZXN0GhQuZ29vZ2xlLmFwaS5IdHRwQm9keSIegtPkkwIYIhMvYXBpL3YxL2RhdGEvZXhwb3J0OgEqMAESiAEKDEV4cGxhaW5RdWVyeRInLmFpZGF0YWxhYnMuZGF0YS52MS5FeHBsYWluUXVlcnlSZXF1ZXN0GiguYWlkYXRhbGFicy5kYXRhLnYxLkV4cGxhaW5RdWVyeVJlc3BvbnNlIiWC0+STAh8iGi9hcGkvdjEvZGF0YS9xdWVyeTpleHBsYWluOgEqEoQBCg5EZXNjcmliZVNjaGVtYRIpLmFpZGF0YWxhYnMuZGF0YS52MS5EZXNjcmliZVNjaGVtYVJlcXVlc3QaKi5haWRhdGFsYWJzLmRhdGEudjEuRGVzY3JpYmVTY2hlbWFSZXNwb25zZSIbgtPkkwIVEhMvYXBpL3YxL2RhdGEvc2NoZW1hYgZwcm90bzM", [file_aidatalabs_data_v1_deletion, file_aidatalabs_data_v1_ingest, file_aidatalabs_data_v1_query, file_aidatalabs_data_v1_table, file_buf_validate_validate, file_google_api_annotations, file_google_api_field_behavior, file_google_api_httpbody, file_google_protobuf_duration, file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_rpc_status]);
+  fileDesc("CiVhaWRhdGFsYWJzL2RhdGEvdjEvZGF0YV9zZXJ2aWNlLnByb3RvEhJhaWRhdGFsYWJzLmRhdGEudjEiYAoYUHJvdmlzaW9uUGxhdGZvcm1SZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JCJiChpEZXByb3Zpc2lvblBsYXRmb3JtUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQikAEKEkNyZWF0ZVRhYmxlUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSNAoFdGFibGUYAiABKAsyGS5haWRhdGFsYWJzLmRhdGEudjEuVGFibGVCCuJBAQK6SAPIAQEi3gEKEUxpc3RUYWJsZXNSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIaCglwYWdlX3NpemUYAiABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgDIAEoCUIIukgFcgMYgAgSGQoIb3JkZXJfYnkYBCABKAlCB7pIBHICGGQSGAoGZmlsdGVyGAUgASgJQgi6SAVyAxjoBxIUCgxzaG93X2Ryb3BwZWQYCSABKAgiWAoSTGlzdFRhYmxlc1Jlc3BvbnNlEikKBnRhYmxlcxgBIAMoCzIZLmFpZGF0YWxhYnMuZGF0YS52MS5UYWJsZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkijAEKD0dldFRhYmxlUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSMwoFdGFibGUYAiABKAlCJLpIIXIfMh1eW2EtekEtWl9dW2EtekEtWjAtOV9dezAsNjJ9JCKNAQoQRHJvcFRhYmxlUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSMwoFdGFibGUYAiABKAlCJLpIIXIfMh1eW2EtekEtWl9dW2EtekEtWjAtOV9dezAsNjJ9JCKPAQoSVW5kcm9wVGFibGVSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIzCgV0YWJsZRgCIAEoCUIkukghch8yHV5bYS16QS1aX11bYS16QS1aMC05X117MCw2Mn0kIv4BChJVcGRhdGVUYWJsZVJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEjMKBXRhYmxlGAIgASgJQiS6SCFyHzIdXlthLXpBLVpfXVthLXpBLVowLTlfXXswLDYyfSQSFQoDdHRsGAMgASgJQgi6SAVyAxjIARIZCgdjb21tZW50GAQgASgJQgi6SAVyAxjoBxI7Cgt1cGRhdGVfbWFzaxgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2tCCuJBAQK6SAPIAQEixQEKEEFkZENvbHVtblJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEjMKBXRhYmxlGAIgASgJQiS6SCFyHzIdXlthLXpBLVpfXVthLXpBLVowLTlfXXswLDYyfSQSNgoGY29sdW1uGAMgASgLMhouYWlkYXRhbGFicy5kYXRhLnYxLkNvbHVtbkIK4kEBArpIA8gBASKUAgoNSW5nZXN0UmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSNgoFdGFibGUYAiABKAlCJ7pIJHIiMiBeKFthLXpBLVpfXVthLXpBLVowLTlfXXswLDYyfSk/JBIzCgpyZXF1ZXN0X2lkGAMgASgJQh+6SBxyGjIYXltBLVphLXowLTkuXzotXXswLDEyOH0kEikKBmV2ZW50cxgEIAMoCzIZLmFpZGF0YWxhYnMuZGF0YS52MS5FdmVudBIlCgRyb3dzGAUgAygLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCI+Cg5Jbmdlc3RSZXNwb25zZRIsCgdyZWNlaXB0GAEgASgLMhsuYWlkYXRhbGFicy5kYXRhLnYxLlJlY2VpcHQi2QEKE0luZ2VzdFN0cmVhbVJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEjYKBXRhYmxlGAIgASgJQie6SCRyIjIgXihbYS16QS1aX11bYS16QS1aMC05X117MCw2Mn0pPyQSMQoIYmF0Y2hfaWQYAyABKAlCH7pIHHIaMhheW0EtWmEtejAtOS5fOi1dezEsMTI4fSQSEQoJYXJyb3dfaXBjGAQgASgMIogBChRJbmdlc3RTdHJlYW1SZXNwb25zZRIQCghiYXRjaF9pZBgBIAEoCRIuCgdyZWNlaXB0GAIgASgLMhsuYWlkYXRhbGFicy5kYXRhLnYxLlJlY2VpcHRIABIjCgVlcnJvchgDIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzSABCCQoHb3V0Y29tZSLGAQoRR2V0UmVjZWlwdFJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEjYKBXRhYmxlGAIgASgJQie6SCRyIjIgXihbYS16QS1aX11bYS16QS1aMC05X117MCw2Mn0pPyQSMwoKcmVxdWVzdF9pZBgDIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JCK2AgoMUXVlcnlSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIUCgNzcWwYAiABKAlCB7pIBHICEAESHAoIbWF4X3Jvd3MYAyABKAVCCrpIBxoFGJBOKAASLAoLbWF4X3NlY29uZHMYBCABKAFCF7pIFBISGQAAAAAAIKxAKQAAAAAAAAAAEjAKDW1heF9zdGFsZW5lc3MYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMwoSbWF4X3JlbGF0aXZlX2Vycm9yGAogASgBQhe6SBQSEhmamZmZmZm5PykAAAAAAAAAABIXCg9leGNsdWRlX3JvbGx1cHMYCyABKAgiigEKDVF1ZXJ5UmVzcG9uc2USKgoGcmVzdWx0GAEgASgLMhouYWlkYXRhbGFicy5kYXRhLnYxLlJlc3VsdBI3CgpzdGF0aXN0aWNzGAIgASgLMiMuYWlkYXRhbGFicy5kYXRhLnYxLlF1ZXJ5U3RhdGlzdGljcxIUCgxkYXRhX3ZlcnNpb24YAyABKAkingEKElN0cmVhbVF1ZXJ5UmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSFAoDc3FsGAIgASgJQge6SARyAhABEiwKC21heF9zZWNvbmRzGAMgASgBQhe6SBQSEhkAAAAAACCsQCkAAAAAAAAAACIoChNTdHJlYW1RdWVyeVJlc3BvbnNlEhEKCWFycm93X2lwYxgBIAEoDCKtAgoNRXhwb3J0UmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSFAoDc3FsGAIgASgJQge6SARyAhABEkQKBmZvcm1hdBgDIAEoDjIoLmFpZGF0YWxhYnMuZGF0YS52MS5FeHBvcnRSZXF1ZXN0LkZvcm1hdEIKukgHggEEEAEgABIsCgttYXhfc2Vjb25kcxgEIAEoAUIXukgUEhIZAAAAAAAgrEApAAAAAAAAAAAiTAoGRm9ybWF0EhYKEkZPUk1BVF9VTlNQRUNJRklFRBAAEgcKA0NTVhABEgkKBUpTT05MEAISCwoHUEFSUVVFVBADEgkKBUFSUk9XEAQivwEKE0V4cGxhaW5RdWVyeVJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEhQKA3NxbBgCIAEoCUIHukgEcgIQARIzChJtYXhfcmVsYXRpdmVfZXJyb3IYCiABKAFCF7pIFBISGZqZmZmZmbk/KQAAAAAAAAAAEhcKD2V4Y2x1ZGVfcm9sbHVwcxgLIAEoCCKxAwoURXhwbGFpblF1ZXJ5UmVzcG9uc2USCwoDc3FsGAEgASgJEhIKCnNxbF9zaGEyNTYYAiABKAkSDgoGdGFibGVzGAMgAygJEjQKB2NvbHVtbnMYBCADKAsyIy5haWRhdGFsYWJzLmRhdGEudjEuQ29sdW1uUmVmZXJlbmNlEg8KB29yZGVyZWQYBSABKAgSFgoOZXN0aW1hdGVkX3Jvd3MYBiABKAMSFgoOc2NoZW1hX3ZlcnNpb24YByABKAkSFAoMZGF0YV92ZXJzaW9uGAggASgJEhcKD2VzdGltYXRlZF9ieXRlcxgJIAEoAxIZChFlc3RpbWF0ZWRfc2Vjb25kcxgKIAEoARIXCg9lc3RpbWF0ZWRfcGFydHMYCyABKAMSFwoPZXN0aW1hdGVkX21hcmtzGAwgASgDEh0KEGJ1ZGdldF9sZWZ0X3Jvd3MYDSABKANIAIgBARIOCgZyb2xsdXAYDyABKAkSFQoNcm9sbHVwX3JlYXNvbhgQIAEoCRIaChJtYXhfcmVsYXRpdmVfZXJyb3IYESABKAFCEwoRX2J1ZGdldF9sZWZ0X3Jvd3MikwEKE0NyZWF0ZVJvbGx1cFJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEjYKBnJvbGx1cBgCIAEoCzIaLmFpZGF0YWxhYnMuZGF0YS52MS5Sb2xsdXBCCuJBAQK6SAPIAQEiWgoSTGlzdFJvbGx1cHNSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JCJCChNMaXN0Um9sbHVwc1Jlc3BvbnNlEisKB3JvbGx1cHMYASADKAsyGi5haWRhdGFsYWJzLmRhdGEudjEuUm9sbHVwIpIBChBHZXRSb2xsdXBSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBI4CgZyb2xsdXAYAiABKAlCKLpIJXIjMiFeW2Etel0oW2EtejAtOV9dezAsNDZ9W2EtejAtOV0pPyQikwEKEURyb3BSb2xsdXBSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBI4CgZyb2xsdXAYAiABKAlCKLpIJXIjMiFeW2Etel0oW2EtejAtOV9dezAsNDZ9W2EtejAtOV0pPyQigwEKFURlc2NyaWJlU2NoZW1hUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSJAoSa25vd25fZGF0YV92ZXJzaW9uGAIgASgJQgi6SAVyAxiAASJ4ChZEZXNjcmliZVNjaGVtYVJlc3BvbnNlEjAKBnRhYmxlcxgBIAMoCzIgLmFpZGF0YWxhYnMuZGF0YS52MS5UYWJsZVByb2ZpbGUSFgoOc2NoZW1hX3ZlcnNpb24YAiABKAkSFAoMZGF0YV92ZXJzaW9uGAMgASgJMr4XCgtEYXRhU2VydmljZRJZChFQcm92aXNpb25QbGF0Zm9ybRIsLmFpZGF0YWxhYnMuZGF0YS52MS5Qcm92aXNpb25QbGF0Zm9ybVJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkSXQoTRGVwcm92aXNpb25QbGF0Zm9ybRIuLmFpZGF0YWxhYnMuZGF0YS52MS5EZXByb3Zpc2lvblBsYXRmb3JtUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRJwCgtDcmVhdGVUYWJsZRImLmFpZGF0YWxhYnMuZGF0YS52MS5DcmVhdGVUYWJsZVJlcXVlc3QaGS5haWRhdGFsYWJzLmRhdGEudjEuVGFibGUiHoLT5JMCGCITL2FwaS92MS9kYXRhL3RhYmxlczoBKhJ4CgpMaXN0VGFibGVzEiUuYWlkYXRhbGFicy5kYXRhLnYxLkxpc3RUYWJsZXNSZXF1ZXN0GiYuYWlkYXRhbGFicy5kYXRhLnYxLkxpc3RUYWJsZXNSZXNwb25zZSIbgtPkkwIVEhMvYXBpL3YxL2RhdGEvdGFibGVzEm8KCEdldFRhYmxlEiMuYWlkYXRhbGFicy5kYXRhLnYxLkdldFRhYmxlUmVxdWVzdBoZLmFpZGF0YWxhYnMuZGF0YS52MS5UYWJsZSIjgtPkkwIdEhsvYXBpL3YxL2RhdGEvdGFibGVzL3t0YWJsZX0SeAoLVXBkYXRlVGFibGUSJi5haWRhdGFsYWJzLmRhdGEudjEuVXBkYXRlVGFibGVSZXF1ZXN0GhkuYWlkYXRhbGFicy5kYXRhLnYxLlRhYmxlIiaC0+STAiAyGy9hcGkvdjEvZGF0YS90YWJsZXMve3RhYmxlfToBKhJuCglEcm9wVGFibGUSJC5haWRhdGFsYWJzLmRhdGEudjEuRHJvcFRhYmxlUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eSIjgtPkkwIdKhsvYXBpL3YxL2RhdGEvdGFibGVzL3t0YWJsZX0SfwoLVW5kcm9wVGFibGUSJi5haWRhdGFsYWJzLmRhdGEudjEuVW5kcm9wVGFibGVSZXF1ZXN0GhkuYWlkYXRhbGFicy5kYXRhLnYxLlRhYmxlIi2C0+STAiciIi9hcGkvdjEvZGF0YS90YWJsZXMve3RhYmxlfTp1bmRyb3A6ASoSfgoJQWRkQ29sdW1uEiQuYWlkYXRhbGFicy5kYXRhLnYxLkFkZENvbHVtblJlcXVlc3QaGS5haWRhdGFsYWJzLmRhdGEudjEuVGFibGUiMILT5JMCKiIlL2FwaS92MS9kYXRhL3RhYmxlcy97dGFibGV9OmFkZENvbHVtbjoBKhKEAQoKRGVsZXRlUm93cxIlLmFpZGF0YWxhYnMuZGF0YS52MS5EZWxldGVSb3dzUmVxdWVzdBocLmFpZGF0YWxhYnMuZGF0YS52MS5EZWxldGlvbiIxgtPkkwIrIiYvYXBpL3YxL2RhdGEvdGFibGVzL3t0YWJsZX06ZGVsZXRlUm93czoBKhKNAQoORGVsZXRlVXNlckRhdGESKS5haWRhdGFsYWJzLmRhdGEudjEuRGVsZXRlVXNlckRhdGFSZXF1ZXN0GhwuYWlkYXRhbGFicy5kYXRhLnYxLkRlbGV0aW9uIjKC0+STAiwiJy9hcGkvdjEvZGF0YS91c2Vycy97dXNlcl9pZH06ZGVsZXRlRGF0YToBKhJ+CgtHZXREZWxldGlvbhImLmFpZGF0YWxhYnMuZGF0YS52MS5HZXREZWxldGlvblJlcXVlc3QaHC5haWRhdGFsYWJzLmRhdGEudjEuRGVsZXRpb24iKYLT5JMCIxIhL2FwaS92MS9kYXRhL2RlbGV0aW9ucy97ZGVsZXRpb259EoQBCg1MaXN0RGVsZXRpb25zEiguYWlkYXRhbGFicy5kYXRhLnYxLkxpc3REZWxldGlvbnNSZXF1ZXN0GikuYWlkYXRhbGFicy5kYXRhLnYxLkxpc3REZWxldGlvbnNSZXNwb25zZSIegtPkkwIYEhYvYXBpL3YxL2RhdGEvZGVsZXRpb25zEm8KBkluZ2VzdBIhLmFpZGF0YWxhYnMuZGF0YS52MS5Jbmdlc3RSZXF1ZXN0GiIuYWlkYXRhbGFicy5kYXRhLnYxLkluZ2VzdFJlc3BvbnNlIh6C0+STAhgiEy9hcGkvdjEvZGF0YS9pbmdlc3Q6ASoSZQoMSW5nZXN0U3RyZWFtEicuYWlkYXRhbGFicy5kYXRhLnYxLkluZ2VzdFN0cmVhbVJlcXVlc3QaKC5haWRhdGFsYWJzLmRhdGEudjEuSW5nZXN0U3RyZWFtUmVzcG9uc2UoATABEnwKCkdldFJlY2VpcHQSJS5haWRhdGFsYWJzLmRhdGEudjEuR2V0UmVjZWlwdFJlcXVlc3QaGy5haWRhdGFsYWJzLmRhdGEudjEuUmVjZWlwdCIqgtPkkwIkEiIvYXBpL3YxL2RhdGEvcmVjZWlwdHMve3JlcXVlc3RfaWR9EoEBCgVRdWVyeRIgLmFpZGF0YWxhYnMuZGF0YS52MS5RdWVyeVJlcXVlc3QaIS5haWRhdGFsYWJzLmRhdGEudjEuUXVlcnlSZXNwb25zZSIzgtPkkwItEhIvYXBpL3YxL2RhdGEvcXVlcnlaFyISL2FwaS92MS9kYXRhL3F1ZXJ5OgEqEmAKC1N0cmVhbVF1ZXJ5EiYuYWlkYXRhbGFicy5kYXRhLnYxLlN0cmVhbVF1ZXJ5UmVxdWVzdBonLmFpZGF0YWxhYnMuZGF0YS52MS5TdHJlYW1RdWVyeVJlc3BvbnNlMAESYwoGRXhwb3J0EiEuYWlkYXRhbGFicy5kYXRhLnYxLkV4cG9ydFJlcXVlc3QaFC5nb29nbGUuYXBpLkh0dHBCb2R5Ih6C0+STAhgiEy9hcGkvdjEvZGF0YS9leHBvcnQ6ASowARKIAQoMRXhwbGFpblF1ZXJ5EicuYWlkYXRhbGFicy5kYXRhLnYxLkV4cGxhaW5RdWVyeVJlcXVlc3QaKC5haWRhdGFsYWJzLmRhdGEudjEuRXhwbGFpblF1ZXJ5UmVzcG9uc2UiJYLT5JMCHyIaL2FwaS92MS9kYXRhL3F1ZXJ5OmV4cGxhaW46ASoSdAoMQ3JlYXRlUm9sbHVwEicuYWlkYXRhbGFicy5kYXRhLnYxLkNyZWF0ZVJvbGx1cFJlcXVlc3QaGi5haWRhdGFsYWJzLmRhdGEudjEuUm9sbHVwIh+C0+STAhkiFC9hcGkvdjEvZGF0YS9yb2xsdXBzOgEqEnwKC0xpc3RSb2xsdXBzEiYuYWlkYXRhbGFicy5kYXRhLnYxLkxpc3RSb2xsdXBzUmVxdWVzdBonLmFpZGF0YWxhYnMuZGF0YS52MS5MaXN0Um9sbHVwc1Jlc3BvbnNlIhyC0+STAhYSFC9hcGkvdjEvZGF0YS9yb2xsdXBzEnQKCUdldFJvbGx1cBIkLmFpZGF0YWxhYnMuZGF0YS52MS5HZXRSb2xsdXBSZXF1ZXN0GhouYWlkYXRhbGFicy5kYXRhLnYxLlJvbGx1cCIlgtPkkwIfEh0vYXBpL3YxL2RhdGEvcm9sbHVwcy97cm9sbHVwfRJyCgpEcm9wUm9sbHVwEiUuYWlkYXRhbGFicy5kYXRhLnYxLkRyb3BSb2xsdXBSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5IiWC0+STAh8qHS9hcGkvdjEvZGF0YS9yb2xsdXBzL3tyb2xsdXB9EoQBCg5EZXNjcmliZVNjaGVtYRIpLmFpZGF0YWxhYnMuZGF0YS52MS5EZXNjcmliZVNjaGVtYVJlcXVlc3QaKi5haWRhdGFsYWJzLmRhdGEudjEuRGVzY3JpYmVTY2hlbWFSZXNwb25zZSIbgtPkkwIVEhMvYXBpL3YxL2RhdGEvc2NoZW1hYgZwcm90bzM", [file_aidatalabs_data_v1_deletion, file_aidatalabs_data_v1_ingest, file_aidatalabs_data_v1_query, file_aidatalabs_data_v1_rollup, file_aidatalabs_data_v1_table, file_buf_validate_validate, file_google_api_annotations, file_google_api_field_behavior, file_google_api_httpbody, file_google_protobuf_duration, file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_rpc_status]);
 
 /**
  * Names the platform whose database is to be made.
@@ -592,6 +594,21 @@ export type QueryRequest = Message<"aidatalabs.data.v1.QueryRequest"> & {
    * @generated from field: google.protobuf.Duration max_staleness = 5;
    */
   maxStaleness?: Duration | undefined;
+
+  /**
+   * How far the result may be from that over the rows, where a roll-up then serves it (see Rollup); 0 means not at
+   * all, at most 0.1. Dashboards with sums of fractions set 1e-6, with quantiles 0.01.
+   *
+   * @generated from field: double max_relative_error = 10;
+   */
+  maxRelativeError: number;
+
+  /**
+   * Reads the rows even where a roll-up would serve.
+   *
+   * @generated from field: bool exclude_rollups = 11;
+   */
+  excludeRollups: boolean;
 };
 
 /**
@@ -802,6 +819,20 @@ export type ExplainQueryRequest = Message<"aidatalabs.data.v1.ExplainQueryReques
    * @generated from field: string sql = 2;
    */
   sql: string;
+
+  /**
+   * As in QueryRequest.
+   *
+   * @generated from field: double max_relative_error = 10;
+   */
+  maxRelativeError: number;
+
+  /**
+   * As in QueryRequest.
+   *
+   * @generated from field: bool exclude_rollups = 11;
+   */
+  excludeRollups: boolean;
 };
 
 /**
@@ -909,6 +940,27 @@ export type ExplainQueryResponse = Message<"aidatalabs.data.v1.ExplainQueryRespo
    * @generated from field: optional int64 budget_left_rows = 13;
    */
   budgetLeftRows?: bigint | undefined;
+
+  /**
+   * Roll-ups that would serve it, joined with a comma; empty where it reads the rows.
+   *
+   * @generated from field: string rollup = 15;
+   */
+  rollup: string;
+
+  /**
+   * Why it is served so, or from the rows, in one sentence.
+   *
+   * @generated from field: string rollup_reason = 16;
+   */
+  rollupReason: string;
+
+  /**
+   * How far the result may be from that over the rows; 0 means not at all. See Rollup.
+   *
+   * @generated from field: double max_relative_error = 17;
+   */
+  maxRelativeError: number;
 };
 
 /**
@@ -917,6 +969,132 @@ export type ExplainQueryResponse = Message<"aidatalabs.data.v1.ExplainQueryRespo
  */
 export const ExplainQueryResponseSchema: GenMessage<ExplainQueryResponse> = /*@__PURE__*/
   messageDesc(file_aidatalabs_data_v1_data_service, 21);
+
+/**
+ * Declares a roll-up.
+ *
+ * @generated from message aidatalabs.data.v1.CreateRollupRequest
+ */
+export type CreateRollupRequest = Message<"aidatalabs.data.v1.CreateRollupRequest"> & {
+  /**
+   * `platforms/{id}`.
+   *
+   * @generated from field: string platform = 1;
+   */
+  platform: string;
+
+  /**
+   * Name, table, time column, grain, dimensions and measures.
+   *
+   * @generated from field: aidatalabs.data.v1.Rollup rollup = 2;
+   */
+  rollup?: Rollup | undefined;
+};
+
+/**
+ * Describes the message aidatalabs.data.v1.CreateRollupRequest.
+ * Use `create(CreateRollupRequestSchema)` to create a new message.
+ */
+export const CreateRollupRequestSchema: GenMessage<CreateRollupRequest> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_data_v1_data_service, 22);
+
+/**
+ * Asks for the platform's roll-ups.
+ *
+ * @generated from message aidatalabs.data.v1.ListRollupsRequest
+ */
+export type ListRollupsRequest = Message<"aidatalabs.data.v1.ListRollupsRequest"> & {
+  /**
+   * `platforms/{id}`.
+   *
+   * @generated from field: string platform = 1;
+   */
+  platform: string;
+};
+
+/**
+ * Describes the message aidatalabs.data.v1.ListRollupsRequest.
+ * Use `create(ListRollupsRequestSchema)` to create a new message.
+ */
+export const ListRollupsRequestSchema: GenMessage<ListRollupsRequest> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_data_v1_data_service, 23);
+
+/**
+ * Every roll-up of the platform.
+ *
+ * @generated from message aidatalabs.data.v1.ListRollupsResponse
+ */
+export type ListRollupsResponse = Message<"aidatalabs.data.v1.ListRollupsResponse"> & {
+  /**
+   * In order of their names.
+   *
+   * @generated from field: repeated aidatalabs.data.v1.Rollup rollups = 1;
+   */
+  rollups: Rollup[];
+};
+
+/**
+ * Describes the message aidatalabs.data.v1.ListRollupsResponse.
+ * Use `create(ListRollupsResponseSchema)` to create a new message.
+ */
+export const ListRollupsResponseSchema: GenMessage<ListRollupsResponse> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_data_v1_data_service, 24);
+
+/**
+ * Names a roll-up.
+ *
+ * @generated from message aidatalabs.data.v1.GetRollupRequest
+ */
+export type GetRollupRequest = Message<"aidatalabs.data.v1.GetRollupRequest"> & {
+  /**
+   * `platforms/{id}`.
+   *
+   * @generated from field: string platform = 1;
+   */
+  platform: string;
+
+  /**
+   * Name of the roll-up.
+   *
+   * @generated from field: string rollup = 2;
+   */
+  rollup: string;
+};
+
+/**
+ * Describes the message aidatalabs.data.v1.GetRollupRequest.
+ * Use `create(GetRollupRequestSchema)` to create a new message.
+ */
+export const GetRollupRequestSchema: GenMessage<GetRollupRequest> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_data_v1_data_service, 25);
+
+/**
+ * Names a roll-up.
+ *
+ * @generated from message aidatalabs.data.v1.DropRollupRequest
+ */
+export type DropRollupRequest = Message<"aidatalabs.data.v1.DropRollupRequest"> & {
+  /**
+   * `platforms/{id}`.
+   *
+   * @generated from field: string platform = 1;
+   */
+  platform: string;
+
+  /**
+   * Name of the roll-up.
+   *
+   * @generated from field: string rollup = 2;
+   */
+  rollup: string;
+};
+
+/**
+ * Describes the message aidatalabs.data.v1.DropRollupRequest.
+ * Use `create(DropRollupRequestSchema)` to create a new message.
+ */
+export const DropRollupRequestSchema: GenMessage<DropRollupRequest> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_data_v1_data_service, 26);
 
 /**
  * Asks for the platform's schema.
@@ -944,7 +1122,7 @@ export type DescribeSchemaRequest = Message<"aidatalabs.data.v1.DescribeSchemaRe
  * Use `create(DescribeSchemaRequestSchema)` to create a new message.
  */
 export const DescribeSchemaRequestSchema: GenMessage<DescribeSchemaRequest> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_data_v1_data_service, 22);
+  messageDesc(file_aidatalabs_data_v1_data_service, 27);
 
 /**
  * The platform's tables with the profile of their columns.
@@ -979,7 +1157,7 @@ export type DescribeSchemaResponse = Message<"aidatalabs.data.v1.DescribeSchemaR
  * Use `create(DescribeSchemaResponseSchema)` to create a new message.
  */
 export const DescribeSchemaResponseSchema: GenMessage<DescribeSchemaResponse> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_data_v1_data_service, 23);
+  messageDesc(file_aidatalabs_data_v1_data_service, 28);
 
 /**
  * SQL and bytes of a platform: tables, ingest and queries. Every query, whoever wrote it, passes one SQL door:
@@ -1065,6 +1243,7 @@ export const DataService: GenService<{
   /**
    * Drops a table with all its rows. It is out of sight at once and gone after the grace period (168 hours unless the
    * server is set otherwise; 0 removes it at once); until then UndropTable brings it back. The standard tables stay.
+   * Its roll-ups are dropped with it, for good.
    * A repeated call after success answers TABLE_NOT_FOUND, which a client may take for done.
    * Scope platform, role editor. Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED, TABLE_BUSY (rows of it are being
    * deleted).
@@ -1078,7 +1257,7 @@ export const DataService: GenService<{
   },
   /**
    * Brings a dropped table back with its rows, also those that were acknowledged before the drop; of several dropped
-   * ones of that name the one dropped last. A repeated call after success answers TABLE_ALREADY_EXISTS, which a client
+   * ones of that name the one dropped last. Its roll-ups do not come back: declare them again. A repeated call after success answers TABLE_ALREADY_EXISTS, which a client
    * may take for done.
    * Scope platform, role editor. Refuses with: TABLE_NOT_FOUND (none of that name can be brought back),
    * TABLE_ALREADY_EXISTS (another table has the name now).
@@ -1260,6 +1439,55 @@ export const DataService: GenService<{
     methodKind: "unary";
     input: typeof ExplainQueryRequestSchema;
     output: typeof ExplainQueryResponseSchema;
+  },
+  /**
+   * Declares a roll-up and builds it in the background; a small table's is READY in the answer. What is inserted
+   * meanwhile is counted once. Every platform has `events_by_hour`, `events_by_day` (both by event_type)
+   * and `events_per_day` from its first moment.
+   * Scope platform, role editor. Creating the very same roll-up again returns it.
+   * Refuses with: TABLE_NOT_FOUND, ROLLUP_ALREADY_EXISTS (same name, another declaration), ROLLUP_INVALID,
+   * ROLLUP_LIMIT_REACHED (32 a platform).
+   *
+   * @generated from rpc aidatalabs.data.v1.DataService.CreateRollup
+   */
+  createRollup: {
+    methodKind: "unary";
+    input: typeof CreateRollupRequestSchema;
+    output: typeof RollupSchema;
+  },
+  /**
+   * Lists the platform's roll-ups in order of their names; there are at most 32, so there are no pages.
+   * Scope platform, role viewer.
+   *
+   * @generated from rpc aidatalabs.data.v1.DataService.ListRollups
+   */
+  listRollups: {
+    methodKind: "unary";
+    input: typeof ListRollupsRequestSchema;
+    output: typeof ListRollupsResponseSchema;
+  },
+  /**
+   * Returns one roll-up.
+   * Scope platform, role viewer. Refuses with: ROLLUP_NOT_FOUND.
+   *
+   * @generated from rpc aidatalabs.data.v1.DataService.GetRollup
+   */
+  getRollup: {
+    methodKind: "unary";
+    input: typeof GetRollupRequestSchema;
+    output: typeof RollupSchema;
+  },
+  /**
+   * Drops a roll-up; queries read the rows again. The standard ones stay. A repeated call after success answers
+   * ROLLUP_NOT_FOUND, which a client may take for done.
+   * Scope platform, role editor. Refuses with: ROLLUP_NOT_FOUND, ROLLUP_PROTECTED.
+   *
+   * @generated from rpc aidatalabs.data.v1.DataService.DropRollup
+   */
+  dropRollup: {
+    methodKind: "unary";
+    input: typeof DropRollupRequestSchema;
+    output: typeof EmptySchema;
   },
   /**
    * Describes every table with the profile of its columns: ranges, distinct counts, frequent values.

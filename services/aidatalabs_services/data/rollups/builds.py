@@ -1,0 +1,178 @@
+"""Making a roll-up over a table that people write into: every row is counted once.
+
+The hidden table is made, with the record BUILDING. Then, while inserts wait for some milliseconds, the
+table's parts are linked into a snapshot and the view is put in place: what came before is in the snapshot,
+what comes after passes the view. The snapshot is then read in pieces at leisure, and the record becomes
+READY. A build that a crash cut short is known by its record and begun anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from aidatalabs_services.data.ports import Warehouse
+from aidatalabs_services.data.rollups import records
+from aidatalabs_services.data.rollups.declarations import Declaration
+from aidatalabs_services.data.rollups.gates import InsertGates
+from aidatalabs_services.data.rollups.layout import (
+    Layout,
+    comment_of,
+    create_target,
+    create_view,
+    day_ranges,
+    layout_of,
+    select_merged,
+    select_states,
+)
+from aidatalabs_services.data.rollups.records import BUILDING, READY, SNAPSHOT, VIEW, Record
+from aidatalabs_services.data.schema import TableSchema
+from aidatalabs_services.data.table_ddl import quoted
+from aidatalabs_services.runtime.errors import ServiceUnavailable
+
+_LOG = logging.getLogger(__name__)
+PIECE_ROWS = 4_000_000
+_INSERTS_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class _Making:
+    """What a roll-up is made of: the rows of its table, or the states of a roll-up."""
+
+    layout: Layout
+    base_layout: Layout | None
+    base: Record | None
+
+    @property
+    def source(self) -> str:
+        """The table that it reads."""
+        return self.base.target if self.base else self.layout.table.name
+
+    def states(self, source: str, where: str = "") -> str:
+        """SELECT of its states out of `source`."""
+        if self.base_layout is None:
+            return select_states(self.layout, source, where)
+        return select_merged(self.layout, self.base_layout, source, where)
+
+
+class Builder:
+    """Builds generations of roll-ups. `fsync` makes what is inserted into them survive power loss."""
+
+    def __init__(
+        self, warehouse: Warehouse, gates: InsertGates, *, fsync: bool, piece_rows: int = PIECE_ROWS
+    ) -> None:
+        self._warehouse = warehouse
+        self._gates = gates
+        self._fsync = fsync
+        self._piece_rows = piece_rows
+
+    async def build(
+        self,
+        uid: str,
+        declaration: Declaration,
+        table: TableSchema,
+        generation: int,
+        base: Record | None = None,
+    ) -> Record:
+        """A new generation, ready; made of the states of `base` where there is one.
+
+        Raises the warehouse's errors; what was begun is then removed.
+        """
+        base_layout = layout_of(base.declaration, table) if base else None
+        making = _Making(layout_of(declaration, table), base_layout, base)
+        record = Record(
+            declaration,
+            BUILDING,
+            table.identity,
+            generation,
+            records.target_name(declaration.name, generation),
+            over=base.target if base else "",
+        )
+        try:
+            filled = await self._begin(uid, making, record)
+            if filled:
+                await self._fill(uid, making, record)
+            comment = comment_of(declaration, state=READY, identity=table.identity, over=record.over)
+            await records.put_state(self._warehouse, uid, record, comment)
+            await self._drop(uid, f"{record.target}{SNAPSHOT}")
+        except BaseException:
+            await asyncio.shield(self._undo(uid, record))
+            raise
+        return replace(record, state=READY)
+
+    async def _undo(self, uid: str, record: Record) -> None:
+        try:
+            await records.remove(self._warehouse, uid, record.target)
+        except Exception:  # noqa: BLE001 - the next start finds the record and begins anew
+            _LOG.warning("roll-up %s: a build that failed could not be removed yet", record.declaration.name)
+
+    async def _begin(self, uid: str, making: _Making, record: Record) -> bool:
+        """Makes table, snapshot and view; returns whether the snapshot has rows."""
+        table, source, target = making.layout.table.name, making.source, record.target
+        comment = comment_of(record.declaration, state=BUILDING, identity=record.identity, over=record.over)
+        await self._execute(
+            uid, create_target(making.layout, target, comment=comment, fsync=self._fsync), target
+        )
+        async with self._gates.paused(uid, table):
+            await self._quiet(uid, table)
+            found = await records.rows(
+                self._warehouse,
+                uid,
+                f"SELECT count() FROM {quoted(source)}",  # noqa: S608 - quoted
+            )
+            filled = int(found[0][0]) > 0
+            if filled:
+                snapshot = f"{target}{SNAPSHOT}"
+                await self._execute(
+                    uid, f"CREATE TABLE {quoted(snapshot)} CLONE AS {quoted(source)}", snapshot
+                )
+            await self._execute(
+                uid, create_view(f"{target}{VIEW}", target, making.states(quoted(source))), target
+            )
+        return filled
+
+    async def _quiet(self, uid: str, table: str) -> None:
+        """Waits until no insert runs in the engine: one whose answer was lost may still be at work."""
+        try:
+            async with asyncio.timeout(_INSERTS_SECONDS):
+                while await records.inserts_running(self._warehouse, uid, table):  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            raise ServiceUnavailable(
+                "The table is written to without a pause. Try again shortly.",
+                metadata={"service": "engine"},
+                retry_after_seconds=5.0,
+            ) from None
+
+    async def _fill(self, uid: str, making: _Making, record: Record) -> None:
+        snapshot = f"{record.target}{SNAPSHOT}"
+        time = quoted(making.layout.declaration.time_column)
+        day = f"toDate32({time})"
+        counted = await records.rows(
+            self._warehouse,
+            uid,
+            f"SELECT toString({day}) AS d, count() FROM {quoted(snapshot)} GROUP BY d ORDER BY d",  # noqa: S608
+        )
+        days = [(str(each), int(count)) for each, count in counted]
+        for first, last in day_ranges(days, self._piece_rows):
+            where = f"{day} BETWEEN '{first}' AND '{last}'"
+            states = making.states(quoted(snapshot), where)
+            await self._execute(uid, f"INSERT INTO {quoted(record.target)} {states}", record.target)
+
+    async def _drop(self, uid: str, name: str) -> None:
+        await self._execute(uid, f"DROP TABLE IF EXISTS {quoted(name)} SYNC", name)
+
+    async def _execute(self, uid: str, sql: str, table: str) -> None:
+        await self._warehouse.execute(uid, sql, table=table)
+
+
+def latest(found: Sequence[Record]) -> dict[str, Record]:
+    """The newest generation of each roll-up."""
+    newest: dict[str, Record] = {}
+    for record in found:
+        held = newest.get(record.declaration.name)
+        if held is None or held.generation < record.generation:
+            newest[record.declaration.name] = record
+    return newest

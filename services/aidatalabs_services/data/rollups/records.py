@@ -1,0 +1,96 @@
+"""What the engine knows of a platform's roll-ups: their hidden tables, each with its record as a comment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aidatalabs_services.data.column_types import quote_text
+from aidatalabs_services.data.ports import Json, QueryLimits, Warehouse
+from aidatalabs_services.data.query_ids import new_query_id
+from aidatalabs_services.data.rollups.declarations import Declaration
+from aidatalabs_services.data.rollups.layout import PREFIX, read_comment
+from aidatalabs_services.data.table_ddl import quoted
+
+BUILDING, READY, FENCED = "BUILDING", "READY", "FENCED"
+VIEW, SNAPSHOT = "_mv", "_src"
+OWN = QueryLimits(30.0, 1_000_000, 64 * 1024**2, 64 * 1024**2, 10**12, 10**15)
+_TARGET = re.compile(rf"{PREFIX}(.+)_([0-9]+)")
+_FOUND = """
+SELECT name, engine, comment, ifNull(total_rows, 0), ifNull(total_bytes, 0), toString(uuid)
+FROM system.tables
+WHERE database = currentDatabase() AND startsWith(name, '_rollup_')
+"""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One generation of a roll-up as it is in the engine.
+
+    `identity` is the engine's id of the table that it was made over; a generation replaces the ones before.
+    `over` is the hidden table of states that it is made of, empty where it is made of rows.
+    """
+
+    declaration: Declaration
+    state: str
+    identity: str
+    generation: int
+    target: str
+    row_count: int = 0
+    size_bytes: int = 0
+    over: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The records of a platform, and every hidden table and view of roll-ups by name."""
+
+    records: Sequence[Record]
+    names: frozenset[str]
+
+
+def target_name(name: str, generation: int) -> str:
+    """The hidden table of one generation of a roll-up."""
+    return f"{PREFIX}{name}_{generation}"
+
+
+async def rows(warehouse: Warehouse, uid: str, sql: str) -> Sequence[Sequence[Json]]:
+    """Rows of a statement of our own."""
+    outcome = await warehouse.query(uid, sql, limits=OWN, query_id=new_query_id())
+    return outcome.rows
+
+
+async def find(warehouse: Warehouse, uid: str) -> Found:
+    """What is in the engine now."""
+    records, names = [], set()
+    for name, engine, comment, row_count, size, _ in await rows(warehouse, uid, _FOUND):
+        names.add(name)
+        matched = _TARGET.fullmatch(name)
+        read = read_comment(comment) if matched and engine == "AggregatingMergeTree" else None
+        if matched is None or read is None or read[0].name != matched[1]:
+            continue
+        declaration, state, identity, over = read
+        records.append(
+            Record(declaration, state, identity, int(matched[2]), name, int(row_count), int(size), over)
+        )
+    return Found(records, frozenset(names))
+
+
+async def remove(warehouse: Warehouse, uid: str, target: str) -> None:
+    """Drops a generation: first the view, so that no insert fails, its record last."""
+    for name in (f"{target}{VIEW}", f"{target}{SNAPSHOT}", target):
+        await warehouse.execute(uid, f"DROP TABLE IF EXISTS {quoted(name)} SYNC", table=name)
+
+
+async def put_state(warehouse: Warehouse, uid: str, record: Record, comment: str) -> None:
+    """Writes a record anew; it is on disk when this returns."""
+    sql = f"ALTER TABLE {quoted(record.target)} MODIFY COMMENT {quote_text(comment)}"
+    await warehouse.execute(uid, sql, table=record.target)
+
+
+async def inserts_running(warehouse: Warehouse, uid: str, table: str) -> int:
+    """Inserts at work in the engine whose text names `table`, whoever began them."""
+    sql = "SELECT count() FROM system.processes WHERE query_kind = 'Insert' AND position(query, {0}) > 0"
+    sql = sql.format(quote_text(table))
+    return int((await rows(warehouse, uid, sql))[0][0])

@@ -1,0 +1,46 @@
+"""Steps through the Python client: what one is, and those about roll-ups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from aidatalabs.data.v1.rollup_pb2 import Rollup
+
+BY_DAY = Rollup(
+    name="views_by_day", table="events", time_column="timestamp", grain=Rollup.DAY, dimensions=["event_type"]
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One RPC: the call on a client of either kind about a platform, and what is true of its result."""
+
+    method: str
+    call: Callable[[Any, str], Any]
+    holds: Callable[[Any], bool]
+
+
+ROLLUP_STEPS = (
+    Step(
+        "data.v1.DataService/CreateRollup",
+        lambda c, p: c.create_rollup(p, BY_DAY),
+        lambda made: made.state == Rollup.READY,
+    ),
+    Step(
+        "data.v1.DataService/ListRollups",
+        lambda c, p: c.rollups(p),
+        lambda found: "views_by_day" in [each.name for each in found],
+    ),
+    Step(
+        "data.v1.DataService/GetRollup",
+        lambda c, p: c.get_rollup(p, "views_by_day"),
+        lambda found: list(found.dimensions) == ["event_type"],
+    ),
+    Step(
+        "data.v1.DataService/DropRollup",
+        lambda c, p: c.drop_rollup(p, "views_by_day"),
+        lambda nothing: nothing is None,
+    ),
+)
