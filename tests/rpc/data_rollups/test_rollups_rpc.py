@@ -123,12 +123,12 @@ async def test_declarations_that_cannot_be_kept_are_refused_by_field(data: Data)
         refused = await data.refusal(
             "CreateRollup", pb.CreateRollupRequest(platform=DEMO, rollup=rollup_pb2.Rollup(**fields))
         )
-        assert isinstance(refused, kind), (change, refused)
+        assert refused.reason == kind.reason, (change, refused)
         assert field in "".join(each.field for each in refused.violations), change
     other = rollup_pb2.Rollup(
         name="events_by_day", table="orders", time_column="at", grain=rollup_pb2.Rollup.DAY
     )
-    assert isinstance(await refused_create(data, other), errors.RollupAlreadyExists)
+    assert (await refused_create(data, other)).reason == errors.RollupAlreadyExists.reason
 
 
 async def refused_create(data: Data, rollup: rollup_pb2.Rollup) -> ServiceError:
@@ -144,15 +144,15 @@ async def test_a_viewer_sees_roll_ups_and_drops_none(data: Data) -> None:
     refused = await data.refusal(
         "DropRollup", pb.DropRollupRequest(platform=DEMO, rollup="events_by_day"), user=VIEWER
     )
-    assert isinstance(refused, PermissionDenied)
+    assert refused.reason == PermissionDenied.reason
 
 
 async def test_standard_roll_ups_stay_and_unknown_ones_are_not_found(data: Data) -> None:
     kept = await data.refusal("DropRollup", pb.DropRollupRequest(platform=DEMO, rollup="events_by_day"))
-    assert isinstance(kept, errors.RollupProtected)
+    assert kept.reason == errors.RollupProtected.reason
     for method, request in (("GetRollup", pb.GetRollupRequest), ("DropRollup", pb.DropRollupRequest)):
         unknown = await data.refusal(method, request(platform=DEMO, rollup="nothing"))
-        assert isinstance(unknown, errors.RollupNotFound)
+        assert unknown.reason == errors.RollupNotFound.reason
 
 
 async def test_a_dropped_table_takes_its_roll_ups_along(data: Data) -> None:
@@ -163,7 +163,7 @@ async def test_a_dropped_table_takes_its_roll_ups_along(data: Data) -> None:
     await data.call("CreateRollup", pb.CreateRollupRequest(platform=DEMO, rollup=declared))
     await data.call("DropTable", pb.DropTableRequest(platform=DEMO, table="parcels"))
     gone = await data.refusal("GetRollup", pb.GetRollupRequest(platform=DEMO, rollup="parcels_by_day"))
-    assert isinstance(gone, errors.RollupNotFound)
+    assert gone.reason == errors.RollupNotFound.reason
     await data.call("UndropTable", pb.UndropTableRequest(platform=DEMO, table="parcels"))
     rows, served = await ask(data, "SELECT count() FROM parcels")
     assert (rows, served.rollup) == ([[30]], "")
@@ -179,7 +179,7 @@ async def test_hidden_tables_are_no_tables_of_the_platform(data: Data) -> None:
     refused = await data.refusal(
         "Query", pb.QueryRequest(platform=DEMO, sql="SELECT count() FROM _rollup_events_by_day_1")
     )
-    assert isinstance(refused, errors.TableNotKnown)
+    assert refused.reason == errors.TableNotKnown.reason
 
 
 async def make_orders(data: Data, *, name: str = "orders") -> None:
