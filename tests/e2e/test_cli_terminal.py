@@ -54,11 +54,11 @@ def plain(screen: str) -> str:
 
 
 def test_an_answer_comes_with_its_steps_in_colour_and_never_wider_than_the_terminal(mesh: Mesh) -> None:
-    code, screen = at_a_terminal(mesh, "ask", "number of flights by origin")
+    # Asked by no other test: rows that were read before would come at once, without this step.
+    code, screen = at_a_terminal(mesh, "ask", "number of flights by origin with distance above 301")
     shown = plain(screen)
     assert code == 0
-    # Rows that were read before come at once: the last step alone may be seen then.
-    assert re.search("the engine is running it|the answer is coming", shown), "its steps are told"
+    assert "the engine is running it" in shown, "the steps are told while it is answered"
     assert re.search(r"\x1b\[[0-9;]+mSELECT", screen), "SQL is coloured"
     answer = shown[shown.index("3 groups") :].splitlines()
     bars = [line for line in answer if "█" in line]

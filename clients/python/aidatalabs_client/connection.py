@@ -82,7 +82,6 @@ class Connection:
         self._stream_timeout_seconds = stream_timeout_seconds
         self._patience_seconds = patience_seconds
         self._closed = False
-        self._stream_token = ""
 
     async def __aenter__(self) -> Self:
         return self
@@ -177,15 +176,23 @@ class Connection:
                 continue
             await attempts.wait_or_raise(error, repeatable=not begun)
 
-    async def _opened(self, method: Callable[..., Any], requests: AsyncIterator[Any]) -> Any:
-        """A call that sends a stream; it lasts as long as the service lets it."""
-        self._check_open()
-        self._stream_token = await self._tokens.current()
-        return method(requests, metadata=_metadata(self._stream_token))
+    def _resumable(self, method: Callable[..., Any]) -> tuple[Callable[..., Any], Callable[[ApiError], bool]]:
+        """What opens a stream of requests, again and again, and whether after an error it may be at once.
 
-    def _renewed(self, error: ApiError) -> bool:
-        """Whether a stream that ended so may be opened anew at once, with another token."""
-        return error.reason == "TOKEN_EXPIRED" and self._tokens.forget(self._stream_token)
+        A stream lasts as long as the service lets it; one whose token expired goes on with another.
+        """
+        token = ""
+
+        async def opened(requests: AsyncIterator[Any]) -> Any:
+            nonlocal token
+            self._check_open()
+            token = await self._tokens.current()
+            return method(requests, metadata=_metadata(token))
+
+        def renewed(error: ApiError) -> bool:
+            return error.reason == "TOKEN_EXPIRED" and self._tokens.forget(token)
+
+        return opened, renewed
 
     async def _pages(self, page_of: Callable[[str], Awaitable[_Page]]) -> AsyncIterator[_Page]:
         """Every page of a list; `page_of` asks for the one that begins at a page token."""

@@ -7,7 +7,6 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -203,8 +202,8 @@ class DataCalls(Connection):
         source = arrow_batches(batches, request_id or str(uuid.uuid4()), _BATCH_BYTES)
         stream = StreamedIngest(platform, table, source, window=window)
         ingested = Ingested(table)
-        stub = self._data.IngestStream
-        received = stream.receipts(partial(self._opened, stub), self._renewed, self._patience_seconds)
+        opened, renewed = self._resumable(self._data.IngestStream)
+        received = stream.receipts(opened, renewed, self._patience_seconds)
         async with aclosing(received) as receipts:
             async for receipt, batch in receipts:
                 ingested.add(receipt, batch.row_count, first_row=batch.first_row)

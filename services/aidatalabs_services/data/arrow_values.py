@@ -21,7 +21,7 @@ from aidatalabs_services.data.arrow_kinds import may_hold
 from aidatalabs_services.data.column_types import ColumnType
 from aidatalabs_services.data.ingest_batches import ColumnInput
 from aidatalabs_services.data.json_values import EXACT_LIMIT
-from aidatalabs_services.data.native.partitions import without_views
+from aidatalabs_services.data.native.wire import without_views
 from aidatalabs_services.data.value_columns import convert
 from aidatalabs_services.data.value_rules import (
     DAY_RANGE,

@@ -8,6 +8,7 @@ bytes that were journalled.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +28,8 @@ _SECONDS_PER_DAY = 86_400
 
 # Encoded rows of one batch, by partition.
 Blocks = Mapping[int, bytes]
+Rows = NDArray[np.int64]
+Picked = TypeVar("Picked", pa.Table, pa.RecordBatch)
 
 
 def blocks_of(batches: Sequence[pa.RecordBatch], table: TableSchema) -> list[bytes]:
@@ -37,18 +40,8 @@ def blocks_of(batches: Sequence[pa.RecordBatch], table: TableSchema) -> list[byt
     rows = pa.Table.from_batches(batches).combine_chunks() if len(batches) > 1 else pa.table(batches[0])
     if rows.num_rows == 0:
         return []
-    keys = _partitions(rows, table)
-    if keys is None or keys.min() == keys.max():
-        return [_encoded(rows)]
-    order = np.argsort(keys, kind="stable")
-    ordered = keys[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    sorted_rows = rows.take(pa.array(order)).combine_chunks()
-    ends = np.r_[starts[1:], len(ordered)]
-    return [
-        _encoded(sorted_rows.slice(start, end - start))
-        for start, end in zip(starts.tolist(), ends.tolist(), strict=True)
-    ]
+    cut = _cut(rows, table)
+    return [_encoded(_picked(rows, places)) for _, places in cut] if cut else [_encoded(rows)]
 
 
 def encoded_blocks(batch: pa.RecordBatch, table: TableSchema) -> Blocks:
@@ -59,35 +52,44 @@ def encoded_blocks(batch: pa.RecordBatch, table: TableSchema) -> Blocks:
     if batch.num_rows == 0:
         return {}
     columns = columns_of(table, null_is_empty=True)
-    keys = _partitions(pa.table(batch), table)
-    if keys is None or keys.min() == keys.max():
-        return {0 if keys is None else int(keys[0]): b"".join(encode_block(batch, columns))}
-    order = np.argsort(keys, kind="stable")
-    ordered = keys[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    if len(starts) > MAX_PARTITIONS:
+    cut = _cut(pa.table(batch), table)
+    if not cut:
+        return {0: b"".join(encode_block(batch, columns))}
+    if len(cut) > MAX_PARTITIONS:
         raise too_large("partitions (sort the rows by time)", MAX_PARTITIONS)
-    ends = np.r_[starts[1:], len(order)]
-    return {
-        int(ordered[start]): _partition(batch, order[start:end], columns)
-        for start, end in zip(starts.tolist(), ends.tolist(), strict=True)
-    }
+    return {key: _partition(batch, places, columns) for key, places in cut}
 
 
-def _partition(batch: pa.RecordBatch, rows: NDArray[np.int64], columns: Sequence[NativeColumn]) -> bytes:
+def _partition(batch: pa.RecordBatch, rows: Rows, columns: Sequence[NativeColumn]) -> bytes:
     try:
-        return b"".join(encode_block(_rows(batch, rows), columns))
+        return b"".join(encode_block(_picked(batch, rows), columns))
     except BatchValueInvalid as error:
         if error.row is not None:
             error.metadata = {**error.metadata, "row": str(rows[error.row])}
         raise
 
 
-def _rows(batch: pa.RecordBatch, rows: NDArray[np.int64]) -> pa.RecordBatch:
+def _cut(rows: pa.Table, table: TableSchema) -> list[tuple[int, Rows]]:
+    """Each partition that the rows touch with the places of its rows, ascending.
+
+    Empty where the table is not cut: every row is of the one partition, 0.
+    """
+    keys = _partitions(rows, table)
+    if keys is None:
+        return []
+    if keys.min() == keys.max():
+        return [(int(keys[0]), np.arange(len(keys)))]
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    return list(zip(ordered[starts].tolist(), np.split(order, starts[1:]), strict=True))
+
+
+def _picked(rows: Picked, places: Rows) -> Picked:
     """These rows, ascending; without a copy where they follow each other."""
-    if rows[-1] - rows[0] + 1 == len(rows):
-        return batch.slice(int(rows[0]), len(rows))
-    return batch.take(pa.array(rows))
+    if places[-1] - places[0] + 1 == len(places):
+        return rows.slice(int(places[0]), len(places))
+    return rows.take(pa.array(places))
 
 
 def joined(encoded: Sequence[Blocks]) -> list[bytes]:

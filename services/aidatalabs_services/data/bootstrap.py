@@ -18,6 +18,7 @@ from aidatalabs_services.data.adapters.data_metrics import (
     measure_queries,
     measure_results,
     measure_storage,
+    rows_written,
 )
 from aidatalabs_services.data.adapters.ingest_calls import IngestCalls
 from aidatalabs_services.data.adapters.measured_warehouse import MeasuredWarehouse
@@ -84,7 +85,7 @@ class _Parts:
         self._queries = _queries(
             settings, store, self._schemas, versions, self._budget, self._rollups, metrics
         )
-        self._ingestor = _ingestor(settings, store, self._schemas, self._holds)
+        self._ingestor = _ingestor(settings, store, self._schemas, self._holds, metrics)
         self._retention = _retention(
             settings, store, self._schemas, self._ingestor, self._holds, self._queries, self._rollups
         )
@@ -220,7 +221,9 @@ def _result_cache(settings: DataSettings, metrics: Metrics) -> ResultCache:
     return RedisResults(url, secret, entry_bytes=settings.cache_entry_bytes, failed=failures.inc)
 
 
-def _ingestor(settings: DataSettings, store: Warehouse, schemas: SchemaCache, holds: TableHolds) -> Ingestor:
+def _ingestor(
+    settings: DataSettings, store: Warehouse, schemas: SchemaCache, holds: TableHolds, metrics: Metrics
+) -> Ingestor:
     return Ingestor(
         store,
         partial(schemas.get, patience_seconds=settings.ingest_schema_seconds),
@@ -230,6 +233,7 @@ def _ingestor(settings: DataSettings, store: Warehouse, schemas: SchemaCache, ho
             journal_bytes=settings.journal_bytes, free_bytes=settings.journal_free_bytes
         ),
         holds=holds,
+        stored=rows_written(metrics),
     )
 
 

@@ -21,7 +21,7 @@ from aidatalabs_services.data.arrow_batches import read_batch
 from aidatalabs_services.data.arrow_values import Misfit, fitted_column
 from aidatalabs_services.data.blocks import Blocks, encoded_blocks
 from aidatalabs_services.data.column_types import ColumnType
-from aidatalabs_services.data.errors import BatchInvalid, IngestTooLarge
+from aidatalabs_services.data.errors import BatchInvalid, IngestTooLarge, shown_name
 from aidatalabs_services.data.event_columns import EVENT_DEFAULTS, judge_event_columns
 from aidatalabs_services.data.native.block import columns_of, encode_block
 from aidatalabs_services.data.native.errors import BatchTooLarge, BatchValueInvalid, NotEncodable
@@ -208,9 +208,9 @@ def _check_names(
     wrong = []
     for name in given.names:
         if name not in kinds:
-            wrong.append(FieldViolation(_shown(name), f"is not a column of table {table}"))
+            wrong.append(FieldViolation(shown_name(name), f"is not a column of table {table}"))
         elif given.names.count(name) > 1:
-            wrong.append(FieldViolation(_shown(name), "stands more than once in the batch"))
+            wrong.append(FieldViolation(shown_name(name), "stands more than once in the batch"))
     for name, kind in kinds.items():
         if name not in given.names and not (kind.nullable or kind.name == "JSON" or name in defaults):
             wrong.append(FieldViolation(name, "is missing; only Nullable and JSON columns may be"))
@@ -235,10 +235,6 @@ def _given(batch: pa.RecordBatch, name: str, unset: pa.Scalar | None) -> pa.Arra
 
 def _holds(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
-
-
-def _shown(name: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in name[:64])
 
 
 def _invalid(table: str, wrong: list[FieldViolation]) -> BatchInvalid:

@@ -10,9 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import logging
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from aidatalabs_services.data.deletion_records import (
@@ -24,7 +22,7 @@ from aidatalabs_services.data.deletion_records import (
 )
 from aidatalabs_services.data.deletion_works import DeletionWorks, Work
 from aidatalabs_services.data.dropped_tables import dropped_of
-from aidatalabs_services.data.errors import DeletionNotFound, TableNotFound, TableProtected
+from aidatalabs_services.data.errors import DeletionNotFound, TableProtected, table_not_found
 from aidatalabs_services.data.ports import Warehouse
 from aidatalabs_services.data.row_filters import admit_filter, user_filter
 from aidatalabs_services.data.schema import SchemaCache, TableSchema
@@ -35,24 +33,10 @@ from aidatalabs_services.runtime.errors import (
     FieldViolation,
     IdempotencyMismatch,
     InvalidRequest,
-    StatusCode,
 )
 
-_LOG = logging.getLogger(__name__)
 _ANSWER_MARGIN_SECONDS = 0.5
 _DISK_PATIENCE_SECONDS = 3.0
-_FIRST_PAUSE_SECONDS = 0.2
-_LONGEST_PAUSE_SECONDS = 30.0
-# What may pass by itself; anything else is the end of an entry.
-_PASSING = (
-    StatusCode.UNAVAILABLE,
-    StatusCode.DEADLINE_EXCEEDED,
-    StatusCode.RESOURCE_EXHAUSTED,
-    StatusCode.CANCELLED,
-)
-
-Drain = Callable[[str, str], Awaitable[None]]
-Forget = Callable[[str], Awaitable[None]]
 
 
 class Deletions:
@@ -161,10 +145,7 @@ class Deletions:
     async def _table(self, uid: str, name: str) -> TableSchema:
         found = (await self._schemas.get(uid)).get(name)
         if found is None:
-            raise TableNotFound(
-                f"The platform has no table {name!r}. List the tables to see which there are.",
-                metadata={"table": name},
-            )
+            raise table_not_found(name)
         if name in PROTECTED and name != EVENTS.name:
             raise TableProtected(
                 f"{name!r} is kept by the engine and follows {EVENTS.name!r}: take rows away there.",

@@ -9,6 +9,11 @@ from __future__ import annotations
 from aidatalabs_services.runtime.errors import ServiceError, StatusCode
 
 
+def shown_name(name: str, most: int = 64) -> str:
+    """A caller's own word, safe to show: printable and at most `most` characters."""
+    return "".join(char if char.isprintable() else "?" for char in name[:most])
+
+
 class QueryNotReadOnly(ServiceError):
     """The text is a statement other than SELECT, or carries one after a semicolon."""
 
@@ -124,6 +129,14 @@ class TableNotFound(ServiceError):
 
     code = StatusCode.NOT_FOUND
     reason = "TABLE_NOT_FOUND"
+
+
+def table_not_found(name: str) -> TableNotFound:
+    """The refusal of a call about a table that is not there."""
+    return TableNotFound(
+        f"The platform has no table {name!r}. List the tables to see which there are.",
+        metadata={"table": name},
+    )
 
 
 class TableAlreadyExists(ServiceError):

@@ -19,6 +19,8 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+import pyarrow as pa
+
 from aidatalabs_services.data.batch_threads import BatchThreads
 from aidatalabs_services.data.blocks import Blocks
 from aidatalabs_services.data.column_batches import ColumnBatch, judge_columns
@@ -52,7 +54,10 @@ _UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 
 
 class Ingestor:
-    """Ingest of all platforms; `start` before the first call, `close` after the last."""
+    """Ingest of all platforms; `start` before the first call, `close` after the last.
+
+    `stored` is told the rows of each group that the engine has confirmed.
+    """
 
     def __init__(
         self,
@@ -64,6 +69,7 @@ class Ingestor:
         journal_limits: JournalLimits | None = None,
         sink_limits: SinkLimits | None = None,
         holds: TableHolds | None = None,
+        stored: Callable[[int], None] = lambda _rows: None,
     ) -> None:
         self._warehouse = warehouse
         self._schema = schema
@@ -72,6 +78,7 @@ class Ingestor:
         self._journal_limits = journal_limits or JournalLimits()
         self._sink_limits = sink_limits or SinkLimits()
         self._holds = holds or TableHolds()
+        self._stored = stored
         self._executor: Executor = ThreadPoolExecutor(4, thread_name_prefix="journal")
         self._threads = BatchThreads()
         self._intakes: dict[str, asyncio.Task[Intake]] = {}
@@ -151,7 +158,7 @@ class Ingestor:
         try:
             if isinstance(described, ServiceUnavailable):
                 raise described
-            verdict, blocks = await self._work(uid, batch, lambda: _judged(batch, described))
+            verdict, rows = await self._work(uid, batch, lambda: _judged(batch, described))
         except BaseException:
             intake.release(key, claim)
             raise
@@ -166,7 +173,7 @@ class Ingestor:
         if claim is None and not request.accepted_count:
             # Nothing to keep, and nobody can ask for it again.
             return Taken(identity, request, time.time(), Progress(stored=True)).receipt(repeated=False)
-        taken = await intake.take(Waiting(described, request, verdict, key, claim, blocks))
+        taken = await intake.take(Waiting(described, request, rows, key, claim))
         await taken.progress.wait(self._store_seconds())
         return taken.receipt(repeated=False)
 
@@ -268,15 +275,17 @@ class Ingestor:
             self._journal_limits.receipt_seconds,
             self._sink_limits,
             self._holds,
+            self._stored,
         )
         await intake.recover()
         return intake
 
 
-def _judged(batch: Batch, table: TableSchema) -> tuple[Verdict, Blocks | None]:
-    """The verdicts, and the rows taken already encoded where they came as columns."""
+def _judged(batch: Batch, table: TableSchema) -> tuple[Verdict, pa.RecordBatch | Blocks]:
+    """The verdicts, and the rows taken: already encoded where they came as columns."""
     if not isinstance(batch, ColumnBatch):
-        return _judge(batch, table), None
+        verdict = _judge(batch, table)
+        return verdict, verdict.accepted
     return judge_columns(batch.rows, table, now_seconds=time.time())
 
 

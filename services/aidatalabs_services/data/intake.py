@@ -6,9 +6,11 @@ import asyncio
 import contextvars
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
+
+import pyarrow as pa
 
 from aidatalabs_services.data.blocks import NATIVE, ROWS_FORMAT, Blocks, blocks_of, joined
 from aidatalabs_services.data.holds import TableHolds
@@ -18,7 +20,6 @@ from aidatalabs_services.data.ports import Warehouse
 from aidatalabs_services.data.receipts import Claim, Key, Progress, ReceiptIndex, Taken
 from aidatalabs_services.data.schema import Schema, TableSchema
 from aidatalabs_services.data.sink import Sink, SinkLimits
-from aidatalabs_services.data.verdicts import Verdict
 from aidatalabs_services.runtime.errors import Overloaded, ServiceUnavailable
 
 # Work on fewer rows is done at once: handing it to a thread would take longer.
@@ -52,15 +53,14 @@ class IngestLimits:
 class Waiting:
     """One judged call on its way into a group.
 
-    `blocks` are its rows by partition where they are encoded already, as large batches are.
+    `rows` are those taken: by partition where they are encoded already, as those of large batches are.
     """
 
     table: TableSchema
     request: RequestRecord
-    verdict: Verdict
+    rows: pa.RecordBatch | Blocks
     key: Key
     claim: Claim | None
-    blocks: Blocks | None = None
     taken: asyncio.Future[Taken] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     @property
@@ -69,13 +69,18 @@ class Waiting:
         return self.request.accepted_count
 
     @property
+    def is_encoded(self) -> bool:
+        """Whether its rows are blocks."""
+        return isinstance(self.rows, Mapping)
+
+    @property
     def block_bytes(self) -> int:
         """Bytes of its encoded blocks."""
-        return sum(map(len, self.blocks.values())) if self.blocks is not None else 0
+        return sum(map(len, self.rows.values())) if isinstance(self.rows, Mapping) else 0
 
     def goes_with(self, other: Waiting) -> bool:
         """Whether both may be in one group: the same table as it was, rows in the same form."""
-        return self.table == other.table and (self.blocks is None) == (other.blocks is None)
+        return self.table == other.table and self.is_encoded == other.is_encoded
 
 
 class Intake:
@@ -91,10 +96,11 @@ class Intake:
         receipt_seconds: float,
         sink_limits: SinkLimits,
         holds: TableHolds,
+        stored: Callable[[int], None],
     ) -> None:
         self._limits = limits
         self._journal = journal
-        self._sink = Sink(uid, warehouse, schema, journal, sink_limits, holds)
+        self._sink = Sink(uid, warehouse, schema, journal, sink_limits, holds, stored)
         self._index = ReceiptIndex(limit=limits.receipt_count, seconds=receipt_seconds)
         self._queues: dict[str, list[Waiting]] = {}
         self._writers: dict[str, asyncio.Task[None]] = {}
@@ -170,17 +176,17 @@ class Intake:
         return await asyncio.shield(waiting.taken)
 
     def _fits(self, waiting: Waiting) -> bool:
-        if waiting.blocks is not None:
+        if waiting.is_encoded:
             # A lone batch always fits: one that is larger than the limit could never be sent otherwise.
             rest = self._waiting_bytes
             return not rest or rest + waiting.block_bytes <= self._limits.waiting_bytes
         return self._waiting_rows + waiting.row_count <= self._limits.waiting_rows
 
     def _count(self, waiting: Waiting, sign: int) -> None:
-        if waiting.blocks is None:
-            self._waiting_rows += sign * waiting.row_count
-        else:
+        if waiting.is_encoded:
             self._waiting_bytes += sign * waiting.block_bytes
+        else:
+            self._waiting_rows += sign * waiting.row_count
 
     async def _write(self, table: str) -> None:
         """Journals the waiting calls of one table, group by group, until none is left."""
@@ -248,10 +254,12 @@ class Intake:
 
 async def _blocks_of_group(group: list[Waiting]) -> tuple[list[bytes], str]:
     """The rows of a group as the engine is given them, partition by partition, and in which format."""
-    encoded = [waiting.blocks for waiting in group if waiting.blocks is not None]
+    encoded = [waiting.rows for waiting in group if isinstance(waiting.rows, Mapping)]
     if encoded:
         return await asyncio.to_thread(joined, encoded), NATIVE
-    batches = [waiting.verdict.accepted for waiting in group if waiting.row_count]
+    batches = [
+        waiting.rows for waiting in group if isinstance(waiting.rows, pa.RecordBatch) and waiting.row_count
+    ]
     rows = sum(batch.num_rows for batch in batches)
     table = group[0].table
     return (await off_loop(rows, lambda: blocks_of(batches, table)) if batches else []), ROWS_FORMAT

@@ -43,7 +43,7 @@ class SinkLimits:
 
 
 class Sink:
-    """The way of one platform's journalled groups into its engine."""
+    """The way of one platform's journalled groups into its engine; `stored` is told the rows of each."""
 
     def __init__(
         self,
@@ -53,6 +53,7 @@ class Sink:
         journal: Journal,
         limits: SinkLimits,
         holds: TableHolds,
+        stored: Callable[[int], None],
     ) -> None:
         self._uid = uid
         self._warehouse = warehouse
@@ -60,6 +61,7 @@ class Sink:
         self._journal = journal
         self._limits = limits
         self._holds = holds
+        self._stored = stored
         self._places = asyncio.Semaphore(limits.parallel_inserts)
         self._queues: dict[str, deque[tuple[PendingGroup, Progress]]] = {}
         self._workers: dict[str, asyncio.Task[None]] = {}
@@ -97,6 +99,8 @@ class Sink:
                 group, progress = queue[0]
                 await self._store(group)
                 progress.finish(stored=not group.refused)
+                if not group.refused:
+                    self._stored(sum(request.accepted_count for request in group.record.requests))
                 queue.popleft()
         finally:
             del self._workers[table]

@@ -15,6 +15,7 @@ from aidatalabs_services.data.errors import (
     TableBusy,
     TableNotFound,
     TableProtected,
+    table_not_found,
 )
 from aidatalabs_services.data.holds import TableHolds
 from aidatalabs_services.data.ports import TableSize, Warehouse
@@ -286,10 +287,7 @@ class Tables:
     async def _find(self, uid: str, name: str) -> TableSchema:
         found = (await self._schemas.get(uid)).get(name)
         if found is None:
-            raise TableNotFound(
-                f"The platform has no table {name!r}. List the tables to see which there are.",
-                metadata={"table": name},
-            )
+            raise table_not_found(name)
         return found
 
     async def _with_size(self, uid: str, table: TableSchema) -> TableView:

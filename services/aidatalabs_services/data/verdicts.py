@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from aidatalabs_services.data.column_types import ColumnType, parse_type
+from aidatalabs_services.data.errors import shown_name
 from aidatalabs_services.data.ingest_batches import ColumnInput, Columns, EventInput
 from aidatalabs_services.data.json_values import JsonRefused, json_text
 from aidatalabs_services.data.schema import TableSchema
@@ -79,7 +80,7 @@ def judge_rows(columns: Columns, count: int, table: TableSchema) -> Verdict:
     """
     wrong: dict[int, RejectedRow] = {
         index: RejectedRow(
-            index, "COLUMN_NOT_KNOWN", f"column {_shown(name)} is not one of table {table.name}"
+            index, "COLUMN_NOT_KNOWN", f"column {shown_name(name)} is not one of table {table.name}"
         )
         for index, name in columns.unknown.items()
     }
@@ -97,11 +98,6 @@ def judge_rows(columns: Columns, count: int, table: TableSchema) -> Verdict:
         keep[list(wrong)] = False
         batch = batch.filter(pa.array(keep))
     return Verdict(batch, tuple(wrong[index] for index in sorted(wrong)))
-
-
-def _shown(name: str) -> str:
-    """A caller's own word, safe to show: printable and short."""
-    return "".join(char if char.isprintable() else "?" for char in name[:64])
 
 
 def _absent_column(name: str, kind: ColumnType, count: int, wrong: dict[int, RejectedRow]) -> pa.Array:
@@ -202,7 +198,7 @@ def _event_of_row(row: Mapping[str, object]) -> EventInput:
     """A row as an event; null and absent both mean unset."""
     strange = row.keys() - set(_EVENT_COLUMNS)
     if strange:
-        raise _Refused("COLUMN_NOT_KNOWN", f"column {_shown(min(strange))} is not one of table events")
+        raise _Refused("COLUMN_NOT_KNOWN", f"column {shown_name(min(strange))} is not one of table events")
     properties = row.get("properties")
     if properties is not None and not isinstance(properties, Mapping):
         raise _Refused("PROPERTIES_INVALID", "column properties must be a JSON object")

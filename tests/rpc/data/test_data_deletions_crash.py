@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from tests.rpc.data.deletion_worker import BEFORE
+from tests.rpc.killed_workers import killed_after
 
 WORKER = Path(__file__).with_name("deletion_worker.py")
 
@@ -31,27 +29,6 @@ def start(directory: Path, mode: str) -> subprocess.Popen[str]:
     )
 
 
-def killed(directory: Path, seconds: float, *, engine_too: bool) -> list[list[str]]:
-    """The lines of a worker that was killed this long after its deletion began."""
-    worker = start(directory, "run")
-    assert worker.stdout is not None
-    lines: list[str] = []
-    end = float("inf")
-    for line in worker.stdout:
-        lines.append(line)
-        if line.startswith("deleting"):
-            end = time.monotonic() + seconds
-        if time.monotonic() >= end:
-            break
-    family = psutil.Process(worker.pid).children(recursive=True) if engine_too else []
-    worker.send_signal(signal.SIGKILL)
-    for child in family:
-        child.kill()
-    lines += worker.stdout.readlines()
-    worker.wait(10)
-    return [line.split() for line in lines if line.endswith("\n")]
-
-
 def seen_after(directory: Path) -> Any:
     """What is there once a second worker has gone on."""
     worker = start(directory, "check")
@@ -62,7 +39,7 @@ def seen_after(directory: Path) -> Any:
 
 def check_round(directory: Path, seconds: float, *, engine_too: bool) -> str:
     """One kill; returns how far the deletion was known to be."""
-    lines = killed(directory, seconds, engine_too=engine_too)
+    lines = killed_after(start(directory, "run"), "deleting", seconds, engine_too=engine_too)
     acknowledged = {
         each for line in lines if line[0] == "acked" for each in range(int(line[1]), int(line[2]) + 1)
     } | set(range(1, BEFORE + 1))

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import IO, Any
 
-import psutil
 import pytest
 
 from tests.rpc.data_ingest.crash_worker import user_ids
+from tests.rpc.killed_workers import killed_after
 
 WORKER = Path(__file__).with_name("crash_worker.py")
 ROUNDS = 7
@@ -37,28 +35,6 @@ def start(directory: Path, *arguments: str) -> subprocess.Popen[str]:
         )
 
 
-def killed_after(directory: Path, number: int, seconds: float, *, engine_too: bool) -> list[list[str]]:
-    """One round: the lines of a worker that was killed this long after its first acknowledgement."""
-    worker = start(directory, "run", str(number))
-    assert worker.stdout is not None
-    lines: list[str] = []
-    end = float("inf")
-    for line in worker.stdout:
-        lines.append(line)
-        if line.startswith("acked") and end == float("inf"):
-            end = time.monotonic() + seconds
-        if time.monotonic() >= end:
-            break
-    family = psutil.Process(worker.pid).children(recursive=True) if engine_too else []
-    worker.send_signal(signal.SIGKILL)
-    for child in family:
-        child.kill()
-    lines += worker.stdout.readlines()
-    worker.wait(10)
-    worker.stdout.close()
-    return [line.split() for line in lines if line.endswith("\n")]
-
-
 @pytest.mark.timeout(300)
 def test_kills_lose_nothing_acknowledged_and_double_nothing(tmp_path: Path) -> None:
     seed = random.randrange(10**6)
@@ -66,7 +42,9 @@ def test_kills_lose_nothing_acknowledged_and_double_nothing(tmp_path: Path) -> N
     begun: set[tuple[int, int]] = set()
     acknowledged: set[tuple[int, int]] = set()
     for number in range(ROUNDS):
-        lines = killed_after(tmp_path, number, chance.uniform(0.0, 1.5), engine_too=number % 2 == 0)
+        lines = killed_after(
+            start(tmp_path, "run", str(number)), "acked", chance.uniform(0.0, 1.5), engine_too=number % 2 == 0
+        )
         begun |= {(int(round_), int(call)) for word, round_, call in lines if word == "calling"}
         acknowledged |= {(int(round_), int(call)) for word, round_, call in lines if word == "acked"}
     assert len(acknowledged) >= LEAST_ACKNOWLEDGED

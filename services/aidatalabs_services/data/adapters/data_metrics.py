@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Mapping, Sized
+from collections.abc import Callable, Mapping, Sized
 from pathlib import Path
 
 import psutil
@@ -39,7 +39,12 @@ class IngestMeter:
         """Counts the rows of one answered call."""
         self._rows.labels("accepted").inc(receipt.accepted_count - receipt.duplicate_count)
         self._rows.labels("duplicate").inc(receipt.duplicate_count)
-        self._rows.labels("rejected").inc(len(receipt.rejected))
+        self._rows.labels("rejected").inc(receipt.rejected_count)
+
+
+def rows_written(metrics: Metrics) -> Callable[[int], None]:
+    """Counts rows that the engine has confirmed."""
+    return metrics.total("clickhouse_rows_written", "Rows that the engine has confirmed.").add
 
 
 def measure_queries(metrics: Metrics) -> None:

@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-import pyarrow as pa
 from opentelemetry.trace import Span
 
 from aidatalabs_services.data.ports import (
@@ -46,7 +45,6 @@ class MeasuredWarehouse:
         self._read = metrics.total(
             "clickhouse_rows_read", "Rows that statements of callers have read; of streams and exports none."
         )
-        self._written = metrics.total("clickhouse_rows_written", "Rows that the engine has confirmed.")
 
     def database_of(self, uid: str) -> str:
         """See Warehouse."""
@@ -116,9 +114,7 @@ class MeasuredWarehouse:
         """See Warehouse."""
         with span("clickhouse INSERT", _about("INSERT")):
             async with self._gates.inserting(uid, table):
-                rows = await self._inner.insert_columns(uid, table, columns, types, data, token=token)
-        self._written.add(rows)
-        return rows
+                return await self._inner.insert_columns(uid, table, columns, types, data, token=token)
 
     async def insert_block(
         self, uid: str, table: str, columns: Sequence[str], payload: bytes, *, format_name: str, token: str
@@ -126,8 +122,6 @@ class MeasuredWarehouse:
         """See Warehouse. A block is inserted for the calls of a group: no trace is the one it belongs to."""
         async with self._gates.inserting(uid, table):
             await self._inner.insert_block(uid, table, columns, payload, format_name=format_name, token=token)
-        if format_name == "ArrowStream":
-            self._written.add(_rows_of(payload))
 
     async def schema(self, uid: str) -> Schema:
         """See Warehouse."""
@@ -198,9 +192,3 @@ def _ended(made: Span) -> Iterator[None]:
         raise
     finally:
         made.end()
-
-
-def _rows_of(payload: bytes) -> int:
-    """The rows of an Arrow stream, from the heads of its blocks; nothing is copied."""
-    with pa.ipc.open_stream(pa.py_buffer(payload)) as blocks:
-        return sum(block.num_rows for block in blocks)

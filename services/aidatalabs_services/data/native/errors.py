@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from aidatalabs_services.data.errors import shown_name
 from aidatalabs_services.runtime.errors import FieldViolation
 
 
@@ -78,11 +79,11 @@ class Place:
 
     def refuse(self, index: int | None, message: str, verdict: str = "VALUE_INVALID") -> BatchValueInvalid:
         """The refusal of the value of this entry; the text continues "column x …"."""
-        metadata = {"column": _shown(self.column), "verdict": verdict}
-        text = f"column {_shown(self.column)}"
+        metadata = {"column": shown_name(self.column), "verdict": verdict}
+        text = f"column {shown_name(self.column)}"
         if self.path is not None:
-            metadata["path"] = _shown(self.path)
-            text += f" at path {_shown(self.path)}"
+            metadata["path"] = shown_name(self.path)
+            text += f" at path {shown_name(self.path)}"
         words = f"{text} {message}"
         if index is not None:
             metadata["row"] = str(self.row_of(index))
@@ -93,23 +94,18 @@ class Place:
 
     def mismatch(self, given: object, wanted: object) -> BatchSchemaInvalid:
         """The refusal of an Arrow type that no value of the column's type can come from without loss."""
-        text = f"column {_shown(self.column)}"
+        text = f"column {shown_name(self.column)}"
         if self.path is not None:
-            text += f" at path {_shown(self.path)}"
+            text += f" at path {shown_name(self.path)}"
         return BatchSchemaInvalid(
             f"The batch does not fit the table: {text} is {wanted} and cannot be taken from Arrow's "
-            f"{_shown(str(given), 200)}.",
+            f"{shown_name(str(given), 200)}.",
             metadata={
-                "column": _shown(self.column),
-                "arrow_type": _shown(str(given), 200),
-                "type": _shown(str(wanted), 200),
+                "column": shown_name(self.column),
+                "arrow_type": shown_name(str(given), 200),
+                "type": shown_name(str(wanted), 200),
             },
         )
-
-
-def _shown(name: str, most: int = 64) -> str:
-    """A caller's own word, safe to show: printable and short."""
-    return "".join(char if char.isprintable() else "?" for char in name[:most])
 
 
 def too_large(limit: str, most: int) -> BatchTooLarge:

@@ -238,6 +238,17 @@ def struct_parts(array: pa.Array) -> list[pa.Array]:
     ]
 
 
+def without_views(array: pa.Array) -> pa.Array:
+    """Text instead of views of text, which Arrow cannot take by rows; in objects as well."""
+    if pa.types.is_string_view(array.type):
+        return plain_text(array).view(pa.string())
+    if pa.types.is_struct(array.type) and array.type.num_fields:
+        parts = [without_views(part) for part in struct_parts(array)]
+        names = [field.name for field in array.type]
+        return pa.StructArray.from_arrays(parts, names, mask=array.is_null() if array.null_count else None)
+    return array
+
+
 def null_flags(array: pa.Array) -> NDArray[np.uint8] | None:
     """1 per NULL entry, or None where there is none; NULL entries of a dictionary count."""
     if pa.types.is_dictionary(array.type) and array.dictionary.null_count:

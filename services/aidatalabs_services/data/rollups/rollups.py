@@ -15,7 +15,7 @@ from aidatalabs_services.data.errors import (
     RollupLimitReached,
     RollupNotFound,
     RollupProtected,
-    TableNotFound,
+    table_not_found,
 )
 from aidatalabs_services.data.ports import Warehouse
 from aidatalabs_services.data.query_ids import new_query_id
@@ -99,10 +99,7 @@ class Rollups:
         """
         table = (await self._schemas.get(uid)).get(declaration.table)
         if table is None:
-            raise TableNotFound(
-                f"The platform has no table {declaration.table!r}. List the tables to see which there are.",
-                metadata={"table": declaration.table},
-            )
+            raise table_not_found(declaration.table)
         checked(declaration, table, reserved=self._unwanted)
         platform = await self._platform(uid)
         held = platform.found.get(declaration.name)
