@@ -114,9 +114,10 @@ async def _second_service(env: Mapping[str, str]) -> AsyncIterator[str]:
     address = _free_address()
     own = {name: value for name, value in env.items() if name != LIFELINE_VARIABLE}
     own[f"{_ENV}LISTEN_ADDRESS"] = address
-    async with _process(own, "-P", "-m", "aidatalabs_services", "platform"):
+    own[f"{_ENV}METRICS_ADDRESS"] = _free_address()
+    async with _process(own, "-P", "-m", "aidatalabs_services", "platform") as process:
         async with asyncio.timeout(20):
-            await _listening(address)
+            await _listening(address, process)
         yield address
 
 
@@ -147,14 +148,17 @@ async def _process(
     try:
         yield process
     finally:
-        process.terminate()
+        if process.returncode is None:
+            process.terminate()
         await process.wait()
 
 
-async def _listening(address: str) -> None:
-    """Waits until somebody accepts connections there."""
+async def _listening(address: str, process: asyncio.subprocess.Process) -> None:
+    """Waits until the process accepts connections there."""
     host, _, port = address.rpartition(":")
     while True:
+        if process.returncode is not None:
+            raise RuntimeError(f"the service at {address} ended with status {process.returncode}")
         try:
             _, writer = await asyncio.open_connection(host, int(port))
         except OSError:
