@@ -29,5 +29,6 @@ class FilesTogether(LoadScopeScheduling):  # type: ignore[misc]
         return folder if folder in SHARED_FOLDERS and file not in APART else file
 
 
+@pytest.hookimpl(optionalhook=True)  # a run may leave the plugin out
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> FilesTogether:
     return FilesTogether(config, log)
