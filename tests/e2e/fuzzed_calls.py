@@ -102,6 +102,10 @@ _WHOLE: Mapping[str, tuple[dict[str, Any], ...]] = {
         {"column": {"name": "extra", "type": "Nullable(Int32)", "comment": "things.id"}},
         {"column": {"name": "id", "type": "String"}},
     ),
+    "DataService_UpdateTable": (
+        {"comment": "what is said about it", "update_mask": "comment"},
+        {"comment": "", "ttl": "a + INTERVAL 1 DAY", "update_mask": "ttl"},
+    ),
     "DataService_CreateRollup": (
         {"rollup": {"name": "made", "table": "events", "time_column": "timestamp", "grain": "DAY"}},
         {"rollup": {"name": "made", "table": "events", "time_column": "user_id", "grain": "HOUR"}},

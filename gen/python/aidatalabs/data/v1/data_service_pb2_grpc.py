@@ -286,6 +286,7 @@ class DataServiceServicer:
         Scope platform, role editor. The same request_id and content returns the first deletion again.
         Refuses as Query does. Refuses with: INVALID_REQUEST (also for user 0, who stands for nobody known),
         IDEMPOTENCY_MISMATCH.
+        The id stands in the body: it may have any character, and a path would be written into access logs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -111,6 +111,7 @@ class DataServiceStub:
     Scope platform, role editor. The same request_id and content returns the first deletion again.
     Refuses as Query does. Refuses with: INVALID_REQUEST (also for user 0, who stands for nobody known),
     IDEMPOTENCY_MISMATCH.
+    The id stands in the body: it may have any character, and a path would be written into access logs.
     """
     GetDeletion: _grpc.UnaryUnaryMultiCallable[_deletion_pb2.GetDeletionRequest, _deletion_pb2.Deletion]
     """Returns one deletion with its evidence.
@@ -278,6 +279,7 @@ class DataServiceAsyncStub(DataServiceStub):
     Scope platform, role editor. The same request_id and content returns the first deletion again.
     Refuses as Query does. Refuses with: INVALID_REQUEST (also for user 0, who stands for nobody known),
     IDEMPOTENCY_MISMATCH.
+    The id stands in the body: it may have any character, and a path would be written into access logs.
     """
     GetDeletion: _aio.UnaryUnaryMultiCallable[_deletion_pb2.GetDeletionRequest, _deletion_pb2.Deletion]  # type: ignore[assignment]
     """Returns one deletion with its evidence.
@@ -508,6 +510,7 @@ class DataServiceServicer(metaclass=_abc_1.ABCMeta):
         Scope platform, role editor. The same request_id and content returns the first deletion again.
         Refuses as Query does. Refuses with: INVALID_REQUEST (also for user 0, who stands for nobody known),
         IDEMPOTENCY_MISMATCH.
+        The id stands in the body: it may have any character, and a path would be written into access logs.
         """
 
     @_abc_1.abstractmethod
