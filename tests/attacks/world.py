@@ -91,6 +91,11 @@ _MAKE = [
 ]
 
 
+def making(database: str) -> list[str]:
+    """The statements that make the world with the platform's tables in `database`."""
+    return [statement.replace(DATABASE, database) for statement in _MAKE]
+
+
 class Engine:
     """A chdb engine on a directory of its own; every query gets a connection of its own."""
 

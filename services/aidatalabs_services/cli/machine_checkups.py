@@ -8,13 +8,14 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import psutil
 
 from aidatalabs_services.cli.findings import Finding, fine, note, wrong
 from aidatalabs_services.cli.screen import size_text
+from aidatalabs_services.data.engine.walls import try_walls
 from aidatalabs_services.mesh.errors import MeshError
 from aidatalabs_services.mesh.home import MeshHome
 from aidatalabs_services.mesh.ports import refuse_busy_port
@@ -40,6 +41,7 @@ def machine_findings(home: MeshHome, port: int, record: MeshRecord | None) -> It
     yield from old_home_findings(home)
     yield from part_findings()
     yield sandbox_finding()
+    yield wall_finding(try_walls())
     yield clock_finding(time.time())
 
 
@@ -149,6 +151,17 @@ def sandbox_finding() -> Finding:
         told = "not found: the engine runs with one layer of its sandbox less"
         return note("libseccomp", told, "apt-get install libseccomp2, then restart the mesh")
     return fine("libseccomp", "found")
+
+
+def wall_finding(walls: Mapping[str, str]) -> Finding:
+    """What the operating system denies the engines' processes here; `walls` as `try_walls` gives them."""
+    if not walls:
+        return wrong("engine walls", "could not be tried: the engine's process does not start", _REINSTALL)
+    missing = [f"{name} ({why})" for name, why in walls.items() if not why.startswith("on")]
+    if missing:
+        told = f"missing here: {', '.join(missing)}"
+        return note("engine walls", told, "docs/isolation.md says what each holds and what it needs.")
+    return fine("engine walls", f"all stand: {', '.join(walls)}")
 
 
 def clock_finding(now: float) -> Finding:

@@ -57,7 +57,7 @@ class Admission:
             tables = {name: statements.TableSchema(name, table.types) for name, table in schema.items()}
             known = self._tables[uid] = (schema, tables)
         statement = statements.admit(sql, known[1], database=self._database_of(uid))
-        return Admitted(uid, statement, schema, limits)
+        return Admitted(uid, statement, schema, replace(limits, as_reader=True))
 
     def forget(self, uid: str) -> None:
         """Drops what is known of a platform."""

@@ -19,7 +19,8 @@ class QueryLimits:
     """What one query may use; every figure is set by the server, the engine enforces them.
 
     `max_rows` cuts the result off without an error (the outcome then says `truncated`); all other limits
-    stop the query with the error of their name.
+    stop the query with the error of their name. `as_reader` is set where a person wrote the query: the engine
+    then runs it as a role that may do nothing but read the platform's tables, where it has one.
     """
 
     max_seconds: float
@@ -28,6 +29,7 @@ class QueryLimits:
     max_memory_bytes: int
     max_rows_to_read: int
     max_bytes_to_read: int
+    as_reader: bool = False
 
 
 @dataclass(frozen=True)

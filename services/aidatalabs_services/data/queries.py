@@ -152,7 +152,7 @@ class Queries:
         """
         query = await self._admission.admit(uid, sql, self._stream_limits)
         async with self._places.place(uid, current_user()):
-            query = replace(query, limits=within_call(self._stream_limits, max_seconds))
+            query = replace(query, limits=within_call(query.limits, max_seconds))
             async with self._spending.of(query) as (_, limits):
                 yield replace(query, limits=limits)
 
@@ -194,7 +194,7 @@ class Queries:
         query = await self._admission.admit(uid, sql, self._limits)
         async with self._places.place(uid, current_user()):
             query = await self._routed(query, use or EXACT)
-            limits = within_call(self._limits, 0.0)
+            limits = within_call(query.limits, 0.0)
             reads, fingerprints = await asyncio.gather(
                 self._warehouse.estimate(uid, query.sql, limits=limits, query_id=new_query_id()),
                 self._versions.now(uid),

@@ -116,7 +116,7 @@ class Results:
                 return served
             return Served(await self._run(query, key, None), "run")
         version = await self._version(query, self._versions.latest(query.uid, seconds=_BEFORE_SECONDS))
-        if kept is not None or not version or (key, version) in self._runs:
+        if kept is not None or not version or _run_key(query, key, version) in self._runs:
             moment = time.time()
             version = await self._current_version(query)
             if kept is None or kept.data_version != version:
@@ -139,10 +139,11 @@ class Results:
 
     async def _shared(self, query: Admitted, key: str, version: str | None) -> Served:
         """The run for the same rows that is under way, or one begun here."""
-        joins = (key, version) in self._runs
+        shared = _run_key(query, key, version)
+        joins = shared in self._runs
         try:
             stored = await self._runs.of(
-                (key, version), lambda: self._run(query, key, version), context=_own_context(query.limits)
+                shared, lambda: self._run(query, key, version), context=_own_context(query.limits)
             )
         except Overloaded:
             if not joins:
@@ -213,6 +214,13 @@ def _key(query: Admitted) -> str:
     runs = (route.targets, route.max_relative_error) if query.statement.by_time else query.sql
     parts = (query.statement.sha256, query.tables_version, query.limits.max_rows, runs)
     return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _run_key(query: Admitted, key: str, version: str | None) -> tuple[str, str, str | None]:
+    """Whose run it is, for which rows of which version. Two platforms may have tables of one identity, where
+    one was restored from the other's backup, and a query without tables has the same key everywhere.
+    """
+    return (query.uid, key, version)
 
 
 def _age(stored: StoredResult) -> float:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError, StreamFailureError
 
+from aidatalabs_services.data.engine.limits import MIB, EngineLimits
 from aidatalabs_services.data.engine.process import EngineProcess
 from tests.adapters.engine.running import Loop, sync_client
 
@@ -127,9 +130,6 @@ def test_words_of_the_gate_are_free_inside_strings_names_and_comments(client: Cl
 
 def test_kernel_denies_what_the_gate_would_let_through(engine: EngineProcess, neighbour: Path) -> None:
     """The layers below the gate, looked at from inside: with the gate lifted file() still reads nothing."""
-    import subprocess
-    import sys
-
     if not all(state.startswith("on") for state in engine.layers.values()):
         pytest.skip(f"this kernel lacks a layer: {engine.layers}")
     program = f"""
@@ -211,3 +211,129 @@ def test_other_engine_is_out_of_reach(
         assert stranger.value.code == 516
     finally:
         loop_thread.run(other.stop())
+
+
+def test_engine_serves_without_capabilities_and_without_a_network(engine: EngineProcess) -> None:
+    for name in ("network", "capabilities"):
+        if not engine.layers[name].startswith("on"):
+            pytest.skip(f"this kernel lacks a layer: {engine.layers}")
+    status = Path(f"/proc/{engine.pid}/status").read_text(encoding="ascii")
+    facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert facts["NoNewPrivs"] == "1"
+    if engine.layers["capabilities"].endswith("none kept"):
+        assert {facts[name] for name in ("CapPrm", "CapEff", "CapBnd")} == {"0" * 16}
+    devices = Path(f"/proc/{engine.pid}/net/dev").read_text(encoding="ascii").splitlines()[2:]
+    assert [line.split(":")[0].strip() for line in devices] in ([], ["lo"])
+    routes = Path(f"/proc/{engine.pid}/net/route").read_text(encoding="ascii").splitlines()[1:]
+    assert routes == []
+    assert os.readlink(f"/proc/{engine.pid}/ns/net") != os.readlink("/proc/self/ns/net")
+
+
+def test_environment_of_the_engine_is_two_fixed_words(
+    monkeypatch: pytest.MonkeyPatch,
+    new_engine: Callable[[Path], EngineProcess],
+    tmp_path: Path,
+    loop_thread: Loop,
+) -> None:
+    """Whatever secrets the service's own environment holds."""
+    monkeypatch.setenv("AIDATALABS_DATA_CLICKHOUSE_PASSWORD", "hunter2-of-the-test")
+    process = new_engine(tmp_path / "quiet")
+    try:
+        environ = Path(f"/proc/{process.pid}/environ").read_bytes().rstrip(b"\0").split(b"\0")
+        assert sorted(environ) == [b"LANG=C.UTF-8", b"OMP_NUM_THREADS=1"]
+    finally:
+        loop_thread.run(process.stop())
+
+
+def test_queries_that_exceed_the_engines_memory_together_are_refused_and_it_lives(
+    new_engine: Callable[[Path], EngineProcess], tmp_path: Path, loop_thread: Loop
+) -> None:
+    limits = EngineLimits(max_query_memory_bytes=400 * MIB, max_server_memory_bytes=600 * MIB)
+    process = loop_thread.run(EngineProcess.start(tmp_path / "small", limits))
+    codes: list[int] = []
+
+    def heavy() -> None:
+        client = sync_client(process.address)
+        try:
+            client.query("SELECT length(groupArray(toString(number) || 'x')) FROM numbers(6000000)")
+            codes.append(0)
+        except DatabaseError as error:
+            codes.append(error.code or -1)
+        client.close()
+
+    try:
+        threads = [threading.Thread(target=heavy) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert set(codes) <= {0, 241}
+        assert 241 in codes
+        assert not process.exited.is_set()
+        assert sync_client(process.address).command("SELECT 1") == 1
+        score = Path(f"/proc/{process.pid}/oom_score_adj").read_text(encoding="ascii")
+        assert int(score) >= int(Path("/proc/self/oom_score_adj").read_text(encoding="ascii"))
+    finally:
+        loop_thread.run(process.stop())
+
+
+def test_a_further_folder_is_writable_only_where_it_was_named(tmp_path: Path) -> None:
+    """Asked of the sandbox itself: no statement of an engine writes outside its folder."""
+    home, named, other = tmp_path / "home", tmp_path / "named", tmp_path / "other"
+    for folder in (home, named, other):
+        folder.mkdir()
+    program = f"""
+from pathlib import Path
+from aidatalabs_services.data.engine import sandbox
+print(sandbox.keep_to_directory(Path({str(home)!r}), [Path({str(named)!r})]))
+for folder in ({str(home)!r}, {str(named)!r}, {str(other)!r}):
+    try:
+        Path(folder, 'x').write_text('x')
+        print('WRITTEN')
+    except PermissionError:
+        print('DENIED')
+"""
+    run = subprocess.run(
+        [sys.executable, "-I", "-c", program], capture_output=True, text=True, timeout=30, check=False
+    )
+    if "OSError" in run.stderr:
+        pytest.skip("this kernel has no Landlock")
+    assert run.stdout.splitlines()[1:] == ["WRITTEN", "WRITTEN", "DENIED"], run.stderr
+
+
+READER_DENIED = [
+    "SELECT count() FROM numbers(3)",
+    "SELECT name FROM system.tables",
+    "SELECT 'x' IN system.one",
+    "SELECT file('x')",
+    "SELECT version()",
+    "SELECT 1 SETTINGS max_threads = 1",
+    "SELECT * APPLY(x -> file(x)) FROM gate",
+    "SELECT 1 FROM gate WHERE s IN tables",
+    "EXPLAIN SELECT 1",
+    "SHOW TABLES",
+    "KILL QUERY WHERE 1",
+    "SET ROLE owner",
+    "INSERT INTO gate VALUES ('x')",
+    "DROP TABLE gate",
+    "SELECT * FROM `a\n Function b`",
+]
+
+
+@pytest.mark.parametrize("sql", READER_DENIED)
+def test_reader_is_denied(client: Client, sql: str) -> None:
+    client.command("CREATE TABLE IF NOT EXISTS gate (s String) ENGINE=MergeTree ORDER BY s")
+    with pytest.raises(DatabaseError) as refused:
+        client.raw_query(sql, settings={"role": "reader"})
+    assert refused.value.code in {60, 164, 344, 497}
+    assert client.command("SELECT count() FROM gate") == 0
+
+
+def test_reader_reads_its_platforms_tables_however_it_asks_for_more(client: Client) -> None:
+    client.command("CREATE TABLE IF NOT EXISTS read (s String) ENGINE=MergeTree ORDER BY s")
+    sql = "SELECT count(), 'file(1)', max(s) FROM read AS r WHERE r.s IN (SELECT s FROM analytics.read)"
+    for asked in ({"role": "reader"}, {"role": "reader", "readonly": "0"}):
+        assert client.raw_query(sql, settings=asked, fmt="CSV") == b'0,"file(1)",""\n'
+    with pytest.raises(DatabaseError) as unknown:
+        client.raw_query("SELECT 1", settings={"role": "owner"})
+    assert unknown.value.code == 497

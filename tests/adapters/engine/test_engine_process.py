@@ -36,7 +36,8 @@ def _gone(pid: int, seconds: float = 5.0) -> bool:
 
 
 def test_ready_engine_tells_its_layers_and_listens_on_loopback_only(engine: EngineProcess) -> None:
-    assert set(engine.layers) == {"rlimits", "seccomp", "landlock_libraries", "landlock_directory"}
+    early = {"rlimits", "network", "capabilities", "seccomp", "landlock_libraries"}
+    assert set(engine.layers) == early | {"landlock_directory"}
     assert all(state.startswith(("on: ", "off: ")) for state in engine.layers.values())
     assert engine.layers["rlimits"].startswith("on")
     listening = [c.laddr for c in psutil.Process(engine.pid).net_connections("inet") if c.status == "LISTEN"]

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from aidatalabs_services.cli import machine_checkups as checkups
 from aidatalabs_services.cli.app import app
 from aidatalabs_services.cli.findings import Finding, State
+from aidatalabs_services.data.engine.walls import try_walls
 from aidatalabs_services.mesh.home import MeshHome
 from aidatalabs_services.mesh.pids import ProcessIdentity
 from aidatalabs_services.mesh.state import MeshPhase, MeshRecord
@@ -34,12 +35,25 @@ GB = 10**9
         (checkups.clock_finding(time.time()), State.OK),
         (checkups.clock_finding(0.0), State.WRONG),
         (checkups.sandbox_finding(), State.OK),
+        (checkups.wall_finding({"seccomp": "on: 46 calls denied", "network": "on: its own"}), State.OK),
+        (checkups.wall_finding({"seccomp": "on: 46 calls denied", "network": "off: denied"}), State.NOTE),
+        (checkups.wall_finding({}), State.WRONG),
     ],
     ids=lambda value: value.check if isinstance(value, Finding) else str(value),
 )
 def test_each_thing_is_judged_and_what_is_not_well_has_a_next_step(finding: Finding, state: State) -> None:
     assert finding.state is state
     assert bool(finding.next_step) == (state is not State.OK)
+
+
+def test_the_walls_of_an_engine_are_tried_in_a_process_of_their_own() -> None:
+    walls = try_walls()
+    assert set(walls) == {
+        *("rlimits", "network", "capabilities", "seccomp", "landlock_libraries", "landlock_directory")
+    }
+    assert walls["rlimits"].startswith("on: ")
+    finding = checkups.wall_finding({**walls, "network": "off: PermissionError: no namespaces"})
+    assert "network (off: PermissionError: no namespaces)" in finding.told
 
 
 def test_a_port_that_is_taken_is_wrong_unless_the_mesh_has_it(tmp_path: Path) -> None:

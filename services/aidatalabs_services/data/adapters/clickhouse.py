@@ -144,10 +144,10 @@ class ClickHouseWarehouse:
 
     async def query(self, uid: str, sql: str, *, limits: QueryLimits, query_id: str) -> QueryOutcome:
         """See Warehouse."""
-        settings = {**_read_settings(limits), "query_id": query_id}
         with query_errors(limits):
             # The engine stops the query itself; this is for an engine that does not answer at all.
-            async with asyncio.timeout(limits.max_seconds + 1.0), self._client(uid) as client:
+            async with asyncio.timeout(limits.max_seconds + 1.0), self._leased(uid) as (server, client):
+                settings = {**_read_settings(limits), **_role(server, limits), "query_id": query_id}
                 headers = dict(trace_headers())
                 answer = await client.raw_query(
                     sql, settings=settings, fmt="JSONCompact", transport_settings=headers
@@ -159,7 +159,6 @@ class ClickHouseWarehouse:
         self, uid: str, sql: str, *, limits: QueryLimits, query_id: str, format_name: str
     ) -> AsyncIterator[AsyncIterator[bytes]]:
         """See Warehouse."""
-        settings = {**_stream_settings(limits), "query_id": query_id}
         with query_errors(limits):
             async with (
                 self._servers.lease(uid) as server,
@@ -167,7 +166,7 @@ class ClickHouseWarehouse:
                     server,
                     self.database_of(uid),
                     f"{sql}\nFORMAT {format_name}",
-                    settings,
+                    {**_stream_settings(limits), **_role(server, limits), "query_id": query_id},
                     patience_seconds=limits.max_seconds + 1.0,
                 ) as pieces,
                 aclosing(_translated(pieces, limits)) as translated,
@@ -310,6 +309,12 @@ class ClickHouseWarehouse:
     @asynccontextmanager
     async def _client(self, uid: str) -> AsyncIterator[AsyncClient]:
         """The platform's client; its server keeps running while the block runs."""
+        async with self._leased(uid) as (_, client):
+            yield client
+
+    @asynccontextmanager
+    async def _leased(self, uid: str) -> AsyncIterator[tuple[Server, AsyncClient]]:
+        """The same with the server that it is of."""
         async with self._servers.lease(uid) as server:
             key = (server, self.database_of(uid))
             before = self._by_platform.get(uid)
@@ -317,7 +322,7 @@ class ClickHouseWarehouse:
                 self._by_platform[uid] = key
                 if before is not None and before not in self._by_platform.values():
                     await self._discard(before)  # the engine was started anew, elsewhere
-            yield await self._open(*key)
+            yield server, await self._open(*key)
 
     async def _open(self, server: Server, database: str) -> AsyncClient:
         client = self._clients.get((server, database))
@@ -345,6 +350,11 @@ def _seconds_left() -> float:
         return current_call().seconds_left()
     except LookupError:
         return _BACKGROUND_SECONDS
+
+
+def _role(server: Server, limits: QueryLimits) -> dict[str, str]:
+    """A person's query runs as the server's reader, where it has one."""
+    return {"role": server.reader_role} if limits.as_reader and server.reader_role else {}
 
 
 def _read_settings(limits: QueryLimits) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import clickhouse_connect
 from clickhouse_connect.driver.asyncclient import AsyncClient
 
 from aidatalabs_services.data.engine.pool import EnginePool
+from aidatalabs_services.data.engine.storage import READER
 
 _CONNECTIONS = 64
 
@@ -24,6 +25,8 @@ class Server:
     password: str = field(repr=False)
     user: str = "default"
     secure: bool = False
+    reader_role: str = ""
+    """The role that people's queries run as, empty where there is none."""
 
 
 class Servers(Protocol):
@@ -60,7 +63,7 @@ class EmbeddedServers:
     async def lease(self, uid: str) -> AsyncIterator[Server]:
         """See Servers."""
         async with self._pool.lease(uid) as address:
-            yield Server(address.host, address.port, address.password)
+            yield Server(address.host, address.port, address.password, reader_role=READER)
 
     async def remove(self, uid: str) -> bool:
         """See Servers."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from aidatalabs_services.data.engine.bodies import MemoryFile, decoded
 from aidatalabs_services.data.engine.faults import (
+    ACCESS_DENIED,
     BAD_ARGUMENTS,
     NOT_IMPLEMENTED,
     SYNTAX_ERROR,
@@ -19,6 +20,7 @@ from aidatalabs_services.data.engine.forms import read_form
 from aidatalabs_services.data.engine.http1 import Request
 from aidatalabs_services.data.engine.limits import EngineLimits
 from aidatalabs_services.data.engine.statements import InsertHead, insert_head
+from aidatalabs_services.data.engine.storage import READER
 
 _SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}\Z")
 _QUERY_ID = re.compile(r"[\x20-\x7e]{1,200}\Z")
@@ -63,6 +65,7 @@ class Call:
     database: str = ""
     query_id: str = ""
     default_format: str = "TabSeparated"
+    is_reader: bool = False
     buffered: bool = False
 
     def close(self) -> None:
@@ -142,6 +145,10 @@ def _fill(call: Call, request: Request, params: dict[str, str]) -> None:
             call.settings[name] = value
     if request.method == "GET":
         call.settings.setdefault("readonly", "2")
+    role = params.get("role", "")
+    if role not in ("", READER):
+        raise EngineFault(ACCESS_DENIED, "There is no such role")
+    call.is_reader = role == READER
     call.database = params.get("database", "") or headers.get("x-clickhouse-database", "")
     call.default_format = (
         params.get("default_format", "") or headers.get("x-clickhouse-format", "") or "TabSeparated"

@@ -11,9 +11,18 @@ from aidatalabs_services.data.engine.calls import Call
 from aidatalabs_services.data.engine.faults import QUERY_CANCELLED, EngineFault, fault_of
 from aidatalabs_services.data.engine.http1 import ClientGone, HttpConnection, chunk_head, head_of
 from aidatalabs_services.data.engine.limits import EngineLimits
+from aidatalabs_services.data.engine.reading import ReaderGate
 from aidatalabs_services.data.engine.running import RunningQueries, RunningQuery
 from aidatalabs_services.data.engine.statements import Statement, admit
-from aidatalabs_services.data.engine.storage import Connection, Result, Storage, identifier, quoted
+from aidatalabs_services.data.engine.storage import (
+    DATABASE,
+    READER,
+    Connection,
+    Result,
+    Storage,
+    identifier,
+    quoted,
+)
 from aidatalabs_services.data.engine.streams import (
     ARROW_END,
     ArrowJoint,
@@ -60,6 +69,7 @@ class Executor:
     def __init__(self, storage: Storage, limits: EngineLimits) -> None:
         self.storage = storage
         self.running = RunningQueries(limits, storage.kill)
+        self._readers = ReaderGate(DATABASE)
 
     def run(self, call: Call, answer: Answer) -> None:
         """Answers one call. Raises EngineFault before the first byte; later errors go into the stream."""
@@ -70,6 +80,11 @@ class Executor:
             text = call.text.decode("utf-8")
             statement = admit(call.text, *self.storage.classify(connection, text))
             connection.query(_prefix(call))
+            if call.is_reader:
+                self._readers.check(
+                    statement,
+                    lambda asked: connection.query(asked, "TSVRaw").bytes().decode("utf-8", "replace"),
+                )
             if query.stopped.is_set():
                 raise EngineFault(QUERY_CANCELLED, "Query was cancelled")
             format_name = statement.format or call.default_format
@@ -150,11 +165,14 @@ def _prefix(call: Call) -> str:
     """Database, settings and the query id, set on the fresh connection by one text."""
     settings = {**call.settings, "log_comment": call.query_id}
     readonly = settings.pop("readonly", None)
+    if call.is_reader:
+        readonly = "1"
     if readonly is not None:
         settings["readonly"] = readonly
     words = ", ".join(f"{name} = {quoted(value)}" for name, value in settings.items())
     use = f"USE {identifier(call.database)}; " if call.database else ""
-    return f"{use}SET {words}"
+    role = f"SET ROLE {READER}; " if call.is_reader else ""
+    return f"{use}{role}SET {words}"
 
 
 def _summary(result: Result) -> str:

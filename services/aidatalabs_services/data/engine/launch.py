@@ -1,7 +1,8 @@
 """The child's life: configuration in, sandbox, engine, server, ready line out, end with the parent.
 
-stdin carries one JSON line {directory, password, limits} and then stays open: its end means the parent has
-gone or wants an end. stdout carries one JSON line {ready, port, layers, version} or {ready: false, …}.
+stdin carries one JSON line {directory, password, limits, writable} and then stays open: its end means the
+parent has gone or wants an end. stdout carries one JSON line {ready, port, layers, version} or
+{ready: false, …}.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -39,11 +40,12 @@ def main() -> None:
         config = json.loads(line)
         limits = EngineLimits.from_json(config["limits"])
         directory = Path(config["directory"])
+        writable = [Path(path) for path in config.get("writable", ())]
     except (ValueError, KeyError, TypeError) as error:
         _reply(replies, {"ready": False, "reason": "BAD_CONFIGURATION", "error": type(error).__name__})
         sys.exit(1)
     try:
-        _run(directory, str(config["password"]), limits, replies)
+        _run(directory, str(config["password"]), limits, writable, replies)
     except DirectoryInUse:
         _reply(
             replies,
@@ -56,7 +58,9 @@ def main() -> None:
         os._exit(1)
 
 
-def _run(directory: Path, password: str, limits: EngineLimits, replies: IO[str]) -> None:
+def _run(
+    directory: Path, password: str, limits: EngineLimits, writable: Sequence[Path], replies: IO[str]
+) -> None:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = _locked(directory)
     temporary = directory / "tmp"
@@ -64,18 +68,14 @@ def _run(directory: Path, password: str, limits: EngineLimits, replies: IO[str])
     os.chdir(directory)
     os.environ.update(HOME=str(directory), TMPDIR=str(temporary), TZ="UTC")
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-    layers = {
-        "rlimits": sandbox.attempt(lambda: sandbox.limit_resources(limits)),
-        "seccomp": sandbox.attempt(sandbox.deny_system_calls),
-        "landlock_libraries": sandbox.attempt(lambda: sandbox.keep_to_libraries(directory)),
-    }
+    layers = sandbox.early_layers(directory, limits, writable)
     # Loaded only now, under the first layers: the engine's library starts threads.
     from aidatalabs_services.data.engine.execution import Executor
     from aidatalabs_services.data.engine.server import EngineServer
     from aidatalabs_services.data.engine.storage import Storage
 
     storage = Storage.open(directory, limits)
-    layers["landlock_directory"] = sandbox.attempt(lambda: sandbox.keep_to_directory(directory))
+    layers |= sandbox.late_layers(directory, writable)
     executor = Executor(storage, limits)
     server = EngineServer(listener, executor, password, limits)
     threading.Thread(target=server.serve, name="accept", daemon=True).start()

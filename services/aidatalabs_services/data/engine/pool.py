@@ -8,7 +8,7 @@ import logging
 import re
 import shutil
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,6 +66,9 @@ class EnginePool:
 
     An engine nobody used for `idle_seconds` is stopped; its next use starts it (about 0.7 s). One that is in
     use and has not answered a ping for `hung_seconds` is killed, and so started again.
+
+    `writable` names the folders beside its own that a platform's engine may write; they must be there when it
+    starts, and no other platform's engine may have them.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class EnginePool:
         idle_seconds: float = 600.0,
         hung_seconds: float = 15.0,
         wait_seconds: float = 5.0,
+        writable: Callable[[str], Sequence[Path]] = lambda uid: (),
     ) -> None:
         self._root = root
         self._limits = limits or EngineLimits()
@@ -84,6 +88,7 @@ class EnginePool:
         self._idle_seconds = idle_seconds
         self._hung_seconds = hung_seconds
         self._wait_seconds = wait_seconds
+        self._writable = writable
         self._slots: dict[str, _Slot] = {}
         self._count = asyncio.Lock()
         self._line = WaitingLine()
@@ -185,7 +190,9 @@ class EnginePool:
             slot.starting = True
         self._line.leave(platform_uid)
         try:
-            slot.process = await EngineProcess.start(self._root / platform_uid, self._limits)
+            slot.process = await EngineProcess.start(
+                self._root / platform_uid, self._limits, writable=self._writable(platform_uid)
+            )
         except EngineNotStarted as error:
             _LOG.warning("engine of platform %s: %s", platform_uid, error)
             self._note_failure(slot)

@@ -9,7 +9,7 @@ import secrets
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,9 +74,12 @@ class EngineProcess:
         return self.address.password
 
     @classmethod
-    async def start(cls, directory: Path, limits: EngineLimits | None = None) -> EngineProcess:
+    async def start(
+        cls, directory: Path, limits: EngineLimits | None = None, *, writable: Sequence[Path] = ()
+    ) -> EngineProcess:
         """Starts an engine on `directory` (made if missing, 0700) and waits until it serves.
 
+        `writable` are further folders that its sandbox lets it write, there already and of no other platform.
         Raises EngineDirectoryInUse, EngineNotStarted. The child gets no environment of ours and its password
         through its stdin.
         """
@@ -84,7 +87,12 @@ class EngineProcess:
         directory = Path.cwd() / directory
         password = secrets.token_urlsafe(32)
         child = await _spawn(directory)
-        config = {"directory": str(directory), "password": password, "limits": limits.to_json()}
+        config = {
+            "directory": str(directory),
+            "password": password,
+            "limits": limits.to_json(),
+            "writable": [str(Path.cwd() / path) for path in writable],
+        }
         try:
             reply = await asyncio.wait_for(_handshake(child, config), _START_SECONDS)
         except BaseException as error:

@@ -2,7 +2,8 @@
 
 Order matters: limits and seccomp before the engine's library is loaded (its threads inherit them); Landlock
 twice, widely before loading (libraries are still needed) and narrowly after, so that threads started while
-loading are held by the first and everything later by both.
+loading are held by the first and everything later by both. The network and the capabilities are left before
+all of it: seccomp denies the calls that do so.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from __future__ import annotations
 import errno
 import resource
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from aidatalabs_services.data.engine.landlock import restrict
 from aidatalabs_services.data.engine.limits import EngineLimits
+from aidatalabs_services.data.engine.privileges import drop_capabilities, leave_network
 
 # No other program, no other process, no new socket, no changes to the machine.
 # fmt: off
@@ -30,6 +33,29 @@ _DENIED = (
 # fmt: on
 
 
+# When the machine's memory ends, the kernel ends engines before the service that holds the journal.
+_FIRST_TO_GO = 500
+
+
+def early_layers(directory: Path, limits: EngineLimits, writable: Sequence[Path]) -> dict[str, str]:
+    """What is put up before the engine's library is loaded, by name; one thread must be all there is.
+
+    `writable` are folders beside the engine's own that it may write, for this platform alone.
+    """
+    return {
+        "rlimits": attempt(lambda: limit_resources(limits)),
+        "network": attempt(leave_network),
+        "capabilities": attempt(lambda: drop_capabilities(directory)),
+        "seccomp": attempt(deny_system_calls),
+        "landlock_libraries": attempt(lambda: keep_to_libraries(directory, writable)),
+    }
+
+
+def late_layers(directory: Path, writable: Sequence[Path]) -> dict[str, str]:
+    """What is put up once the library is loaded."""
+    return {"landlock_directory": attempt(lambda: keep_to_directory(directory, writable))}
+
+
 def limit_resources(limits: EngineLimits) -> str:
     """Sets the resource limits; says which."""
     _lower(resource.RLIMIT_CORE, 0)
@@ -38,6 +64,8 @@ def limit_resources(limits: EngineLimits) -> str:
     if limits.address_space_bytes:
         _lower(resource.RLIMIT_AS, limits.address_space_bytes)
         words += f", address space {limits.address_space_bytes}"
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(str(_FIRST_TO_GO), encoding="utf-8")
     return words
 
 
@@ -63,17 +91,17 @@ def deny_system_calls() -> str:
     return f"{count} calls denied"
 
 
-def keep_to_libraries(directory: Path) -> str:
+def keep_to_libraries(directory: Path, writable: Sequence[Path] = ()) -> str:
     """The wide Landlock layer: libraries, kernel facts and the engine's own directory."""
     readable = [Path(path) for path in ("/usr", "/lib", "/lib64", "/proc", "/sys", "/etc/ld.so.cache")]
     readable += [Path("/etc/localtime"), Path("/etc/timezone"), Path("/dev/urandom"), *_python_folders()]
-    return f"abi {restrict(readable, [directory, Path('/dev/null')])}"
+    return f"abi {restrict(readable, [directory, Path('/dev/null'), *writable])}"
 
 
-def keep_to_directory(directory: Path) -> str:
+def keep_to_directory(directory: Path, writable: Sequence[Path] = ()) -> str:
     """The narrow Landlock layer: the engine's own directory, and Python's modules to read."""
     readable = [Path("/dev/urandom"), Path("/sys/fs/cgroup"), *_python_folders()]
-    return f"abi {restrict(readable, [directory, Path('/dev/null')])}"
+    return f"abi {restrict(readable, [directory, Path('/dev/null'), *writable])}"
 
 
 def attempt(layer: Callable[[], str]) -> str:

@@ -3,6 +3,9 @@
 A connection is never used twice: after a query that failed half-way its bytes come out in front of the next
 query's result. Caps are constraints of the engine's own profile, so SQL, URL and SET meet the same wall
 (code 452); grants leave out every source outside the data directory.
+
+Two roles: the owner makes, fills and drops tables; the reader, whom people's queries run as, may do nothing
+but SELECT from the tables of `analytics`.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from aidatalabs_services.data.engine.faults import SYNTAX_ERROR, EngineFault, fa
 from aidatalabs_services.data.engine.limits import EngineLimits
 
 DATABASE = "analytics"
+READER = "reader"
 _GRANTS = (
     "SELECT, INSERT, ALTER, CREATE DATABASE, CREATE TABLE, CREATE VIEW, DROP, UNDROP TABLE, TRUNCATE,"
     " OPTIMIZE, SHOW DATABASES, SHOW TABLES, SHOW COLUMNS, KILL QUERY, SYSTEM MERGES, SYSTEM VIEWS,"
@@ -166,6 +170,10 @@ def _config_xml(limits: EngineLimits, users: Path) -> str:
     return f"""<clickhouse>
   <logger><level>none</level></logger>
   <max_server_memory_usage>{limits.max_server_memory_bytes}</max_server_memory_usage>
+  <access_control_improvements>
+    <select_from_system_db_requires_grant>true</select_from_system_db_requires_grant>
+    <select_from_information_schema_requires_grant>true</select_from_information_schema_requires_grant>
+  </access_control_improvements>
   <users_config>{path}</users_config>
   <user_directories><users_xml><path>{path}</path></users_xml></user_directories>
 </clickhouse>
@@ -185,10 +193,14 @@ def _users_xml(limits: EngineLimits) -> str:
     )
     return f"""<clickhouse>
   <profiles><default>{values}<constraints>{walls}</constraints></default></profiles>
+  <roles>
+    <owner><grants><query>GRANT {_GRANTS} ON *.*</query></grants></owner>
+    <{READER}><grants><query>GRANT SELECT ON {DATABASE}.*</query></grants></{READER}>
+  </roles>
   <users><default>
     <password></password><networks><ip>::/0</ip></networks>
     <profile>default</profile><quota>default</quota>
-    <grants><query>GRANT {_GRANTS} ON *.*</query></grants>
+    <grants><query>GRANT owner</query><query>GRANT {READER}</query></grants>
   </default></users>
   <quotas><default></default></quotas>
 </clickhouse>
