@@ -97,3 +97,27 @@ RETENTION_CASES = (
     Case("data.v1.DataService/ListDeletions", SHOP, SHOP, "PLATFORM_NOT_FOUND", "stranger"),
 )
 """They begin with the table `boxes` of two rows and end with one row in it."""
+
+PATH_CASES = (
+    Case(
+        "data.v1.DataService/SuggestPaths",
+        SHOP | {"table": "events", "column": "properties"},
+        SHOP | {"table": "boxes", "column": "id"},
+        "TABLE_INVALID",
+    ),
+    Case(
+        "data.v1.DataService/TypePaths",
+        SHOP
+        | {
+            "table": "events",
+            "column": "properties",
+            "paths": [{"path": "cart.total", "type": "Float64"}],
+            "untyped_paths": ["none"],
+            "validate_only": False,
+            "allow_retyping": True,
+        },
+        SHOP | {"table": "events", "column": "none", "paths": [{"path": "a", "type": "Int64"}]},
+        "COLUMN_NOT_KNOWN",
+    ),
+)
+"""Typed paths of the standard table, which no other case brings values for."""

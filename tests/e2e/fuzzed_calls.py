@@ -70,6 +70,7 @@ _KNOWN: dict[str, tuple[Any, ...]] = {
     "table": ("things", "things", "events", "nothing"),
     "type": ("UInt64", "Nullable(String)", "Array(Array(Int8))", "JSON", "Enum8('a' = 1)"),
     "filter": ('name : "a"', "state = ACTIVE AND name = platforms/fuzz", "role = NO", 'name = "', "a = b"),
+    "column": ("properties", "id", "nothing"),
     "order_by": ("name", "name desc", "create_time desc", "nothing", "name,name"),
     "page_size": (0, 1, 1000, 2**31 - 1),
     "max_rows": (0, 1, 10000),
@@ -106,6 +107,10 @@ _WHOLE: Mapping[str, tuple[dict[str, Any], ...]] = {
     "DataService_UpdateTable": (
         {"comment": "what is said about it", "update_mask": "comment"},
         {"comment": "", "ttl": "a + INTERVAL 1 DAY", "update_mask": "ttl"},
+    ),
+    "DataService_TypePaths": (
+        {"paths": [{"path": "a.b", "type": "Int64"}], "untyped_paths": ["page"], "allow_retyping": True},
+        {"paths": [{"path": "page", "type": "Array(String)"}], "untyped_paths": []},
     ),
     "DataService_CreateRollup": (
         {"rollup": {"name": "made", "table": "events", "time_column": "timestamp", "grain": "DAY"}},

@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 from aidatalabs.data.v1 import data_service_pb2
 from aidatalabs_services.runtime.access_table import TABLE
 from aidatalabs_services.runtime.contract import load_contract
-from tests.e2e.conformance_cases import OURS, RETENTION_CASES, ROLLUP_CASES, SHOP, Case
+from tests.e2e.conformance_cases import OURS, PATH_CASES, RETENTION_CASES, ROLLUP_CASES, SHOP, Case
 from tests.e2e.conftest import Mesh
 from tests.e2e.transports import (
     Outcome,
@@ -133,6 +133,7 @@ CASES = (
         SHOP | {"table": "events", "column": {"name": "weight", "type": "Float64"}},
         "TABLE_PROTECTED",
     ),
+    *PATH_CASES,
     Case(
         "data.v1.DataService/ListTables",
         SHOP | {"filter": 'name : "box"'},
@@ -218,6 +219,8 @@ HOLDS = {
     "IngestStream": ("'batch_id': 'b-1'", "'state': 'STORED'", "TIMESTAMP_MISSING"),
     "GetReceipt": ("'state': 'STORED'", "'accepted_count': '2'", "'rejected_count': '1'"),
     "AddColumn": ("'name': 'weight'",),
+    "SuggestPaths": ("'type': 'JSON",),
+    "TypePaths": ("'type_after': 'JSON(`cart.total` Nullable(Float64))'",),
     "CreateRollup": ("'name': 'views_by_day'", "'state': 'READY'"),
     "ListRollups": ("'name': 'events_by_day'", "'name': 'views_by_day'"),
     "GetRollup": ("'time_column': 'timestamp'", "'kind': 'MAX'"),

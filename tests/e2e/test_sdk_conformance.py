@@ -130,6 +130,16 @@ STEPS = (
         lambda table: table.columns[-1].name == "weight",
     ),
     Step(
+        "data.v1.DataService/SuggestPaths",
+        lambda c, p: c.suggest_paths(p, "events"),
+        lambda found: found.type.startswith("JSON"),
+    ),
+    Step(
+        "data.v1.DataService/TypePaths",
+        lambda c, p: c.type_paths(p, "events", {"never.sent": "Int64"}, allow_retyping=True),
+        lambda plan: "`never.sent` Nullable(Int64)" in plan.type_after,
+    ),
+    Step(
         "data.v1.DataService/ListTables",
         lambda c, p: c.tables(p, order_by="name", page_size=1),
         lambda tables: [table.name for table in tables][:2] == ["boxes", "events"],

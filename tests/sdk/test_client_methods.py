@@ -47,6 +47,10 @@ CALLS: dict[str, Callable[[SyncClient], Any]] = {
     "data.v1.DataService/GetDeletion": lambda c: c.get_deletion(P, f"{P}/deletions/0a"),
     "data.v1.DataService/ListDeletions": lambda c: list(c.deletions(P, page_size=3)),
     "data.v1.DataService/AddColumn": lambda c: c.add_column(P, "orders", table_pb2.Column(name="x")),
+    "data.v1.DataService/SuggestPaths": lambda c: c.suggest_paths(P, "orders", "p"),
+    "data.v1.DataService/TypePaths": lambda c: c.type_paths(
+        P, "orders", {"a": "Int64"}, untype=["b"], column="p", validate_only=True, allow_retyping=True
+    ),
     "data.v1.DataService/CreateRollup": lambda c: c.create_rollup(P, rollup_pb2.Rollup(name="by_day")),
     "data.v1.DataService/ListRollups": lambda c: c.rollups(P),
     "data.v1.DataService/GetRollup": lambda c: c.get_rollup(P, "by_day"),

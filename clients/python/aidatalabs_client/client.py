@@ -8,9 +8,18 @@ from aidatalabs_client.identity import IdentityCalls
 from aidatalabs_client.monitoring import MonitoringCalls
 from aidatalabs_client.platforms import PlatformCalls
 from aidatalabs_client.retention import RetentionCalls
+from aidatalabs_client.typed_paths import TypedPathCalls
 
 
-class Client(AgentCalls, DataCalls, RetentionCalls, PlatformCalls, IdentityCalls, MonitoringCalls):
+class Client(
+    AgentCalls,
+    DataCalls,
+    RetentionCalls,
+    TypedPathCalls,
+    PlatformCalls,
+    IdentityCalls,
+    MonitoringCalls,
+):
     """Talks to one mesh with one token; use it as an async context manager.
 
     `address` is `host:port` of the edge, or its URL; empty: `AIDATALABS_ADDRESS`, else 127.0.0.1 and

@@ -31,6 +31,9 @@ __all__ = [
     "NotBuiltYet",
     "Overloaded",
     "PageTokenInvalid",
+    "PathInRollup",
+    "PathValuesMisfit",
+    "PathValuesRetyped",
     "PeerNotAllowed",
     "PermissionDenied",
     "PlatformAlreadyExists",
@@ -321,3 +324,19 @@ class TableBusy(ApiError, reason="TABLE_BUSY"):
 
 class DeletionNotFound(ApiError, reason="DELETION_NOT_FOUND"):
     """The platform has no deletion of this id."""
+
+
+class PathValuesMisfit(ApiError, reason="PATH_VALUES_MISFIT"):
+    """Values of a path do not fit the type declared for it, or would not come back as they are; nothing
+    was changed.
+    """
+
+
+class PathValuesRetyped(ApiError, reason="PATH_VALUES_RETYPED"):
+    """Values keep their text and get another dynamic type: declare their paths too, or accept it with
+    allow_retyping.
+    """
+
+
+class PathInRollup(ApiError, reason="PATH_IN_ROLLUP"):
+    """A roll-up of the table reads the path as a dynamic one (`….:String`); drop the roll-up first."""

@@ -29,6 +29,8 @@ NEXT_STEPS = {
     "INGEST_TOO_LARGE": "`ingest_frame` and `ingest_file` send any number of rows, in several calls.",
     "DELETION_TOO_LARGE": "`delete_rows(…, dry_run=True)` counts only; `max_count` is what you expect.",
     "DELETION_NOT_FOUND": "`list_deletions(platform)` returns the deletions there are.",
+    "PATH_VALUES_MISFIT": "`type_paths(…, validate_only=True)` returns every path that stands in the way.",
+    "PATH_VALUES_RETYPED": "`type_paths(…, validate_only=True)` returns every path that stands in the way.",
     "NOT_BUILT_YET": "The README of the mesh lists which methods are built.",
 }
 """By reason; a reason whose message says all there is has none."""

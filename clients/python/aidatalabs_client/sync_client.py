@@ -15,7 +15,7 @@ from google.protobuf.struct_pb2 import Struct
 
 from aidatalabs.agent.v1 import agent_service_pb2 as agent_pb
 from aidatalabs.data.v1 import data_service_pb2 as data_pb
-from aidatalabs.data.v1 import deletion_pb2, ingest_pb2, rollup_pb2, table_pb2
+from aidatalabs.data.v1 import deletion_pb2, ingest_pb2, rollup_pb2, table_pb2, typed_path_pb2
 from aidatalabs.identity.v1 import identity_service_pb2 as identity_pb
 from aidatalabs.identity.v1 import user_pb2
 from aidatalabs.monitoring.v1 import monitoring_service_pb2 as monitoring_pb
@@ -340,6 +340,40 @@ class SyncClient(BlockingConnection):
         What is None stays as it is.
         """
         return self._run(self._client.update_table(platform, table, ttl=ttl, comment=comment))
+
+    def suggest_paths(
+        self, platform: str, table: str, column: str = "properties"
+    ) -> typed_path_pb2.SuggestPathsResponse:
+        """Returns the paths of a JSON column with what was seen at each, the type to declare, and why."""
+        return self._run(self._client.suggest_paths(platform, table, column))
+
+    def type_paths(
+        self,
+        platform: str,
+        table: str,
+        types: Mapping[str, str] | None = None,
+        *,
+        untype: Sequence[str] = (),
+        column: str = "properties",
+        validate_only: bool = False,
+        allow_retyping: bool = False,
+    ) -> typed_path_pb2.TypePathsResponse:
+        """Declares paths (`{"cart.total": "Float64"}`) and takes back the declarations of `untype`.
+
+        Nothing changes where a value does not fit (PathValuesMisfit) or would get another dynamic type
+        (PathValuesRetyped, unless `allow_retyping`); with `validate_only` the plan is returned instead.
+        """
+        return self._run(
+            self._client.type_paths(
+                platform,
+                table,
+                types,
+                untype=untype,
+                column=column,
+                validate_only=validate_only,
+                allow_retyping=allow_retyping,
+            )
+        )
 
     def create_platform(
         self, platform_id: str, display_name: str = "", *, request_id: str = ""

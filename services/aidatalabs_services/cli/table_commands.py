@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aidatalabs_services.cli import retention_commands
+from aidatalabs_services.cli import path_commands, retention_commands
 from aidatalabs_services.cli.confirming import Yes, confirm, somebody_can_confirm
 from aidatalabs_services.cli.failures import CommandFailed, run
 from aidatalabs_services.cli.forms import Output, RowsOutput, as_it_is, platform_option
@@ -162,3 +162,4 @@ async def _table(client: Client, platform: str, name: str) -> table_pb2.Table:
 
 
 retention_commands.register(app)
+path_commands.register(app)

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from aidatalabs_services.data.column_types import ColumnType, parse_type, unquote_text
+from aidatalabs_services.data.column_types import ColumnType, unquote_text
 from aidatalabs_services.data.errors import TypeNotAllowed
+from aidatalabs_services.data.native.json_type import parse_column_type
 
 FORMAT_NAME = "ArrowStream"
 END_MARK = b"\xff\xff\xff\xff\x00\x00\x00\x00"
@@ -215,7 +216,7 @@ def _typed(field: pa.Field, kind: str) -> _Field:
 
 def _parsed(kind: str) -> ColumnType | None:
     try:
-        return parse_type(kind).base
+        return parse_column_type(kind).base
     except TypeNotAllowed:
         return None  # the type of an expression that no table column may have
 

@@ -14,9 +14,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from aidatalabs_services.data.column_types import parse_type
 from aidatalabs_services.data.native.block import NativeColumn, columns_of, encode_block
 from aidatalabs_services.data.native.errors import BatchValueInvalid, too_large
+from aidatalabs_services.data.native.json_type import parse_column_type
 from aidatalabs_services.data.schema import TableSchema
 from aidatalabs_services.data.value_rules import ticks_per_second
 
@@ -121,7 +121,7 @@ def _partitions(rows: pa.Table, table: TableSchema) -> NDArray[np.int64] | None:
 
 def _days(column: pa.ChunkedArray, type_text: str) -> NDArray[np.int64]:
     """Days since 1970 UTC of a column of days or moments."""
-    kind = parse_type(type_text)
+    kind = parse_column_type(type_text)
     if kind.name in ("Date", "Date32"):
         days: NDArray[np.int64] = column.cast(pa.int32()).to_numpy().astype(np.int64)
         return days

@@ -51,6 +51,8 @@ from aidatalabs_services.data.settings import DataSettings
 from aidatalabs_services.data.spending import Spending
 from aidatalabs_services.data.spool import Spool
 from aidatalabs_services.data.tables import Tables
+from aidatalabs_services.data.type_fences import TypeFences
+from aidatalabs_services.data.typed_paths.changes import TypedPaths
 from aidatalabs_services.data.versions import DataVersions
 from aidatalabs_services.runtime.metrics import Metrics
 from aidatalabs_services.runtime.roles import RoleDirectory
@@ -74,6 +76,7 @@ class _Parts:
         self._budget = RowBudget(settings.query_budget_rows, settings.directory / "budget.json")
         versions = DataVersions(store.fingerprints)
         self._holds = TableHolds()
+        self._fences = TypeFences()
         self._rollups = Rollups(
             store,
             self._schemas,
@@ -85,10 +88,11 @@ class _Parts:
         self._queries = _queries(
             settings, store, self._schemas, versions, self._budget, self._rollups, metrics
         )
-        self._ingestor = _ingestor(settings, store, self._schemas, self._holds, metrics)
+        self._ingestor = _ingestor(settings, store, self._schemas, self._holds, self._fences, metrics)
         self._retention = _retention(
             settings, store, self._schemas, self._ingestor, self._holds, self._queries, self._rollups
         )
+        self._typed_paths = self._paths()
         self._catalogue = Catalogue(
             store,
             self._schemas,
@@ -98,6 +102,20 @@ class _Parts:
             seconds=settings.profile_seconds,
         )
         self._meter = IngestMeter(metrics, self._ingestor)
+
+    def _paths(self) -> TypedPaths:
+        """Typed paths; a look at every row of a table may take longer than a query."""
+        return TypedPaths(
+            self._store,
+            self._schemas,
+            replace(query_limits(self._settings), max_seconds=self._settings.typed_paths_seconds),
+            self._fences,
+            self._holds,
+            self._rollups,
+            settle=self._ingestor.settled,
+            forget_results=self._queries.forget,
+            sample_rows=self._settings.profile_sample_rows,
+        )
 
     def servicer(self) -> DataServicer:
         """The service's methods over the parts."""
@@ -127,6 +145,7 @@ class _Parts:
             _ingest_calls(self._settings, self._ingestor, self._meter),
             self._retention.deletions,
             removal,
+            self._typed_paths,
             answer_bytes=self._settings.query_result_bytes,
         )
 
@@ -137,7 +156,14 @@ class _Parts:
 
     async def close(self) -> None:
         """Ends what works, the warehouse last."""
-        works = (self._retention, self._ingestor, self._queries, self._rollups, self._budget)
+        works = (
+            self._typed_paths,
+            self._retention,
+            self._ingestor,
+            self._queries,
+            self._rollups,
+            self._budget,
+        )
         for part in (*works, self._store):
             await part.close()
 
@@ -222,7 +248,12 @@ def _result_cache(settings: DataSettings, metrics: Metrics) -> ResultCache:
 
 
 def _ingestor(
-    settings: DataSettings, store: Warehouse, schemas: SchemaCache, holds: TableHolds, metrics: Metrics
+    settings: DataSettings,
+    store: Warehouse,
+    schemas: SchemaCache,
+    holds: TableHolds,
+    fences: TypeFences,
+    metrics: Metrics,
 ) -> Ingestor:
     return Ingestor(
         store,
@@ -233,6 +264,7 @@ def _ingestor(
             journal_bytes=settings.journal_bytes, free_bytes=settings.journal_free_bytes
         ),
         holds=holds,
+        fences=fences,
         stored=rows_written(metrics),
     )
 

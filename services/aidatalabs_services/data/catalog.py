@@ -145,7 +145,7 @@ class Catalogue:
             if (measure := profiles.column_measure(column.name, column.type, column.comment)) is not None
         ]
         for column, found in paths.items():
-            measures += profiles.path_measures(column, found, most=_PATHS)
+            measures += profiles.path_measures(column, table.types[column], found, most=_PATHS)
         measured = await self._figures(uid, measures, source)
         if rows > self._sample_rows:
             measured = await self._with_whole_ranges(uid, table, measured)

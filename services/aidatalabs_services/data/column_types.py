@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import zoneinfo
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -285,11 +285,3 @@ class _Parser:
 @lru_cache(maxsize=1)
 def _zones() -> frozenset[str]:
     return frozenset(zoneinfo.available_timezones())
-
-
-def same_types(left: Sequence[str], right: Sequence[str]) -> bool:
-    """Whether two lists of types mean the same, however they are spaced and ordered inside."""
-    try:
-        return [parse_type(each) for each in left] == [parse_type(each) for each in right]
-    except TypeNotAllowed:
-        return list(left) == list(right)

@@ -244,6 +244,30 @@ class TableBusy(ServiceError):
     reason = "TABLE_BUSY"
 
 
+class PathValuesMisfit(ServiceError):
+    """Values of a path would not come back as they are.
+
+    Metadata `table`, `column`, `path`, `type`, `row_count` and `example`.
+    """
+
+    code = StatusCode.FAILED_PRECONDITION
+    reason = "PATH_VALUES_MISFIT"
+
+
+class PathValuesRetyped(ServiceError):
+    """Values would get another dynamic type; metadata as in PathValuesMisfit."""
+
+    code = StatusCode.FAILED_PRECONDITION
+    reason = "PATH_VALUES_RETYPED"
+
+
+class PathInRollup(ServiceError):
+    """A roll-up reads the path as a dynamic one; metadata `table`, `path`, `rollup`."""
+
+    code = StatusCode.FAILED_PRECONDITION
+    reason = "PATH_IN_ROLLUP"
+
+
 class DeletionNotFound(ServiceError):
     """The platform has no deletion of this id; metadata `deletion`."""
 

@@ -31,11 +31,13 @@ from aidatalabs_services.data.intake import IngestLimits, Intake, Waiting, off_l
 from aidatalabs_services.data.journal import Journal, JournalLimits
 from aidatalabs_services.data.journal_files import REMOVED_SUFFIX, JournalLock, remove_journal
 from aidatalabs_services.data.journal_records import RequestRecord
+from aidatalabs_services.data.native.json_type import parse_column_type
 from aidatalabs_services.data.ports import Warehouse
 from aidatalabs_services.data.receipts import Progress, Receipt, Taken
 from aidatalabs_services.data.schema import Schema, TableSchema
 from aidatalabs_services.data.sink import SinkLimits
 from aidatalabs_services.data.standard_tables import EVENTS, PROTECTED
+from aidatalabs_services.data.type_fences import TypeFences
 from aidatalabs_services.data.verdicts import Verdict, judge_event_rows, judge_events, judge_rows
 from aidatalabs_services.runtime.caller import optional_call
 from aidatalabs_services.runtime.errors import (
@@ -69,6 +71,7 @@ class Ingestor:
         journal_limits: JournalLimits | None = None,
         sink_limits: SinkLimits | None = None,
         holds: TableHolds | None = None,
+        fences: TypeFences | None = None,
         stored: Callable[[int], None] = lambda _rows: None,
     ) -> None:
         self._warehouse = warehouse
@@ -78,6 +81,7 @@ class Ingestor:
         self._journal_limits = journal_limits or JournalLimits()
         self._sink_limits = sink_limits or SinkLimits()
         self._holds = holds or TableHolds()
+        self._fences = fences or TypeFences()
         self._stored = stored
         self._executor: Executor = ThreadPoolExecutor(4, thread_name_prefix="journal")
         self._threads = BatchThreads()
@@ -122,6 +126,14 @@ class Ingestor:
         if uid not in self._removed:
             await (await self._intake(uid)).drained(table)
 
+    async def settled(self, uid: str, table: str) -> None:
+        """As `drained`, and no call is left whose rows are still to be journalled.
+
+        Calls that come meanwhile have to be kept away.
+        """
+        if uid not in self._removed:
+            await (await self._intake(uid)).settled(table)
+
     async def stored_rows_forgotten(self, uid: str) -> None:
         """Returns when no file of the platform's journal holds a row that was stored before this call."""
         if uid not in self._removed:
@@ -146,6 +158,15 @@ class Ingestor:
         self._check_size(batch)
         if uid in self._removed:
             raise platform_not_found(platform)
+        async with self._fences.taking(uid, table or EVENTS.name):
+            taken, repeated = await self._taken(uid, platform, table, request_id, batch)
+        await taken.progress.wait(self._store_seconds())
+        return taken.receipt(repeated=repeated)
+
+    async def _taken(
+        self, uid: str, platform: str, table: str, request_id: str, batch: Batch
+    ) -> tuple[Taken, bool]:
+        """The call once it is journalled, and whether it was before this."""
         intake = await self._intake(uid)
         digest = await self._work(uid, batch, batch.digest) if request_id else b""
         key = (table or EVENTS.name, request_id)
@@ -153,8 +174,7 @@ class Ingestor:
         identity = described.identity if isinstance(described, TableSchema) else ""
         claim = await intake.claim(key, identity, digest)
         if isinstance(claim, Taken):
-            await claim.progress.wait(self._store_seconds())
-            return claim.receipt(repeated=True)
+            return claim, True
         try:
             if isinstance(described, ServiceUnavailable):
                 raise described
@@ -172,10 +192,8 @@ class Ingestor:
         )
         if claim is None and not request.accepted_count:
             # Nothing to keep, and nobody can ask for it again.
-            return Taken(identity, request, time.time(), Progress(stored=True)).receipt(repeated=False)
-        taken = await intake.take(Waiting(described, request, rows, key, claim))
-        await taken.progress.wait(self._store_seconds())
-        return taken.receipt(repeated=False)
+            return Taken(identity, request, time.time(), Progress(stored=True)), False
+        return await intake.take(Waiting(described, request, rows, key, claim)), False
 
     async def ingest_columns(
         self, uid: str, platform: str, table: str, batch_id: str, arrow_ipc: bytes
@@ -291,8 +309,10 @@ def _judged(batch: Batch, table: TableSchema) -> tuple[Verdict, pa.RecordBatch |
 
 def _judge(batch: EventBatch | RowBatch, table: TableSchema) -> Verdict:
     now_seconds = time.time()
-    if not isinstance(batch, RowBatch):
-        return judge_events(batch.events(), now_seconds=now_seconds)
     if table.name == EVENTS.name:
-        return judge_event_rows(batch.mappings(), now_seconds=now_seconds)
+        properties = parse_column_type(table.types["properties"])
+        if not isinstance(batch, RowBatch):
+            return judge_events(batch.events(), now_seconds=now_seconds, properties=properties)
+        return judge_event_rows(batch.mappings(), now_seconds=now_seconds, properties=properties)
+    assert isinstance(batch, RowBatch)  # noqa: S101 - events go into their own table only
     return judge_rows(batch.columns(tuple(table.types)), batch.count, table)

@@ -135,6 +135,13 @@ class Intake:
         await self._sink.drained(table)
         await self._journal.marks_written()
 
+    async def settled(self, table: str) -> None:
+        """As `drained`, once the calls that wait for a group are journalled, whose callers may have left."""
+        writer = self._writers.get(table)
+        if writer is not None:
+            await asyncio.wait([writer])
+        await self.drained(table)
+
     async def stored_rows_forgotten(self) -> None:
         """Returns when no file of the journal holds a row that was stored before this call."""
         await self._journal.stored_rows_forgotten()

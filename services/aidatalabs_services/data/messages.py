@@ -1,4 +1,4 @@
-"""Between the domain and the contract's messages: tables, results, profiles, deletions."""
+"""Between the domain and the contract's messages: tables, results, profiles, deletions, typed paths."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from google.protobuf.struct_pb2 import NULL_VALUE, ListValue, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from aidatalabs.data.v1 import data_service_pb2 as pb
-from aidatalabs.data.v1 import deletion_pb2, query_pb2, rollup_pb2, table_pb2
+from aidatalabs.data.v1 import deletion_pb2, query_pb2, rollup_pb2, table_pb2, typed_path_pb2
 from aidatalabs_services.data.catalog import SchemaDescription
 from aidatalabs_services.data.deletion_records import Deletion, TableDeletion
+from aidatalabs_services.data.native.json_type import type_text
 from aidatalabs_services.data.ports import Json
 from aidatalabs_services.data.profiles import Profile
 from aidatalabs_services.data.queries import Explanation
@@ -21,6 +22,8 @@ from aidatalabs_services.data.rollups.records import READY, Record
 from aidatalabs_services.data.rollups.serving import RollupUse
 from aidatalabs_services.data.schema import ColumnSchema, TableSchema
 from aidatalabs_services.data.tables import TableView
+from aidatalabs_services.data.typed_paths.changes import Plan
+from aidatalabs_services.data.typed_paths.suggestions import Suggestions
 from aidatalabs_services.runtime.errors import FieldViolation, InvalidRequest
 
 _ROWS_A_TURN = 500
@@ -287,3 +290,54 @@ def _table_deletion(table: TableDeletion) -> deletion_pb2.TableDeletion:
 def _moment_of(seconds: float) -> Timestamp | None:
     """None where it has not come yet: the field stays unset."""
     return _moment(round(seconds * 1000)) if seconds else None
+
+
+def suggestions_message(found: Suggestions) -> typed_path_pb2.SuggestPathsResponse:
+    """The paths of a column."""
+    return typed_path_pb2.SuggestPathsResponse(
+        type=found.type,
+        paths=[
+            typed_path_pb2.PathSuggestion(
+                path=each.path,
+                share=each.share,
+                seen=[typed_path_pb2.SeenType(type=kind, row_count=rows) for kind, rows in each.seen],
+                declared_type=each.declared,
+                suggested_type=each.suggested,
+                explanation=each.explanation,
+            )
+            for each in found.paths
+        ],
+        row_count=found.row_count,
+        sampled=found.sampled,
+        unlisted_count=found.unlisted_count,
+    )
+
+
+def plan_message(plan: Plan, table: TableView) -> typed_path_pb2.TypePathsResponse:
+    """What a call changed, or would."""
+    return typed_path_pb2.TypePathsResponse(
+        table=table_message(table),
+        type_before=plan.type_before,
+        type_after=plan.type_after,
+        changed=plan.changed,
+        row_count=plan.look.row_count,
+        changes=[
+            typed_path_pb2.PathChange(path=path, type_before=before, type_after=after, row_count=rows)
+            for path, before, after, rows in plan.changes
+        ],
+        retyped=[
+            typed_path_pb2.RetypedPath(
+                path=each.path, type=each.type, row_count=each.row_count, example=each.example
+            )
+            for each in plan.look.retyped
+        ],
+        misfits=[
+            typed_path_pb2.PathMisfit(
+                path=each.path,
+                type=type_text(plan.after[each.path]) if each.path in plan.after else "",
+                row_count=each.row_count,
+                example=f"{each.type}: {each.example}",
+            )
+            for each in plan.look.misfits
+        ],
+    )

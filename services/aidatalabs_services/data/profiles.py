@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from aidatalabs_services.data.column_types import ColumnType, parse_type
+from aidatalabs_services.data.column_types import ColumnType
 from aidatalabs_services.data.errors import TypeNotAllowed
+from aidatalabs_services.data.native.json_type import parse_column_type
 from aidatalabs_services.data.ports import Json
 from aidatalabs_services.data.table_ddl import quoted
 
@@ -95,8 +96,15 @@ def column_measure(name: str, kind: str, comment: str) -> Measure | None:
     return Measure(name, quoted(name), kind, parsed, comment)
 
 
-def path_measures(column: str, paths: Mapping[str, Sequence[str]], *, most: int) -> list[Measure]:
-    """The measures of a JSON column's paths: one per path and plain type, of at most `most` paths."""
+def path_measures(
+    column: str, column_type: str, paths: Mapping[str, Sequence[str]], *, most: int
+) -> list[Measure]:
+    """The measures of a JSON column's paths: one per path and plain type, of at most `most` paths.
+
+    A declared path has one type and is read as it stands.
+    """
+    found = _parsed(column_type)
+    declared = dict(zip(found.names, found.inner, strict=True)) if found is not None else {}
     measures = []
     for path in sorted(paths)[:most]:
         steps = path.split(".")
@@ -109,7 +117,7 @@ def path_measures(column: str, paths: Mapping[str, Sequence[str]], *, most: int)
             measures.append(
                 Measure(
                     f"{column}.{path}",
-                    f"{place}.:{quoted(kind)}",
+                    place if path in declared else f"{place}.:{quoted(kind)}",
                     kind,
                     parsed if known else None,
                     path_of=column,
@@ -177,6 +185,6 @@ def _text(value: Json) -> str | None:
 
 def _parsed(kind: str) -> ColumnType | None:
     try:
-        return parse_type(kind)
+        return parse_column_type(kind)
     except TypeNotAllowed:
         return None

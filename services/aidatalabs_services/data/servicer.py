@@ -12,7 +12,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from aidatalabs.data.v1 import data_service_pb2 as pb
 from aidatalabs.data.v1 import data_service_pb2_grpc as pb_grpc
-from aidatalabs.data.v1 import deletion_pb2, ingest_pb2, rollup_pb2, table_pb2
+from aidatalabs.data.v1 import deletion_pb2, ingest_pb2, rollup_pb2, table_pb2, typed_path_pb2
 from aidatalabs_services.data.catalog import Catalogue
 from aidatalabs_services.data.deletions import Deletions
 from aidatalabs_services.data.errors import result_too_large
@@ -23,10 +23,12 @@ from aidatalabs_services.data.messages import (
     declaration_of,
     deletion_message,
     explanation_message,
+    plan_message,
     query_message,
     rollup_message,
     rollup_use,
     schema_message,
+    suggestions_message,
     table_message,
     table_schema,
 )
@@ -34,6 +36,7 @@ from aidatalabs_services.data.queries import Queries, QueryOptions
 from aidatalabs_services.data.removal import PlatformRemoval
 from aidatalabs_services.data.rollups.rollups import Rollups
 from aidatalabs_services.data.tables import Tables
+from aidatalabs_services.data.typed_paths.changes import TypedPaths
 from aidatalabs_services.runtime.caller import current_caller
 from aidatalabs_services.runtime.errors import FieldViolation, InvalidRequest
 from aidatalabs_services.runtime.filters import FieldKind, parse_filter, parse_order, render_filter
@@ -96,6 +99,7 @@ class DataServicer(pb_grpc.DataServiceServicer):
         ingest: IngestCalls,
         deletions: Deletions,
         removal: PlatformRemoval,
+        typed_paths: TypedPaths,
         *,
         answer_bytes: int,
     ) -> None:
@@ -107,6 +111,7 @@ class DataServicer(pb_grpc.DataServiceServicer):
         self._ingest = ingest
         self._deletions = deletions
         self._removal = removal
+        self._typed_paths = typed_paths
         self._answer_bytes = answer_bytes
 
     async def ProvisionPlatform(self, request: pb.ProvisionPlatformRequest, context: Context) -> Empty:
@@ -227,6 +232,29 @@ class DataServicer(pb_grpc.DataServiceServicer):
         """Adds a column, or returns the table that has it."""
         column = column_schema(request.column)
         return table_message(await self._tables.add_column(self._uid(request), request.table, column))
+
+    async def SuggestPaths(
+        self, request: typed_path_pb2.SuggestPathsRequest, context: Context
+    ) -> typed_path_pb2.SuggestPathsResponse:
+        """The paths of a JSON column, with types to declare."""
+        found = await self._typed_paths.suggest(self._uid(request), request.table, request.column)
+        return suggestions_message(found)
+
+    async def TypePaths(
+        self, request: typed_path_pb2.TypePathsRequest, context: Context
+    ) -> typed_path_pb2.TypePathsResponse:
+        """Declares paths with a type, or takes that back."""
+        uid = self._uid(request)
+        plan = await self._typed_paths.change(
+            uid,
+            request.table,
+            request.column,
+            [(each.path, each.type) for each in request.paths],
+            request.untyped_paths,
+            validate_only=request.validate_only,
+            allow_retyping=request.allow_retyping,
+        )
+        return plan_message(plan, await self._tables.get(uid, request.table))
 
     async def CreateRollup(self, request: pb.CreateRollupRequest, context: Context) -> rollup_pb2.Rollup:
         """Declares a roll-up, or returns the same one."""

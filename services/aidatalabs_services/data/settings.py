@@ -167,6 +167,12 @@ class DataSettings(ServerSettings):
         default=5_000_000, ge=1000, description="Rows of a table that its column profiles are measured on."
     )
     profile_seconds: float = Field(default=20.0, gt=0, description="Time one table's profile may take.")
+    typed_paths_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        le=100,
+        description="Time one look at every row may take before paths of a JSON column are declared.",
+    )
 
     @model_validator(mode="after")
     def _a_shared_cache_is_signed(self) -> DataSettings:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from aidatalabs_services.data.column_types import ColumnType, parse_type, quote_text
+from aidatalabs_services.data.column_types import ColumnType, quote_text
 from aidatalabs_services.data.errors import TableInvalid, TypeNotAllowed
+from aidatalabs_services.data.native.json_type import parse_column_type, type_text
 from aidatalabs_services.data.schema import ColumnSchema, TableSchema
 from aidatalabs_services.runtime.errors import FieldViolation
 
@@ -67,7 +68,7 @@ def checked(table: TableSchema) -> TableSchema:
     if wrong:
         raise invalid(table.name, wrong)
     columns = tuple(
-        type(column)(column.name, str(types[column.name]), column.comment) for column in table.columns
+        type(column)(column.name, type_text(types[column.name]), column.comment) for column in table.columns
     )
     return TableSchema(table.name, columns, table.order_by, partition_by, ttl, table.comment)
 
@@ -77,7 +78,7 @@ def checked_column(table: TableSchema, column: ColumnSchema) -> ColumnSchema:
     wrong = list(_column_violations("column", column))
     if len(table.columns) >= _MAX_COLUMNS and table.column(column.name) is None:
         wrong.append(FieldViolation("column", f"is one too many: a table has at most {_MAX_COLUMNS:,}"))
-    kind = str(_type_of(column.name, column.type))
+    kind = type_text(_type_of(column.name, column.type))
     if wrong:
         raise invalid(table.name, wrong)
     return ColumnSchema(column.name, kind, column.comment)
@@ -88,7 +89,7 @@ def checked_ttl(table: TableSchema, text: str) -> str:
     ttl = text.strip()
     kept = _ttl(ttl) if ttl else None
     column = table.column(kept[0]) if kept else None
-    if ttl and (kept is None or column is None or not parse_type(column.type).is_time):
+    if ttl and (kept is None or column is None or not parse_column_type(column.type).is_time):
         raise invalid(table.name, [FieldViolation("ttl", _TTL_RULE)])
     return f"{kept[0]} + INTERVAL {kept[1]} {kept[2]}" if kept else ""
 
@@ -124,6 +125,14 @@ def add_column(table: str, column: ColumnSchema) -> str:
     return f"ALTER TABLE {quoted(table)} ADD COLUMN IF NOT EXISTS {_column_ddl(column)}"
 
 
+def modify_column(table: str, column: str, kind: str) -> str:
+    """ALTER TABLE for another type of a column, `kind` by `type_text`; of JSON no file is touched."""
+    return (
+        f"ALTER TABLE {quoted(table)} MODIFY COLUMN {quoted(column)} {kind} "
+        "SETTINGS enable_json_lazy_type_hints = 1"
+    )
+
+
 def _column_ddl(column: ColumnSchema) -> str:
     comment = f" COMMENT {quote_text(column.comment)}" if column.comment else ""
     return f"{quoted(column.name)} {column.type}{comment}"
@@ -141,7 +150,7 @@ def invalid(name: str, violations: list[FieldViolation]) -> TableInvalid:
 
 def _type_of(name: str, text: str) -> ColumnType:
     try:
-        return parse_type(text)
+        return parse_column_type(text)
     except TypeNotAllowed as error:
         raise TypeNotAllowed(error.message, metadata={**error.metadata, "column": name[:64]}) from None
 

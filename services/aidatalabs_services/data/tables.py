@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from aidatalabs_services.data import standard_tables
-from aidatalabs_services.data.column_types import same_types
 from aidatalabs_services.data.dropped_tables import Dropped, DroppedTables, dropped_of
 from aidatalabs_services.data.errors import (
     TableAlreadyExists,
@@ -18,6 +17,7 @@ from aidatalabs_services.data.errors import (
     table_not_found,
 )
 from aidatalabs_services.data.holds import TableHolds
+from aidatalabs_services.data.native.json_type import same_types
 from aidatalabs_services.data.ports import TableSize, Warehouse
 from aidatalabs_services.data.rollups.rollups import Rollups
 from aidatalabs_services.data.schema import ColumnSchema, SchemaCache, TableSchema

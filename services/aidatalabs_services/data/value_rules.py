@@ -133,6 +133,8 @@ def _plain_rule(kind: ColumnType) -> Rule:
         return functools.partial(_decimal, int(kind.parameters[0]), int(kind.parameters[1]))
     if name in DAY_RANGE:
         return functools.partial(_day, *DAY_RANGE[name])
+    if name == "JSON" and kind.names:
+        return functools.partial(_typed_json, dict(zip(kind.names, map(rule_of, kind.inner), strict=True)))
     if name == "Array":
         return functools.partial(_array, rule_of(kind.inner[0]))
     if name == "Map":
@@ -273,6 +275,27 @@ def _json(value: object) -> str:
         return json_text(value)
     except JsonRefused as error:
         raise ValueRefused(str(error)) from None
+
+
+def _typed_json(rules: Mapping[str, Rule], value: object) -> str:
+    text = _json(value)
+    assert isinstance(value, Mapping)  # noqa: S101 - what _json takes
+    _check_paths(rules, "", value)
+    return text
+
+
+def _check_paths(rules: Mapping[str, Rule], prefix: str, value: Mapping[object, object]) -> None:
+    """Raises ValueRefused for the first value at a declared path that its type does not take."""
+    for key, item in value.items():
+        path = f"{prefix}{key}"
+        rule = rules.get(path)
+        if rule is not None:
+            try:
+                rule(item)
+            except ValueRefused as error:
+                raise ValueRefused(f"at path {path[:64]} {error}", error.reason) from None
+        elif isinstance(item, Mapping):
+            _check_paths(rules, f"{path}.", item)
 
 
 def day_number(year: int, month: int, day: int) -> int:

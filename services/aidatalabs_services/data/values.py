@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-from aidatalabs_services.data.column_types import ColumnType, parse_type
+from aidatalabs_services.data.column_types import ColumnType
 from aidatalabs_services.data.errors import TypeNotAllowed
+from aidatalabs_services.data.native.json_type import parse_column_type
 from aidatalabs_services.data.ports import Json
 
 # From here on a whole number travels as text.
@@ -60,7 +61,7 @@ def convert_rows(types: Sequence[str], rows: Sequence[Sequence[Json]]) -> list[l
 def converter_of(kind: str) -> Convert | None:
     """What turns a value of the ClickHouse type `kind` into JSON; None where it is fine as it comes."""
     try:
-        return _of(parse_type(kind))
+        return _of(parse_column_type(kind))
     except TypeNotAllowed:
         pass
     # Types that results have and tables may not: intervals, fixed strings, aggregate states, Dynamic …

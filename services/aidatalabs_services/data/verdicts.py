@@ -16,15 +16,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from aidatalabs_services.data.column_types import ColumnType, parse_type
+from aidatalabs_services.data.column_types import ColumnType
 from aidatalabs_services.data.errors import shown_name
 from aidatalabs_services.data.ingest_batches import ColumnInput, Columns, EventInput
-from aidatalabs_services.data.json_values import JsonRefused, json_text
+from aidatalabs_services.data.native.json_type import parse_column_type
 from aidatalabs_services.data.schema import TableSchema
 from aidatalabs_services.data.value_columns import convert
 from aidatalabs_services.data.value_rules import ValueRefused, arrow_type, moment_seconds, rule_of
 
 _T = TypeVar("_T")
+_JSON = ColumnType("JSON")
 
 MAX_EVENT_TYPE_BYTES = 256
 _NANOSECONDS = 1_000_000_000
@@ -86,7 +87,7 @@ def judge_rows(columns: Columns, count: int, table: TableSchema) -> Verdict:
     }
     arrays: list[pa.Array] = []
     for name, text in table.types.items():
-        kind = parse_type(text)
+        kind = parse_column_type(text)
         given = columns.known.get(name)
         arrays.append(
             _absent_column(name, kind, count, wrong) if given is None else _column(name, kind, given, wrong)
@@ -131,23 +132,33 @@ def _refuse(wrong: dict[int, RejectedRow], index: int, reason: str, message: str
     wrong.setdefault(index, RejectedRow(index, reason, message))
 
 
-def judge_events(events: Sequence[EventInput], *, now_seconds: float) -> Verdict:
-    """Verdicts on events by the rules of the contract; times are cut off at the millisecond."""
-    return _judge(events, lambda event: event, now_seconds)
+def judge_events(
+    events: Sequence[EventInput], *, now_seconds: float, properties: ColumnType = _JSON
+) -> Verdict:
+    """Verdicts on events by the rules of the contract; times are cut off at the millisecond.
+
+    `properties` is the type of that column, whose declared paths take values of their type only.
+    """
+    return _judge(events, lambda event: event, now_seconds, properties)
 
 
-def judge_event_rows(rows: Sequence[Mapping[str, object]], *, now_seconds: float) -> Verdict:
+def judge_event_rows(
+    rows: Sequence[Mapping[str, object]], *, now_seconds: float, properties: ColumnType = _JSON
+) -> Verdict:
     """The same rules for events that come as rows of the table of events."""
-    return _judge(rows, _event_of_row, now_seconds)
+    return _judge(rows, _event_of_row, now_seconds, properties)
 
 
-def _judge(items: Sequence[_T], read: Callable[[_T], EventInput], now_seconds: float) -> Verdict:
+def _judge(
+    items: Sequence[_T], read: Callable[[_T], EventInput], now_seconds: float, properties: ColumnType
+) -> Verdict:
+    objects = rule_of(properties)
     latest = min(EVENT_END_SECONDS, int(now_seconds) + ONE_DAY_SECONDS) * _NANOSECONDS
     taken: list[tuple[int, str, int, str, float]] = []
     rejected: list[RejectedRow] = []
     for index, item in enumerate(items):
         try:
-            taken.append(_checked(read(item), latest))
+            taken.append(_checked(read(item), latest, objects))
         except _Refused as error:
             rejected.append(RejectedRow(index, error.reason, str(error)))
     values = list(zip(*taken, strict=True)) if taken else [()] * len(_EVENT_COLUMNS)
@@ -155,7 +166,9 @@ def _judge(items: Sequence[_T], read: Callable[[_T], EventInput], now_seconds: f
     return Verdict(pa.RecordBatch.from_arrays(arrays, schema=_EVENT_ARROW), tuple(rejected))
 
 
-def _checked(event: EventInput, latest: int) -> tuple[int, str, int, str, float]:
+def _checked(
+    event: EventInput, latest: int, objects: Callable[[object], object]
+) -> tuple[int, str, int, str, float]:
     when = event.timestamp
     if when is None:
         raise _Refused("TIMESTAMP_MISSING", "column timestamp is missing")
@@ -167,7 +180,13 @@ def _checked(event: EventInput, latest: int) -> tuple[int, str, int, str, float]
     _check_event_type(event.event_type)
     if not math.isfinite(event.value):
         raise _Refused("VALUE_NOT_FINITE", "column value must be a finite number")
-    return when // 1_000_000, event.event_type, event.user_id, _properties(event.properties), event.value
+    return (
+        when // 1_000_000,
+        event.event_type,
+        event.user_id,
+        _properties(event.properties, objects),
+        event.value,
+    )
 
 
 def _check_event_type(text: str) -> None:
@@ -181,12 +200,12 @@ def _check_event_type(text: str) -> None:
         raise _Refused("EVENT_TYPE_INVALID", "column event_type must not hold control characters")
 
 
-def _properties(value: Mapping[str, object] | None) -> str:
+def _properties(value: Mapping[str, object] | None, objects: Callable[[object], object]) -> str:
     if not value:
         return "{}"
     try:
-        return json_text(value)
-    except JsonRefused as error:
+        return str(objects(value))
+    except ValueRefused as error:
         raise _Refused("PROPERTIES_INVALID", f"column properties {error}") from None
 
 

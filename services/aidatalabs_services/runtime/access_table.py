@@ -144,6 +144,15 @@ TABLE: tuple[MethodAccess, ...] = (
     _on_platform(
         "data.v1.DataService/UndropTable", Role.EDITOR, idempotency=_SAME, rate_class="write", audited=True
     ),
+    _on_platform("data.v1.DataService/SuggestPaths", Role.VIEWER),
+    _on_platform(
+        "data.v1.DataService/TypePaths",
+        Role.ADMIN,
+        idempotency=_SAME,
+        deadline_seconds=120.0,
+        rate_class="write",
+        audited=True,
+    ),
     _on_platform(
         "data.v1.DataService/UpdateTable", Role.EDITOR, idempotency=_SAME, rate_class="write", audited=True
     ),

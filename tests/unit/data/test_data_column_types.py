@@ -10,10 +10,10 @@ from aidatalabs_services.data.column_types import (
     ColumnType,
     parse_type,
     quote_text,
-    same_types,
     unquote_text,
 )
 from aidatalabs_services.data.errors import TypeNotAllowed
+from aidatalabs_services.data.native.json_type import same_types
 
 
 @pytest.mark.parametrize(

@@ -201,8 +201,10 @@ class _Emitter:
         if kind.numeric:
             return f"{path}::Nullable(Float64)"
         if kind.kind == "bool":
-            return f"{path}.:Bool"
-        return f"{path}.:String" if kind.kind == "text" else f"{path}::Nullable(DateTime64(3))"
+            return path if kind.nullable else f"{path}.:Bool"
+        if kind.kind == "text":
+            return path if kind.nullable else f"{path}.:String"  # a declared path is Nullable
+        return f"{path}::Nullable(DateTime64(3))"
 
     def _calendar(self, source: Source, depth: int) -> str:
         """makeDate32 of the year, month and day columns down to `depth` of them, the rest being the first."""

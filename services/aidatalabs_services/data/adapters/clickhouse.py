@@ -74,6 +74,9 @@ _INSERT = {
     "input_format_null_as_default": 0,
     "input_format_skip_unknown_fields": 0,
     "date_time_input_format": "best_effort",
+    # JSON text: what reads as a day or a moment becomes one.
+    "input_format_try_infer_dates": 1,
+    "input_format_try_infer_datetimes": 1,
     # A journalled block must be storable however many partitions it touches.
     "max_partitions_per_insert_block": 0,
 }

@@ -29,7 +29,16 @@ _GRANTS = (
 )
 # Encoded in parallel, the memory of Arrow batches that are sent already still counts as the query's: a stream
 # of some size would end with code 241. A union of types has no place in Parquet, its JSON text has.
-_DEFAULTS = {"output_format_arrow_parallel_encoding": "0", "output_format_arrow_variant_as_string": "1"}
+# JSON columns: declaring a path changes no file; a path without a value stays absent though it is declared; a
+# text stays the text it is when a file is rewritten (inserts of text say otherwise for themselves).
+_DEFAULTS = {
+    "output_format_arrow_parallel_encoding": "0",
+    "output_format_arrow_variant_as_string": "1",
+    "enable_json_lazy_type_hints": "1",
+    "type_json_skip_null_typed_paths": "1",
+    "input_format_try_infer_dates": "0",
+    "input_format_try_infer_datetimes": "0",
+}
 
 
 class Result(Protocol):

@@ -8,6 +8,7 @@ about ten times slower, without a word.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 from aidatalabs_services.data.column_types import ColumnType, parse_type
@@ -159,3 +160,11 @@ def _refused(text: str) -> TypeNotAllowed:
         "The column type is not allowed: JSON takes typed paths, max_dynamic_types and max_dynamic_paths.",
         metadata={"type": text[:200]},
     )
+
+
+def same_types(left: Sequence[str], right: Sequence[str]) -> bool:
+    """Whether two lists of types mean the same, however they are spaced and ordered inside."""
+    try:
+        return [parse_column_type(each) for each in left] == [parse_column_type(each) for each in right]
+    except TypeNotAllowed:
+        return list(left) == list(right)

@@ -6,8 +6,9 @@ import enum
 import re
 from dataclasses import dataclass
 
-from aidatalabs_services.data.column_types import ColumnType, parse_type
+from aidatalabs_services.data.column_types import ColumnType
 from aidatalabs_services.data.errors import RollupInvalid, TypeNotAllowed
+from aidatalabs_services.data.native.json_type import parse_column_type
 from aidatalabs_services.data.schema import TableSchema
 from aidatalabs_services.data.standard_tables import EVENTS
 from aidatalabs_services.runtime.errors import FieldViolation
@@ -153,7 +154,7 @@ def column_type(table: TableSchema, name: str) -> ColumnType | None:
     """The type of a column of `table`; None where there is no such column or its type is none of ours."""
     column = table.column(name)
     try:
-        return parse_type(column.type) if column else None
+        return parse_column_type(column.type) if column else None
     except TypeNotAllowed:
         return None
 

@@ -230,6 +230,12 @@ class Rollups:
             _LOG.info("a query is read from the rows: %s", error.reason)
             return Route(statement.sql, reason="Read from the rows: the roll-ups cannot be read now.")
 
+    def retyped(self, uid: str) -> None:
+        """Drops what was remembered of a platform's queries: columns of a table have other types now."""
+        platform = self._platforms.get(uid)
+        if platform is not None:
+            platform.serving.forget()
+
     def forget(self, uid: str) -> None:
         """Drops what is known of a platform that is gone; builds end."""
         platform = self._platforms.pop(uid, None)

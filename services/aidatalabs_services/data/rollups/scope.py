@@ -9,6 +9,7 @@ from sqlglot import exp
 
 from aidatalabs_services.data import functions
 from aidatalabs_services.data.dialect import ColonCast, Ternary
+from aidatalabs_services.data.native.json_type import parse_column_type
 from aidatalabs_services.data.rollups import time_axis
 from aidatalabs_services.data.rollups.declarations import Dimension
 from aidatalabs_services.data.rollups.layout import Layout
@@ -126,7 +127,14 @@ class Scope:
             return None
         if form != "text":
             return held
+        if self._is_declared(dimension):
+            return None  # its NULL is no empty text
         return exp.AnonymousAggFunc(this="ifNull", expressions=[held, exp.Literal.string("")])
+
+    def _is_declared(self, dimension: Dimension) -> bool:
+        """Whether the path has a type of its own in the table."""
+        declared = parse_column_type(self.layout.table.types[dimension.root]).names
+        return ".".join(dimension.path) in declared
 
     def _is_path(self, node: exp.Expr, dimension: Dimension) -> bool:
         words = [part.name for part in node.parts] if isinstance(node, exp.Column | exp.Dot) else []

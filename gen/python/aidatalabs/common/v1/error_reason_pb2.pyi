@@ -325,6 +325,23 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Code NOT_FOUND. Example:
         {"reason": "DELETION_NOT_FOUND", "domain": "aidatalabs", "metadata": {"deletion": "0199f2a1c3d45e6f7a8b"}}
     """
+    ERROR_REASON_PATH_VALUES_MISFIT: _ErrorReason.ValueType  # 128
+    """Values of a path do not fit the type declared for it, or would not come back as they are; nothing was changed.
+    Code FAILED_PRECONDITION. Example:
+        {"reason": "PATH_VALUES_MISFIT", "domain": "aidatalabs",
+         "metadata": {"table": "events", "column": "properties", "path": "page", "type": "Nullable(Int64)", "row_count": "12", "example": "String: checkout"}}
+    """
+    ERROR_REASON_PATH_VALUES_RETYPED: _ErrorReason.ValueType  # 129
+    """Values keep their text and get another dynamic type: declare their paths too, or accept it with allow_retyping.
+    Code FAILED_PRECONDITION. Example:
+        {"reason": "PATH_VALUES_RETYPED", "domain": "aidatalabs",
+         "metadata": {"table": "events", "column": "properties", "path": "signup", "type": "String", "row_count": "12", "example": "2026-01-31"}}
+    """
+    ERROR_REASON_PATH_IN_ROLLUP: _ErrorReason.ValueType  # 130
+    """A roll-up of the table reads the path as a dynamic one (`….:String`); drop the roll-up first.
+    Code FAILED_PRECONDITION. Example:
+        {"reason": "PATH_IN_ROLLUP", "domain": "aidatalabs", "metadata": {"table": "events", "path": "page", "rollup": "pages_by_day"}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Every reason we may refuse with. It stands in `google.rpc.ErrorInfo.reason` without the prefix, with domain
@@ -636,5 +653,22 @@ ERROR_REASON_DELETION_NOT_FOUND: ErrorReason.ValueType  # 102
 """The platform has no deletion of this id.
 Code NOT_FOUND. Example:
     {"reason": "DELETION_NOT_FOUND", "domain": "aidatalabs", "metadata": {"deletion": "0199f2a1c3d45e6f7a8b"}}
+"""
+ERROR_REASON_PATH_VALUES_MISFIT: ErrorReason.ValueType  # 128
+"""Values of a path do not fit the type declared for it, or would not come back as they are; nothing was changed.
+Code FAILED_PRECONDITION. Example:
+    {"reason": "PATH_VALUES_MISFIT", "domain": "aidatalabs",
+     "metadata": {"table": "events", "column": "properties", "path": "page", "type": "Nullable(Int64)", "row_count": "12", "example": "String: checkout"}}
+"""
+ERROR_REASON_PATH_VALUES_RETYPED: ErrorReason.ValueType  # 129
+"""Values keep their text and get another dynamic type: declare their paths too, or accept it with allow_retyping.
+Code FAILED_PRECONDITION. Example:
+    {"reason": "PATH_VALUES_RETYPED", "domain": "aidatalabs",
+     "metadata": {"table": "events", "column": "properties", "path": "signup", "type": "String", "row_count": "12", "example": "2026-01-31"}}
+"""
+ERROR_REASON_PATH_IN_ROLLUP: ErrorReason.ValueType  # 130
+"""A roll-up of the table reads the path as a dynamic one (`….:String`); drop the roll-up first.
+Code FAILED_PRECONDITION. Example:
+    {"reason": "PATH_IN_ROLLUP", "domain": "aidatalabs", "metadata": {"table": "events", "path": "page", "rollup": "pages_by_day"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -8,6 +8,7 @@ from aidatalabs.data.v1 import deletion_pb2 as aidatalabs_dot_data_dot_v1_dot_de
 from aidatalabs.data.v1 import ingest_pb2 as aidatalabs_dot_data_dot_v1_dot_ingest__pb2
 from aidatalabs.data.v1 import rollup_pb2 as aidatalabs_dot_data_dot_v1_dot_rollup__pb2
 from aidatalabs.data.v1 import table_pb2 as aidatalabs_dot_data_dot_v1_dot_table__pb2
+from aidatalabs.data.v1 import typed_path_pb2 as aidatalabs_dot_data_dot_v1_dot_typed__path__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 
@@ -88,6 +89,16 @@ class DataServiceStub:
                 '/aidatalabs.data.v1.DataService/AddColumn',
                 request_serializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.AddColumnRequest.SerializeToString,
                 response_deserializer=aidatalabs_dot_data_dot_v1_dot_table__pb2.Table.FromString,
+                _registered_method=True)
+        self.SuggestPaths = channel.unary_unary(
+                '/aidatalabs.data.v1.DataService/SuggestPaths',
+                request_serializer=aidatalabs_dot_data_dot_v1_dot_typed__path__pb2.SuggestPathsRequest.SerializeToString,
+                response_deserializer=aidatalabs_dot_data_dot_v1_dot_typed__path__pb2.SuggestPathsResponse.FromString,
+                _registered_method=True)
+        self.TypePaths = channel.unary_unary(
+                '/aidatalabs.data.v1.DataService/TypePaths',
+                request_serializer=aidatalabs_dot_data_dot_v1_dot_typed__path__pb2.TypePathsRequest.SerializeToString,
+                response_deserializer=aidatalabs_dot_data_dot_v1_dot_typed__path__pb2.TypePathsResponse.FromString,
                 _registered_method=True)
         self.DeleteRows = channel.unary_unary(
                 '/aidatalabs.data.v1.DataService/DeleteRows',
@@ -260,6 +271,33 @@ class DataServiceServicer:
         table, another one of that name is TABLE_INVALID. Rows sent without a column that is neither Nullable nor JSON
         are rejected, so add Nullable columns while older clients write.
         Scope platform, role editor. Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED, TABLE_INVALID, TYPE_NOT_ALLOWED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SuggestPaths(self, request, context):
+        """Tells which paths of a JSON column are worth a type of their own: what share of the rows has each, values of which
+        types were seen, the type to declare, and why or why not. Values of several types are never proposed, but for
+        numbers with and without a fraction. Large tables are looked at in part.
+        Scope platform, role viewer. Refuses with: TABLE_NOT_FOUND, COLUMN_NOT_KNOWN, TABLE_INVALID (not a JSON column),
+        and as Query does where the rows take too long to read.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TypePaths(self, request, context):
+        """Declares paths of a JSON column with a type, or takes declarations back (the way to undo it). Typed paths are taken
+        in and read faster; values of another type are then refused row by row. Every row is looked at first, and nothing
+        changes where a value would not come back as it is; validate_only stops there and answers with the plan. Rows sent
+        meanwhile wait a moment. The table's files are rewritten later, as they are merged.
+        Scope platform, role admin. The same declarations again change nothing.
+        Refuses with: TABLE_NOT_FOUND, COLUMN_NOT_KNOWN, TABLE_INVALID (not a JSON column, or a path that cannot be
+        declared; BadRequest names it), TYPE_NOT_ALLOWED, PATH_VALUES_MISFIT (values that the type does not hold),
+        PATH_VALUES_RETYPED (values get another dynamic type; allow_retyping accepts that), PATH_IN_ROLLUP (a roll-up reads
+        the path as `….:String`), TABLE_BUSY (rows are being deleted, or too many wait to be stored), and as Query does
+        where the rows take too long to read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -483,6 +521,16 @@ def add_DataServiceServicer_to_server(servicer, server):
                     servicer.AddColumn,
                     request_deserializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.AddColumnRequest.FromString,
                     response_serializer=aidatalabs_dot_data_dot_v1_dot_table__pb2.Table.SerializeToString,
+            ),
+            'SuggestPaths': grpc.unary_unary_rpc_method_handler(
+                    servicer.SuggestPaths,
+                    request_deserializer=aidatalabs_dot_data_dot_v1_dot_typed__path__pb2.SuggestPathsRequest.FromString,
+                    response_serializer=aidatalabs_dot_data_dot_v1_dot_typed__path__pb2.SuggestPathsResponse.SerializeToString,
+            ),
+            'TypePaths': grpc.unary_unary_rpc_method_handler(
+                    servicer.TypePaths,
+                    request_deserializer=aidatalabs_dot_data_dot_v1_dot_typed__path__pb2.TypePathsRequest.FromString,
+                    response_serializer=aidatalabs_dot_data_dot_v1_dot_typed__path__pb2.TypePathsResponse.SerializeToString,
             ),
             'DeleteRows': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteRows,
@@ -812,6 +860,60 @@ class DataService:
             '/aidatalabs.data.v1.DataService/AddColumn',
             aidatalabs_dot_data_dot_v1_dot_data__service__pb2.AddColumnRequest.SerializeToString,
             aidatalabs_dot_data_dot_v1_dot_table__pb2.Table.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SuggestPaths(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.data.v1.DataService/SuggestPaths',
+            aidatalabs_dot_data_dot_v1_dot_typed__path__pb2.SuggestPathsRequest.SerializeToString,
+            aidatalabs_dot_data_dot_v1_dot_typed__path__pb2.SuggestPathsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TypePaths(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.data.v1.DataService/TypePaths',
+            aidatalabs_dot_data_dot_v1_dot_typed__path__pb2.TypePathsRequest.SerializeToString,
+            aidatalabs_dot_data_dot_v1_dot_typed__path__pb2.TypePathsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -8,6 +8,7 @@ from aidatalabs.data.v1 import deletion_pb2 as _deletion_pb2
 from aidatalabs.data.v1 import ingest_pb2 as _ingest_pb2
 from aidatalabs.data.v1 import rollup_pb2 as _rollup_pb2
 from aidatalabs.data.v1 import table_pb2 as _table_pb2
+from aidatalabs.data.v1 import typed_path_pb2 as _typed_path_pb2
 from collections import abc as _abc
 from google.api import httpbody_pb2 as _httpbody_pb2
 from google.protobuf import empty_pb2 as _empty_pb2
@@ -93,6 +94,25 @@ class DataServiceStub:
     table, another one of that name is TABLE_INVALID. Rows sent without a column that is neither Nullable nor JSON
     are rejected, so add Nullable columns while older clients write.
     Scope platform, role editor. Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED, TABLE_INVALID, TYPE_NOT_ALLOWED.
+    """
+    SuggestPaths: _grpc.UnaryUnaryMultiCallable[_typed_path_pb2.SuggestPathsRequest, _typed_path_pb2.SuggestPathsResponse]
+    """Tells which paths of a JSON column are worth a type of their own: what share of the rows has each, values of which
+    types were seen, the type to declare, and why or why not. Values of several types are never proposed, but for
+    numbers with and without a fraction. Large tables are looked at in part.
+    Scope platform, role viewer. Refuses with: TABLE_NOT_FOUND, COLUMN_NOT_KNOWN, TABLE_INVALID (not a JSON column),
+    and as Query does where the rows take too long to read.
+    """
+    TypePaths: _grpc.UnaryUnaryMultiCallable[_typed_path_pb2.TypePathsRequest, _typed_path_pb2.TypePathsResponse]
+    """Declares paths of a JSON column with a type, or takes declarations back (the way to undo it). Typed paths are taken
+    in and read faster; values of another type are then refused row by row. Every row is looked at first, and nothing
+    changes where a value would not come back as it is; validate_only stops there and answers with the plan. Rows sent
+    meanwhile wait a moment. The table's files are rewritten later, as they are merged.
+    Scope platform, role admin. The same declarations again change nothing.
+    Refuses with: TABLE_NOT_FOUND, COLUMN_NOT_KNOWN, TABLE_INVALID (not a JSON column, or a path that cannot be
+    declared; BadRequest names it), TYPE_NOT_ALLOWED, PATH_VALUES_MISFIT (values that the type does not hold),
+    PATH_VALUES_RETYPED (values get another dynamic type; allow_retyping accepts that), PATH_IN_ROLLUP (a roll-up reads
+    the path as `….:String`), TABLE_BUSY (rows are being deleted, or too many wait to be stored), and as Query does
+    where the rows take too long to read.
     """
     DeleteRows: _grpc.UnaryUnaryMultiCallable[_deletion_pb2.DeleteRowsRequest, _deletion_pb2.Deletion]
     """Deletes the rows of one table that a condition holds for, and answers with the evidence. Rows that were
@@ -261,6 +281,25 @@ class DataServiceAsyncStub(DataServiceStub):
     table, another one of that name is TABLE_INVALID. Rows sent without a column that is neither Nullable nor JSON
     are rejected, so add Nullable columns while older clients write.
     Scope platform, role editor. Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED, TABLE_INVALID, TYPE_NOT_ALLOWED.
+    """
+    SuggestPaths: _aio.UnaryUnaryMultiCallable[_typed_path_pb2.SuggestPathsRequest, _typed_path_pb2.SuggestPathsResponse]  # type: ignore[assignment]
+    """Tells which paths of a JSON column are worth a type of their own: what share of the rows has each, values of which
+    types were seen, the type to declare, and why or why not. Values of several types are never proposed, but for
+    numbers with and without a fraction. Large tables are looked at in part.
+    Scope platform, role viewer. Refuses with: TABLE_NOT_FOUND, COLUMN_NOT_KNOWN, TABLE_INVALID (not a JSON column),
+    and as Query does where the rows take too long to read.
+    """
+    TypePaths: _aio.UnaryUnaryMultiCallable[_typed_path_pb2.TypePathsRequest, _typed_path_pb2.TypePathsResponse]  # type: ignore[assignment]
+    """Declares paths of a JSON column with a type, or takes declarations back (the way to undo it). Typed paths are taken
+    in and read faster; values of another type are then refused row by row. Every row is looked at first, and nothing
+    changes where a value would not come back as it is; validate_only stops there and answers with the plan. Rows sent
+    meanwhile wait a moment. The table's files are rewritten later, as they are merged.
+    Scope platform, role admin. The same declarations again change nothing.
+    Refuses with: TABLE_NOT_FOUND, COLUMN_NOT_KNOWN, TABLE_INVALID (not a JSON column, or a path that cannot be
+    declared; BadRequest names it), TYPE_NOT_ALLOWED, PATH_VALUES_MISFIT (values that the type does not hold),
+    PATH_VALUES_RETYPED (values get another dynamic type; allow_retyping accepts that), PATH_IN_ROLLUP (a roll-up reads
+    the path as `….:String`), TABLE_BUSY (rows are being deleted, or too many wait to be stored), and as Query does
+    where the rows take too long to read.
     """
     DeleteRows: _aio.UnaryUnaryMultiCallable[_deletion_pb2.DeleteRowsRequest, _deletion_pb2.Deletion]  # type: ignore[assignment]
     """Deletes the rows of one table that a condition holds for, and answers with the evidence. Rows that were
@@ -480,6 +519,37 @@ class DataServiceServicer(metaclass=_abc_1.ABCMeta):
         table, another one of that name is TABLE_INVALID. Rows sent without a column that is neither Nullable nor JSON
         are rejected, so add Nullable columns while older clients write.
         Scope platform, role editor. Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED, TABLE_INVALID, TYPE_NOT_ALLOWED.
+        """
+
+    @_abc_1.abstractmethod
+    def SuggestPaths(
+        self,
+        request: _typed_path_pb2.SuggestPathsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_typed_path_pb2.SuggestPathsResponse, _abc.Awaitable[_typed_path_pb2.SuggestPathsResponse]]:
+        """Tells which paths of a JSON column are worth a type of their own: what share of the rows has each, values of which
+        types were seen, the type to declare, and why or why not. Values of several types are never proposed, but for
+        numbers with and without a fraction. Large tables are looked at in part.
+        Scope platform, role viewer. Refuses with: TABLE_NOT_FOUND, COLUMN_NOT_KNOWN, TABLE_INVALID (not a JSON column),
+        and as Query does where the rows take too long to read.
+        """
+
+    @_abc_1.abstractmethod
+    def TypePaths(
+        self,
+        request: _typed_path_pb2.TypePathsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_typed_path_pb2.TypePathsResponse, _abc.Awaitable[_typed_path_pb2.TypePathsResponse]]:
+        """Declares paths of a JSON column with a type, or takes declarations back (the way to undo it). Typed paths are taken
+        in and read faster; values of another type are then refused row by row. Every row is looked at first, and nothing
+        changes where a value would not come back as it is; validate_only stops there and answers with the plan. Rows sent
+        meanwhile wait a moment. The table's files are rewritten later, as they are merged.
+        Scope platform, role admin. The same declarations again change nothing.
+        Refuses with: TABLE_NOT_FOUND, COLUMN_NOT_KNOWN, TABLE_INVALID (not a JSON column, or a path that cannot be
+        declared; BadRequest names it), TYPE_NOT_ALLOWED, PATH_VALUES_MISFIT (values that the type does not hold),
+        PATH_VALUES_RETYPED (values get another dynamic type; allow_retyping accepts that), PATH_IN_ROLLUP (a roll-up reads
+        the path as `….:String`), TABLE_BUSY (rows are being deleted, or too many wait to be stored), and as Query does
+        where the rows take too long to read.
         """
 
     @_abc_1.abstractmethod
