@@ -19,6 +19,7 @@ from benchmarks import (
     calls_per_second,
     edge_load,
     engine_overhead,
+    ingest_events,
     ingest_rows,
     native_encoder,
     rollups,
@@ -86,7 +87,7 @@ async def _in_mesh(names: list[str], row_count: int, seconds: float) -> list[Row
             elif name == "edge_load":
                 found = await edge_load.run(mesh)
             elif name == "ingest_rows":
-                found = await ingest_rows.run(mesh, row_count)
+                found = await ingest_rows.run(mesh, row_count) + await ingest_events.run(mesh)
             else:
                 found = await streaming_ingest.run(mesh, seconds)
             rows += _timed(name, begun, found)

@@ -67,7 +67,7 @@ async def run(mesh: Mesh, seconds: float = DEFAULT_SECONDS) -> list[Row]:
 
 
 @asynccontextmanager
-async def _platform(mesh: Mesh, name: str) -> AsyncIterator[tuple[str, AsyncClient]]:
+async def fresh_platform(mesh: Mesh, name: str) -> AsyncIterator[tuple[str, AsyncClient]]:
     """A platform for one way, and a client of the engine in its database."""
     platform = f"platforms/bench-{name}"
     made = await mesh.client.create_platform(f"bench-{name}", "Benchmark")
@@ -92,7 +92,7 @@ async def _streamed(
     stub = DataServiceStub(channel)
     metadata = tuple(mesh.headers.items())
 
-    async with _platform(mesh, name) as (platform, client):
+    async with fresh_platform(mesh, name) as (platform, client):
 
         async def opened(requests: AsyncIterator[pb.IngestStreamRequest]) -> object:
             return stub.IngestStream(requests, metadata=metadata)
@@ -117,7 +117,7 @@ async def _streamed(
 
 
 async def _peer(mesh: Mesh, name: str, insert: Insert, seconds: float) -> float:
-    async with _platform(mesh, name) as (_, client):
+    async with fresh_platform(mesh, name) as (_, client):
         begun, stored = time.perf_counter(), 0
         numbers = itertools.count()
 

@@ -128,6 +128,12 @@ CASES = (
         "RECEIPT_NOT_FOUND",
     ),
     Case(
+        "data.v1.DataService/ReplayDeadLetters",
+        SHOP | {"table": "boxes"},
+        SHOP | {"page_token": "no token of ours"},
+        "PAGE_TOKEN_INVALID",
+    ),
+    Case(
         "data.v1.DataService/AddColumn",
         SHOP | {"table": "boxes", "column": {"name": "weight", "type": "Float64"}},
         SHOP | {"table": "events", "column": {"name": "weight", "type": "Float64"}},
@@ -218,6 +224,7 @@ HOLDS = {
     "Ingest": ("'state': 'STORED'", "'accepted_count': '2'", "'index': 2"),
     "IngestStream": ("'batch_id': 'b-1'", "'state': 'STORED'", "TIMESTAMP_MISSING"),
     "GetReceipt": ("'state': 'STORED'", "'accepted_count': '2'", "'rejected_count': '1'"),
+    "ReplayDeadLetters": ("'rejected_count': '1'", "VALUE_INVALID"),
     "AddColumn": ("'name': 'weight'",),
     "SuggestPaths": ("'type': 'JSON",),
     "TypePaths": ("'type_after': 'JSON(`cart.total` Nullable(Float64))'",),

@@ -125,6 +125,11 @@ STEPS = (
         lambda receipt: (receipt.accepted_count, receipt.rejected_count) == (2, 1),
     ),
     Step(
+        "data.v1.DataService/ReplayDeadLetters",
+        lambda c, p: c.replay_dead_letters(p, table="boxes"),
+        lambda replayed: (replayed.accepted_count, replayed.rejected[0].reason) == (0, "VALUE_INVALID"),
+    ),
+    Step(
         "data.v1.DataService/AddColumn",
         lambda c, p: c.add_column(p, "boxes", Column(name="weight", type="Nullable(Float64)")),
         lambda table: table.columns[-1].name == "weight",
@@ -142,7 +147,7 @@ STEPS = (
     Step(
         "data.v1.DataService/ListTables",
         lambda c, p: c.tables(p, order_by="name", page_size=1),
-        lambda tables: [table.name for table in tables][:2] == ["boxes", "events"],
+        lambda tables: [table.name for table in tables][:3] == ["boxes", "dead_letters", "events"],
     ),
     Step(
         "data.v1.DataService/GetTable",
@@ -215,7 +220,7 @@ STEPS = (
     Step(
         "data.v1.DataService/DeleteUserData",
         lambda c, p: c.delete_user_data(p, "42", dry_run=True),
-        lambda deletion: [table.table for table in deletion.tables] == ["events"],
+        lambda deletion: [table.table for table in deletion.tables] == ["dead_letters", "events"],
     ),
     Step(
         "data.v1.DataService/ListDeletions",

@@ -130,6 +130,7 @@ def test_the_example_with_a_platform_of_its_own(mesh: Mesh, admin: str) -> None:
         '"country","total"',
         '"NO",99',
         '"PT",12.5',
+        "dead_letters 1n",
         "events 0n",
         "events_hourly 0n",
         "orders 2n",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -58,6 +59,16 @@ CALLS: dict[str, Callable[[SyncClient], Any]] = {
     "data.v1.DataService/Ingest": lambda c: c.ingest_rows(P, "orders", [{"id": 1}], request_id="r-1"),
     "data.v1.DataService/IngestStream": lambda c: c.ingest_arrow(P, "orders", FRAME, request_id="r-1"),
     "data.v1.DataService/GetReceipt": lambda c: c.get_receipt(P, "r-1", table="orders"),
+    "data.v1.DataService/ReplayDeadLetters": lambda c: c.replay_dead_letters(
+        P,
+        table="orders",
+        reason="VALUE_INVALID",
+        start_time=datetime(2026, 1, 1, tzinfo=UTC),
+        end_time=datetime(2026, 1, 2, tzinfo=UTC),
+        ids=["a"],
+        page_size=7,
+        page_token="t",
+    ),
     "data.v1.DataService/Query": lambda c: c.query(
         P,
         "SELECT 1",

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
@@ -18,7 +19,7 @@ from aidatalabs_client.answers import QueryResult
 from aidatalabs_client.connection import Connection
 from aidatalabs_client.errors import TableNotFound
 from aidatalabs_client.ingested import Ingested
-from aidatalabs_client.row_messages import event_message, row_message
+from aidatalabs_client.row_messages import event_message, row_message, timestamp_message
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -215,6 +216,35 @@ class DataCalls(Connection):
         """Returns the receipt of a call or batch of the last 24 hours, as it is now."""
         request = pb.GetReceiptRequest(platform=platform, table=table, request_id=request_id)
         return await self._call(self._data.GetReceipt, request)
+
+    async def replay_dead_letters(
+        self,
+        platform: str,
+        *,
+        table: str = "",
+        reason: str = "",
+        start_time: datetime.datetime | None = None,
+        end_time: datetime.datetime | None = None,
+        ids: Sequence[str] = (),
+        page_size: int = 0,
+        page_token: str = "",
+    ) -> pb.ReplayDeadLettersResponse:
+        """Sends rejected rows, kept in the table `dead_letters`, again; each is stored at most once.
+
+        Of those for `table`, rejected for `reason` and between these times, or with these `ids`. One call
+        takes `page_size` rows (0: 100; at most 1,000): go on with its `next_page_token`.
+        """
+        request = pb.ReplayDeadLettersRequest(
+            platform=platform,
+            table=table,
+            reason=reason,
+            start_time=None if start_time is None else timestamp_message(start_time),
+            end_time=None if end_time is None else timestamp_message(end_time),
+            ids=ids,
+            page_size=page_size,
+            page_token=page_token,
+        )
+        return await self._call(self._data.ReplayDeadLetters, request)
 
     async def ingest_file(
         self,

@@ -205,6 +205,36 @@ class SyncClient(BlockingConnection):
         """Returns the receipt of a call or batch of the last 24 hours, as it is now."""
         return self._run(self._client.get_receipt(platform, request_id, table=table))
 
+    def replay_dead_letters(
+        self,
+        platform: str,
+        *,
+        table: str = "",
+        reason: str = "",
+        start_time: datetime.datetime | None = None,
+        end_time: datetime.datetime | None = None,
+        ids: Sequence[str] = (),
+        page_size: int = 0,
+        page_token: str = "",
+    ) -> data_pb.ReplayDeadLettersResponse:
+        """Sends rejected rows, kept in the table `dead_letters`, again; each is stored at most once.
+
+        Of those for `table`, rejected for `reason` and between these times, or with these `ids`. One call
+        takes `page_size` rows (0: 100; at most 1,000): go on with its `next_page_token`.
+        """
+        return self._run(
+            self._client.replay_dead_letters(
+                platform,
+                table=table,
+                reason=reason,
+                start_time=start_time,
+                end_time=end_time,
+                ids=ids,
+                page_size=page_size,
+                page_token=page_token,
+            )
+        )
+
     def ingest_file(
         self,
         platform: str,

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from aidatalabs_services.cli import (
+    dead_letter_commands,
     doctor_commands,
     evaluation_commands,
     export_commands,
@@ -77,6 +78,7 @@ for _commands in (
 ):
     _commands.add_to(app)
 app.add_typer(table_commands.app, name="tables")
+app.add_typer(dead_letter_commands.app, name="dead-letters")
 app.add_typer(platform_commands.app, name="platforms")
 
 

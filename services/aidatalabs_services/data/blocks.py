@@ -94,8 +94,14 @@ def _picked(rows: Picked, places: Rows) -> Picked:
 
 def joined(encoded: Sequence[Blocks]) -> list[bytes]:
     """Blocks of several batches as one per partition, in their order: Native blocks may follow each other."""
-    partitions = sorted({key for blocks in encoded for key in blocks})
-    return [b"".join(blocks[key] for blocks in encoded if key in blocks) for key in partitions]
+    found = joined_blocks(encoded)
+    return [found[key] for key in sorted(found)]
+
+
+def joined_blocks(encoded: Sequence[Blocks]) -> Blocks:
+    """Blocks of several batches as one per partition."""
+    partitions = {key for blocks in encoded for key in blocks}
+    return {key: b"".join(blocks[key] for blocks in encoded if key in blocks) for key in partitions}
 
 
 def _encoded(rows: pa.Table) -> bytes:

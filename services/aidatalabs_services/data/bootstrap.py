@@ -27,6 +27,9 @@ from aidatalabs_services.data.adapters.servers import ClusterServers, EmbeddedSe
 from aidatalabs_services.data.admission import Admission
 from aidatalabs_services.data.budgets import RowBudget
 from aidatalabs_services.data.catalog import Catalogue
+from aidatalabs_services.data.dead_letters.letters import LetterKeeping, LetterLimits
+from aidatalabs_services.data.dead_letters.parts import DeadLetters
+from aidatalabs_services.data.dead_letters.replays import Replays
 from aidatalabs_services.data.engine.limits import EngineLimits
 from aidatalabs_services.data.engine.pool import EnginePool
 from aidatalabs_services.data.estimates import Estimates
@@ -72,7 +75,8 @@ class _Parts:
     ) -> None:
         self._settings = settings
         self._store = store
-        self._schemas = SchemaCache(store.schema, ttl_seconds=settings.schema_cache_seconds)
+        self._letters = _letters(settings, store)
+        self._schemas = SchemaCache(self._letters.read_schema, ttl_seconds=settings.schema_cache_seconds)
         self._budget = RowBudget(settings.query_budget_rows, settings.directory / "budget.json")
         versions = DataVersions(store.fingerprints)
         self._holds = TableHolds()
@@ -88,7 +92,15 @@ class _Parts:
         self._queries = _queries(
             settings, store, self._schemas, versions, self._budget, self._rollups, metrics
         )
-        self._ingestor = _ingestor(settings, store, self._schemas, self._holds, self._fences, metrics)
+        self._ingestor = _ingestor(
+            settings,
+            store,
+            self._schemas,
+            self._holds,
+            self._fences,
+            metrics,
+            letters=self._letters.keeping,
+        )
         self._retention = _retention(
             settings, store, self._schemas, self._ingestor, self._holds, self._queries, self._rollups
         )
@@ -126,6 +138,7 @@ class _Parts:
                 each.forget
                 for each in (self._schemas, self._catalogue, self._queries, self._budget, self._rollups)
             ),
+            self._letters.forget,
             ends=[self._retention.remove],
         )
         tables = Tables(
@@ -135,6 +148,10 @@ class _Parts:
             holds=self._holds,
             dropped=self._retention.dropped,
             rollups=self._rollups,
+            letters=self._letters.table,
+        )
+        replays = self._letters.replays(
+            self._schemas, self._ingestor, self._holds, query_limits(self._settings)
         )
         return DataServicer(
             tables,
@@ -142,7 +159,7 @@ class _Parts:
             _exports(self._settings, self._store, self._queries),
             self._catalogue,
             self._rollups,
-            _ingest_calls(self._settings, self._ingestor, self._meter),
+            _ingest_calls(self._settings, self._ingestor, self._meter, replays),
             self._retention.deletions,
             removal,
             self._typed_paths,
@@ -254,6 +271,8 @@ def _ingestor(
     holds: TableHolds,
     fences: TypeFences,
     metrics: Metrics,
+    *,
+    letters: LetterKeeping | None,
 ) -> Ingestor:
     return Ingestor(
         store,
@@ -266,6 +285,17 @@ def _ingestor(
         holds=holds,
         fences=fences,
         stored=rows_written(metrics),
+        letters=letters,
+    )
+
+
+def _letters(settings: DataSettings, store: Warehouse) -> DeadLetters:
+    return DeadLetters(
+        store,
+        LetterLimits(row_bytes=settings.dead_letter_row_bytes, day_bytes=settings.dead_letter_day_bytes),
+        is_on=settings.dead_letters,
+        days=settings.dead_letter_days,
+        fsync=settings.fsync_engine,
     )
 
 
@@ -291,7 +321,9 @@ def _retention(
     )
 
 
-def _ingest_calls(settings: DataSettings, ingestor: Ingestor, meter: IngestMeter) -> IngestCalls:
+def _ingest_calls(
+    settings: DataSettings, ingestor: Ingestor, meter: IngestMeter, replays: Replays
+) -> IngestCalls:
     room = StreamRoom(settings.ingest_stream_bytes, wait_seconds=settings.ingest_stream_wait_seconds)
     places = PlatformPlaces(
         settings.ingest_stream_count,
@@ -300,7 +332,7 @@ def _ingest_calls(settings: DataSettings, ingestor: Ingestor, meter: IngestMeter
         noun="ingest streams",
     )
     streams = IngestStreams(room, batch_count=settings.ingest_stream_batch_count)
-    return IngestCalls(ingestor, streams, places, meter)
+    return IngestCalls(ingestor, streams, places, meter, replays)
 
 
 def query_limits(settings: DataSettings) -> QueryLimits:

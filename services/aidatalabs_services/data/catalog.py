@@ -20,6 +20,7 @@ from aidatalabs_services.data.ports import Json, QueryLimits, TableSize, Warehou
 from aidatalabs_services.data.profiles import Measure, Measured, Profile
 from aidatalabs_services.data.query_ids import new_query_id
 from aidatalabs_services.data.schema import ColumnSchema, Schema, SchemaCache, TableSchema, schema_version
+from aidatalabs_services.data.standard_tables import is_dead_letters
 from aidatalabs_services.data.table_ddl import quoted
 from aidatalabs_services.data.versions import DataVersions, data_version
 
@@ -84,17 +85,22 @@ class Catalogue:
             del self._kept[key]
 
     async def describe(self, uid: str, *, known_data_version: str = "") -> SchemaDescription:
-        """Every table of the platform in order of its name; none where the caller has this version."""
-        schema = await self._schemas.get(uid)
+        """Every table but that of rejected rows, in order of its name.
+
+        None where the caller has this version.
+        """
+        whole = await self._schemas.get(uid)
+        # What was rejected answers no question about the data, and each rejection would change the version.
+        schema = {name: table for name, table in whole.items() if not is_dead_letters(table)}
         fingerprints = await self._versions.now(uid)
         version = data_version(schema, fingerprints, schema)
         if version == known_data_version:
-            return SchemaDescription((), schema_version(schema), version)
+            return SchemaDescription((), schema_version(whole), version)
         sizes = await self._warehouse.sizes(uid)
         tables = await asyncio.gather(
             *(self._profile(uid, schema, name, sizes, fingerprints) for name in sorted(schema))
         )
-        return SchemaDescription(tables, schema_version(schema), version)
+        return SchemaDescription(tables, schema_version(whole), version)
 
     async def _profile(
         self,

@@ -21,6 +21,7 @@ from aidatalabs_services.data.arrow_batches import read_batch
 from aidatalabs_services.data.arrow_values import Misfit, fitted_column
 from aidatalabs_services.data.blocks import Blocks, encoded_blocks
 from aidatalabs_services.data.column_types import ColumnType
+from aidatalabs_services.data.dead_letters.row_texts import arrow_row
 from aidatalabs_services.data.errors import BatchInvalid, IngestTooLarge, shown_name
 from aidatalabs_services.data.event_columns import EVENT_DEFAULTS, judge_event_columns
 from aidatalabs_services.data.native.block import columns_of, encode_block
@@ -50,6 +51,10 @@ class ColumnBatch:
     def count(self) -> int:
         """How many rows."""
         return int(self.rows.num_rows)
+
+    def row(self, index: int) -> Mapping[str, object]:
+        """The row at a place, in what JSON has."""
+        return arrow_row(self.rows, index)
 
     def digest(self) -> bytes:
         """SHA-256 of the batch as it came."""

@@ -13,6 +13,7 @@ import json
 import time
 from dataclasses import replace
 
+from aidatalabs_services.data.dead_letters.row_texts import user_text
 from aidatalabs_services.data.deletion_records import (
     Deletion,
     DeletionRecords,
@@ -26,7 +27,7 @@ from aidatalabs_services.data.errors import DeletionNotFound, TableProtected, ta
 from aidatalabs_services.data.ports import Warehouse
 from aidatalabs_services.data.row_filters import admit_filter, user_filter
 from aidatalabs_services.data.schema import SchemaCache, TableSchema
-from aidatalabs_services.data.standard_tables import EVENTS, PROTECTED
+from aidatalabs_services.data.standard_tables import DEAD_LETTERS, EVENTS, PROTECTED, is_dead_letters
 from aidatalabs_services.runtime.caller import current_call, current_user
 from aidatalabs_services.runtime.errors import (
     DeadlineExceeded,
@@ -118,6 +119,8 @@ class Deletions:
         for name, table in [*sorted(shown.items()), *sorted(hidden.items())]:
             if "user_id" in table.types and name not in PROTECTED - {EVENTS.name}:
                 entries.append(self._entry_of_user(uid, name, table, user_id))
+        # Rejected rows first: what is replayed meanwhile is then in a table that is still to come.
+        entries.sort(key=lambda entry: entry.table != DEAD_LETTERS.name)
         digest = _digest("user", user_id, dry_run)
         wanted = Deletion(
             "", platform, current_user(), request_id, digest, tuple(entries), user_id=user_id, dry_run=dry_run
@@ -126,6 +129,8 @@ class Deletions:
 
     def _entry_of_user(self, uid: str, name: str, table: TableSchema, user_id: str) -> TableDeletion:
         dropped = dropped_of(name)
+        if is_dead_letters(table):
+            user_id = user_text(user_id)
         condition = user_filter(user_id, table, database=self._warehouse.database_of(uid))
         entry = TableDeletion(
             dropped.name if dropped else name,

@@ -11,7 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from aidatalabs_services.data.verdicts import EVENT_END_SECONDS, MAX_EVENT_TYPE_BYTES, ONE_DAY_SECONDS
+from aidatalabs_services.data.verdicts import (
+    EVENT_END_SECONDS,
+    MAX_EVENT_TYPE_BYTES,
+    ONE_DAY_SECONDS,
+    OUT_OF_RANGE,
+    TIME_MISSING,
+)
 
 EVENT_DEFAULTS: Mapping[str, pa.Scalar] = {
     "user_id": pa.scalar(0, pa.uint64()),
@@ -32,25 +38,22 @@ class Sink(Protocol):
 def judge_event_columns(arrays: Mapping[str, pa.Array], refusals: Sink, *, now_seconds: float) -> None:
     """Refuses events whose time or type breaks a rule; the other rules are those of the columns' types."""
     _judge_times(arrays["timestamp"], refusals, now_seconds)
-    _judge_types(arrays["event_type"], refusals)
+    judge_types(arrays["event_type"], refusals)
 
 
 def _judge_times(times: pa.Array, refusals: Sink, now_seconds: float) -> None:
     missing = times.is_null().to_numpy(zero_copy_only=False)
     if missing.any():
-        refusals.add(missing, "TIMESTAMP_MISSING", "column timestamp is missing")
+        refusals.add(missing, *TIME_MISSING)
     latest = min(EVENT_END_SECONDS, int(now_seconds) + ONE_DAY_SECONDS) * _MILLISECONDS
     ticks = pc.fill_null(times.cast(pa.int64()), 0).to_numpy()
     outside = (ticks < 0) | (ticks > latest)
     if outside.any():
-        refusals.add(
-            outside,
-            "TIMESTAMP_OUT_OF_RANGE",
-            "column timestamp must lie between 1970 and 2106 and at most one day ahead of the server's clock",
-        )
+        refusals.add(outside, *OUT_OF_RANGE)
 
 
-def _judge_types(types: pa.Array, refusals: Sink) -> None:
+def judge_types(types: pa.Array, refusals: Sink) -> None:
+    """Refuses events whose type breaks a rule."""
     coded = types if pa.types.is_dictionary(types.type) else types.dictionary_encode()
     codes = pc.fill_null(coded.indices, 0).to_numpy(zero_copy_only=False)
     empty = types.is_null().to_numpy(zero_copy_only=False)

@@ -14,16 +14,14 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-import pyarrow as pa
-
 from aidatalabs_services.data.batch_threads import BatchThreads
-from aidatalabs_services.data.blocks import Blocks
-from aidatalabs_services.data.column_batches import ColumnBatch, judge_columns
+from aidatalabs_services.data.column_batches import ColumnBatch
+from aidatalabs_services.data.dead_letters.letters import LetterKeeping, Letters, Origin
 from aidatalabs_services.data.errors import IngestTooLarge, ReceiptNotFound, TableNotFound, TableProtected
 from aidatalabs_services.data.holds import TableHolds
 from aidatalabs_services.data.ingest_batches import EventBatch, RowBatch
@@ -31,14 +29,14 @@ from aidatalabs_services.data.intake import IngestLimits, Intake, Waiting, off_l
 from aidatalabs_services.data.journal import Journal, JournalLimits
 from aidatalabs_services.data.journal_files import REMOVED_SUFFIX, JournalLock, remove_journal
 from aidatalabs_services.data.journal_records import RequestRecord
-from aidatalabs_services.data.native.json_type import parse_column_type
+from aidatalabs_services.data.judged_batches import Batch, judged
 from aidatalabs_services.data.ports import Warehouse
-from aidatalabs_services.data.receipts import Progress, Receipt, Taken
+from aidatalabs_services.data.receipts import Key, Progress, Receipt, Taken
 from aidatalabs_services.data.schema import Schema, TableSchema
 from aidatalabs_services.data.sink import SinkLimits
-from aidatalabs_services.data.standard_tables import EVENTS, PROTECTED
+from aidatalabs_services.data.standard_tables import DEAD_LETTERS, EVENTS, is_dead_letters, is_protected
 from aidatalabs_services.data.type_fences import TypeFences
-from aidatalabs_services.data.verdicts import Verdict, judge_event_rows, judge_events, judge_rows
+from aidatalabs_services.data.verdicts import RejectedRow
 from aidatalabs_services.runtime.caller import optional_call
 from aidatalabs_services.runtime.errors import (
     FieldViolation,
@@ -50,7 +48,6 @@ from aidatalabs_services.runtime.errors import (
 __all__ = ["IngestLimits", "Ingestor"]
 
 _ANSWER_MARGIN_SECONDS = 0.5
-Batch = EventBatch | RowBatch | ColumnBatch
 _T = TypeVar("_T")
 _UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 
@@ -58,7 +55,8 @@ _UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 class Ingestor:
     """Ingest of all platforms; `start` before the first call, `close` after the last.
 
-    `stored` is told the rows of each group that the engine has confirmed.
+    `stored` is told the rows of each group that the engine has confirmed. Rejected rows are kept where
+    `letters` is given and the platform has the table for them.
     """
 
     def __init__(
@@ -73,6 +71,7 @@ class Ingestor:
         holds: TableHolds | None = None,
         fences: TypeFences | None = None,
         stored: Callable[[int], None] = lambda _rows: None,
+        letters: LetterKeeping | None = None,
     ) -> None:
         self._warehouse = warehouse
         self._schema = schema
@@ -83,6 +82,7 @@ class Ingestor:
         self._holds = holds or TableHolds()
         self._fences = fences or TypeFences()
         self._stored = stored
+        self._letters = letters
         self._executor: Executor = ThreadPoolExecutor(4, thread_name_prefix="journal")
         self._threads = BatchThreads()
         self._intakes: dict[str, asyncio.Task[Intake]] = {}
@@ -149,9 +149,12 @@ class Ingestor:
         """The same over every platform."""
         return sum(map(self.waiting_groups, self._intakes))
 
-    async def ingest(self, uid: str, platform: str, table: str, request_id: str, batch: Batch) -> Receipt:
+    async def ingest(
+        self, uid: str, platform: str, table: str, request_id: str, batch: Batch, *, replayed: bool = False
+    ) -> Receipt:
         """Takes one call: every row gets a verdict, the good ones are acknowledged.
 
+        A `replayed` call brings one letter: it is not waited for, and a refusal of it is not remembered.
         Raises InvalidRequest (no row, or events for another table), IngestTooLarge, TableNotFound,
         TableProtected, IdempotencyMismatch, JournalFull, Overloaded and ServiceUnavailable.
         """
@@ -159,12 +162,12 @@ class Ingestor:
         if uid in self._removed:
             raise platform_not_found(platform)
         async with self._fences.taking(uid, table or EVENTS.name):
-            taken, repeated = await self._taken(uid, platform, table, request_id, batch)
-        await taken.progress.wait(self._store_seconds())
+            taken, repeated = await self._taken(uid, platform, table, request_id, batch, replayed)
+        await taken.progress.wait(0.0 if replayed else self._store_seconds())
         return taken.receipt(repeated=repeated)
 
     async def _taken(
-        self, uid: str, platform: str, table: str, request_id: str, batch: Batch
+        self, uid: str, platform: str, table: str, request_id: str, batch: Batch, replayed: bool
     ) -> tuple[Taken, bool]:
         """The call once it is journalled, and whether it was before this."""
         intake = await self._intake(uid)
@@ -178,7 +181,9 @@ class Ingestor:
         try:
             if isinstance(described, ServiceUnavailable):
                 raise described
-            verdict, rows = await self._work(uid, batch, lambda: _judged(batch, described))
+            verdicts = await self._work(uid, batch, lambda: judged(batch, described))
+            keeps = bool(verdicts.rejected) and not replayed
+            letters = await self._letters_of(uid, batch, verdicts.rejected, key) if keeps else Letters()
         except BaseException:
             intake.release(key, claim)
             raise
@@ -186,14 +191,29 @@ class Ingestor:
             request_id,
             digest,
             f"{platform}/receipts/{request_id or uuid.uuid4().hex}",
-            verdict.accepted.num_rows,
-            verdict.rejected,
-            verdict.unlisted_count,
+            verdicts.accepted_count,
+            verdicts.rejected,
+            verdicts.unlisted_count,
+            letters.count,
         )
-        if claim is None and not request.accepted_count:
+        if not (request.accepted_count or letters.count) and (claim is None or replayed):
             # Nothing to keep, and nobody can ask for it again.
+            intake.release(key, claim)
             return Taken(identity, request, time.time(), Progress(stored=True)), False
-        return await intake.take(Waiting(described, request, rows, key, claim)), False
+        return await intake.take(Waiting(described, request, verdicts.rows, key, claim, letters)), False
+
+    async def _letters_of(self, uid: str, batch: Batch, rejected: Sequence[RejectedRow], key: Key) -> Letters:
+        """The rejected rows as they are kept."""
+        table = (await self._schema(uid)).get(DEAD_LETTERS.name)
+        keeping = self._letters
+        if keeping is None or table is None or not is_dead_letters(table):
+            return Letters()
+        room = await keeping.room(uid)
+        source = "stream" if isinstance(batch, ColumnBatch) else "rows"
+        origin = Origin(key[0], "events" if isinstance(batch, EventBatch) else source, key[1])
+        letters = await self._work(uid, batch, lambda: keeping.written(rejected, batch.row, origin, room))
+        keeping.note(uid, letters)
+        return letters
 
     async def ingest_columns(
         self, uid: str, platform: str, table: str, batch_id: str, arrow_ipc: bytes
@@ -252,7 +272,12 @@ class Ingestor:
                 f"The platform has no table {name}. Create it first, or list the tables there are.",
                 metadata={"table": name},
             )
-        if name in PROTECTED and name != EVENTS.name:
+        if is_dead_letters(described):
+            raise TableProtected(
+                f"Table {name} holds what was rejected; send rows to the tables themselves.",
+                metadata={"table": name},
+            )
+        if is_protected(described) and name != EVENTS.name:
             raise TableProtected(
                 f"Table {name} is kept by the engine; send events to {EVENTS.name} instead.",
                 metadata={"table": name},
@@ -297,22 +322,3 @@ class Ingestor:
         )
         await intake.recover()
         return intake
-
-
-def _judged(batch: Batch, table: TableSchema) -> tuple[Verdict, pa.RecordBatch | Blocks]:
-    """The verdicts, and the rows taken: already encoded where they came as columns."""
-    if not isinstance(batch, ColumnBatch):
-        verdict = _judge(batch, table)
-        return verdict, verdict.accepted
-    return judge_columns(batch.rows, table, now_seconds=time.time())
-
-
-def _judge(batch: EventBatch | RowBatch, table: TableSchema) -> Verdict:
-    now_seconds = time.time()
-    if table.name == EVENTS.name:
-        properties = parse_column_type(table.types["properties"])
-        if not isinstance(batch, RowBatch):
-            return judge_events(batch.events(), now_seconds=now_seconds, properties=properties)
-        return judge_event_rows(batch.mappings(), now_seconds=now_seconds, properties=properties)
-    assert isinstance(batch, RowBatch)  # noqa: S101 - events go into their own table only
-    return judge_rows(batch.columns(tuple(table.types)), batch.count, table)

@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
+
+from aidatalabs_services.data.dead_letters.row_texts import event_row
 
 Flags = NDArray[np.bool_]
 
@@ -27,6 +30,10 @@ class EventInput:
     user_id: int = 0
     properties: Mapping[str, object] | None = None
     value: float = 0.0
+
+    def row(self) -> Mapping[str, object]:
+        """The event as a row of the table of events."""
+        return event_row(self.timestamp, self.event_type, self.user_id, self.properties, self.value)
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,30 @@ class Columns:
     unknown: Mapping[int, str]
 
 
+@dataclass(frozen=True)
+class EventColumns:
+    """The events of a batch column by column.
+
+    `timed` marks those that have a timestamp: `seconds` since 1970 UTC and `nanoseconds` after them, below
+    10^9. `properties` is a struct of plain values in which a key may stand several times, once for each type
+    that it has. The `strange` events are to be looked at one by one: of them only their place counts.
+    """
+
+    timed: Flags
+    seconds: NDArray[np.int64]
+    nanoseconds: NDArray[np.int64]
+    types: pa.Array
+    users: NDArray[np.uint64]
+    values: NDArray[np.float64]
+    properties: pa.Array
+    strange: Flags
+
+    @property
+    def count(self) -> int:
+        """How many events."""
+        return len(self.types)
+
+
 @runtime_checkable
 class RowBatch(Protocol):
     """Rows of any table."""
@@ -67,6 +98,10 @@ class RowBatch(Protocol):
 
     def digest(self) -> bytes:
         """SHA-256 of the content; the same for the same rows in the same order."""
+        ...
+
+    def row(self, index: int) -> Mapping[str, object]:
+        """The row at a place, from 0."""
         ...
 
     def columns(self, names: Sequence[str]) -> Columns:
@@ -91,8 +126,20 @@ class EventBatch(Protocol):
         """SHA-256 of the content; the same for the same events in the same order."""
         ...
 
+    def row(self, index: int) -> Mapping[str, object]:
+        """The event at a place, from 0, as a row of the table of events."""
+        ...
+
     def events(self) -> Sequence[EventInput]:
         """The events one by one."""
+        ...
+
+    def event(self, index: int) -> EventInput:
+        """One event by its place, from 0."""
+        ...
+
+    def event_columns(self) -> EventColumns | None:
+        """The events column by column; None where they are not of the form for it."""
         ...
 
 
@@ -110,6 +157,10 @@ class MappingRows:
     def digest(self) -> bytes:
         """SHA-256 of the rows as JSON with sorted keys."""
         return _digest("rows", self._rows)
+
+    def row(self, index: int) -> Mapping[str, object]:
+        """The row at a place."""
+        return self._rows[index]
 
     def mappings(self) -> Sequence[Mapping[str, object]]:
         """The rows themselves."""
@@ -134,6 +185,18 @@ class ListedEvents:
     def digest(self) -> bytes:
         """SHA-256 of the events as JSON."""
         return _digest("events", [vars(event) for event in self._events])
+
+    def row(self, index: int) -> Mapping[str, object]:
+        """The event at a place as a row."""
+        return self._events[index].row()
+
+    def event(self, index: int) -> EventInput:
+        """One event."""
+        return self._events[index]
+
+    def event_columns(self) -> EventColumns | None:
+        """Never: there is nothing to be gained."""
+        return None
 
     def events(self) -> Sequence[EventInput]:
         """The events themselves."""

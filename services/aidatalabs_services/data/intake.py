@@ -13,6 +13,7 @@ from typing import TypeVar
 import pyarrow as pa
 
 from aidatalabs_services.data.blocks import NATIVE, ROWS_FORMAT, Blocks, blocks_of, joined
+from aidatalabs_services.data.dead_letters.letters import Letters
 from aidatalabs_services.data.holds import TableHolds
 from aidatalabs_services.data.journal import Journal
 from aidatalabs_services.data.journal_records import GroupRecord, RequestRecord
@@ -20,6 +21,7 @@ from aidatalabs_services.data.ports import Warehouse
 from aidatalabs_services.data.receipts import Claim, Key, Progress, ReceiptIndex, Taken
 from aidatalabs_services.data.schema import Schema, TableSchema
 from aidatalabs_services.data.sink import Sink, SinkLimits
+from aidatalabs_services.data.standard_tables import DEAD_LETTERS
 from aidatalabs_services.runtime.errors import Overloaded, ServiceUnavailable
 
 # Work on fewer rows is done at once: handing it to a thread would take longer.
@@ -54,6 +56,7 @@ class Waiting:
     """One judged call on its way into a group.
 
     `rows` are those taken: by partition where they are encoded already, as those of large batches are.
+    `letters` are those rejected.
     """
 
     table: TableSchema
@@ -61,6 +64,7 @@ class Waiting:
     rows: pa.RecordBatch | Blocks
     key: Key
     claim: Claim | None
+    letters: Letters = field(default_factory=Letters)
     taken: asyncio.Future[Taken] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     @property
@@ -75,8 +79,9 @@ class Waiting:
 
     @property
     def block_bytes(self) -> int:
-        """Bytes of its encoded blocks."""
-        return sum(map(len, self.rows.values())) if isinstance(self.rows, Mapping) else 0
+        """Bytes of its encoded blocks, letters included."""
+        rows = sum(map(len, self.rows.values())) if isinstance(self.rows, Mapping) else 0
+        return rows + sum(map(len, self.letters.blocks.values()))
 
     def goes_with(self, other: Waiting) -> bool:
         """Whether both may be in one group: the same table as it was, rows in the same form."""
@@ -183,16 +188,15 @@ class Intake:
         return await asyncio.shield(waiting.taken)
 
     def _fits(self, waiting: Waiting) -> bool:
-        if waiting.is_encoded:
-            # A lone batch always fits: one that is larger than the limit could never be sent otherwise.
-            rest = self._waiting_bytes
-            return not rest or rest + waiting.block_bytes <= self._limits.waiting_bytes
-        return self._waiting_rows + waiting.row_count <= self._limits.waiting_rows
+        # A lone batch always fits: one that is larger than the limit could never be sent otherwise.
+        rest, size = self._waiting_bytes, waiting.block_bytes
+        if size and rest and rest + size > self._limits.waiting_bytes:
+            return False
+        return waiting.is_encoded or self._waiting_rows + waiting.row_count <= self._limits.waiting_rows
 
     def _count(self, waiting: Waiting, sign: int) -> None:
-        if waiting.is_encoded:
-            self._waiting_bytes += sign * waiting.block_bytes
-        else:
+        self._waiting_bytes += sign * waiting.block_bytes
+        if not waiting.is_encoded:
             self._waiting_rows += sign * waiting.row_count
 
     async def _write(self, table: str) -> None:
@@ -227,6 +231,7 @@ class Intake:
     async def _journal_group(self, group: list[Waiting]) -> None:
         table = group[0].table
         blocks, format_name = await _blocks_of_group(group)
+        letters = joined([waiting.letters.blocks for waiting in group])
         record = GroupRecord(
             sequence=self._journal.next_sequence(),
             created_seconds=time.time(),
@@ -235,8 +240,10 @@ class Intake:
             token=uuid.uuid4().hex,
             columns=tuple(table.types),
             requests=tuple(waiting.request for waiting in group),
-            blocks=tuple(blocks),
+            blocks=(*blocks, *letters),
             format_name=format_name,
+            letter_blocks=len(letters),
+            letter_columns=tuple(DEAD_LETTERS.types) if letters else (),
         )
         pending = await self._journal.append(record)
         progress = Progress(stored=pending.complete)

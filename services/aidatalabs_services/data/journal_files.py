@@ -91,6 +91,10 @@ class PendingGroup:
         """Whether nothing of it is left to do."""
         return len(self.stored) == len(self.spans)
 
+    def is_letters(self, index: int) -> bool:
+        """Whether a block is of the table of rejected rows."""
+        return index >= len(self.spans) - self.record.letter_blocks
+
     def read_block(self, index: int) -> bytes:
         """One block, byte for byte as it was journalled."""
         offset, length = self.spans[index]
@@ -312,7 +316,8 @@ class JournalFiles:
             named = tuple(request for request in read.record.requests if request.request_id)
             if named:
                 refused = read.record.sequence in self._refused
-                frames.append(group_frame(replace(read.record, requests=named, columns=(), refused=refused)))
+                kept = replace(read.record, requests=named, columns=(), refused=refused, letter_blocks=0)
+                frames.append(group_frame(kept))
                 newest = max(newest, read.record.created_seconds)
         if len(frames) == 1:
             return

@@ -34,7 +34,8 @@ Span = tuple[int, int]
 class RequestRecord:
     """One call of a group: its id (empty: no deduplication), digest of its content and what it was told.
 
-    `name` is the receipt's resource name; `unlisted_count` more rows were refused than `rejected` lists.
+    `name` is the receipt's resource name; `unlisted_count` more rows were refused than `rejected` lists;
+    `letter_count` of the refused rows are kept as letters.
     """
 
     request_id: str
@@ -43,6 +44,7 @@ class RequestRecord:
     accepted_count: int
     rejected: tuple[RejectedRow, ...] = ()
     unlisted_count: int = 0
+    letter_count: int = 0
 
     @property
     def row_count(self) -> int:
@@ -57,7 +59,8 @@ class GroupRecord:
     `sequence` counts the groups of one journal, `created_seconds` is Unix time, `identity` the engine's id of
     the table, `token` names the group towards the engine; block i is inserted with token `{token}-{i}`.
     `refused` is set where a block of it can never be stored; `format_name` is that of the blocks, in
-    ClickHouse's words.
+    ClickHouse's words. The last `letter_blocks` blocks are rows of the table of rejected rows, with
+    `letter_columns`, in Native.
     """
 
     sequence: int
@@ -70,6 +73,8 @@ class GroupRecord:
     blocks: tuple[bytes, ...] = field(default=(), repr=False)
     refused: bool = False
     format_name: str = "ArrowStream"
+    letter_blocks: int = 0
+    letter_columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,7 @@ def group_frame(record: GroupRecord) -> bytes:
                 request.accepted_count,
                 [[row.index, row.reason, row.message] for row in request.rejected],
                 request.unlisted_count,
+                request.letter_count,
             ]
             for request in record.requests
         ],
@@ -113,6 +119,8 @@ def group_frame(record: GroupRecord) -> bytes:
         "refused": record.refused,
         "format": record.format_name,
     }
+    if record.letter_blocks:
+        head |= {"letter_blocks": record.letter_blocks, "letter_columns": record.letter_columns}
     return _frame(_GROUP, head, record.blocks)
 
 
@@ -182,9 +190,9 @@ def _group(head: dict[str, Any], blocks_start: int) -> ReadGroup:
             name,
             accepted,
             tuple(RejectedRow(*row) for row in rejected),
-            *unlisted,  # older journals do not have it
+            *counts,  # older journals have none or one
         )
-        for request_id, digest, name, accepted, rejected, *unlisted in head["requests"]
+        for request_id, digest, name, accepted, rejected, *counts in head["requests"]
     )
     record = GroupRecord(
         head["sequence"],
@@ -196,6 +204,8 @@ def _group(head: dict[str, Any], blocks_start: int) -> ReadGroup:
         requests,
         refused=head["refused"],
         format_name=head.get("format", GroupRecord.format_name),
+        letter_blocks=head.get("letter_blocks", 0),
+        letter_columns=tuple(head.get("letter_columns", ())),
     )
     return ReadGroup(record, _spans(blocks_start, head["blocks"]))
 

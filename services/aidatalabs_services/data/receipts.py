@@ -29,7 +29,7 @@ class ReceiptState(Enum):
 @dataclass(frozen=True)
 class Receipt:
     """What became of one call. `duplicate_count` is all of the accepted rows where the call is a repeated
-    one; `rejected` may list fewer rows than `rejected_count`.
+    one; `rejected` may list fewer rows than `rejected_count`. `letter_count` of the rejected are kept.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Receipt:
     duplicate_count: int
     rejected: tuple[RejectedRow, ...] = ()
     rejected_count: int = 0
+    letter_count: int = 0
 
 
 class Progress:
@@ -87,6 +88,7 @@ class Taken:
             accepted if repeated else 0,
             self.request.rejected,
             len(self.request.rejected) + self.request.unlisted_count,
+            self.request.letter_count,
         )
 
 

@@ -76,6 +76,10 @@ class IngestCalls(Protocol):
         """One receipt that is remembered."""
         ...
 
+    async def replay(self, uid: str, request: pb.ReplayDeadLettersRequest) -> pb.ReplayDeadLettersResponse:
+        """Sends rejected rows again."""
+        ...
+
 
 class OnPlatform(Protocol):
     """A request that names its platform."""
@@ -291,6 +295,12 @@ class DataServicer(pb_grpc.DataServiceServicer):
     async def GetReceipt(self, request: pb.GetReceiptRequest, context: Context) -> ingest_pb2.Receipt:
         """One receipt."""
         return await self._ingest.receipt(self._uid(request), request)
+
+    async def ReplayDeadLetters(
+        self, request: pb.ReplayDeadLettersRequest, context: Context
+    ) -> pb.ReplayDeadLettersResponse:
+        """Sends rejected rows again."""
+        return await self._ingest.replay(self._uid(request), request)
 
     async def Query(self, request: pb.QueryRequest, context: Context) -> pb.QueryResponse:
         """Runs one SELECT."""

@@ -149,6 +149,22 @@ class DataSettings(ServerSettings):
     ingest_schema_seconds: float = Field(
         default=1.0, ge=0, description="Longest wait for a newer schema; then the last known one is used."
     )
+    dead_letters: bool = Field(
+        default=True, description="Whether rejected rows are kept in each platform's table `dead_letters`."
+    )
+    dead_letter_days: int = Field(
+        default=30,
+        ge=1,
+        le=3650,
+        description="How long, for tables made from now on; UpdateTable changes it.",
+    )
+    dead_letter_row_bytes: int = Field(
+        default=64 * 1024, ge=256, le=_MIB, description="Bytes kept of one rejected row; the rest is cut off."
+    )
+    dead_letter_day_bytes: int = Field(
+        default=256 * _MIB, ge=0, description="Bytes of rejected rows kept of one platform in a day (UTC)."
+    )
+
     journal_bytes: int = Field(
         default=_GIB, ge=16 * _MIB, description="Most bytes of one platform's ingest journal."
     )

@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from aidatalabs_services.data.blocks import NATIVE
 from aidatalabs_services.data.errors import InsertRefused
 from aidatalabs_services.data.holds import TableHolds
 from aidatalabs_services.data.journal import Journal
@@ -24,6 +25,7 @@ from aidatalabs_services.data.journal_files import PendingGroup, durable_file
 from aidatalabs_services.data.ports import Warehouse
 from aidatalabs_services.data.receipts import Progress
 from aidatalabs_services.data.schema import Schema
+from aidatalabs_services.data.standard_tables import DEAD_LETTERS, is_dead_letters
 from aidatalabs_services.runtime.errors import ServiceError, ServiceUnavailable
 
 _LOG = logging.getLogger(__name__)
@@ -81,9 +83,11 @@ class Sink:
 
     async def drained(self, table: str) -> None:
         """Returns when every group of the table that was taken before this call has nothing left to do."""
-        queue = self._queues.get(table)
-        if queue:
-            await queue[-1][1].ended()
+        # Rejected rows stand in the groups of the tables that they were sent to.
+        names = list(self._queues) if table == DEAD_LETTERS.name else [table]
+        last = [queue[-1][1] for name in names if (queue := self._queues.get(name))]
+        for progress in last:
+            await progress.ended()
 
     async def close(self) -> None:
         """Stops inserting; what is not confirmed is inserted after the next start."""
@@ -140,23 +144,25 @@ class Sink:
 
     async def _insert(self, group: PendingGroup, index: int, payload: bytes) -> bool:
         record = group.record
+        into = DEAD_LETTERS.name if group.is_letters(index) else record.table
         # The hold first: a table that is held must not take a place from the others.
         async with (
-            self._holds.lock(self._uid, record.table),
+            self._holds.lock(self._uid, into),
             self._places,
             asyncio.timeout(self._limits.insert_seconds),
         ):
-            table = await self._table_now(group)
+            letters = group.is_letters(index)
+            table = await (self._letters_table() if letters else self._table_now(group))
             if table is None:
-                _LOG.warning("table %s was dropped: a journalled block goes with it", record.table)
+                _LOG.warning("table %s was dropped: a journalled block goes with it", into)
                 return False
             try:
                 await self._warehouse.insert_block(
                     self._uid,
                     table,
-                    record.columns,
+                    record.letter_columns if letters else record.columns,
                     payload,
-                    format_name=record.format_name,
+                    format_name=NATIVE if letters else record.format_name,
                     token=f"{record.token}-{index}",
                 )
             except InsertRefused as error:
@@ -177,6 +183,11 @@ class Sink:
             return name
         dropped = await self._warehouse.dropped_tables(self._uid)
         return next((name for name, table in dropped.items() if table.identity == identity), None)
+
+    async def _letters_table(self) -> str | None:
+        """The table of rejected rows, None where it is not one of ours or gone for good."""
+        table = (await self._schema(self._uid)).get(DEAD_LETTERS.name)
+        return table.name if table is not None and is_dead_letters(table) else None
 
     async def _park(self, group: PendingGroup, index: int, payload: bytes, error: InsertRefused) -> bool:
         """Keeps a block that the engine will never take out of the way of the others, as a file."""

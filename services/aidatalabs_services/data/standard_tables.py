@@ -1,4 +1,4 @@
-"""What every platform has from its first moment: the `events` table and its hourly roll-up."""
+"""What every platform has from its first moment: the `events` table, its hourly sums, and rejected rows."""
 
 from __future__ import annotations
 
@@ -40,4 +40,37 @@ EVENTS_HOURLY_VIEW = (
     "FROM events GROUP BY hour, event_type"
 )
 
+DEAD_LETTERS = TableSchema(
+    name="dead_letters",
+    columns=(
+        ColumnSchema("id", "String", "Names the row towards ReplayDeadLetters; ascending with time."),
+        ColumnSchema("rejected_at", "DateTime64(3)", "When it was rejected, UTC."),
+        ColumnSchema("table_name", "LowCardinality(String)", "Table that it was sent to."),
+        ColumnSchema("source", "LowCardinality(String)", "How it came: events, rows, stream or kafka."),
+        ColumnSchema("request_id", "String", "Id of the call or batch that brought it; empty without one."),
+        ColumnSchema("row_index", "UInt32", "Its place in the call or batch, from 0."),
+        ColumnSchema("reason", "LowCardinality(String)", "Why it was rejected, as in the receipt."),
+        ColumnSchema("message", "String", "What is wrong with it."),
+        ColumnSchema("column_name", "String", "Column that the message is about."),
+        ColumnSchema("user_id", "String", "Its user_id as text, empty without one."),
+        ColumnSchema("row_json", "String", "The row as JSON, as far as it is kept."),
+        ColumnSchema("row_bytes", "UInt32", "Bytes of the whole row as JSON."),
+        ColumnSchema("is_cut", "Bool", "Whether only its beginning is kept; then it cannot be replayed."),
+        ColumnSchema("replayed_at", "Nullable(DateTime64(3))", "When it was replayed and taken."),
+    ),
+    order_by=("rejected_at", "id"),
+    partition_by="toDate(rejected_at)",
+    comment="Rows that ingest rejected, with the reason; ReplayDeadLetters sends them again.",
+)
+
 PROTECTED = frozenset({EVENTS.name, EVENTS_HOURLY.name, "events_hourly_mv"})
+
+
+def is_dead_letters(table: TableSchema) -> bool:
+    """Whether this is the standard table: a platform made before it was one may have its own of that name."""
+    return table.name == DEAD_LETTERS.name and table.types == DEAD_LETTERS.types
+
+
+def is_protected(table: TableSchema) -> bool:
+    """Whether the table stays as it is, whoever asks."""
+    return table.name in PROTECTED or is_dead_letters(table)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from aidatalabs_services.data import standard_tables
+from aidatalabs_services.data.dead_letters.presence import LettersTable
 from aidatalabs_services.data.dropped_tables import Dropped, DroppedTables, dropped_of
 from aidatalabs_services.data.errors import (
     TableAlreadyExists,
@@ -62,7 +63,8 @@ class Tables:
     """The tables of every platform, by the platform's uid.
 
     `fsync` makes inserts into the tables made here survive power loss. `dropped` keeps dropped tables for a
-    while; without it they are gone at once. `rollups` go with their tables.
+    while; without it they are gone at once. `rollups` go with their tables. `letters` makes the table of
+    rejected rows.
     """
 
     def __init__(
@@ -74,8 +76,10 @@ class Tables:
         holds: TableHolds | None = None,
         dropped: DroppedTables | None = None,
         rollups: Rollups | None = None,
+        letters: LettersTable | None = None,
     ) -> None:
         self._rollups = rollups
+        self._letters = letters
         self._warehouse = warehouse
         self._schemas = schemas
         self._fsync = fsync
@@ -95,6 +99,8 @@ class Tables:
         await self._warehouse.execute(
             uid, standard_tables.EVENTS_HOURLY_VIEW, table=standard_tables.EVENTS_HOURLY.name
         )
+        if self._letters is not None and standard_tables.DEAD_LETTERS.name not in existing:
+            await self._letters.make(uid)
         self._schemas.forget(uid)
         if self._rollups is not None:
             await self._rollups.provision(uid)
@@ -137,11 +143,11 @@ class Tables:
         Rows that are journalled go where the table is, and come back with it. Raises TableNotFound,
         TableProtected or TableBusy.
         """
-        if name in standard_tables.PROTECTED:
+        protected = name in standard_tables.PROTECTED
+        if protected or standard_tables.is_dead_letters(await self._find(uid, name)):
             raise TableProtected(
                 f"{name!r} is a standard table of the platform and stays.", metadata={"table": name}
             )
-        await self._find(uid, name)
         if self._holds.is_deleting(uid, name):
             raise TableBusy(
                 f"Rows of {name!r} are being deleted. Drop it when that is done.",
@@ -201,15 +207,14 @@ class Tables:
     ) -> TableView:
         """Changes what is not None: how long rows are kept (empty: for good), what is said about the table.
 
-        Raises TableNotFound, TableInvalid, or TableProtected: of `events` the time to live alone can change.
+        Raises TableNotFound, TableInvalid, or TableProtected: of `events` and `dead_letters` the time to live
+        alone can change.
         """
-        is_events = name == standard_tables.EVENTS.name
-        if name in standard_tables.PROTECTED and not (is_events and comment is None):
-            raise TableProtected(
-                f"{name!r} is a standard table of the platform; only the ttl of 'events' can be changed.",
-                metadata={"table": name},
-            )
+        if name in standard_tables.PROTECTED - {standard_tables.EVENTS.name}:
+            raise _stays(name)
         table = await self._described(uid, name)
+        if standard_tables.is_protected(table) and comment is not None:
+            raise _stays(name)
         changes = []
         if ttl is not None and (kept := checked_ttl(table, ttl)) != table.ttl:
             changes.append(modify_ttl(name, kept))
@@ -234,12 +239,12 @@ class Tables:
         Rows that are there read the type's default (NULL, 0, empty). Raises TableNotFound, TableProtected,
         TypeNotAllowed, or TableInvalid, also where a column of that name is another one.
         """
-        if name in standard_tables.PROTECTED:
+        protected = name in standard_tables.PROTECTED
+        if protected or standard_tables.is_dead_letters(table := await self._described(uid, name)):
             raise TableProtected(
                 f"{name!r} is a standard table of the platform; its columns stay as they are.",
                 metadata={"table": name},
             )
-        table = await self._described(uid, name)
         column = checked_column(table, wanted)
         existing = table.column(column.name)
         if existing is None:
@@ -296,6 +301,14 @@ class Tables:
 
 def _view(table: TableSchema, sizes: Mapping[str, TableSize]) -> TableView:
     return TableView(table, sizes.get(table.name, _NO_SIZE))
+
+
+def _stays(name: str) -> TableProtected:
+    return TableProtected(
+        f"{name!r} is a standard table of the platform; of these only the ttl of 'events' and of "
+        "'dead_letters' can be changed.",
+        metadata={"table": name},
+    )
 
 
 def _same_column(existing: ColumnSchema, wanted: ColumnSchema) -> bool:

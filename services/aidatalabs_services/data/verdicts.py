@@ -32,6 +32,13 @@ _NANOSECONDS = 1_000_000_000
 # Start of 2107 in seconds since 1970: the last year an event may be of is 2106.
 EVENT_END_SECONDS = 4_323_369_600
 ONE_DAY_SECONDS = 86_400
+# Reasons of events with their words.
+TIME_MISSING = ("TIMESTAMP_MISSING", "column timestamp is missing")
+OUT_OF_RANGE = (
+    "TIMESTAMP_OUT_OF_RANGE",
+    "column timestamp must lie between 1970 and 2106 and at most one day ahead of the server's clock",
+)
+VALUE_NOT_FINITE = ("VALUE_NOT_FINITE", "column value must be a finite number")
 _EVENT_COLUMNS = ("timestamp", "event_type", "user_id", "properties", "value")
 _EVENT_ARROW = pa.schema(
     [
@@ -171,15 +178,12 @@ def _checked(
 ) -> tuple[int, str, int, str, float]:
     when = event.timestamp
     if when is None:
-        raise _Refused("TIMESTAMP_MISSING", "column timestamp is missing")
+        raise _Refused(*TIME_MISSING)
     if not 0 <= when <= latest:
-        raise _Refused(
-            "TIMESTAMP_OUT_OF_RANGE",
-            "column timestamp must lie between 1970 and 2106 and at most one day ahead of the server's clock",
-        )
+        raise _Refused(*OUT_OF_RANGE)
     _check_event_type(event.event_type)
     if not math.isfinite(event.value):
-        raise _Refused("VALUE_NOT_FINITE", "column value must be a finite number")
+        raise _Refused(*VALUE_NOT_FINITE)
     return (
         when // 1_000_000,
         event.event_type,

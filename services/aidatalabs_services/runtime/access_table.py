@@ -199,6 +199,15 @@ TABLE: tuple[MethodAccess, ...] = (
         queued=False,
     ),
     _on_platform("data.v1.DataService/GetReceipt", Role.EDITOR),
+    # Each row goes under an id of its own: a repeated call stores none twice.
+    _on_platform(
+        "data.v1.DataService/ReplayDeadLetters",
+        Role.EDITOR,
+        idempotency=_SAME,
+        deadline_seconds=60.0,
+        rate_class="ingest",
+        audited=True,
+    ),
     _on_platform(
         "data.v1.DataService/Query", Role.VIEWER, deadline_seconds=60.0, rate_class="query", peers=_AGENT
     ),

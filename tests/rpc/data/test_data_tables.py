@@ -29,7 +29,7 @@ def table(
 async def test_provisioning_makes_events_and_its_roll_up(data: Data) -> None:
     listed = await data.call("ListTables", pb.ListTablesRequest(platform=DEMO))
     names = [each.name for each in listed.tables]
-    assert names[:2] == ["events", "events_hourly"]
+    assert names[:3] == ["dead_letters", "events", "events_hourly"]
     assert "events_hourly_mv" not in names
     events = await data.call("GetTable", pb.GetTableRequest(platform=DEMO, table="events"))
     assert [(each.name, each.type) for each in events.columns] == [
@@ -162,7 +162,7 @@ async def test_dropped_table_is_gone_and_may_be_made_anew(data: Data) -> None:
     assert await data.rows("SELECT b FROM short_lived") == []
 
 
-@pytest.mark.parametrize("name", ["events", "events_hourly", "events_hourly_mv"])
+@pytest.mark.parametrize("name", ["dead_letters", "events", "events_hourly", "events_hourly_mv"])
 async def test_standard_tables_cannot_be_dropped(data: Data, name: str) -> None:
     refused = await data.refusal("DropTable", pb.DropTableRequest(platform=DEMO, table=name))
     assert (refused.code.name, refused.reason) == ("FAILED_PRECONDITION", "TABLE_PROTECTED")

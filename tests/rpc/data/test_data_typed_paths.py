@@ -314,14 +314,14 @@ async def test_a_declaration_waits_for_a_call_that_was_judged_by_the_old_type(
     data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await make(data, "slow", ("id", "UInt32"), ("p", "JSON"))
-    judged = ingest._judged
+    judged = ingest.judged
 
     def slowly(batch: Any, table: Any) -> Any:
         verdict = judged(batch, table)
         time.sleep(0.5)  # in a thread of its own
         return verdict
 
-    monkeypatch.setattr(ingest, "_judged", slowly)
+    monkeypatch.setattr(ingest, "judged", slowly)
     request = arrow("slow", "b-1", pa.array([{"k": "text"}]), [1])
     bringing = asyncio.create_task(stream(data, request))
     await asyncio.sleep(0.2)

@@ -18,6 +18,8 @@ import pyarrow as pa
 
 from aidatalabs_services.data.adapters.clickhouse import ClickHouseWarehouse
 from aidatalabs_services.data.adapters.servers import EmbeddedServers
+from aidatalabs_services.data.dead_letters.letters import LetterLimits
+from aidatalabs_services.data.dead_letters.parts import DeadLetters
 from aidatalabs_services.data.engine.limits import EngineLimits
 from aidatalabs_services.data.engine.pool import EnginePool
 from aidatalabs_services.data.ingest import IngestLimits, Ingestor
@@ -41,25 +43,35 @@ def user_ids(number: int, call: int) -> list[int]:
     return list(range(first, first + 1 + call % 37))
 
 
+def rejected_users(number: int, call: int) -> list[int]:
+    """The user id of the event of a call that is rejected; every third call has one."""
+    return [] if call % 3 else [(number * 1_000_000 + call) * 100 + 99]
+
+
 async def send(ingestor: Ingestor, number: int, call: int) -> Receipt:
-    """Sends one call; its events lie in up to three months. Every second one is a batch of columns."""
+    """Sends one call; its events lie in up to three months, and of every third one is rejected.
+
+    Every second call is a batch of columns.
+    """
     users = user_ids(number, call)
     if call % 2:
-        batch = _columns(users, call)
+        batch = _columns(users, rejected_users(number, call), call)
         return await ingestor.ingest_columns(UID, "platforms/demo", "events", f"{number}-{call}", batch)
     events = [
         EventInput(10**18 + (each % 3) * _MONTH_NANOSECONDS, "crash", each, {"call": float(call)}, 1.0)
         for each in users
     ]
+    events += [EventInput(10**18, "", each) for each in rejected_users(number, call)]
     return await ingestor.ingest(UID, "platforms/demo", "events", f"{number}-{call}", ListedEvents(events))
 
 
-def _columns(users: list[int], call: int) -> bytes:
+def _columns(good: list[int], bad: list[int], call: int) -> bytes:
+    users = [*good, *bad]
     times = [10**18 + (each % 3) * _MONTH_NANOSECONDS for each in users]
     batch = pa.RecordBatch.from_pydict(
         {
             "timestamp": pa.array(times, pa.timestamp("ns")),
-            "event_type": pa.array(["crash"] * len(users)).dictionary_encode(),
+            "event_type": pa.array([*["crash"] * len(good), *[""] * len(bad)]).dictionary_encode(),
             "user_id": pa.array(users, pa.uint64()),
             "properties": pa.array([{"call": call, "page": f"/{each}"} for each in users]),
         }
@@ -94,9 +106,12 @@ async def check(ingestor: Ingestor, warehouse: ClickHouseWarehouse) -> None:
     sql = "SELECT user_id, count() FROM events GROUP BY user_id"
     rows = await warehouse.query(UID, sql, limits=_LIMITS, query_id="check")
     hourly = await warehouse.query(UID, "SELECT sum(events) FROM events_hourly", limits=_LIMITS, query_id="h")
+    kept = "SELECT toUInt64(user_id), count() FROM dead_letters GROUP BY user_id"
+    letters = await warehouse.query(UID, kept, limits=_LIMITS, query_id="letters")
     print(  # noqa: T201
         json.dumps(
             {
+                "letters": [[int(user), int(count)] for user, count in letters.rows],
                 "pending_at_start": pending_at_start,
                 "repeated": sum(receipt.duplicate_count > 0 for receipt in receipts),
                 "stored": sum(receipt.state is ReceiptState.STORED for receipt in receipts),
@@ -112,9 +127,10 @@ async def main(directory: Path, mode: str, number: int) -> None:
     pool = EnginePool(directory / "engines", EngineLimits(), max_engines=1, idle_seconds=600.0)
     warehouse = ClickHouseWarehouse(EmbeddedServers(pool))
     schemas = SchemaCache(warehouse.schema, ttl_seconds=5.0)
+    dead = DeadLetters(warehouse, LetterLimits(), is_on=True, days=30, fsync=False)
     while True:
         try:
-            await Tables(warehouse, schemas, fsync=False).provision(UID)
+            await Tables(warehouse, schemas, fsync=False, letters=dead.table).provision(UID)
             break
         except ServiceUnavailable:
             await asyncio.sleep(0.1)  # the killed process's engine still holds its directory
@@ -124,6 +140,7 @@ async def main(directory: Path, mode: str, number: int) -> None:
         directory / "journal",
         limits=IngestLimits(store_seconds=0.02 if mode == "run" else 30.0),
         sink_limits=SinkLimits(pause_seconds=0.2),
+        letters=dead.keeping,
     )
     await ingestor.start()
     if mode == "run":

@@ -54,6 +54,7 @@ class Space:
     rollups: dict[str, rollup_pb2.Rollup] = field(default_factory=dict)
     dropped: dict[str, Kept] = field(default_factory=dict)
     receipts: dict[tuple[str, str], tuple[bytes, ingest_pb2.Receipt]] = field(default_factory=dict)
+    letters: dict[str, tuple[str, str, Struct]] = field(default_factory=dict)  # table, reason, row by id
 
 
 class Workspace:
@@ -287,6 +288,8 @@ class FakeTables:
             except Failure as wrong:
                 receipt.rejected.add(index=index, reason=wrong.reason, message=wrong.message)
                 receipt.rejected_count += 1
+                receipt.dead_letter_count += 1
+                space.letters[uuid.uuid4().hex] = (kept.table.name, wrong.reason, row)
         space.receipts[key] = (content, receipt)
         return data_pb.IngestResponse(receipt=receipt)
 
@@ -316,6 +319,27 @@ class FakeTables:
         if known is None:
             raise not_found("RECEIPT_NOT_FOUND", f"There is no receipt of {request.request_id!r}.")
         return known[1]
+
+    async def replay_dead_letters(
+        self, request: data_pb.ReplayDeadLettersRequest
+    ) -> data_pb.ReplayDeadLettersResponse:
+        """DataService.ReplayDeadLetters: all at once, by table, reason and ids; times are not looked at."""
+        space, answer = self._workspace.space(request.platform), data_pb.ReplayDeadLettersResponse()
+        answer.gone_count = len(set(request.ids) - space.letters.keys())
+        for name, (table, reason, row) in sorted(space.letters.items()):
+            if request.table not in ("", table) or request.reason not in ("", reason):
+                continue
+            if request.ids and name not in request.ids:
+                continue
+            try:
+                kept = self._workspace.kept(request.platform, table)
+                kept.rows.append(_stored(row, {each.name: each.type for each in kept.table.columns}))
+                answer.accepted_count += 1
+                del space.letters[name]
+            except Failure as wrong:
+                answer.rejected.add(id=name, reason=wrong.reason, message=wrong.message)
+                answer.rejected_count += 1
+        return answer
 
 
 def _refuse_standard(table: str) -> None:

@@ -74,9 +74,9 @@ _INSERT = {
     "input_format_null_as_default": 0,
     "input_format_skip_unknown_fields": 0,
     "date_time_input_format": "best_effort",
-    # JSON text: what reads as a day or a moment becomes one.
-    "input_format_try_infer_dates": 1,
-    "input_format_try_infer_datetimes": 1,
+    # Text inside a JSON column stays the text that was sent, whatever it looks like.
+    "input_format_try_infer_dates": 0,
+    "input_format_try_infer_datetimes": 0,
     # A journalled block must be storable however many partitions it touches.
     "max_partitions_per_insert_block": 0,
 }

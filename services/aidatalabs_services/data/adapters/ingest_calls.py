@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import TypeAlias
 
 import structlog
+from google.protobuf import timestamp_pb2
 from google.rpc import status_pb2
 
 from aidatalabs.data.v1 import data_service_pb2 as pb
 from aidatalabs.data.v1 import ingest_pb2
 from aidatalabs_services.data.adapters.data_metrics import IngestMeter
 from aidatalabs_services.data.adapters.ingest_messages import batch_of, receipt_message
+from aidatalabs_services.data.dead_letters.replays import MOST_LISTED, Choice, Replays
 from aidatalabs_services.data.ingest import Ingestor
 from aidatalabs_services.data.ingest_streams import Batch, BatchAnswer, IngestStreams
 from aidatalabs_services.data.places import PlatformPlaces
@@ -20,7 +23,10 @@ from aidatalabs_services.data.receipts import Receipt
 from aidatalabs_services.runtime.caller import current_call, current_user
 from aidatalabs_services.runtime.errors import FieldViolation, InvalidRequest
 from aidatalabs_services.runtime.interceptors.statuses import packed_status, service_error
+from aidatalabs_services.runtime.paging import page_position, page_size, page_token
 
+_LETTER_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+_END_SECONDS = 9_214_646_400  # 2262, the last year that counts whole in nanoseconds
 Requests: TypeAlias = AsyncIterator[pb.IngestStreamRequest]
 
 
@@ -28,12 +34,18 @@ class IngestCalls:
     """Calls, streams and receipts of one service."""
 
     def __init__(
-        self, ingestor: Ingestor, streams: IngestStreams, places: PlatformPlaces, meter: IngestMeter
+        self,
+        ingestor: Ingestor,
+        streams: IngestStreams,
+        places: PlatformPlaces,
+        meter: IngestMeter,
+        replays: Replays,
     ) -> None:
         self._ingestor = ingestor
         self._streams = streams
         self._places = places
         self._meter = meter
+        self._replays = replays
 
     async def ingest(self, uid: str, request: pb.IngestRequest) -> pb.IngestResponse:
         """One call of events or rows."""
@@ -72,6 +84,52 @@ class IngestCalls:
     async def receipt(self, uid: str, request: pb.GetReceiptRequest) -> ingest_pb2.Receipt:
         """One receipt that is remembered."""
         return receipt_message(await self._ingestor.receipt(uid, request.table, request.request_id))
+
+    async def replay(self, uid: str, request: pb.ReplayDeadLettersRequest) -> pb.ReplayDeadLettersResponse:
+        """Sends rejected rows again."""
+        choice = _choice(request)
+        parameters = {"method": "ReplayDeadLetters", "platform": request.platform, "choice": repr(choice)}
+        position = page_position(request.page_token, parameters)
+        replayed = await self._replays.replay(
+            uid,
+            request.platform,
+            choice,
+            count=page_size(request.page_size),
+            after=str(position[0]) if position else "",
+        )
+        return pb.ReplayDeadLettersResponse(
+            accepted_count=replayed.accepted_count,
+            rejected_count=len(replayed.rejected),
+            gone_count=replayed.gone_count,
+            rejected=[
+                ingest_pb2.RejectedLetter(id=each.id, reason=each.reason, message=each.message)
+                for each in replayed.rejected[:MOST_LISTED]
+            ],
+            remaining_count=replayed.remaining_count,
+            next_page_token=page_token((replayed.last_id,), parameters) if replayed.last_id else "",
+        )
+
+
+def _choice(request: pb.ReplayDeadLettersRequest) -> Choice:
+    """What is asked for. Raises InvalidRequest."""
+    if not all(map(_LETTER_ID.fullmatch, request.ids)):
+        wrong = FieldViolation("ids", "must be ids as the table dead_letters has them")
+        raise InvalidRequest("The rows to replay cannot be found by these ids.", violations=[wrong])
+    return Choice(
+        request.table,
+        request.reason,
+        _milliseconds("start_time", request.start_time) if request.HasField("start_time") else None,
+        _milliseconds("end_time", request.end_time) if request.HasField("end_time") else None,
+        tuple(request.ids),
+    )
+
+
+def _milliseconds(field: str, moment: timestamp_pb2.Timestamp) -> int:
+    if not 0 <= moment.seconds < _END_SECONDS:
+        raise InvalidRequest(
+            "The time cannot be taken.", violations=[FieldViolation(field, "must be of 1970 to 2261")]
+        )
+    return -((-moment.seconds * 10**9 - moment.nanos) // 10**6)
 
 
 def _batch(request: pb.IngestStreamRequest, table: str) -> Batch:

@@ -11,13 +11,22 @@ from google.protobuf import struct_pb2
 
 from aidatalabs.data.v1 import data_service_pb2 as pb
 from aidatalabs.data.v1 import ingest_pb2
+from aidatalabs_services.data.adapters.event_wire import read_events
 from aidatalabs_services.data.adapters.struct_wire import PADDING, RowPlaces, read_columns, row_places
-from aidatalabs_services.data.ingest_batches import ColumnInput, Columns, EventBatch, EventInput, RowBatch
+from aidatalabs_services.data.ingest_batches import (
+    ColumnInput,
+    Columns,
+    EventBatch,
+    EventColumns,
+    EventInput,
+    RowBatch,
+)
 from aidatalabs_services.data.receipts import Receipt
 from aidatalabs_services.runtime.errors import FieldViolation, InvalidRequest
 
 _NANOSECONDS = 1_000_000_000
 _LENGTH_BYTES = 4
+_EVENTS_FIELD = pb.IngestRequest.DESCRIPTOR.fields_by_name["events"].number
 _ROWS_FIELD = pb.IngestRequest.DESCRIPTOR.fields_by_name["rows"].number
 
 
@@ -26,7 +35,7 @@ def batch_of(request: pb.IngestRequest) -> EventBatch | RowBatch:
     if request.events and request.rows:
         both = FieldViolation("rows", "must be empty where events are sent; send two calls")
         raise InvalidRequest("The call brings both events and rows.", violations=[both])
-    return MessageRows(request) if request.rows else MessageEvents(request.events)
+    return MessageRows(request) if request.rows else MessageEvents(request)
 
 
 def receipt_message(receipt: Receipt) -> ingest_pb2.Receipt:
@@ -41,14 +50,16 @@ def receipt_message(receipt: Receipt) -> ingest_pb2.Receipt:
             for row in receipt.rejected
         ],
         rejected_count=receipt.rejected_count,
+        dead_letter_count=receipt.letter_count,
     )
 
 
 class MessageEvents:
-    """Events as messages."""
+    """Events as messages; serialised once, for the digest and for reading them column by column."""
 
-    def __init__(self, events: Sequence[ingest_pb2.Event]) -> None:
-        self._events = events
+    def __init__(self, request: pb.IngestRequest) -> None:
+        self._request = request
+        self._events = request.events
 
     @property
     def count(self) -> int:
@@ -57,20 +68,37 @@ class MessageEvents:
 
     def digest(self) -> bytes:
         """SHA-256 over the messages with sorted keys, each behind its length."""
-        return _digest(b"events", self._events)
+        digest, buffer, places = hashlib.sha256(b"events"), self._serialised, self._places
+        pieces = list[bytes]()
+        for start, end in zip(places.starts.tolist(), places.ends.tolist(), strict=True):
+            pieces += [(end - start).to_bytes(_LENGTH_BYTES, "big"), buffer[start:end]]
+        digest.update(b"".join(pieces))
+        return digest.digest()
+
+    def row(self, index: int) -> Mapping[str, object]:
+        """The event at a place as a row of the table of events."""
+        return _event(self._events[index]).row()
+
+    def event(self, index: int) -> EventInput:
+        """One event."""
+        return _event(self._events[index])
 
     def events(self) -> Sequence[EventInput]:
         """The events one by one."""
-        return [
-            EventInput(
-                timestamp=_nanoseconds(event) if event.HasField("timestamp") else None,
-                event_type=event.event_type,
-                user_id=event.user_id,
-                properties=_mapping(event.properties) if event.HasField("properties") else None,
-                value=event.value,
-            )
-            for event in self._events
-        ]
+        return [_event(event) for event in self._events]
+
+    def event_columns(self) -> EventColumns | None:
+        """The events from their bytes, where these are of the plain form."""
+        return read_events(self._serialised, self._places.starts, self._places.ends)
+
+    @cached_property
+    def _serialised(self) -> bytes:
+        """The whole request with sorted keys, padded as `struct_wire` wants it."""
+        return self._request.SerializeToString(deterministic=True) + PADDING
+
+    @cached_property
+    def _places(self) -> RowPlaces:
+        return row_places(self._serialised, _EVENTS_FIELD, self.count)
 
 
 class MessageRows:
@@ -90,6 +118,10 @@ class MessageRows:
         digest = hashlib.sha256(b"rows")
         digest.update(memoryview(self._serialised)[self._places.begin : self._places.end])
         return digest.digest()
+
+    def row(self, index: int) -> Mapping[str, object]:
+        """The row at a place."""
+        return _mapping(self._rows[index])
 
     def mappings(self) -> Sequence[Mapping[str, object]]:
         """The rows one by one."""
@@ -161,14 +193,15 @@ def _mapping(struct: struct_pb2.Struct) -> dict[str, object]:
     return {name: _value(cell, cell.WhichOneof("kind")) for name, cell in struct.fields.items()}
 
 
+def _event(event: ingest_pb2.Event) -> EventInput:
+    return EventInput(
+        timestamp=_nanoseconds(event) if event.HasField("timestamp") else None,
+        event_type=event.event_type,
+        user_id=event.user_id,
+        properties=_mapping(event.properties) if event.HasField("properties") else None,
+        value=event.value,
+    )
+
+
 def _nanoseconds(event: ingest_pb2.Event) -> int:
     return int(event.timestamp.seconds * _NANOSECONDS + event.timestamp.nanos)
-
-
-def _digest(kind: bytes, messages: Sequence[ingest_pb2.Event]) -> bytes:
-    digest = hashlib.sha256(kind)
-    for message in messages:
-        content = message.SerializeToString(deterministic=True)
-        digest.update(len(content).to_bytes(_LENGTH_BYTES, "big"))
-        digest.update(content)
-    return digest.digest()

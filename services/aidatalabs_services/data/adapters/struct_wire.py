@@ -14,7 +14,7 @@ other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,15 +26,15 @@ from aidatalabs_services.data.ingest_batches import ColumnInput, Columns
 Ints = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
 
-_MISSING, _NULL, _NUMBER, _TEXT, _BOOL, _OTHER = range(6)
+MISSING, NULL, NUMBER, TEXT, BOOL, OTHER = range(6)
 _KIND_OF_TAG = np.zeros(256, np.uint8)
 for _tag, _kind in (
-    (0x08, _NULL),
-    (0x11, _NUMBER),
-    (0x1A, _TEXT),
-    (0x20, _BOOL),
-    (0x2A, _OTHER),
-    (0x32, _OTHER),
+    (0x08, NULL),
+    (0x11, NUMBER),
+    (0x1A, TEXT),
+    (0x20, BOOL),
+    (0x2A, OTHER),
+    (0x32, OTHER),
 ):
     _KIND_OF_TAG[_tag] = _kind
 # Bytes of a value by kind where that is fixed, its tag included.
@@ -43,16 +43,17 @@ _BYTE = np.uint64(0xFF)
 # Reads beyond the last row land in zeros, which no rule below accepts.
 PADDING = bytes(16)
 _MAX_VARINT_BYTES = 4
+_LONGEST_VARINT_BYTES = 10
 # More different keys than this in one place of the rows: not the shape this way is for.
 _MAX_KEYS_PER_STEP = 32
 
 
-class _Unusual(Exception):
+class Unusual(Exception):
     """The bytes are not of the plain form."""
 
 
 @dataclass
-class _Cells:
+class Cells:
     """The cells of one column, at most one per row: kind, and place and length of the value's bytes."""
 
     kinds: Bytes
@@ -73,9 +74,14 @@ def read_columns(
     `buffer` ends with PADDING. `decode` turns a list or an object into a Python value.
     """
     try:
-        return _Reader(buffer, starts, ends, names, decode).read()
-    except (_Unusual, UnicodeDecodeError):
+        return _Reader(Wire(buffer), starts, ends, names, decode).read()
+    except (Unusual, UnicodeDecodeError):
         return None
+
+
+def read_cells(wire: Wire, starts: Ints, ends: Ints) -> Mapping[str, Cells]:
+    """Every key of the rows with its cells. Raises Unusual, and UnicodeDecodeError."""
+    return _Reader(wire, starts, ends, None, lambda cell: cell).scan()
 
 
 @dataclass(frozen=True)
@@ -119,35 +125,86 @@ def _length(buffer: bytes, position: int) -> tuple[int, int]:
             return number, position
 
 
-class _Reader:
-    def __init__(
-        self,
-        buffer: bytes,
-        starts: Ints,
-        ends: Ints,
-        names: Sequence[str],
-        decode: Callable[[struct_pb2.Value], object],
-    ) -> None:
-        self._buffer = buffer
+class Wire:
+    """A serialised message, ended by PADDING, read at many places at once."""
+
+    def __init__(self, buffer: bytes) -> None:
+        self.buffer = buffer
         # Eight bytes from any place on, as one number: places need not be multiples of eight.
         count = len(buffer) - 7
         self._words: NDArray[np.uint64] = np.ndarray((count,), "<u8", buffer, strides=(1,))
-        self._doubles: NDArray[np.float64] = np.ndarray((count,), "<f8", buffer, strides=(1,))
+        self.doubles: NDArray[np.float64] = np.ndarray((count,), "<f8", buffer, strides=(1,))
+
+    def word(self, position: Ints) -> NDArray[np.uint64]:
+        """The eight bytes at these places."""
+        return self._words[np.minimum(position, self._words.size - 1)]
+
+    def byte(self, position: Ints) -> NDArray[np.uint64]:
+        """The byte at these places."""
+        return self.word(position) & _BYTE
+
+    def length(self, position: Ints) -> tuple[Ints, Ints]:
+        """Lengths at these places, and the places behind them. Raises Unusual for one of 2^35 or more."""
+        word = self.word(position).astype(np.int64)
+        number = word & 0x7F
+        going = (word & 0x80) != 0
+        position = position + 1
+        for place in range(1, _MAX_VARINT_BYTES + 1):
+            if not going.any():
+                return number, position
+            byte = (word >> (8 * place)) & 0xFF
+            number += np.where(going, (byte & 0x7F) << (7 * place), 0)
+            position = position + going
+            going = going & (byte >= 0x80)
+        raise Unusual
+
+    def number(self, position: Ints) -> tuple[NDArray[np.uint64], Ints]:
+        """Whole numbers of up to 64 bits at these places, and the places behind them."""
+        number = np.zeros(position.size, np.uint64)
+        going = np.ones(position.size, np.bool_)
+        for place in range(_LONGEST_VARINT_BYTES):
+            byte = self.byte(position)
+            number |= np.where(going, (byte & np.uint64(0x7F)) << np.uint64(7 * place), np.uint64(0))
+            position = position + going
+            going = going & (byte >= 0x80)
+            if not going.any():
+                return number, position
+        raise Unusual
+
+
+class _Reader:
+    def __init__(
+        self,
+        wire: Wire,
+        starts: Ints,
+        ends: Ints,
+        names: Sequence[str] | None,
+        decode: Callable[[struct_pb2.Value], object],
+    ) -> None:
+        self._wire = wire
+        self._buffer = wire.buffer
+        self._word = wire.word
+        self._varint = wire.length
         self._starts, self._ends = starts, ends
-        self._names = {name.encode(): name for name in names}
+        self._names = None if names is None else {name.encode(): name for name in names}
         self._decode = decode
-        self._cells: dict[str, _Cells] = {}
+        self._cells: dict[str, Cells] = {}
         self._unknown: dict[int, str] = {}
 
     def read(self) -> Columns:
+        self.scan()
+        return Columns({name: self._column(cells) for name, cells in self._cells.items()}, self._unknown)
+
+    def scan(self) -> Mapping[str, Cells]:
+        """The cells of every known key."""
         position = self._starts.copy()
         active = np.flatnonzero(position < self._ends)
         while active.size:
             position[active] = self._step(active, position[active])
             active = active[position[active] < self._ends[active]]
         if (position != self._ends).any():
-            raise _Unusual
-        return Columns({name: self._column(cells) for name, cells in self._cells.items()}, self._unknown)
+            raise Unusual
+        return self._cells
 
     def _step(self, rows: Ints, position: Ints) -> Ints:
         """Reads one field of each of `rows`; returns where the next one begins."""
@@ -159,7 +216,7 @@ class _Reader:
         self._expect(key + key_length, 0x12)
         value_length, value = self._varint(key + key_length + 1)
         if (value + value_length != end).any() or (end > self._ends[rows]).any():
-            raise _Unusual
+            raise Unusual
         kinds = self._kinds(value, value_length)
         rest = np.arange(rows.size)
         for _ in range(_MAX_KEYS_PER_STEP):
@@ -169,36 +226,18 @@ class _Reader:
             rest = rest[~same]
             if not rest.size:
                 return end
-        raise _Unusual
-
-    def _word(self, position: Ints) -> NDArray[np.uint64]:
-        return self._words[np.minimum(position, self._words.size - 1)]
+        raise Unusual
 
     def _expect(self, position: Ints, tag: int) -> None:
         if ((self._word(position) & _BYTE) != tag).any():
-            raise _Unusual
-
-    def _varint(self, position: Ints) -> tuple[Ints, Ints]:
-        """Lengths at these places, and the places behind them."""
-        word = self._word(position).astype(np.int64)
-        number = word & 0x7F
-        going = (word & 0x80) != 0
-        position = position + 1
-        for place in range(1, _MAX_VARINT_BYTES + 1):
-            if not going.any():
-                return number, position
-            byte = (word >> (8 * place)) & 0xFF
-            number += np.where(going, (byte & 0x7F) << (7 * place), 0)
-            position = position + going
-            going = going & (byte >= 0x80)
-        raise _Unusual
+            raise Unusual
 
     def _kinds(self, value: Ints, length: Ints) -> Bytes:
         kinds = _KIND_OF_TAG[(self._word(value) & _BYTE).astype(np.int64)]
-        kinds[length == 0] = _NULL  # a value of no kind at all
+        kinds[length == 0] = NULL  # a value of no kind at all
         plain = _PLAIN_LENGTH[kinds]
-        if (kinds == _MISSING).any() or ((plain != 0) & (length != plain) & (length != 0)).any():
-            raise _Unusual
+        if (kinds == MISSING).any() or ((plain != 0) & (length != plain) & (length != 0)).any():
+            raise Unusual
         return kinds
 
     def _same_key(self, key: Ints, length: Ints, name: bytes) -> NDArray[np.bool_]:
@@ -210,48 +249,48 @@ class _Reader:
         return same
 
     def _note(self, key: bytes, rows: Ints, chosen: Ints, kinds: Bytes, value: Ints, length: Ints) -> None:
-        name = self._names.get(key)
+        text = key.decode()
+        name = text if self._names is None else self._names.get(key)
         if name is None:
-            text = key.decode()
             for row in rows[chosen].tolist():
                 self._unknown[row] = min(text, self._unknown.get(row, text))
             return
         cells = self._cells.get(name)
         if cells is None:
             count = self._ends.size
-            cells = _Cells(np.zeros(count, np.uint8), np.zeros(count, np.int64), np.zeros(count, np.int64))
+            cells = Cells(np.zeros(count, np.uint8), np.zeros(count, np.int64), np.zeros(count, np.int64))
             self._cells[name] = cells
         places = rows[chosen]
         if cells.kinds[places].any():
-            raise _Unusual  # a key twice in one row
+            raise Unusual  # a key twice in one row
         cells.kinds[places] = kinds[chosen]
         cells.starts[places] = value[chosen]
         cells.lengths[places] = length[chosen]
 
-    def _column(self, cells: _Cells) -> ColumnInput:
-        missing, nulls = cells.kinds == _MISSING, cells.kinds == _NULL
-        present = cells.kinds > _NULL
-        if (cells.kinds[present] == _NUMBER).all():
+    def _column(self, cells: Cells) -> ColumnInput:
+        missing, nulls = cells.kinds == MISSING, cells.kinds == NULL
+        present = cells.kinds > NULL
+        if (cells.kinds[present] == NUMBER).all():
             numbers = np.zeros(cells.kinds.size, np.float64)
-            numbers[present] = self._doubles[cells.starts[present] + 1]
+            numbers[present] = self._wire.doubles[cells.starts[present] + 1]
             return ColumnInput(numbers, nulls, missing)
-        if (cells.kinds[present] == _TEXT).all():
+        if (cells.kinds[present] == TEXT).all():
             return ColumnInput(self._texts(cells), nulls, missing)
         return ColumnInput([self._value(cells, row) for row in range(cells.kinds.size)], nulls, missing)
 
-    def _texts(self, cells: _Cells) -> list[object]:
-        present = np.flatnonzero(cells.kinds == _TEXT)
+    def _texts(self, cells: Cells) -> list[object]:
+        present = np.flatnonzero(cells.kinds == TEXT)
         size, start = self._varint(cells.starts[present] + 1)
         if (start + size != cells.starts[present] + cells.lengths[present]).any():
-            raise _Unusual
+            raise Unusual
         texts: list[object] = [None] * cells.kinds.size
         buffer = self._buffer
         for row, begin, end in zip(present.tolist(), start.tolist(), (start + size).tolist(), strict=True):
             texts[row] = buffer[begin:end].decode()
         return texts
 
-    def _value(self, cells: _Cells, row: int) -> object:
-        if cells.kinds[row] <= _NULL:
+    def _value(self, cells: Cells, row: int) -> object:
+        if cells.kinds[row] <= NULL:
             return None
         start, length = int(cells.starts[row]), int(cells.lengths[row])
         return self._decode(struct_pb2.Value.FromString(self._buffer[start : start + length]))

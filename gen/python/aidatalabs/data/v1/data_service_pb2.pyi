@@ -13,6 +13,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.rpc import status_pb2 as _status_pb2
@@ -496,6 +497,106 @@ class GetReceiptRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetReceiptRequest: _TypeAlias = GetReceiptRequest  # noqa: Y015
+
+@_typing.final
+class ReplayDeadLettersRequest(_message.Message):
+    """Chooses the kept rows to send again; every condition that is set must hold."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLATFORM_FIELD_NUMBER: _builtins.int
+    TABLE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    IDS_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    platform: _builtins.str
+    """`platforms/{id}`."""
+    table: _builtins.str
+    """Those rejected by this table."""
+    reason: _builtins.str
+    """Those rejected for this reason, as in RejectedRow."""
+    page_size: _builtins.int
+    """At most this many rows in this call; 0 means 100, more than 1,000 is read as 1,000. Large rows may make it fewer."""
+    page_token: _builtins.str
+    """`next_page_token` of the call before, with the same conditions; empty for the first."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Those rejected at this time or later."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Those rejected before this time."""
+
+    @_builtins.property
+    def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """These, by their `id` in the table `dead_letters`; at most 1,000. Without ids all that the other conditions choose."""
+
+    def __init__(
+        self,
+        *,
+        platform: _builtins.str = ...,
+        table: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        ids: _abc.Iterable[_builtins.str] | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "ids", b"ids", "page_size", b"page_size", "page_token", b"page_token", "platform", b"platform", "reason", b"reason", "start_time", b"start_time", "table", b"table"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayDeadLettersRequest: _TypeAlias = ReplayDeadLettersRequest  # noqa: Y015
+
+@_typing.final
+class ReplayDeadLettersResponse(_message.Message):
+    """What became of the kept rows that were sent again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCEPTED_COUNT_FIELD_NUMBER: _builtins.int
+    REJECTED_COUNT_FIELD_NUMBER: _builtins.int
+    GONE_COUNT_FIELD_NUMBER: _builtins.int
+    REJECTED_FIELD_NUMBER: _builtins.int
+    REMAINING_COUNT_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    accepted_count: _builtins.int
+    """Rows taken now, acknowledged as those of Ingest are."""
+    rejected_count: _builtins.int
+    """Rows refused again."""
+    gone_count: _builtins.int
+    """Of the ids asked for, those that are not there or were replayed before; 0 without ids."""
+    remaining_count: _builtins.int
+    """Rows that the conditions choose and that this call did not come to."""
+    next_page_token: _builtins.str
+    """Goes on behind the last row of this call; empty where none is left."""
+    @_builtins.property
+    def rejected(self) -> _containers.RepeatedCompositeFieldContainer[_ingest_pb2.RejectedLetter]:
+        """The rows refused again; at most the first 100 of them."""
+
+    def __init__(
+        self,
+        *,
+        accepted_count: _builtins.int = ...,
+        rejected_count: _builtins.int = ...,
+        gone_count: _builtins.int = ...,
+        rejected: _abc.Iterable[_ingest_pb2.RejectedLetter] | None = ...,
+        remaining_count: _builtins.int = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_count", b"accepted_count", "gone_count", b"gone_count", "next_page_token", b"next_page_token", "rejected", b"rejected", "rejected_count", b"rejected_count", "remaining_count", b"remaining_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayDeadLettersResponse: _TypeAlias = ReplayDeadLettersResponse  # noqa: Y015
 
 @_typing.final
 class QueryRequest(_message.Message):

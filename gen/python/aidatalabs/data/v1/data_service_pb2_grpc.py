@@ -135,6 +135,11 @@ class DataServiceStub:
                 request_serializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.GetReceiptRequest.SerializeToString,
                 response_deserializer=aidatalabs_dot_data_dot_v1_dot_ingest__pb2.Receipt.FromString,
                 _registered_method=True)
+        self.ReplayDeadLetters = channel.unary_unary(
+                '/aidatalabs.data.v1.DataService/ReplayDeadLetters',
+                request_serializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.ReplayDeadLettersRequest.SerializeToString,
+                response_deserializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.ReplayDeadLettersResponse.FromString,
+                _registered_method=True)
         self.Query = channel.unary_unary(
                 '/aidatalabs.data.v1.DataService/Query',
                 request_serializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.QueryRequest.SerializeToString,
@@ -190,7 +195,8 @@ class DataServiceServicer:
     """
 
     def ProvisionPlatform(self, request, context):
-        """Makes the platform's database with the standard `events` table and its hourly roll-up, where missing.
+        """Makes the platform's database with the standard `events` table, its hourly roll-up and the table of rejected rows
+        (`dead_letters`), where missing.
         Scope platform, role admin; called by the platform service when a platform is created. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -348,7 +354,8 @@ class DataServiceServicer:
 
     def Ingest(self, request, context):
         """Takes events or rows. Acknowledged means: survives a crash of any process. Each row has its own verdict; a
-        call whose rows are all rejected is still OK, with accepted_count 0 and the reasons.
+        call whose rows are all rejected is still OK, with accepted_count 0 and the reasons. Rejected rows are kept in
+        the table `dead_letters`, as durably as the others.
         Scope platform, role editor. The same request_id and content returns the first receipt again; without a
         request_id there is no deduplication.
         Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED (the hourly roll-up), INGEST_TOO_LARGE (over 10,000 rows),
@@ -377,6 +384,17 @@ class DataServiceServicer:
     def GetReceipt(self, request, context):
         """Returns the receipt of a call or batch that was acknowledged within the last 24 hours, as it is now.
         Scope platform, role editor. Refuses with: RECEIPT_NOT_FOUND (never acknowledged, too old, or without an id).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplayDeadLetters(self, request, context):
+        """Sends rows that were rejected, and kept in the table `dead_letters`, through ingest once more: after the table
+        was mended (AddColumn), say. The oldest first; only those not replayed before. A row that is taken now is marked
+        there (`replayed_at`) and never sent again; one that is refused again stays as it is. However often a call is
+        repeated, also after a crash, no row is stored twice.
+        Scope platform, role editor. Refuses with: INVALID_REQUEST, PAGE_TOKEN_INVALID, JOURNAL_FULL.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -566,6 +584,11 @@ def add_DataServiceServicer_to_server(servicer, server):
                     servicer.GetReceipt,
                     request_deserializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.GetReceiptRequest.FromString,
                     response_serializer=aidatalabs_dot_data_dot_v1_dot_ingest__pb2.Receipt.SerializeToString,
+            ),
+            'ReplayDeadLetters': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayDeadLetters,
+                    request_deserializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.ReplayDeadLettersRequest.FromString,
+                    response_serializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.ReplayDeadLettersResponse.SerializeToString,
             ),
             'Query': grpc.unary_unary_rpc_method_handler(
                     servicer.Query,
@@ -1103,6 +1126,33 @@ class DataService:
             '/aidatalabs.data.v1.DataService/GetReceipt',
             aidatalabs_dot_data_dot_v1_dot_data__service__pb2.GetReceiptRequest.SerializeToString,
             aidatalabs_dot_data_dot_v1_dot_ingest__pb2.Receipt.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayDeadLetters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.data.v1.DataService/ReplayDeadLetters',
+            aidatalabs_dot_data_dot_v1_dot_data__service__pb2.ReplayDeadLettersRequest.SerializeToString,
+            aidatalabs_dot_data_dot_v1_dot_data__service__pb2.ReplayDeadLettersResponse.FromString,
             options,
             channel_credentials,
             insecure,

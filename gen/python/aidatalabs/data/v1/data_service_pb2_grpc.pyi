@@ -45,7 +45,8 @@ class DataServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> DataServiceAsyncStub: ...
     ProvisionPlatform: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.ProvisionPlatformRequest, _empty_pb2.Empty]
-    """Makes the platform's database with the standard `events` table and its hourly roll-up, where missing.
+    """Makes the platform's database with the standard `events` table, its hourly roll-up and the table of rejected rows
+    (`dead_letters`), where missing.
     Scope platform, role admin; called by the platform service when a platform is created. Idempotent.
     """
     DeprovisionPlatform: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.DeprovisionPlatformRequest, _empty_pb2.Empty]
@@ -143,7 +144,8 @@ class DataServiceStub:
     """
     Ingest: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.IngestRequest, _data_service_pb2.IngestResponse]
     """Takes events or rows. Acknowledged means: survives a crash of any process. Each row has its own verdict; a
-    call whose rows are all rejected is still OK, with accepted_count 0 and the reasons.
+    call whose rows are all rejected is still OK, with accepted_count 0 and the reasons. Rejected rows are kept in
+    the table `dead_letters`, as durably as the others.
     Scope platform, role editor. The same request_id and content returns the first receipt again; without a
     request_id there is no deduplication.
     Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED (the hourly roll-up), INGEST_TOO_LARGE (over 10,000 rows),
@@ -164,6 +166,13 @@ class DataServiceStub:
     GetReceipt: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.GetReceiptRequest, _ingest_pb2.Receipt]
     """Returns the receipt of a call or batch that was acknowledged within the last 24 hours, as it is now.
     Scope platform, role editor. Refuses with: RECEIPT_NOT_FOUND (never acknowledged, too old, or without an id).
+    """
+    ReplayDeadLetters: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.ReplayDeadLettersRequest, _data_service_pb2.ReplayDeadLettersResponse]
+    """Sends rows that were rejected, and kept in the table `dead_letters`, through ingest once more: after the table
+    was mended (AddColumn), say. The oldest first; only those not replayed before. A row that is taken now is marked
+    there (`replayed_at`) and never sent again; one that is refused again stays as it is. However often a call is
+    repeated, also after a crash, no row is stored twice.
+    Scope platform, role editor. Refuses with: INVALID_REQUEST, PAGE_TOKEN_INVALID, JOURNAL_FULL.
     """
     Query: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.QueryRequest, _data_service_pb2.QueryResponse]
     """Runs one SELECT and returns its rows as JSON values.
@@ -232,7 +241,8 @@ class DataServiceAsyncStub(DataServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ProvisionPlatform: _aio.UnaryUnaryMultiCallable[_data_service_pb2.ProvisionPlatformRequest, _empty_pb2.Empty]  # type: ignore[assignment]
-    """Makes the platform's database with the standard `events` table and its hourly roll-up, where missing.
+    """Makes the platform's database with the standard `events` table, its hourly roll-up and the table of rejected rows
+    (`dead_letters`), where missing.
     Scope platform, role admin; called by the platform service when a platform is created. Idempotent.
     """
     DeprovisionPlatform: _aio.UnaryUnaryMultiCallable[_data_service_pb2.DeprovisionPlatformRequest, _empty_pb2.Empty]  # type: ignore[assignment]
@@ -330,7 +340,8 @@ class DataServiceAsyncStub(DataServiceStub):
     """
     Ingest: _aio.UnaryUnaryMultiCallable[_data_service_pb2.IngestRequest, _data_service_pb2.IngestResponse]  # type: ignore[assignment]
     """Takes events or rows. Acknowledged means: survives a crash of any process. Each row has its own verdict; a
-    call whose rows are all rejected is still OK, with accepted_count 0 and the reasons.
+    call whose rows are all rejected is still OK, with accepted_count 0 and the reasons. Rejected rows are kept in
+    the table `dead_letters`, as durably as the others.
     Scope platform, role editor. The same request_id and content returns the first receipt again; without a
     request_id there is no deduplication.
     Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED (the hourly roll-up), INGEST_TOO_LARGE (over 10,000 rows),
@@ -351,6 +362,13 @@ class DataServiceAsyncStub(DataServiceStub):
     GetReceipt: _aio.UnaryUnaryMultiCallable[_data_service_pb2.GetReceiptRequest, _ingest_pb2.Receipt]  # type: ignore[assignment]
     """Returns the receipt of a call or batch that was acknowledged within the last 24 hours, as it is now.
     Scope platform, role editor. Refuses with: RECEIPT_NOT_FOUND (never acknowledged, too old, or without an id).
+    """
+    ReplayDeadLetters: _aio.UnaryUnaryMultiCallable[_data_service_pb2.ReplayDeadLettersRequest, _data_service_pb2.ReplayDeadLettersResponse]  # type: ignore[assignment]
+    """Sends rows that were rejected, and kept in the table `dead_letters`, through ingest once more: after the table
+    was mended (AddColumn), say. The oldest first; only those not replayed before. A row that is taken now is marked
+    there (`replayed_at`) and never sent again; one that is refused again stays as it is. However often a call is
+    repeated, also after a crash, no row is stored twice.
+    Scope platform, role editor. Refuses with: INVALID_REQUEST, PAGE_TOKEN_INVALID, JOURNAL_FULL.
     """
     Query: _aio.UnaryUnaryMultiCallable[_data_service_pb2.QueryRequest, _data_service_pb2.QueryResponse]  # type: ignore[assignment]
     """Runs one SELECT and returns its rows as JSON values.
@@ -422,7 +440,8 @@ class DataServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _data_service_pb2.ProvisionPlatformRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
-        """Makes the platform's database with the standard `events` table and its hourly roll-up, where missing.
+        """Makes the platform's database with the standard `events` table, its hourly roll-up and the table of rejected rows
+        (`dead_letters`), where missing.
         Scope platform, role admin; called by the platform service when a platform is created. Idempotent.
         """
 
@@ -610,7 +629,8 @@ class DataServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_data_service_pb2.IngestResponse, _abc.Awaitable[_data_service_pb2.IngestResponse]]:
         """Takes events or rows. Acknowledged means: survives a crash of any process. Each row has its own verdict; a
-        call whose rows are all rejected is still OK, with accepted_count 0 and the reasons.
+        call whose rows are all rejected is still OK, with accepted_count 0 and the reasons. Rejected rows are kept in
+        the table `dead_letters`, as durably as the others.
         Scope platform, role editor. The same request_id and content returns the first receipt again; without a
         request_id there is no deduplication.
         Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED (the hourly roll-up), INGEST_TOO_LARGE (over 10,000 rows),
@@ -643,6 +663,19 @@ class DataServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_ingest_pb2.Receipt, _abc.Awaitable[_ingest_pb2.Receipt]]:
         """Returns the receipt of a call or batch that was acknowledged within the last 24 hours, as it is now.
         Scope platform, role editor. Refuses with: RECEIPT_NOT_FOUND (never acknowledged, too old, or without an id).
+        """
+
+    @_abc_1.abstractmethod
+    def ReplayDeadLetters(
+        self,
+        request: _data_service_pb2.ReplayDeadLettersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_data_service_pb2.ReplayDeadLettersResponse, _abc.Awaitable[_data_service_pb2.ReplayDeadLettersResponse]]:
+        """Sends rows that were rejected, and kept in the table `dead_letters`, through ingest once more: after the table
+        was mended (AddColumn), say. The oldest first; only those not replayed before. A row that is taken now is marked
+        there (`replayed_at`) and never sent again; one that is refused again stays as it is. However often a call is
+        repeated, also after a crash, no row is stored twice.
+        Scope platform, role editor. Refuses with: INVALID_REQUEST, PAGE_TOKEN_INVALID, JOURNAL_FULL.
         """
 
     @_abc_1.abstractmethod

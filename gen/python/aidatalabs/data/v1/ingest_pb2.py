@@ -26,7 +26,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x61idatalabs/data/v1/ingest.proto\x12\x12\x61idatalabs.data.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x97\x01\n\x05\x45vent\x12-\n\ttimestamp\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nevent_type\x18\x02 \x01(\t\x12\x0f\n\x07user_id\x18\x03 \x01(\x04\x12+\n\nproperties\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\r\n\x05value\x18\x05 \x01(\x01\"\x81\x02\n\x07Receipt\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x30\n\x05state\x18\x02 \x01(\x0e\x32!.aidatalabs.data.v1.Receipt.State\x12\x16\n\x0e\x61\x63\x63\x65pted_count\x18\x03 \x01(\x03\x12\x17\n\x0f\x64uplicate_count\x18\x04 \x01(\x03\x12\x31\n\x08rejected\x18\x05 \x03(\x0b\x32\x1f.aidatalabs.data.v1.RejectedRow\x12\x16\n\x0erejected_count\x18\x06 \x01(\x03\":\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0e\n\nJOURNALLED\x10\x01\x12\n\n\x06STORED\x10\x02\"=\n\x0bRejectedRow\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x61idatalabs/data/v1/ingest.proto\x12\x12\x61idatalabs.data.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x97\x01\n\x05\x45vent\x12-\n\ttimestamp\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nevent_type\x18\x02 \x01(\t\x12\x0f\n\x07user_id\x18\x03 \x01(\x04\x12+\n\nproperties\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\r\n\x05value\x18\x05 \x01(\x01\"\x9c\x02\n\x07Receipt\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x30\n\x05state\x18\x02 \x01(\x0e\x32!.aidatalabs.data.v1.Receipt.State\x12\x16\n\x0e\x61\x63\x63\x65pted_count\x18\x03 \x01(\x03\x12\x17\n\x0f\x64uplicate_count\x18\x04 \x01(\x03\x12\x31\n\x08rejected\x18\x05 \x03(\x0b\x32\x1f.aidatalabs.data.v1.RejectedRow\x12\x16\n\x0erejected_count\x18\x06 \x01(\x03\x12\x19\n\x11\x64\x65\x61\x64_letter_count\x18\x07 \x01(\x03\":\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0e\n\nJOURNALLED\x10\x01\x12\n\n\x06STORED\x10\x02\"=\n\x0bRejectedRow\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"=\n\x0eRejectedLetter\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,9 +36,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EVENT']._serialized_start=119
   _globals['_EVENT']._serialized_end=270
   _globals['_RECEIPT']._serialized_start=273
-  _globals['_RECEIPT']._serialized_end=530
-  _globals['_RECEIPT_STATE']._serialized_start=472
-  _globals['_RECEIPT_STATE']._serialized_end=530
-  _globals['_REJECTEDROW']._serialized_start=532
-  _globals['_REJECTEDROW']._serialized_end=593
+  _globals['_RECEIPT']._serialized_end=557
+  _globals['_RECEIPT_STATE']._serialized_start=499
+  _globals['_RECEIPT_STATE']._serialized_end=557
+  _globals['_REJECTEDROW']._serialized_start=559
+  _globals['_REJECTEDROW']._serialized_end=620
+  _globals['_REJECTEDLETTER']._serialized_start=622
+  _globals['_REJECTEDLETTER']._serialized_end=683
 # @@protoc_insertion_point(module_scope)

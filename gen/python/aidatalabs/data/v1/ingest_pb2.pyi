@@ -105,6 +105,7 @@ class Receipt(_message.Message):
     DUPLICATE_COUNT_FIELD_NUMBER: _builtins.int
     REJECTED_FIELD_NUMBER: _builtins.int
     REJECTED_COUNT_FIELD_NUMBER: _builtins.int
+    DEAD_LETTER_COUNT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`platforms/{id}/receipts/{receipt}`."""
     state: Global___Receipt.State.ValueType
@@ -115,6 +116,11 @@ class Receipt(_message.Message):
     """Rows that this request_id had brought before, in a call whose receipt is returned again: all of them or 0."""
     rejected_count: _builtins.int
     """Rows not taken, all of them."""
+    dead_letter_count: _builtins.int
+    """Rows not taken that are kept in the table `dead_letters`, with their reason, to be looked at with SQL and sent
+    again with ReplayDeadLetters. Fewer than rejected_count where a limit was reached: at most 10,000 rows and 8 MiB
+    of one call, of one batch those that `rejected` lists, and what the server keeps of one platform in a day.
+    """
     @_builtins.property
     def rejected(self) -> _containers.RepeatedCompositeFieldContainer[Global___RejectedRow]:
         """Rows not taken, by index; empty when all were. At most the first 1,000 of them."""
@@ -128,10 +134,11 @@ class Receipt(_message.Message):
         duplicate_count: _builtins.int = ...,
         rejected: _abc.Iterable[Global___RejectedRow] | None = ...,
         rejected_count: _builtins.int = ...,
+        dead_letter_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_count", b"accepted_count", "duplicate_count", b"duplicate_count", "name", b"name", "rejected", b"rejected", "rejected_count", b"rejected_count", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_count", b"accepted_count", "dead_letter_count", b"dead_letter_count", "duplicate_count", b"duplicate_count", "name", b"name", "rejected", b"rejected", "rejected_count", b"rejected_count", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -168,3 +175,35 @@ class RejectedRow(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RejectedRow: _TypeAlias = RejectedRow  # noqa: Y015
+
+@_typing.final
+class RejectedLetter(_message.Message):
+    """A kept row that was refused again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Its `id` in the table `dead_letters`."""
+    reason: _builtins.str
+    """As in RejectedRow, or ROW_CUT (too large to be kept whole), ROW_INVALID (cannot be read any more), TABLE_NOT_FOUND,
+    TABLE_PROTECTED.
+    """
+    message: _builtins.str
+    """What is wrong with it, naming the column."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "message", b"message", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RejectedLetter: _TypeAlias = RejectedLetter  # noqa: Y015

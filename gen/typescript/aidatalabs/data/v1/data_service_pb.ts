@@ -6,7 +6,7 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { DeleteRowsRequestSchema, DeleteUserDataRequestSchema, DeletionSchema, GetDeletionRequestSchema, ListDeletionsRequestSchema, ListDeletionsResponseSchema } from "./deletion_pb.js";
 import { file_aidatalabs_data_v1_deletion } from "./deletion_pb.js";
-import type { Event, Receipt, ReceiptSchema } from "./ingest_pb.js";
+import type { Event, Receipt, ReceiptSchema, RejectedLetter } from "./ingest_pb.js";
 import { file_aidatalabs_data_v1_ingest } from "./ingest_pb.js";
 import type { ColumnReference, QueryStatistics, Result } from "./query_pb.js";
 import { file_aidatalabs_data_v1_query } from "./query_pb.js";
@@ -21,8 +21,8 @@ import { file_google_api_annotations } from "../../../google/api/annotations_pb.
 import { file_google_api_field_behavior } from "../../../google/api/field_behavior_pb.js";
 import type { HttpBodySchema } from "../../../google/api/httpbody_pb.js";
 import { file_google_api_httpbody } from "../../../google/api/httpbody_pb.js";
-import type { Duration, EmptySchema, FieldMask } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_duration, file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
+import type { Duration, EmptySchema, FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Status } from "../../../google/rpc/status_pb.js";
 import { file_google_rpc_status } from "../../../google/rpc/status_pb.js";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
@@ -31,7 +31,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file aidatalabs/data/v1/data_service.proto.
  */
 export const file_aidatalabs_data_v1_data_service: GenFile = /*@__PURE__*/
-  fileDesc("CiVhaWRhdGFsYWJzL2RhdGEvdjEvZGF0YV9zZXJ2aWNlLnByb3RvEhJhaWRhdGFsYWJzLmRhdGEudjEiYAoYUHJvdmlzaW9uUGxhdGZvcm1SZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JCJiChpEZXByb3Zpc2lvblBsYXRmb3JtUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQikAEKEkNyZWF0ZVRhYmxlUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSNAoFdGFibGUYAiABKAsyGS5haWRhdGFsYWJzLmRhdGEudjEuVGFibGVCCuJBAQK6SAPIAQEi3gEKEUxpc3RUYWJsZXNSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIaCglwYWdlX3NpemUYAiABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgDIAEoCUIIukgFcgMYgAgSGQoIb3JkZXJfYnkYBCABKAlCB7pIBHICGGQSGAoGZmlsdGVyGAUgASgJQgi6SAVyAxjoBxIUCgxzaG93X2Ryb3BwZWQYCSABKAgiWAoSTGlzdFRhYmxlc1Jlc3BvbnNlEikKBnRhYmxlcxgBIAMoCzIZLmFpZGF0YWxhYnMuZGF0YS52MS5UYWJsZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkijAEKD0dldFRhYmxlUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSMwoFdGFibGUYAiABKAlCJLpIIXIfMh1eW2EtekEtWl9dW2EtekEtWjAtOV9dezAsNjJ9JCKNAQoQRHJvcFRhYmxlUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSMwoFdGFibGUYAiABKAlCJLpIIXIfMh1eW2EtekEtWl9dW2EtekEtWjAtOV9dezAsNjJ9JCKPAQoSVW5kcm9wVGFibGVSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIzCgV0YWJsZRgCIAEoCUIkukghch8yHV5bYS16QS1aX11bYS16QS1aMC05X117MCw2Mn0kIv4BChJVcGRhdGVUYWJsZVJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEjMKBXRhYmxlGAIgASgJQiS6SCFyHzIdXlthLXpBLVpfXVthLXpBLVowLTlfXXswLDYyfSQSFQoDdHRsGAMgASgJQgi6SAVyAxjIARIZCgdjb21tZW50GAQgASgJQgi6SAVyAxjoBxI7Cgt1cGRhdGVfbWFzaxgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2tCCuJBAQK6SAPIAQEixQEKEEFkZENvbHVtblJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEjMKBXRhYmxlGAIgASgJQiS6SCFyHzIdXlthLXpBLVpfXVthLXpBLVowLTlfXXswLDYyfSQSNgoGY29sdW1uGAMgASgLMhouYWlkYXRhbGFicy5kYXRhLnYxLkNvbHVtbkIK4kEBArpIA8gBASKUAgoNSW5nZXN0UmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSNgoFdGFibGUYAiABKAlCJ7pIJHIiMiBeKFthLXpBLVpfXVthLXpBLVowLTlfXXswLDYyfSk/JBIzCgpyZXF1ZXN0X2lkGAMgASgJQh+6SBxyGjIYXltBLVphLXowLTkuXzotXXswLDEyOH0kEikKBmV2ZW50cxgEIAMoCzIZLmFpZGF0YWxhYnMuZGF0YS52MS5FdmVudBIlCgRyb3dzGAUgAygLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCI+Cg5Jbmdlc3RSZXNwb25zZRIsCgdyZWNlaXB0GAEgASgLMhsuYWlkYXRhbGFicy5kYXRhLnYxLlJlY2VpcHQi2QEKE0luZ2VzdFN0cmVhbVJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEjYKBXRhYmxlGAIgASgJQie6SCRyIjIgXihbYS16QS1aX11bYS16QS1aMC05X117MCw2Mn0pPyQSMQoIYmF0Y2hfaWQYAyABKAlCH7pIHHIaMhheW0EtWmEtejAtOS5fOi1dezEsMTI4fSQSEQoJYXJyb3dfaXBjGAQgASgMIogBChRJbmdlc3RTdHJlYW1SZXNwb25zZRIQCghiYXRjaF9pZBgBIAEoCRIuCgdyZWNlaXB0GAIgASgLMhsuYWlkYXRhbGFicy5kYXRhLnYxLlJlY2VpcHRIABIjCgVlcnJvchgDIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzSABCCQoHb3V0Y29tZSLGAQoRR2V0UmVjZWlwdFJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEjYKBXRhYmxlGAIgASgJQie6SCRyIjIgXihbYS16QS1aX11bYS16QS1aMC05X117MCw2Mn0pPyQSMwoKcmVxdWVzdF9pZBgDIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JCK2AgoMUXVlcnlSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIUCgNzcWwYAiABKAlCB7pIBHICEAESHAoIbWF4X3Jvd3MYAyABKAVCCrpIBxoFGJBOKAASLAoLbWF4X3NlY29uZHMYBCABKAFCF7pIFBISGQAAAAAAIKxAKQAAAAAAAAAAEjAKDW1heF9zdGFsZW5lc3MYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMwoSbWF4X3JlbGF0aXZlX2Vycm9yGAogASgBQhe6SBQSEhmamZmZmZm5PykAAAAAAAAAABIXCg9leGNsdWRlX3JvbGx1cHMYCyABKAgiigEKDVF1ZXJ5UmVzcG9uc2USKgoGcmVzdWx0GAEgASgLMhouYWlkYXRhbGFicy5kYXRhLnYxLlJlc3VsdBI3CgpzdGF0aXN0aWNzGAIgASgLMiMuYWlkYXRhbGFicy5kYXRhLnYxLlF1ZXJ5U3RhdGlzdGljcxIUCgxkYXRhX3ZlcnNpb24YAyABKAkingEKElN0cmVhbVF1ZXJ5UmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSFAoDc3FsGAIgASgJQge6SARyAhABEiwKC21heF9zZWNvbmRzGAMgASgBQhe6SBQSEhkAAAAAACCsQCkAAAAAAAAAACIoChNTdHJlYW1RdWVyeVJlc3BvbnNlEhEKCWFycm93X2lwYxgBIAEoDCKtAgoNRXhwb3J0UmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSFAoDc3FsGAIgASgJQge6SARyAhABEkQKBmZvcm1hdBgDIAEoDjIoLmFpZGF0YWxhYnMuZGF0YS52MS5FeHBvcnRSZXF1ZXN0LkZvcm1hdEIKukgHggEEEAEgABIsCgttYXhfc2Vjb25kcxgEIAEoAUIXukgUEhIZAAAAAAAgrEApAAAAAAAAAAAiTAoGRm9ybWF0EhYKEkZPUk1BVF9VTlNQRUNJRklFRBAAEgcKA0NTVhABEgkKBUpTT05MEAISCwoHUEFSUVVFVBADEgkKBUFSUk9XEAQivwEKE0V4cGxhaW5RdWVyeVJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEhQKA3NxbBgCIAEoCUIHukgEcgIQARIzChJtYXhfcmVsYXRpdmVfZXJyb3IYCiABKAFCF7pIFBISGZqZmZmZmbk/KQAAAAAAAAAAEhcKD2V4Y2x1ZGVfcm9sbHVwcxgLIAEoCCKxAwoURXhwbGFpblF1ZXJ5UmVzcG9uc2USCwoDc3FsGAEgASgJEhIKCnNxbF9zaGEyNTYYAiABKAkSDgoGdGFibGVzGAMgAygJEjQKB2NvbHVtbnMYBCADKAsyIy5haWRhdGFsYWJzLmRhdGEudjEuQ29sdW1uUmVmZXJlbmNlEg8KB29yZGVyZWQYBSABKAgSFgoOZXN0aW1hdGVkX3Jvd3MYBiABKAMSFgoOc2NoZW1hX3ZlcnNpb24YByABKAkSFAoMZGF0YV92ZXJzaW9uGAggASgJEhcKD2VzdGltYXRlZF9ieXRlcxgJIAEoAxIZChFlc3RpbWF0ZWRfc2Vjb25kcxgKIAEoARIXCg9lc3RpbWF0ZWRfcGFydHMYCyABKAMSFwoPZXN0aW1hdGVkX21hcmtzGAwgASgDEh0KEGJ1ZGdldF9sZWZ0X3Jvd3MYDSABKANIAIgBARIOCgZyb2xsdXAYDyABKAkSFQoNcm9sbHVwX3JlYXNvbhgQIAEoCRIaChJtYXhfcmVsYXRpdmVfZXJyb3IYESABKAFCEwoRX2J1ZGdldF9sZWZ0X3Jvd3MikwEKE0NyZWF0ZVJvbGx1cFJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEjYKBnJvbGx1cBgCIAEoCzIaLmFpZGF0YWxhYnMuZGF0YS52MS5Sb2xsdXBCCuJBAQK6SAPIAQEiWgoSTGlzdFJvbGx1cHNSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JCJCChNMaXN0Um9sbHVwc1Jlc3BvbnNlEisKB3JvbGx1cHMYASADKAsyGi5haWRhdGFsYWJzLmRhdGEudjEuUm9sbHVwIpIBChBHZXRSb2xsdXBSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBI4CgZyb2xsdXAYAiABKAlCKLpIJXIjMiFeW2Etel0oW2EtejAtOV9dezAsNDZ9W2EtejAtOV0pPyQikwEKEURyb3BSb2xsdXBSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBI4CgZyb2xsdXAYAiABKAlCKLpIJXIjMiFeW2Etel0oW2EtejAtOV9dezAsNDZ9W2EtejAtOV0pPyQigwEKFURlc2NyaWJlU2NoZW1hUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSJAoSa25vd25fZGF0YV92ZXJzaW9uGAIgASgJQgi6SAVyAxiAASJ4ChZEZXNjcmliZVNjaGVtYVJlc3BvbnNlEjAKBnRhYmxlcxgBIAMoCzIgLmFpZGF0YWxhYnMuZGF0YS52MS5UYWJsZVByb2ZpbGUSFgoOc2NoZW1hX3ZlcnNpb24YAiABKAkSFAoMZGF0YV92ZXJzaW9uGAMgASgJMvkZCgtEYXRhU2VydmljZRJZChFQcm92aXNpb25QbGF0Zm9ybRIsLmFpZGF0YWxhYnMuZGF0YS52MS5Qcm92aXNpb25QbGF0Zm9ybVJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkSXQoTRGVwcm92aXNpb25QbGF0Zm9ybRIuLmFpZGF0YWxhYnMuZGF0YS52MS5EZXByb3Zpc2lvblBsYXRmb3JtUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRJwCgtDcmVhdGVUYWJsZRImLmFpZGF0YWxhYnMuZGF0YS52MS5DcmVhdGVUYWJsZVJlcXVlc3QaGS5haWRhdGFsYWJzLmRhdGEudjEuVGFibGUiHoLT5JMCGCITL2FwaS92MS9kYXRhL3RhYmxlczoBKhJ4CgpMaXN0VGFibGVzEiUuYWlkYXRhbGFicy5kYXRhLnYxLkxpc3RUYWJsZXNSZXF1ZXN0GiYuYWlkYXRhbGFicy5kYXRhLnYxLkxpc3RUYWJsZXNSZXNwb25zZSIbgtPkkwIVEhMvYXBpL3YxL2RhdGEvdGFibGVzEm8KCEdldFRhYmxlEiMuYWlkYXRhbGFicy5kYXRhLnYxLkdldFRhYmxlUmVxdWVzdBoZLmFpZGF0YWxhYnMuZGF0YS52MS5UYWJsZSIjgtPkkwIdEhsvYXBpL3YxL2RhdGEvdGFibGVzL3t0YWJsZX0SeAoLVXBkYXRlVGFibGUSJi5haWRhdGFsYWJzLmRhdGEudjEuVXBkYXRlVGFibGVSZXF1ZXN0GhkuYWlkYXRhbGFicy5kYXRhLnYxLlRhYmxlIiaC0+STAiAyGy9hcGkvdjEvZGF0YS90YWJsZXMve3RhYmxlfToBKhJuCglEcm9wVGFibGUSJC5haWRhdGFsYWJzLmRhdGEudjEuRHJvcFRhYmxlUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eSIjgtPkkwIdKhsvYXBpL3YxL2RhdGEvdGFibGVzL3t0YWJsZX0SfwoLVW5kcm9wVGFibGUSJi5haWRhdGFsYWJzLmRhdGEudjEuVW5kcm9wVGFibGVSZXF1ZXN0GhkuYWlkYXRhbGFicy5kYXRhLnYxLlRhYmxlIi2C0+STAiciIi9hcGkvdjEvZGF0YS90YWJsZXMve3RhYmxlfTp1bmRyb3A6ASoSfgoJQWRkQ29sdW1uEiQuYWlkYXRhbGFicy5kYXRhLnYxLkFkZENvbHVtblJlcXVlc3QaGS5haWRhdGFsYWJzLmRhdGEudjEuVGFibGUiMILT5JMCKiIlL2FwaS92MS9kYXRhL3RhYmxlcy97dGFibGV9OmFkZENvbHVtbjoBKhKkAQoMU3VnZ2VzdFBhdGhzEicuYWlkYXRhbGFicy5kYXRhLnYxLlN1Z2dlc3RQYXRoc1JlcXVlc3QaKC5haWRhdGFsYWJzLmRhdGEudjEuU3VnZ2VzdFBhdGhzUmVzcG9uc2UiQYLT5JMCOxI5L2FwaS92MS9kYXRhL3RhYmxlcy97dGFibGV9L2NvbHVtbnMve2NvbHVtbn06c3VnZ2VzdFBhdGhzEpsBCglUeXBlUGF0aHMSJC5haWRhdGFsYWJzLmRhdGEudjEuVHlwZVBhdGhzUmVxdWVzdBolLmFpZGF0YWxhYnMuZGF0YS52MS5UeXBlUGF0aHNSZXNwb25zZSJBgtPkkwI7IjYvYXBpL3YxL2RhdGEvdGFibGVzL3t0YWJsZX0vY29sdW1ucy97Y29sdW1ufTp0eXBlUGF0aHM6ASoShAEKCkRlbGV0ZVJvd3MSJS5haWRhdGFsYWJzLmRhdGEudjEuRGVsZXRlUm93c1JlcXVlc3QaHC5haWRhdGFsYWJzLmRhdGEudjEuRGVsZXRpb24iMYLT5JMCKyImL2FwaS92MS9kYXRhL3RhYmxlcy97dGFibGV9OmRlbGV0ZVJvd3M6ASoSgwEKDkRlbGV0ZVVzZXJEYXRhEikuYWlkYXRhbGFicy5kYXRhLnYxLkRlbGV0ZVVzZXJEYXRhUmVxdWVzdBocLmFpZGF0YWxhYnMuZGF0YS52MS5EZWxldGlvbiIogtPkkwIiIh0vYXBpL3YxL2RhdGEvdXNlcnM6ZGVsZXRlRGF0YToBKhJ+CgtHZXREZWxldGlvbhImLmFpZGF0YWxhYnMuZGF0YS52MS5HZXREZWxldGlvblJlcXVlc3QaHC5haWRhdGFsYWJzLmRhdGEudjEuRGVsZXRpb24iKYLT5JMCIxIhL2FwaS92MS9kYXRhL2RlbGV0aW9ucy97ZGVsZXRpb259EoQBCg1MaXN0RGVsZXRpb25zEiguYWlkYXRhbGFicy5kYXRhLnYxLkxpc3REZWxldGlvbnNSZXF1ZXN0GikuYWlkYXRhbGFicy5kYXRhLnYxLkxpc3REZWxldGlvbnNSZXNwb25zZSIegtPkkwIYEhYvYXBpL3YxL2RhdGEvZGVsZXRpb25zEm8KBkluZ2VzdBIhLmFpZGF0YWxhYnMuZGF0YS52MS5Jbmdlc3RSZXF1ZXN0GiIuYWlkYXRhbGFicy5kYXRhLnYxLkluZ2VzdFJlc3BvbnNlIh6C0+STAhgiEy9hcGkvdjEvZGF0YS9pbmdlc3Q6ASoSZQoMSW5nZXN0U3RyZWFtEicuYWlkYXRhbGFicy5kYXRhLnYxLkluZ2VzdFN0cmVhbVJlcXVlc3QaKC5haWRhdGFsYWJzLmRhdGEudjEuSW5nZXN0U3RyZWFtUmVzcG9uc2UoATABEnwKCkdldFJlY2VpcHQSJS5haWRhdGFsYWJzLmRhdGEudjEuR2V0UmVjZWlwdFJlcXVlc3QaGy5haWRhdGFsYWJzLmRhdGEudjEuUmVjZWlwdCIqgtPkkwIkEiIvYXBpL3YxL2RhdGEvcmVjZWlwdHMve3JlcXVlc3RfaWR9EoEBCgVRdWVyeRIgLmFpZGF0YWxhYnMuZGF0YS52MS5RdWVyeVJlcXVlc3QaIS5haWRhdGFsYWJzLmRhdGEudjEuUXVlcnlSZXNwb25zZSIzgtPkkwItEhIvYXBpL3YxL2RhdGEvcXVlcnlaFyISL2FwaS92MS9kYXRhL3F1ZXJ5OgEqEmAKC1N0cmVhbVF1ZXJ5EiYuYWlkYXRhbGFicy5kYXRhLnYxLlN0cmVhbVF1ZXJ5UmVxdWVzdBonLmFpZGF0YWxhYnMuZGF0YS52MS5TdHJlYW1RdWVyeVJlc3BvbnNlMAESYwoGRXhwb3J0EiEuYWlkYXRhbGFicy5kYXRhLnYxLkV4cG9ydFJlcXVlc3QaFC5nb29nbGUuYXBpLkh0dHBCb2R5Ih6C0+STAhgiEy9hcGkvdjEvZGF0YS9leHBvcnQ6ASowARKIAQoMRXhwbGFpblF1ZXJ5EicuYWlkYXRhbGFicy5kYXRhLnYxLkV4cGxhaW5RdWVyeVJlcXVlc3QaKC5haWRhdGFsYWJzLmRhdGEudjEuRXhwbGFpblF1ZXJ5UmVzcG9uc2UiJYLT5JMCHyIaL2FwaS92MS9kYXRhL3F1ZXJ5OmV4cGxhaW46ASoSdAoMQ3JlYXRlUm9sbHVwEicuYWlkYXRhbGFicy5kYXRhLnYxLkNyZWF0ZVJvbGx1cFJlcXVlc3QaGi5haWRhdGFsYWJzLmRhdGEudjEuUm9sbHVwIh+C0+STAhkiFC9hcGkvdjEvZGF0YS9yb2xsdXBzOgEqEnwKC0xpc3RSb2xsdXBzEiYuYWlkYXRhbGFicy5kYXRhLnYxLkxpc3RSb2xsdXBzUmVxdWVzdBonLmFpZGF0YWxhYnMuZGF0YS52MS5MaXN0Um9sbHVwc1Jlc3BvbnNlIhyC0+STAhYSFC9hcGkvdjEvZGF0YS9yb2xsdXBzEnQKCUdldFJvbGx1cBIkLmFpZGF0YWxhYnMuZGF0YS52MS5HZXRSb2xsdXBSZXF1ZXN0GhouYWlkYXRhbGFicy5kYXRhLnYxLlJvbGx1cCIlgtPkkwIfEh0vYXBpL3YxL2RhdGEvcm9sbHVwcy97cm9sbHVwfRJyCgpEcm9wUm9sbHVwEiUuYWlkYXRhbGFicy5kYXRhLnYxLkRyb3BSb2xsdXBSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5IiWC0+STAh8qHS9hcGkvdjEvZGF0YS9yb2xsdXBzL3tyb2xsdXB9EoQBCg5EZXNjcmliZVNjaGVtYRIpLmFpZGF0YWxhYnMuZGF0YS52MS5EZXNjcmliZVNjaGVtYVJlcXVlc3QaKi5haWRhdGFsYWJzLmRhdGEudjEuRGVzY3JpYmVTY2hlbWFSZXNwb25zZSIbgtPkkwIVEhMvYXBpL3YxL2RhdGEvc2NoZW1hYgZwcm90bzM", [file_aidatalabs_data_v1_deletion, file_aidatalabs_data_v1_ingest, file_aidatalabs_data_v1_query, file_aidatalabs_data_v1_rollup, file_aidatalabs_data_v1_table, file_aidatalabs_data_v1_typed_path, file_buf_validate_validate, file_google_api_annotations, file_google_api_field_behavior, file_google_api_httpbody, file_google_protobuf_duration, file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_rpc_status]);
+  fileDesc("CiVhaWRhdGFsYWJzL2RhdGEvdjEvZGF0YV9zZXJ2aWNlLnByb3RvEhJhaWRhdGFsYWJzLmRhdGEudjEiYAoYUHJvdmlzaW9uUGxhdGZvcm1SZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JCJiChpEZXByb3Zpc2lvblBsYXRmb3JtUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQikAEKEkNyZWF0ZVRhYmxlUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSNAoFdGFibGUYAiABKAsyGS5haWRhdGFsYWJzLmRhdGEudjEuVGFibGVCCuJBAQK6SAPIAQEi3gEKEUxpc3RUYWJsZXNSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIaCglwYWdlX3NpemUYAiABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgDIAEoCUIIukgFcgMYgAgSGQoIb3JkZXJfYnkYBCABKAlCB7pIBHICGGQSGAoGZmlsdGVyGAUgASgJQgi6SAVyAxjoBxIUCgxzaG93X2Ryb3BwZWQYCSABKAgiWAoSTGlzdFRhYmxlc1Jlc3BvbnNlEikKBnRhYmxlcxgBIAMoCzIZLmFpZGF0YWxhYnMuZGF0YS52MS5UYWJsZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkijAEKD0dldFRhYmxlUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSMwoFdGFibGUYAiABKAlCJLpIIXIfMh1eW2EtekEtWl9dW2EtekEtWjAtOV9dezAsNjJ9JCKNAQoQRHJvcFRhYmxlUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSMwoFdGFibGUYAiABKAlCJLpIIXIfMh1eW2EtekEtWl9dW2EtekEtWjAtOV9dezAsNjJ9JCKPAQoSVW5kcm9wVGFibGVSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIzCgV0YWJsZRgCIAEoCUIkukghch8yHV5bYS16QS1aX11bYS16QS1aMC05X117MCw2Mn0kIv4BChJVcGRhdGVUYWJsZVJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEjMKBXRhYmxlGAIgASgJQiS6SCFyHzIdXlthLXpBLVpfXVthLXpBLVowLTlfXXswLDYyfSQSFQoDdHRsGAMgASgJQgi6SAVyAxjIARIZCgdjb21tZW50GAQgASgJQgi6SAVyAxjoBxI7Cgt1cGRhdGVfbWFzaxgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2tCCuJBAQK6SAPIAQEixQEKEEFkZENvbHVtblJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEjMKBXRhYmxlGAIgASgJQiS6SCFyHzIdXlthLXpBLVpfXVthLXpBLVowLTlfXXswLDYyfSQSNgoGY29sdW1uGAMgASgLMhouYWlkYXRhbGFicy5kYXRhLnYxLkNvbHVtbkIK4kEBArpIA8gBASKUAgoNSW5nZXN0UmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSNgoFdGFibGUYAiABKAlCJ7pIJHIiMiBeKFthLXpBLVpfXVthLXpBLVowLTlfXXswLDYyfSk/JBIzCgpyZXF1ZXN0X2lkGAMgASgJQh+6SBxyGjIYXltBLVphLXowLTkuXzotXXswLDEyOH0kEikKBmV2ZW50cxgEIAMoCzIZLmFpZGF0YWxhYnMuZGF0YS52MS5FdmVudBIlCgRyb3dzGAUgAygLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCI+Cg5Jbmdlc3RSZXNwb25zZRIsCgdyZWNlaXB0GAEgASgLMhsuYWlkYXRhbGFicy5kYXRhLnYxLlJlY2VpcHQi2QEKE0luZ2VzdFN0cmVhbVJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEjYKBXRhYmxlGAIgASgJQie6SCRyIjIgXihbYS16QS1aX11bYS16QS1aMC05X117MCw2Mn0pPyQSMQoIYmF0Y2hfaWQYAyABKAlCH7pIHHIaMhheW0EtWmEtejAtOS5fOi1dezEsMTI4fSQSEQoJYXJyb3dfaXBjGAQgASgMIogBChRJbmdlc3RTdHJlYW1SZXNwb25zZRIQCghiYXRjaF9pZBgBIAEoCRIuCgdyZWNlaXB0GAIgASgLMhsuYWlkYXRhbGFicy5kYXRhLnYxLlJlY2VpcHRIABIjCgVlcnJvchgDIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzSABCCQoHb3V0Y29tZSLGAQoRR2V0UmVjZWlwdFJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEjYKBXRhYmxlGAIgASgJQie6SCRyIjIgXihbYS16QS1aX11bYS16QS1aMC05X117MCw2Mn0pPyQSMwoKcmVxdWVzdF9pZBgDIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MSwxMjh9JCLvAgoYUmVwbGF5RGVhZExldHRlcnNSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBI2CgV0YWJsZRgCIAEoCUInukgkciIyIF4oW2EtekEtWl9dW2EtekEtWjAtOV9dezAsNjJ9KT8kEiUKBnJlYXNvbhgDIAEoCUIVukgSchAyDl5bQS1aX117MCw2M30kEi4KCnN0YXJ0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIWCgNpZHMYBiADKAlCCbpIBpIBAxDoBxIaCglwYWdlX3NpemUYByABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgIIAEoCUIIukgFcgMYgAgixwEKGVJlcGxheURlYWRMZXR0ZXJzUmVzcG9uc2USFgoOYWNjZXB0ZWRfY291bnQYASABKAMSFgoOcmVqZWN0ZWRfY291bnQYAiABKAMSEgoKZ29uZV9jb3VudBgDIAEoAxI0CghyZWplY3RlZBgEIAMoCzIiLmFpZGF0YWxhYnMuZGF0YS52MS5SZWplY3RlZExldHRlchIXCg9yZW1haW5pbmdfY291bnQYBSABKAMSFwoPbmV4dF9wYWdlX3Rva2VuGAYgASgJIrYCCgxRdWVyeVJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEhQKA3NxbBgCIAEoCUIHukgEcgIQARIcCghtYXhfcm93cxgDIAEoBUIKukgHGgUYkE4oABIsCgttYXhfc2Vjb25kcxgEIAEoAUIXukgUEhIZAAAAAAAgrEApAAAAAAAAAAASMAoNbWF4X3N0YWxlbmVzcxgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIzChJtYXhfcmVsYXRpdmVfZXJyb3IYCiABKAFCF7pIFBISGZqZmZmZmbk/KQAAAAAAAAAAEhcKD2V4Y2x1ZGVfcm9sbHVwcxgLIAEoCCKKAQoNUXVlcnlSZXNwb25zZRIqCgZyZXN1bHQYASABKAsyGi5haWRhdGFsYWJzLmRhdGEudjEuUmVzdWx0EjcKCnN0YXRpc3RpY3MYAiABKAsyIy5haWRhdGFsYWJzLmRhdGEudjEuUXVlcnlTdGF0aXN0aWNzEhQKDGRhdGFfdmVyc2lvbhgDIAEoCSKeAQoSU3RyZWFtUXVlcnlSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIUCgNzcWwYAiABKAlCB7pIBHICEAESLAoLbWF4X3NlY29uZHMYAyABKAFCF7pIFBISGQAAAAAAIKxAKQAAAAAAAAAAIigKE1N0cmVhbVF1ZXJ5UmVzcG9uc2USEQoJYXJyb3dfaXBjGAEgASgMIq0CCg1FeHBvcnRSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIUCgNzcWwYAiABKAlCB7pIBHICEAESRAoGZm9ybWF0GAMgASgOMiguYWlkYXRhbGFicy5kYXRhLnYxLkV4cG9ydFJlcXVlc3QuRm9ybWF0Qgq6SAeCAQQQASAAEiwKC21heF9zZWNvbmRzGAQgASgBQhe6SBQSEhkAAAAAACCsQCkAAAAAAAAAACJMCgZGb3JtYXQSFgoSRk9STUFUX1VOU1BFQ0lGSUVEEAASBwoDQ1NWEAESCQoFSlNPTkwQAhILCgdQQVJRVUVUEAMSCQoFQVJST1cQBCK/AQoTRXhwbGFpblF1ZXJ5UmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSFAoDc3FsGAIgASgJQge6SARyAhABEjMKEm1heF9yZWxhdGl2ZV9lcnJvchgKIAEoAUIXukgUEhIZmpmZmZmZuT8pAAAAAAAAAAASFwoPZXhjbHVkZV9yb2xsdXBzGAsgASgIIrEDChRFeHBsYWluUXVlcnlSZXNwb25zZRILCgNzcWwYASABKAkSEgoKc3FsX3NoYTI1NhgCIAEoCRIOCgZ0YWJsZXMYAyADKAkSNAoHY29sdW1ucxgEIAMoCzIjLmFpZGF0YWxhYnMuZGF0YS52MS5Db2x1bW5SZWZlcmVuY2USDwoHb3JkZXJlZBgFIAEoCBIWCg5lc3RpbWF0ZWRfcm93cxgGIAEoAxIWCg5zY2hlbWFfdmVyc2lvbhgHIAEoCRIUCgxkYXRhX3ZlcnNpb24YCCABKAkSFwoPZXN0aW1hdGVkX2J5dGVzGAkgASgDEhkKEWVzdGltYXRlZF9zZWNvbmRzGAogASgBEhcKD2VzdGltYXRlZF9wYXJ0cxgLIAEoAxIXCg9lc3RpbWF0ZWRfbWFya3MYDCABKAMSHQoQYnVkZ2V0X2xlZnRfcm93cxgNIAEoA0gAiAEBEg4KBnJvbGx1cBgPIAEoCRIVCg1yb2xsdXBfcmVhc29uGBAgASgJEhoKEm1heF9yZWxhdGl2ZV9lcnJvchgRIAEoAUITChFfYnVkZ2V0X2xlZnRfcm93cyKTAQoTQ3JlYXRlUm9sbHVwUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSNgoGcm9sbHVwGAIgASgLMhouYWlkYXRhbGFicy5kYXRhLnYxLlJvbGx1cEIK4kEBArpIA8gBASJaChJMaXN0Um9sbHVwc1JlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kIkIKE0xpc3RSb2xsdXBzUmVzcG9uc2USKwoHcm9sbHVwcxgBIAMoCzIaLmFpZGF0YWxhYnMuZGF0YS52MS5Sb2xsdXAikgEKEEdldFJvbGx1cFJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEjgKBnJvbGx1cBgCIAEoCUIoukglciMyIV5bYS16XShbYS16MC05X117MCw0Nn1bYS16MC05XSk/JCKTAQoRRHJvcFJvbGx1cFJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEjgKBnJvbGx1cBgCIAEoCUIoukglciMyIV5bYS16XShbYS16MC05X117MCw0Nn1bYS16MC05XSk/JCKDAQoVRGVzY3JpYmVTY2hlbWFSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIkChJrbm93bl9kYXRhX3ZlcnNpb24YAiABKAlCCLpIBXIDGIABIngKFkRlc2NyaWJlU2NoZW1hUmVzcG9uc2USMAoGdGFibGVzGAEgAygLMiAuYWlkYXRhbGFicy5kYXRhLnYxLlRhYmxlUHJvZmlsZRIWCg5zY2hlbWFfdmVyc2lvbhgCIAEoCRIUCgxkYXRhX3ZlcnNpb24YAyABKAkymRsKC0RhdGFTZXJ2aWNlElkKEVByb3Zpc2lvblBsYXRmb3JtEiwuYWlkYXRhbGFicy5kYXRhLnYxLlByb3Zpc2lvblBsYXRmb3JtUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRJdChNEZXByb3Zpc2lvblBsYXRmb3JtEi4uYWlkYXRhbGFicy5kYXRhLnYxLkRlcHJvdmlzaW9uUGxhdGZvcm1SZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5EnAKC0NyZWF0ZVRhYmxlEiYuYWlkYXRhbGFicy5kYXRhLnYxLkNyZWF0ZVRhYmxlUmVxdWVzdBoZLmFpZGF0YWxhYnMuZGF0YS52MS5UYWJsZSIegtPkkwIYIhMvYXBpL3YxL2RhdGEvdGFibGVzOgEqEngKCkxpc3RUYWJsZXMSJS5haWRhdGFsYWJzLmRhdGEudjEuTGlzdFRhYmxlc1JlcXVlc3QaJi5haWRhdGFsYWJzLmRhdGEudjEuTGlzdFRhYmxlc1Jlc3BvbnNlIhuC0+STAhUSEy9hcGkvdjEvZGF0YS90YWJsZXMSbwoIR2V0VGFibGUSIy5haWRhdGFsYWJzLmRhdGEudjEuR2V0VGFibGVSZXF1ZXN0GhkuYWlkYXRhbGFicy5kYXRhLnYxLlRhYmxlIiOC0+STAh0SGy9hcGkvdjEvZGF0YS90YWJsZXMve3RhYmxlfRJ4CgtVcGRhdGVUYWJsZRImLmFpZGF0YWxhYnMuZGF0YS52MS5VcGRhdGVUYWJsZVJlcXVlc3QaGS5haWRhdGFsYWJzLmRhdGEudjEuVGFibGUiJoLT5JMCIDIbL2FwaS92MS9kYXRhL3RhYmxlcy97dGFibGV9OgEqEm4KCURyb3BUYWJsZRIkLmFpZGF0YWxhYnMuZGF0YS52MS5Ecm9wVGFibGVSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5IiOC0+STAh0qGy9hcGkvdjEvZGF0YS90YWJsZXMve3RhYmxlfRJ/CgtVbmRyb3BUYWJsZRImLmFpZGF0YWxhYnMuZGF0YS52MS5VbmRyb3BUYWJsZVJlcXVlc3QaGS5haWRhdGFsYWJzLmRhdGEudjEuVGFibGUiLYLT5JMCJyIiL2FwaS92MS9kYXRhL3RhYmxlcy97dGFibGV9OnVuZHJvcDoBKhJ+CglBZGRDb2x1bW4SJC5haWRhdGFsYWJzLmRhdGEudjEuQWRkQ29sdW1uUmVxdWVzdBoZLmFpZGF0YWxhYnMuZGF0YS52MS5UYWJsZSIwgtPkkwIqIiUvYXBpL3YxL2RhdGEvdGFibGVzL3t0YWJsZX06YWRkQ29sdW1uOgEqEqQBCgxTdWdnZXN0UGF0aHMSJy5haWRhdGFsYWJzLmRhdGEudjEuU3VnZ2VzdFBhdGhzUmVxdWVzdBooLmFpZGF0YWxhYnMuZGF0YS52MS5TdWdnZXN0UGF0aHNSZXNwb25zZSJBgtPkkwI7EjkvYXBpL3YxL2RhdGEvdGFibGVzL3t0YWJsZX0vY29sdW1ucy97Y29sdW1ufTpzdWdnZXN0UGF0aHMSmwEKCVR5cGVQYXRocxIkLmFpZGF0YWxhYnMuZGF0YS52MS5UeXBlUGF0aHNSZXF1ZXN0GiUuYWlkYXRhbGFicy5kYXRhLnYxLlR5cGVQYXRoc1Jlc3BvbnNlIkGC0+STAjsiNi9hcGkvdjEvZGF0YS90YWJsZXMve3RhYmxlfS9jb2x1bW5zL3tjb2x1bW59OnR5cGVQYXRoczoBKhKEAQoKRGVsZXRlUm93cxIlLmFpZGF0YWxhYnMuZGF0YS52MS5EZWxldGVSb3dzUmVxdWVzdBocLmFpZGF0YWxhYnMuZGF0YS52MS5EZWxldGlvbiIxgtPkkwIrIiYvYXBpL3YxL2RhdGEvdGFibGVzL3t0YWJsZX06ZGVsZXRlUm93czoBKhKDAQoORGVsZXRlVXNlckRhdGESKS5haWRhdGFsYWJzLmRhdGEudjEuRGVsZXRlVXNlckRhdGFSZXF1ZXN0GhwuYWlkYXRhbGFicy5kYXRhLnYxLkRlbGV0aW9uIiiC0+STAiIiHS9hcGkvdjEvZGF0YS91c2VyczpkZWxldGVEYXRhOgEqEn4KC0dldERlbGV0aW9uEiYuYWlkYXRhbGFicy5kYXRhLnYxLkdldERlbGV0aW9uUmVxdWVzdBocLmFpZGF0YWxhYnMuZGF0YS52MS5EZWxldGlvbiIpgtPkkwIjEiEvYXBpL3YxL2RhdGEvZGVsZXRpb25zL3tkZWxldGlvbn0ShAEKDUxpc3REZWxldGlvbnMSKC5haWRhdGFsYWJzLmRhdGEudjEuTGlzdERlbGV0aW9uc1JlcXVlc3QaKS5haWRhdGFsYWJzLmRhdGEudjEuTGlzdERlbGV0aW9uc1Jlc3BvbnNlIh6C0+STAhgSFi9hcGkvdjEvZGF0YS9kZWxldGlvbnMSbwoGSW5nZXN0EiEuYWlkYXRhbGFicy5kYXRhLnYxLkluZ2VzdFJlcXVlc3QaIi5haWRhdGFsYWJzLmRhdGEudjEuSW5nZXN0UmVzcG9uc2UiHoLT5JMCGCITL2FwaS92MS9kYXRhL2luZ2VzdDoBKhJlCgxJbmdlc3RTdHJlYW0SJy5haWRhdGFsYWJzLmRhdGEudjEuSW5nZXN0U3RyZWFtUmVxdWVzdBooLmFpZGF0YWxhYnMuZGF0YS52MS5Jbmdlc3RTdHJlYW1SZXNwb25zZSgBMAESfAoKR2V0UmVjZWlwdBIlLmFpZGF0YWxhYnMuZGF0YS52MS5HZXRSZWNlaXB0UmVxdWVzdBobLmFpZGF0YWxhYnMuZGF0YS52MS5SZWNlaXB0IiqC0+STAiQSIi9hcGkvdjEvZGF0YS9yZWNlaXB0cy97cmVxdWVzdF9pZH0SnQEKEVJlcGxheURlYWRMZXR0ZXJzEiwuYWlkYXRhbGFicy5kYXRhLnYxLlJlcGxheURlYWRMZXR0ZXJzUmVxdWVzdBotLmFpZGF0YWxhYnMuZGF0YS52MS5SZXBsYXlEZWFkTGV0dGVyc1Jlc3BvbnNlIiuC0+STAiUiIC9hcGkvdjEvZGF0YS9kZWFkLWxldHRlcnM6cmVwbGF5OgEqEoEBCgVRdWVyeRIgLmFpZGF0YWxhYnMuZGF0YS52MS5RdWVyeVJlcXVlc3QaIS5haWRhdGFsYWJzLmRhdGEudjEuUXVlcnlSZXNwb25zZSIzgtPkkwItEhIvYXBpL3YxL2RhdGEvcXVlcnlaFyISL2FwaS92MS9kYXRhL3F1ZXJ5OgEqEmAKC1N0cmVhbVF1ZXJ5EiYuYWlkYXRhbGFicy5kYXRhLnYxLlN0cmVhbVF1ZXJ5UmVxdWVzdBonLmFpZGF0YWxhYnMuZGF0YS52MS5TdHJlYW1RdWVyeVJlc3BvbnNlMAESYwoGRXhwb3J0EiEuYWlkYXRhbGFicy5kYXRhLnYxLkV4cG9ydFJlcXVlc3QaFC5nb29nbGUuYXBpLkh0dHBCb2R5Ih6C0+STAhgiEy9hcGkvdjEvZGF0YS9leHBvcnQ6ASowARKIAQoMRXhwbGFpblF1ZXJ5EicuYWlkYXRhbGFicy5kYXRhLnYxLkV4cGxhaW5RdWVyeVJlcXVlc3QaKC5haWRhdGFsYWJzLmRhdGEudjEuRXhwbGFpblF1ZXJ5UmVzcG9uc2UiJYLT5JMCHyIaL2FwaS92MS9kYXRhL3F1ZXJ5OmV4cGxhaW46ASoSdAoMQ3JlYXRlUm9sbHVwEicuYWlkYXRhbGFicy5kYXRhLnYxLkNyZWF0ZVJvbGx1cFJlcXVlc3QaGi5haWRhdGFsYWJzLmRhdGEudjEuUm9sbHVwIh+C0+STAhkiFC9hcGkvdjEvZGF0YS9yb2xsdXBzOgEqEnwKC0xpc3RSb2xsdXBzEiYuYWlkYXRhbGFicy5kYXRhLnYxLkxpc3RSb2xsdXBzUmVxdWVzdBonLmFpZGF0YWxhYnMuZGF0YS52MS5MaXN0Um9sbHVwc1Jlc3BvbnNlIhyC0+STAhYSFC9hcGkvdjEvZGF0YS9yb2xsdXBzEnQKCUdldFJvbGx1cBIkLmFpZGF0YWxhYnMuZGF0YS52MS5HZXRSb2xsdXBSZXF1ZXN0GhouYWlkYXRhbGFicy5kYXRhLnYxLlJvbGx1cCIlgtPkkwIfEh0vYXBpL3YxL2RhdGEvcm9sbHVwcy97cm9sbHVwfRJyCgpEcm9wUm9sbHVwEiUuYWlkYXRhbGFicy5kYXRhLnYxLkRyb3BSb2xsdXBSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5IiWC0+STAh8qHS9hcGkvdjEvZGF0YS9yb2xsdXBzL3tyb2xsdXB9EoQBCg5EZXNjcmliZVNjaGVtYRIpLmFpZGF0YWxhYnMuZGF0YS52MS5EZXNjcmliZVNjaGVtYVJlcXVlc3QaKi5haWRhdGFsYWJzLmRhdGEudjEuRGVzY3JpYmVTY2hlbWFSZXNwb25zZSIbgtPkkwIVEhMvYXBpL3YxL2RhdGEvc2NoZW1hYgZwcm90bzM", [file_aidatalabs_data_v1_deletion, file_aidatalabs_data_v1_ingest, file_aidatalabs_data_v1_query, file_aidatalabs_data_v1_rollup, file_aidatalabs_data_v1_table, file_aidatalabs_data_v1_typed_path, file_buf_validate_validate, file_google_api_annotations, file_google_api_field_behavior, file_google_api_httpbody, file_google_protobuf_duration, file_google_protobuf_empty, file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp, file_google_rpc_status]);
 
 /**
  * Names the platform whose database is to be made.
@@ -555,6 +555,132 @@ export const GetReceiptRequestSchema: GenMessage<GetReceiptRequest> = /*@__PURE_
   messageDesc(file_aidatalabs_data_v1_data_service, 14);
 
 /**
+ * Chooses the kept rows to send again; every condition that is set must hold.
+ *
+ * @generated from message aidatalabs.data.v1.ReplayDeadLettersRequest
+ */
+export type ReplayDeadLettersRequest = Message<"aidatalabs.data.v1.ReplayDeadLettersRequest"> & {
+  /**
+   * `platforms/{id}`.
+   *
+   * @generated from field: string platform = 1;
+   */
+  platform: string;
+
+  /**
+   * Those rejected by this table.
+   *
+   * @generated from field: string table = 2;
+   */
+  table: string;
+
+  /**
+   * Those rejected for this reason, as in RejectedRow.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * Those rejected at this time or later.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 4;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * Those rejected before this time.
+   *
+   * @generated from field: google.protobuf.Timestamp end_time = 5;
+   */
+  endTime?: Timestamp | undefined;
+
+  /**
+   * These, by their `id` in the table `dead_letters`; at most 1,000. Without ids all that the other conditions choose.
+   *
+   * @generated from field: repeated string ids = 6;
+   */
+  ids: string[];
+
+  /**
+   * At most this many rows in this call; 0 means 100, more than 1,000 is read as 1,000. Large rows may make it fewer.
+   *
+   * @generated from field: int32 page_size = 7;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the call before, with the same conditions; empty for the first.
+   *
+   * @generated from field: string page_token = 8;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message aidatalabs.data.v1.ReplayDeadLettersRequest.
+ * Use `create(ReplayDeadLettersRequestSchema)` to create a new message.
+ */
+export const ReplayDeadLettersRequestSchema: GenMessage<ReplayDeadLettersRequest> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_data_v1_data_service, 15);
+
+/**
+ * What became of the kept rows that were sent again.
+ *
+ * @generated from message aidatalabs.data.v1.ReplayDeadLettersResponse
+ */
+export type ReplayDeadLettersResponse = Message<"aidatalabs.data.v1.ReplayDeadLettersResponse"> & {
+  /**
+   * Rows taken now, acknowledged as those of Ingest are.
+   *
+   * @generated from field: int64 accepted_count = 1;
+   */
+  acceptedCount: bigint;
+
+  /**
+   * Rows refused again.
+   *
+   * @generated from field: int64 rejected_count = 2;
+   */
+  rejectedCount: bigint;
+
+  /**
+   * Of the ids asked for, those that are not there or were replayed before; 0 without ids.
+   *
+   * @generated from field: int64 gone_count = 3;
+   */
+  goneCount: bigint;
+
+  /**
+   * The rows refused again; at most the first 100 of them.
+   *
+   * @generated from field: repeated aidatalabs.data.v1.RejectedLetter rejected = 4;
+   */
+  rejected: RejectedLetter[];
+
+  /**
+   * Rows that the conditions choose and that this call did not come to.
+   *
+   * @generated from field: int64 remaining_count = 5;
+   */
+  remainingCount: bigint;
+
+  /**
+   * Goes on behind the last row of this call; empty where none is left.
+   *
+   * @generated from field: string next_page_token = 6;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message aidatalabs.data.v1.ReplayDeadLettersResponse.
+ * Use `create(ReplayDeadLettersResponseSchema)` to create a new message.
+ */
+export const ReplayDeadLettersResponseSchema: GenMessage<ReplayDeadLettersResponse> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_data_v1_data_service, 16);
+
+/**
  * Brings one query.
  *
  * @generated from message aidatalabs.data.v1.QueryRequest
@@ -618,7 +744,7 @@ export type QueryRequest = Message<"aidatalabs.data.v1.QueryRequest"> & {
  * Use `create(QueryRequestSchema)` to create a new message.
  */
 export const QueryRequestSchema: GenMessage<QueryRequest> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_data_v1_data_service, 15);
+  messageDesc(file_aidatalabs_data_v1_data_service, 17);
 
 /**
  * The rows and what they cost.
@@ -654,7 +780,7 @@ export type QueryResponse = Message<"aidatalabs.data.v1.QueryResponse"> & {
  * Use `create(QueryResponseSchema)` to create a new message.
  */
 export const QueryResponseSchema: GenMessage<QueryResponse> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_data_v1_data_service, 16);
+  messageDesc(file_aidatalabs_data_v1_data_service, 18);
 
 /**
  * Brings one query.
@@ -689,7 +815,7 @@ export type StreamQueryRequest = Message<"aidatalabs.data.v1.StreamQueryRequest"
  * Use `create(StreamQueryRequestSchema)` to create a new message.
  */
 export const StreamQueryRequestSchema: GenMessage<StreamQueryRequest> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_data_v1_data_service, 17);
+  messageDesc(file_aidatalabs_data_v1_data_service, 19);
 
 /**
  * A piece of one Arrow IPC stream.
@@ -710,7 +836,7 @@ export type StreamQueryResponse = Message<"aidatalabs.data.v1.StreamQueryRespons
  * Use `create(StreamQueryResponseSchema)` to create a new message.
  */
 export const StreamQueryResponseSchema: GenMessage<StreamQueryResponse> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_data_v1_data_service, 18);
+  messageDesc(file_aidatalabs_data_v1_data_service, 20);
 
 /**
  * Brings one query and the format wanted.
@@ -752,7 +878,7 @@ export type ExportRequest = Message<"aidatalabs.data.v1.ExportRequest"> & {
  * Use `create(ExportRequestSchema)` to create a new message.
  */
 export const ExportRequestSchema: GenMessage<ExportRequest> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_data_v1_data_service, 19);
+  messageDesc(file_aidatalabs_data_v1_data_service, 21);
 
 /**
  * The file formats.
@@ -800,7 +926,7 @@ export enum ExportRequest_Format {
  * Describes the enum aidatalabs.data.v1.ExportRequest.Format.
  */
 export const ExportRequest_FormatSchema: GenEnum<ExportRequest_Format> = /*@__PURE__*/
-  enumDesc(file_aidatalabs_data_v1_data_service, 19, 0);
+  enumDesc(file_aidatalabs_data_v1_data_service, 21, 0);
 
 /**
  * Brings one query.
@@ -842,7 +968,7 @@ export type ExplainQueryRequest = Message<"aidatalabs.data.v1.ExplainQueryReques
  * Use `create(ExplainQueryRequestSchema)` to create a new message.
  */
 export const ExplainQueryRequestSchema: GenMessage<ExplainQueryRequest> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_data_v1_data_service, 20);
+  messageDesc(file_aidatalabs_data_v1_data_service, 22);
 
 /**
  * What the door and the engine make of a query.
@@ -970,7 +1096,7 @@ export type ExplainQueryResponse = Message<"aidatalabs.data.v1.ExplainQueryRespo
  * Use `create(ExplainQueryResponseSchema)` to create a new message.
  */
 export const ExplainQueryResponseSchema: GenMessage<ExplainQueryResponse> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_data_v1_data_service, 21);
+  messageDesc(file_aidatalabs_data_v1_data_service, 23);
 
 /**
  * Declares a roll-up.
@@ -998,7 +1124,7 @@ export type CreateRollupRequest = Message<"aidatalabs.data.v1.CreateRollupReques
  * Use `create(CreateRollupRequestSchema)` to create a new message.
  */
 export const CreateRollupRequestSchema: GenMessage<CreateRollupRequest> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_data_v1_data_service, 22);
+  messageDesc(file_aidatalabs_data_v1_data_service, 24);
 
 /**
  * Asks for the platform's roll-ups.
@@ -1019,7 +1145,7 @@ export type ListRollupsRequest = Message<"aidatalabs.data.v1.ListRollupsRequest"
  * Use `create(ListRollupsRequestSchema)` to create a new message.
  */
 export const ListRollupsRequestSchema: GenMessage<ListRollupsRequest> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_data_v1_data_service, 23);
+  messageDesc(file_aidatalabs_data_v1_data_service, 25);
 
 /**
  * Every roll-up of the platform.
@@ -1040,7 +1166,7 @@ export type ListRollupsResponse = Message<"aidatalabs.data.v1.ListRollupsRespons
  * Use `create(ListRollupsResponseSchema)` to create a new message.
  */
 export const ListRollupsResponseSchema: GenMessage<ListRollupsResponse> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_data_v1_data_service, 24);
+  messageDesc(file_aidatalabs_data_v1_data_service, 26);
 
 /**
  * Names a roll-up.
@@ -1068,7 +1194,7 @@ export type GetRollupRequest = Message<"aidatalabs.data.v1.GetRollupRequest"> & 
  * Use `create(GetRollupRequestSchema)` to create a new message.
  */
 export const GetRollupRequestSchema: GenMessage<GetRollupRequest> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_data_v1_data_service, 25);
+  messageDesc(file_aidatalabs_data_v1_data_service, 27);
 
 /**
  * Names a roll-up.
@@ -1096,7 +1222,7 @@ export type DropRollupRequest = Message<"aidatalabs.data.v1.DropRollupRequest"> 
  * Use `create(DropRollupRequestSchema)` to create a new message.
  */
 export const DropRollupRequestSchema: GenMessage<DropRollupRequest> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_data_v1_data_service, 26);
+  messageDesc(file_aidatalabs_data_v1_data_service, 28);
 
 /**
  * Asks for the platform's schema.
@@ -1124,7 +1250,7 @@ export type DescribeSchemaRequest = Message<"aidatalabs.data.v1.DescribeSchemaRe
  * Use `create(DescribeSchemaRequestSchema)` to create a new message.
  */
 export const DescribeSchemaRequestSchema: GenMessage<DescribeSchemaRequest> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_data_v1_data_service, 27);
+  messageDesc(file_aidatalabs_data_v1_data_service, 29);
 
 /**
  * The platform's tables with the profile of their columns.
@@ -1159,7 +1285,7 @@ export type DescribeSchemaResponse = Message<"aidatalabs.data.v1.DescribeSchemaR
  * Use `create(DescribeSchemaResponseSchema)` to create a new message.
  */
 export const DescribeSchemaResponseSchema: GenMessage<DescribeSchemaResponse> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_data_v1_data_service, 28);
+  messageDesc(file_aidatalabs_data_v1_data_service, 30);
 
 /**
  * SQL and bytes of a platform: tables, ingest and queries. Every query, whoever wrote it, passes one SQL door:
@@ -1171,7 +1297,8 @@ export const DescribeSchemaResponseSchema: GenMessage<DescribeSchemaResponse> = 
  */
 export const DataService: GenService<{
   /**
-   * Makes the platform's database with the standard `events` table and its hourly roll-up, where missing.
+   * Makes the platform's database with the standard `events` table, its hourly roll-up and the table of rejected rows
+   * (`dead_letters`), where missing.
    * Scope platform, role admin; called by the platform service when a platform is created. Idempotent.
    *
    * @generated from rpc aidatalabs.data.v1.DataService.ProvisionPlatform
@@ -1374,7 +1501,8 @@ export const DataService: GenService<{
   },
   /**
    * Takes events or rows. Acknowledged means: survives a crash of any process. Each row has its own verdict; a
-   * call whose rows are all rejected is still OK, with accepted_count 0 and the reasons.
+   * call whose rows are all rejected is still OK, with accepted_count 0 and the reasons. Rejected rows are kept in
+   * the table `dead_letters`, as durably as the others.
    * Scope platform, role editor. The same request_id and content returns the first receipt again; without a
    * request_id there is no deduplication.
    * Refuses with: TABLE_NOT_FOUND, TABLE_PROTECTED (the hourly roll-up), INGEST_TOO_LARGE (over 10,000 rows),
@@ -1416,6 +1544,20 @@ export const DataService: GenService<{
     methodKind: "unary";
     input: typeof GetReceiptRequestSchema;
     output: typeof ReceiptSchema;
+  },
+  /**
+   * Sends rows that were rejected, and kept in the table `dead_letters`, through ingest once more: after the table
+   * was mended (AddColumn), say. The oldest first; only those not replayed before. A row that is taken now is marked
+   * there (`replayed_at`) and never sent again; one that is refused again stays as it is. However often a call is
+   * repeated, also after a crash, no row is stored twice.
+   * Scope platform, role editor. Refuses with: INVALID_REQUEST, PAGE_TOKEN_INVALID, JOURNAL_FULL.
+   *
+   * @generated from rpc aidatalabs.data.v1.DataService.ReplayDeadLetters
+   */
+  replayDeadLetters: {
+    methodKind: "unary";
+    input: typeof ReplayDeadLettersRequestSchema;
+    output: typeof ReplayDeadLettersResponseSchema;
   },
   /**
    * Runs one SELECT and returns its rows as JSON values.

@@ -12,7 +12,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file aidatalabs/data/v1/ingest.proto.
  */
 export const file_aidatalabs_data_v1_ingest: GenFile = /*@__PURE__*/
-  fileDesc("Ch9haWRhdGFsYWJzL2RhdGEvdjEvaW5nZXN0LnByb3RvEhJhaWRhdGFsYWJzLmRhdGEudjEilwEKBUV2ZW50Ei0KCXRpbWVzdGFtcBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKZXZlbnRfdHlwZRgCIAEoCRIPCgd1c2VyX2lkGAMgASgEEisKCnByb3BlcnRpZXMYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Eg0KBXZhbHVlGAUgASgBIoECCgdSZWNlaXB0EgwKBG5hbWUYASABKAkSMAoFc3RhdGUYAiABKA4yIS5haWRhdGFsYWJzLmRhdGEudjEuUmVjZWlwdC5TdGF0ZRIWCg5hY2NlcHRlZF9jb3VudBgDIAEoAxIXCg9kdXBsaWNhdGVfY291bnQYBCABKAMSMQoIcmVqZWN0ZWQYBSADKAsyHy5haWRhdGFsYWJzLmRhdGEudjEuUmVqZWN0ZWRSb3cSFgoOcmVqZWN0ZWRfY291bnQYBiABKAMiOgoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABIOCgpKT1VSTkFMTEVEEAESCgoGU1RPUkVEEAIiPQoLUmVqZWN0ZWRSb3cSDQoFaW5kZXgYASABKAUSDgoGcmVhc29uGAIgASgJEg8KB21lc3NhZ2UYAyABKAliBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("Ch9haWRhdGFsYWJzL2RhdGEvdjEvaW5nZXN0LnByb3RvEhJhaWRhdGFsYWJzLmRhdGEudjEilwEKBUV2ZW50Ei0KCXRpbWVzdGFtcBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKZXZlbnRfdHlwZRgCIAEoCRIPCgd1c2VyX2lkGAMgASgEEisKCnByb3BlcnRpZXMYBCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Eg0KBXZhbHVlGAUgASgBIpwCCgdSZWNlaXB0EgwKBG5hbWUYASABKAkSMAoFc3RhdGUYAiABKA4yIS5haWRhdGFsYWJzLmRhdGEudjEuUmVjZWlwdC5TdGF0ZRIWCg5hY2NlcHRlZF9jb3VudBgDIAEoAxIXCg9kdXBsaWNhdGVfY291bnQYBCABKAMSMQoIcmVqZWN0ZWQYBSADKAsyHy5haWRhdGFsYWJzLmRhdGEudjEuUmVqZWN0ZWRSb3cSFgoOcmVqZWN0ZWRfY291bnQYBiABKAMSGQoRZGVhZF9sZXR0ZXJfY291bnQYByABKAMiOgoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABIOCgpKT1VSTkFMTEVEEAESCgoGU1RPUkVEEAIiPQoLUmVqZWN0ZWRSb3cSDQoFaW5kZXgYASABKAUSDgoGcmVhc29uGAIgASgJEg8KB21lc3NhZ2UYAyABKAkiPQoOUmVqZWN0ZWRMZXR0ZXISCgoCaWQYASABKAkSDgoGcmVhc29uGAIgASgJEg8KB21lc3NhZ2UYAyABKAliBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * One event of the standard `events` table. Rules on its values are verdicts per event, not of the whole call:
@@ -114,6 +114,15 @@ export type Receipt = Message<"aidatalabs.data.v1.Receipt"> & {
    * @generated from field: int64 rejected_count = 6;
    */
   rejectedCount: bigint;
+
+  /**
+   * Rows not taken that are kept in the table `dead_letters`, with their reason, to be looked at with SQL and sent
+   * again with ReplayDeadLetters. Fewer than rejected_count where a limit was reached: at most 10,000 rows and 8 MiB
+   * of one call, of one batch those that `rejected` lists, and what the server keeps of one platform in a day.
+   *
+   * @generated from field: int64 dead_letter_count = 7;
+   */
+  deadLetterCount: bigint;
 };
 
 /**
@@ -192,4 +201,40 @@ export type RejectedRow = Message<"aidatalabs.data.v1.RejectedRow"> & {
  */
 export const RejectedRowSchema: GenMessage<RejectedRow> = /*@__PURE__*/
   messageDesc(file_aidatalabs_data_v1_ingest, 2);
+
+/**
+ * A kept row that was refused again.
+ *
+ * @generated from message aidatalabs.data.v1.RejectedLetter
+ */
+export type RejectedLetter = Message<"aidatalabs.data.v1.RejectedLetter"> & {
+  /**
+   * Its `id` in the table `dead_letters`.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * As in RejectedRow, or ROW_CUT (too large to be kept whole), ROW_INVALID (cannot be read any more), TABLE_NOT_FOUND,
+   * TABLE_PROTECTED.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * What is wrong with it, naming the column.
+   *
+   * @generated from field: string message = 3;
+   */
+  message: string;
+};
+
+/**
+ * Describes the message aidatalabs.data.v1.RejectedLetter.
+ * Use `create(RejectedLetterSchema)` to create a new message.
+ */
+export const RejectedLetterSchema: GenMessage<RejectedLetter> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_data_v1_ingest, 3);
 

@@ -1,0 +1,202 @@
+"""Events read as columns straight from their bytes, all at once; beside `struct_wire`, and with its limits.
+
+event = 0x0A · length · timestamp | 0x12 · length · text | 0x18 · varint | 0x22 · length · Struct
+      | 0x29 · double, each at most once, in this order
+timestamp = 0x08 · varint | 0x10 · varint
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from aidatalabs_services.data.adapters.struct_wire import (
+    BOOL,
+    MISSING,
+    NUMBER,
+    OTHER,
+    TEXT,
+    Cells,
+    Ints,
+    Unusual,
+    Wire,
+    read_cells,
+)
+from aidatalabs_services.data.ingest_batches import EventColumns, Flags
+from aidatalabs_services.data.json_values import EXACT_LIMIT, MAX_JSON_BYTES, MAX_KEY_BYTES
+
+# The text of an object is at most this many times as long as its message: `\u0000` is one byte there.
+_LONGER_AS_TEXT = 8
+# More different keys are not the shape this way is for.
+_MOST_KEYS = 256
+
+
+def read_events(buffer: bytes, starts: Ints, ends: Ints) -> EventColumns | None:
+    """The events at `starts` to `ends` of `buffer`, which ends with PADDING; None where they are not of the
+    plain form.
+    """
+    try:
+        return _read(Wire(buffer), starts, ends)
+    except (Unusual, UnicodeDecodeError):
+        return None
+
+
+def _read(wire: Wire, starts: Ints, ends: Ints) -> EventColumns:
+    count = starts.size
+    fields = _Fields(wire, starts, ends)
+    timed, time_starts, time_lengths = fields.part(0x0A)
+    _, type_starts, type_lengths = fields.part(0x12)
+    users = fields.whole(0x18)
+    _, object_starts, object_lengths = fields.part(0x22)
+    values = fields.double(0x29)
+    fields.check_end()
+    seconds, nanoseconds = _times(wire, time_starts, time_lengths)
+    names, arrays, strange = _objects(wire, object_starts, object_lengths)
+    objects = pa.StructArray.from_arrays(arrays, names) if arrays else pa.array([{}] * count, pa.struct([]))
+    return EventColumns(
+        timed=timed,
+        seconds=seconds,
+        nanoseconds=nanoseconds,
+        types=_texts(wire, type_starts, type_lengths, np.ones(count, np.bool_)),
+        users=users,
+        values=values,
+        properties=objects,
+        strange=strange,
+    )
+
+
+class _Fields:
+    """A cursor in every event; each field is read where it stands and skipped where it does not."""
+
+    def __init__(self, wire: Wire, starts: Ints, ends: Ints) -> None:
+        self._wire = wire
+        self._at = starts.copy()
+        self._ends = ends
+
+    def _found(self, tag: int) -> tuple[Flags, Ints]:
+        found: Flags = (self._at < self._ends) & (self._wire.byte(self._at) == tag)
+        return found, np.flatnonzero(found)
+
+    def part(self, tag: int) -> tuple[Flags, Ints, Ints]:
+        """Which events have a field with a length, where it begins in each, and its length."""
+        found, rows = self._found(tag)
+        starts, lengths = np.zeros(found.size, np.int64), np.zeros(found.size, np.int64)
+        lengths[rows], starts[rows] = self._wire.length(self._at[rows] + 1)
+        self._at[rows] = starts[rows] + lengths[rows]
+        return found, starts, lengths
+
+    def whole(self, tag: int) -> NDArray[np.uint64]:
+        """A whole number of every event, 0 where it is not there."""
+        found, rows = self._found(tag)
+        numbers = np.zeros(found.size, np.uint64)
+        if rows.size:
+            numbers[rows], self._at[rows] = self._wire.number(self._at[rows] + 1)
+        return numbers
+
+    def double(self, tag: int) -> NDArray[np.float64]:
+        """A double of every event, 0 where it is not there."""
+        found, rows = self._found(tag)
+        numbers = np.zeros(found.size, np.float64)
+        numbers[rows] = self._wire.doubles[self._at[rows] + 1]
+        self._at[rows] += 9
+        return numbers
+
+    def check_end(self) -> None:
+        """Raises Unusual where anything else is in an event."""
+        if (self._at != self._ends).any():
+            raise Unusual
+
+
+def _times(wire: Wire, starts: Ints, lengths: Ints) -> tuple[Ints, Ints]:
+    fields = _Fields(wire, starts, starts + lengths)
+    seconds, nanoseconds = fields.whole(0x08), fields.whole(0x10)
+    fields.check_end()
+    # Numbers below zero are the largest ones here; of these the objects themselves are asked.
+    if (seconds > np.uint64(2**62)).any() or (nanoseconds >= np.uint64(10**9)).any():
+        raise Unusual
+    return seconds.astype(np.int64), nanoseconds.astype(np.int64)
+
+
+def _objects(wire: Wire, starts: Ints, lengths: Ints) -> tuple[list[str], list[pa.Array], Flags]:
+    """The keys of the flat objects with their values, a key twice where they are of several types; and which
+    objects are to be looked at one by one.
+    """
+    cells = read_cells(wire, starts, starts + lengths)
+    if len(cells) > _MOST_KEYS:
+        raise Unusual
+    strange: Flags = lengths * _LONGER_AS_TEXT > MAX_JSON_BYTES
+    numbers = {}
+    for key, each in cells.items():
+        if "." in key or not key or len(key.encode()) > MAX_KEY_BYTES:
+            strange |= each.kinds != MISSING
+        strange |= each.kinds == OTHER
+        rows = np.flatnonzero(each.kinds == NUMBER)
+        numbers[key] = wire.doubles[each.starts[rows] + 1]
+        strange[rows[~(np.abs(numbers[key]) <= EXACT_LIMIT)]] = True
+    names, arrays = list[str](), list[pa.Array]()
+    for key, each in cells.items():
+        found = [*_numbers(each, numbers[key], strange), *_words(wire, each, strange)]
+        names += [key] * len(found)
+        arrays += found
+    return names, arrays, strange
+
+
+def _numbers(cells: Cells, numbers: NDArray[np.float64], strange: Flags) -> list[pa.Array]:
+    """Whole doubles as integers, the others as they are."""
+    rows = np.flatnonzero(cells.kinds == NUMBER)
+    kept = ~strange[rows]
+    rows, numbers = rows[kept], numbers[kept]
+    whole = numbers == np.floor(numbers)
+    return [
+        _spread(numbers[chosen].astype(kind), rows[chosen], strange.size)
+        for chosen, kind in ((whole, np.int64), (~whole, np.float64))
+        if chosen.any()
+    ]
+
+
+def _spread(values: NDArray[np.int64 | np.float64], rows: Ints, count: int) -> pa.Array:
+    """Values of some rows as a column of all."""
+    column = np.zeros(count, values.dtype)
+    column[rows] = values
+    if rows.size == count:
+        return pa.array(column)
+    absent = np.ones(count, np.bool_)
+    absent[rows] = False
+    return pa.array(column, mask=absent)
+
+
+def _words(wire: Wire, cells: Cells, strange: Flags) -> list[pa.Array]:
+    """Texts and booleans."""
+    found = []
+    texts = (cells.kinds == TEXT) & ~strange
+    if texts.any():
+        rows = np.flatnonzero(texts)
+        starts, lengths = np.zeros(texts.size, np.int64), np.zeros(texts.size, np.int64)
+        lengths[rows], starts[rows] = wire.length(cells.starts[rows] + 1)
+        if (starts[rows] + lengths[rows] != cells.starts[rows] + cells.lengths[rows]).any():
+            raise Unusual
+        found.append(_texts(wire, starts, lengths, texts))
+    rows = np.flatnonzero((cells.kinds == BOOL) & ~strange)
+    if rows.size:
+        flags = wire.byte(cells.starts[rows] + 1) != 0
+        absent = np.ones(strange.size, np.bool_)
+        absent[rows] = False
+        column = np.zeros(strange.size, np.bool_)
+        column[rows] = flags & (cells.lengths[rows] > 1)
+        found.append(pa.array(column, mask=absent))
+    return found
+
+
+def _texts(wire: Wire, starts: Ints, lengths: Ints, present: Flags) -> pa.Array:
+    """Text of every row, NULL where it is not present."""
+    buffer = wire.buffer
+    rows = slice(None) if present.all() else np.flatnonzero(present)
+    begins, ends = starts[rows].tolist(), (starts + lengths)[rows].tolist()
+    data = b"".join([buffer[begin:end] for begin, end in zip(begins, ends, strict=True)])
+    offsets = np.zeros(present.size + 1, np.int32)
+    np.cumsum(np.where(present, lengths, 0), out=offsets[1:])
+    valid = None if present.all() else pa.py_buffer(np.packbits(present, bitorder="little"))
+    return pa.Array.from_buffers(
+        pa.string(), present.size, [valid, pa.py_buffer(offsets), pa.py_buffer(data)]
+    )
