@@ -11,6 +11,7 @@ from aidatalabs_services.mesh.errors import SocketFolderUnsafe, SocketPathTooLon
 from aidatalabs_services.mesh.home import MeshHome, last_lines, put_long_log_aside
 from aidatalabs_services.mesh.settings import MeshSettings
 from aidatalabs_services.mesh.supervisor import run_mesh
+from aidatalabs_services.mesh.topology import local_plan
 from tests.mesh.plans import standins, whole_plan
 
 MakeSettings = Callable[..., MeshSettings]
@@ -104,3 +105,23 @@ def test_a_service_gets_its_own_settings_and_addresses_only(
     data = specs["data"].env()
     assert data["AIDATALABS_DATA_DIRECTORY"] == str(home.data)
     assert "AIDATALABS_DATA_DATA_ADDRESS" not in data
+
+
+def test_the_data_service_alone_keeps_memory_and_the_starter_may_say_how(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "5")
+    monkeypatch.setenv("MALLOC_PERTURB_", "1")
+    settings = MeshSettings.model_validate({"home": tmp_path})
+    plan = local_plan(settings, MeshHome.at(tmp_path), tmp_path / "sockets")
+    kept = {
+        spec.name: {name: value for name, value in spec.env().items() if "MALLOC" in name}
+        for spec in plan
+        if spec.name in ("data", "agent", "monitoring")
+    }
+    data = kept.pop("data")
+    assert data.pop("MALLOC_ARENA_MAX") == "5"
+    # More than half a heap of an arena, and the C library takes no notice.
+    assert int(data["MALLOC_MMAP_THRESHOLD_"]) <= 32 * 1024**2 < int(data["MALLOC_TRIM_THRESHOLD_"])
+    assert set(data) == {"MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_"}
+    assert not any(kept.values())

@@ -46,11 +46,11 @@ from aidatalabs_services.data.removal import PlatformRemoval
 from aidatalabs_services.data.results import Results
 from aidatalabs_services.data.retention import Retention
 from aidatalabs_services.data.rollups.derived import DerivedRollups
-from aidatalabs_services.data.rollups.gates import InsertGates
 from aidatalabs_services.data.rollups.rollups import Rollups
 from aidatalabs_services.data.schema import SchemaCache
 from aidatalabs_services.data.servicer import DataServicer
 from aidatalabs_services.data.settings import DataSettings
+from aidatalabs_services.data.sink import SinkLimits
 from aidatalabs_services.data.spending import Spending
 from aidatalabs_services.data.spool import Spool
 from aidatalabs_services.data.tables import Tables
@@ -70,9 +70,7 @@ FULL_NAME = pb.DESCRIPTOR.services_by_name["DataService"].full_name
 class _Parts:
     """What the service is made of; tables are held and journals read before the first call comes."""
 
-    def __init__(
-        self, settings: DataSettings, store: Warehouse, gates: InsertGates, metrics: Metrics
-    ) -> None:
+    def __init__(self, settings: DataSettings, store: Warehouse, metrics: Metrics) -> None:
         self._settings = settings
         self._store = store
         self._letters = _letters(settings, store)
@@ -84,7 +82,7 @@ class _Parts:
         self._rollups = Rollups(
             store,
             self._schemas,
-            gates,
+            self._holds,
             fsync=settings.fsync_engine,
             standard=settings.standard_rollups,
             is_held=self._holds.is_deleting,
@@ -194,9 +192,8 @@ def bootstrap(
 ) -> Service:
     """The service, ready to `run`. Tests pass a warehouse, roles or a verifier of their own."""
     metrics = Metrics()
-    gates = InsertGates()
-    store = MeasuredWarehouse(warehouse or ClickHouseWarehouse(_servers(settings, metrics)), metrics, gates)
-    parts = _Parts(settings, store, gates, metrics)
+    store = MeasuredWarehouse(warehouse or ClickHouseWarehouse(_servers(settings, metrics)), metrics)
+    parts = _Parts(settings, store, metrics)
     servicer = parts.servicer()
     measure_queries(metrics)
 
@@ -282,6 +279,7 @@ def _ingestor(
         journal_limits=JournalLimits(
             journal_bytes=settings.journal_bytes, free_bytes=settings.journal_free_bytes
         ),
+        sink_limits=SinkLimits(table_inserts=settings.ingest_table_insert_count),
         holds=holds,
         fences=fences,
         stored=rows_written(metrics),

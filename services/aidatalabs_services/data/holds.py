@@ -1,38 +1,124 @@
-"""Who may write into a table at this moment: the sink's inserts, or one deletion, drop or undrop.
+"""Who may write into a table at this moment: inserts side by side, or one alone that changes what is there.
+
+    inserting   any number together: the sink's inserts
+    alone       a deletion, drop, undrop or a change of the table's own description
+    building    the moment in which a view is put beside the table; also while somebody holds it alone, since
+                a deletion has the roll-ups built anew before it lets go
+
+Everybody is let in in the order they came (a build that meets somebody alone goes first): whoever wants a
+table alone waits for the inserts that run, and those that come later wait behind.
 
 A table is known here by the name its rows were sent to, so a table that was dropped and the one that took its
-name share a lock: their journalled rows stand in one queue.
+name share a hold: their journalled rows stand in one queue.
 """
 
 from __future__ import annotations
 
 import asyncio
+import enum
+from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from weakref import WeakValueDictionary
+
+_Held = AbstractAsyncContextManager[None]
+
+
+class _Form(enum.Enum):
+    INSERTING = enum.auto()
+    ALONE = enum.auto()
+    BUILDING = enum.auto()
+
+
+class _Hold:
+    """One table's: how many of each form are in, and who waits."""
+
+    def __init__(self) -> None:
+        self._inside = dict.fromkeys(_Form, 0)
+        self._waiting: deque[tuple[_Form, asyncio.Future[None]]] = deque()
+
+    @asynccontextmanager
+    async def held(self, form: _Form) -> AsyncIterator[None]:
+        """Waits for its turn; inside until the block ends."""
+        let_in: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((form, let_in))
+        self._admit()
+        try:
+            await let_in
+        except BaseException:
+            if let_in.done() and not let_in.cancelled():
+                self._leave(form)  # let in and cancelled in the same moment
+            else:
+                if (form, let_in) in self._waiting:
+                    self._waiting.remove((form, let_in))
+                self._admit()
+            raise
+        try:
+            yield
+        finally:
+            self._leave(form)
+
+    def _leave(self, form: _Form) -> None:
+        self._inside[form] -= 1
+        self._admit()
+
+    def _admit(self) -> None:
+        """Lets in whoever can: the first in the row, again and again, and builds beside one alone."""
+        while self._waiting and self._fits(self._waiting[0][0]):
+            self._let_in(*self._waiting.popleft())
+        if self._inside[_Form.ALONE] and not self._inside[_Form.BUILDING]:
+            build = next((each for each in self._waiting if each[0] is _Form.BUILDING), None)
+            if build is not None:
+                self._waiting.remove(build)
+                self._let_in(*build)
+
+    def _fits(self, form: _Form) -> bool:
+        inside = self._inside
+        if form is _Form.INSERTING:
+            return not inside[_Form.ALONE] and not inside[_Form.BUILDING]
+        return not any(inside.values())
+
+    def _let_in(self, form: _Form, let_in: asyncio.Future[None]) -> None:
+        if not let_in.done():  # else cancelled: it takes itself away
+            self._inside[form] += 1
+            let_in.set_result(None)
 
 
 class TableHolds:
-    """One lock for each table of each platform. Whoever inserts into a table must hold its lock meanwhile."""
+    """A hold for each table of each platform. Whoever writes into a table must hold it meanwhile.
+
+    Nobody may ask for a table again that they hold already, other than for `building` inside `alone`.
+    """
 
     def __init__(self) -> None:
-        self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+        self._holds: WeakValueDictionary[tuple[str, str], _Hold] = WeakValueDictionary()
         self._deleting: set[tuple[str, str]] = set()
 
-    def lock(self, uid: str, table: str) -> asyncio.Lock:
-        """The lock of one table; the same object for as long as anybody has it."""
-        return self._locks.setdefault((uid, table), asyncio.Lock())
+    def inserting(self, uid: str, table: str) -> _Held:
+        """Holds the table for an insert, beside other inserts."""
+        return self._of(uid, table).held(_Form.INSERTING)
+
+    def alone(self, uid: str, table: str) -> _Held:
+        """Holds the table for a change that no insert may meet; what is journalled meanwhile waits."""
+        return self._of(uid, table).held(_Form.ALONE)
+
+    def building(self, uid: str, table: str) -> _Held:
+        """Holds inserts back for the moment in which a view is put beside the table, one at a time."""
+        return self._of(uid, table).held(_Form.BUILDING)
 
     def is_deleting(self, uid: str, table: str) -> bool:
-        """Whether a deletion holds the table, or will as soon as an insert is over."""
+        """Whether a deletion holds the table."""
         return (uid, table) in self._deleting
 
     @asynccontextmanager
     async def deleting(self, uid: str, table: str) -> AsyncIterator[None]:
-        """Holds the table for a deletion: what is journalled meanwhile waits until the block ends."""
-        async with self.lock(uid, table):
+        """Holds the table alone for a deletion."""
+        async with self.alone(uid, table):
             self._deleting.add((uid, table))
             try:
                 yield
             finally:
                 self._deleting.discard((uid, table))
+
+    def _of(self, uid: str, table: str) -> _Hold:
+        return self._holds.setdefault((uid, table), _Hold())

@@ -87,6 +87,7 @@ class Journal:
         self._queued_bytes = 0
         self._queued_count = 0
         self._done_count = 0
+        self._unwritten_marks = 0
         self._work = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -104,6 +105,11 @@ class Journal:
         self._writer = asyncio.create_task(self._write_forever(), context=contextvars.Context())
         self._work.set()
         return found
+
+    @property
+    def unwritten_marks(self) -> int:
+        """Confirmations that a kill at this moment would lose."""
+        return self._unwritten_marks
 
     def next_sequence(self) -> int:
         """A number greater than that of every group so far."""
@@ -139,6 +145,7 @@ class Journal:
         group.stored.add(block)
         if not kept:
             self._files.note_refused(group)
+        self._unwritten_marks += 1
         self._enqueue(_Entry(stored_frame(StoredRecord(group.record.sequence, block, kept))))
         if group.complete:
             group.segment.live -= 1
@@ -227,6 +234,7 @@ class Journal:
             return
         self._queued_bytes -= size
         self._done_count += len(entries)
+        self._unwritten_marks -= sum(entry.written is None for entry in entries)
         self.sync_count += sync
         for entry, (segment, offset) in zip(entries, places, strict=True):
             if entry.written is not None:

@@ -133,6 +133,9 @@ class DataSettings(ServerSettings):
     ingest_store_seconds: float = Field(
         default=2.0, ge=0, description="An ingest call waits this long for its rows to be in the table."
     )
+    ingest_table_insert_count: int = Field(
+        default=2, ge=1, le=4, description="Large inserts into one table at once."
+    )
     ingest_stream_bytes: int = Field(
         default=256 * _MIB,
         ge=16 * _MIB,

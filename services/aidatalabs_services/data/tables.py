@@ -156,7 +156,7 @@ class Tables:
             )
         try:
             # No insert meets the table between its old name and its new one.
-            async with self._holds.lock(uid, name):
+            async with self._holds.alone(uid, name):
                 await self._described(uid, name)
                 if self._rollups is not None:
                     await self._rollups.drop_of_table(uid, name)
@@ -179,7 +179,7 @@ class Tables:
         Raises TableNotFound where there is none, TableAlreadyExists where another table has its name.
         """
         try:
-            async with self._holds.lock(uid, name):
+            async with self._holds.alone(uid, name):
                 if name in await self._warehouse.schema(uid):
                     raise TableAlreadyExists(
                         f"A table {name!r} is there. Drop it first, or keep it.", metadata={"table": name}

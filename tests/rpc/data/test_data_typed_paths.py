@@ -12,7 +12,7 @@ import pytest
 from aidatalabs.data.v1 import data_service_pb2 as pb
 from aidatalabs.data.v1 import rollup_pb2, table_pb2
 from aidatalabs.data.v1 import typed_path_pb2 as tpb
-from aidatalabs_services.data import ingest
+from aidatalabs_services.data import ingest, judged_batches
 from aidatalabs_services.runtime.errors import ServiceError
 from aidatalabs_services.runtime.testing import ALICE
 from tests.rpc.data.conftest import DEMO, VIEWER, Data, python
@@ -314,7 +314,7 @@ async def test_a_declaration_waits_for_a_call_that_was_judged_by_the_old_type(
     data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await make(data, "slow", ("id", "UInt32"), ("p", "JSON"))
-    judged = ingest.judged
+    judged = judged_batches.judged
 
     def slowly(batch: Any, table: Any) -> Any:
         verdict = judged(batch, table)

@@ -24,7 +24,6 @@ from aidatalabs_services.data.holds import TableHolds
 from aidatalabs_services.data.ingest import IngestLimits, Ingestor
 from aidatalabs_services.data.ingest_batches import EventInput, ListedEvents
 from aidatalabs_services.data.ports import QueryLimits
-from aidatalabs_services.data.rollups.gates import InsertGates
 from aidatalabs_services.data.rollups.rollups import Rollups
 from aidatalabs_services.data.schema import SchemaCache
 from aidatalabs_services.data.sink import SinkLimits
@@ -125,7 +124,7 @@ async def main(directory: Path, mode: str) -> None:
         holds=holds,
         fences=fences,
     )
-    rollups = Rollups(warehouse, schemas, InsertGates(), fsync=False, standard=False)
+    rollups = Rollups(warehouse, schemas, holds, fsync=False, standard=False)
     typed = TypedPaths(
         warehouse,
         schemas,

@@ -22,10 +22,12 @@ from aidatalabs_services.data.dead_letters.letters import LetterLimits
 from aidatalabs_services.data.dead_letters.parts import DeadLetters
 from aidatalabs_services.data.engine.limits import EngineLimits
 from aidatalabs_services.data.engine.pool import EnginePool
+from aidatalabs_services.data.holds import TableHolds
 from aidatalabs_services.data.ingest import IngestLimits, Ingestor
 from aidatalabs_services.data.ingest_batches import EventInput, ListedEvents
 from aidatalabs_services.data.ports import QueryLimits
 from aidatalabs_services.data.receipts import Receipt, ReceiptState
+from aidatalabs_services.data.rollups.rollups import Rollups
 from aidatalabs_services.data.schema import SchemaCache
 from aidatalabs_services.data.sink import SinkLimits
 from aidatalabs_services.data.tables import Tables
@@ -95,7 +97,7 @@ async def run(ingestor: Ingestor, number: int) -> None:
     await asyncio.gather(*(caller() for _ in range(CALLERS)))
 
 
-async def check(ingestor: Ingestor, warehouse: ClickHouseWarehouse) -> None:
+async def check(ingestor: Ingestor, rollups: Rollups, warehouse: ClickHouseWarehouse) -> None:
     """Repeats every call that was ever begun, then tells how often each event is there."""
     pending_at_start = ingestor.waiting_groups(UID)
     begun = json.loads(sys.stdin.read())
@@ -108,10 +110,16 @@ async def check(ingestor: Ingestor, warehouse: ClickHouseWarehouse) -> None:
     hourly = await warehouse.query(UID, "SELECT sum(events) FROM events_hourly", limits=_LIMITS, query_id="h")
     kept = "SELECT toUInt64(user_id), count() FROM dead_letters GROUP BY user_id"
     letters = await warehouse.query(UID, kept, limits=_LIMITS, query_id="letters")
+    counted = {}
+    for record in await rollups.list(UID):
+        sql = f"SELECT countMerge(_s0) FROM {record.target}"
+        states = await warehouse.query(UID, sql, limits=_LIMITS, query_id=record.target)
+        counted[record.declaration.name] = int(states.rows[0][0])
     print(  # noqa: T201
         json.dumps(
             {
                 "letters": [[int(user), int(count)] for user, count in letters.rows],
+                "rollups": counted,
                 "pending_at_start": pending_at_start,
                 "repeated": sum(receipt.duplicate_count > 0 for receipt in receipts),
                 "stored": sum(receipt.state is ReceiptState.STORED for receipt in receipts),
@@ -128,9 +136,12 @@ async def main(directory: Path, mode: str, number: int) -> None:
     warehouse = ClickHouseWarehouse(EmbeddedServers(pool))
     schemas = SchemaCache(warehouse.schema, ttl_seconds=5.0)
     dead = DeadLetters(warehouse, LetterLimits(), is_on=True, days=30, fsync=False)
+    holds = TableHolds()
+    rollups = Rollups(warehouse, schemas, holds, fsync=False)
     while True:
         try:
-            await Tables(warehouse, schemas, fsync=False, letters=dead.table).provision(UID)
+            tables = Tables(warehouse, schemas, fsync=False, holds=holds, rollups=rollups, letters=dead.table)
+            await tables.provision(UID)
             break
         except ServiceUnavailable:
             await asyncio.sleep(0.1)  # the killed process's engine still holds its directory
@@ -139,14 +150,17 @@ async def main(directory: Path, mode: str, number: int) -> None:
         schemas.get,
         directory / "journal",
         limits=IngestLimits(store_seconds=0.02 if mode == "run" else 30.0),
-        sink_limits=SinkLimits(pause_seconds=0.2),
+        # Side by side however small, so that several blocks are in doubt when it is killed.
+        sink_limits=SinkLimits(pause_seconds=0.2, table_inserts=3, large_bytes=0),
         letters=dead.keeping,
+        holds=holds,
     )
     await ingestor.start()
     if mode == "run":
         await run(ingestor, number)
-    await check(ingestor, warehouse)
+    await check(ingestor, rollups, warehouse)
     await ingestor.close()
+    await rollups.close()
     await warehouse.close()
 
 

@@ -19,12 +19,12 @@ from aidatalabs_services.data.adapters.servers import EmbeddedServers
 from aidatalabs_services.data.bootstrap import engine_pool
 from aidatalabs_services.data.engine.pool import EnginePool
 from aidatalabs_services.data.errors import RollupInvalid
+from aidatalabs_services.data.holds import TableHolds
 from aidatalabs_services.data.query_ids import new_query_id
 from aidatalabs_services.data.rollups import records
 from aidatalabs_services.data.rollups.builds import Builder
 from aidatalabs_services.data.rollups.declarations import STANDARD
 from aidatalabs_services.data.rollups.derived import DerivedRollups
-from aidatalabs_services.data.rollups.gates import InsertGates
 from aidatalabs_services.data.rollups.rollups import Rollups
 from aidatalabs_services.data.rollups.serving import RollupUse, Route
 from aidatalabs_services.data.schema import SchemaCache
@@ -47,13 +47,13 @@ class Place:
 
     warehouse: MeasuredWarehouse
     schemas: SchemaCache
-    gates: InsertGates
+    holds: TableHolds
     pool: EnginePool
 
     def rollups(self, *, piece_rows: int = 1000, **more: Any) -> Rollups:
         """As a data service has them after its start."""
-        builder = Builder(self.warehouse, self.gates, fsync=False, piece_rows=piece_rows)
-        return Rollups(self.warehouse, self.schemas, self.gates, fsync=False, builder=builder, **more)
+        builder = Builder(self.warehouse, self.holds, fsync=False, piece_rows=piece_rows)
+        return Rollups(self.warehouse, self.schemas, self.holds, fsync=False, builder=builder, **more)
 
     async def insert(self, uid: str, number: int, rows: int = 100) -> None:
         """Block `number`: `rows` events over three months, the same for the same number."""
@@ -64,7 +64,10 @@ class Place:
             [each % 41 for each in whole],
             [each / 8 for each in whole],
         ]
-        await self.warehouse.insert_columns(uid, "events", _COLUMNS, _TYPES, data, token=f"block-{number}")
+        async with self.holds.inserting(uid, "events"):
+            await self.warehouse.insert_columns(
+                uid, "events", _COLUMNS, _TYPES, data, token=f"block-{number}"
+            )
 
     async def rows(self, uid: str, sql: str) -> list[list[Any]]:
         """Rows of a statement over the platform's database."""
@@ -94,9 +97,9 @@ class Place:
 async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
     """An engine pool in a directory of its own."""
     pool = engine_pool(settings_in(tmp_path_factory.mktemp("builds")))
-    gates = InsertGates()
-    warehouse = MeasuredWarehouse(ClickHouseWarehouse(EmbeddedServers(pool)), Metrics(), gates)
-    yield Place(warehouse, SchemaCache(warehouse.schema, ttl_seconds=5.0), gates, pool)
+    holds = TableHolds()
+    warehouse = MeasuredWarehouse(ClickHouseWarehouse(EmbeddedServers(pool)), Metrics())
+    yield Place(warehouse, SchemaCache(warehouse.schema, ttl_seconds=5.0), holds, pool)
     await warehouse.close()
 
 
@@ -255,23 +258,6 @@ async def test_a_build_that_a_kill_cut_short_is_begun_anew(place: Place) -> None
         except ServiceError:
             await asyncio.sleep(0.1)
     await place.check(uid, after, 3000)
-
-
-async def test_inserts_wait_while_a_table_is_paused_and_others_do_not() -> None:
-    gates = InsertGates()
-    order = []
-
-    async def insert(table: str) -> None:
-        async with gates.inserting("u", table):
-            order.append(table)
-
-    async with gates.paused("u", "a"):
-        waiting = asyncio.create_task(insert("a"))
-        await insert("b")
-        await asyncio.sleep(0)
-        assert order == ["b"]
-    await waiting
-    assert order == ["b", "a"]
 
 
 async def delete_person(place: Place, uid: str) -> None:

@@ -71,6 +71,8 @@ _INSERT = {
     "async_insert": 0,
     "insert_deduplicate": 1,
     "deduplicate_blocks_in_dependent_materialized_views": 1,
+    # Views group what they write: to merge it once more at once finds nothing, and copies every state.
+    "optimize_on_insert": 0,
     "input_format_null_as_default": 0,
     "input_format_skip_unknown_fields": 0,
     "date_time_input_format": "best_effort",

@@ -22,7 +22,6 @@ from aidatalabs_services.data.ports import (
     TableSize,
     Warehouse,
 )
-from aidatalabs_services.data.rollups.gates import InsertGates
 from aidatalabs_services.data.schema import Schema
 from aidatalabs_services.runtime.metrics import Metrics
 from aidatalabs_services.runtime.telemetry import begin_span, fail_span, span, tracing_is_on
@@ -31,11 +30,10 @@ Attributes = dict[str, str | int | float | bool]
 
 
 class MeasuredWarehouse:
-    """See `ports.Warehouse`; `inner` does the work. Inserts pass the `gates` of their tables."""
+    """See `ports.Warehouse`; `inner` does the work."""
 
-    def __init__(self, inner: Warehouse, metrics: Metrics, gates: InsertGates | None = None) -> None:
+    def __init__(self, inner: Warehouse, metrics: Metrics) -> None:
         self._inner = inner
-        self._gates = gates or InsertGates()
         self._seconds = metrics.seconds(
             "clickhouse_query_duration_seconds", "Statements of callers, as the data service waits for them."
         )
@@ -113,15 +111,13 @@ class MeasuredWarehouse:
     ) -> int:
         """See Warehouse."""
         with span("clickhouse INSERT", _about("INSERT")):
-            async with self._gates.inserting(uid, table):
-                return await self._inner.insert_columns(uid, table, columns, types, data, token=token)
+            return await self._inner.insert_columns(uid, table, columns, types, data, token=token)
 
     async def insert_block(
         self, uid: str, table: str, columns: Sequence[str], payload: bytes, *, format_name: str, token: str
     ) -> None:
         """See Warehouse. A block is inserted for the calls of a group: no trace is the one it belongs to."""
-        async with self._gates.inserting(uid, table):
-            await self._inner.insert_block(uid, table, columns, payload, format_name=format_name, token=token)
+        await self._inner.insert_block(uid, table, columns, payload, format_name=format_name, token=token)
 
     async def schema(self, uid: str) -> Schema:
         """See Warehouse."""

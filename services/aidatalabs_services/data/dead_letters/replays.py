@@ -104,7 +104,7 @@ class Replays:
             return Replayed(0, (), len(set(choice.ids)) if not after else 0, 0, "")
         await self._ingestor.drained(uid, DEAD_LETTERS.name)
         # Held, so that no letter is sent by two replays, nor while its person's data is being deleted.
-        async with self._holds.lock(uid, DEAD_LETTERS.name):
+        async with self._holds.alone(uid, DEAD_LETTERS.name):
             # With ids, what is missing is counted once: they fit one call but for their bytes.
             letters, rest = await self._page(uid, choice, count, after)
             gone = 0

@@ -13,10 +13,10 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from aidatalabs_services.data.holds import TableHolds
 from aidatalabs_services.data.ports import Warehouse
 from aidatalabs_services.data.rollups import records
 from aidatalabs_services.data.rollups.declarations import Declaration
-from aidatalabs_services.data.rollups.gates import InsertGates
 from aidatalabs_services.data.rollups.layout import (
     Layout,
     comment_of,
@@ -61,10 +61,10 @@ class Builder:
     """Builds generations of roll-ups. `fsync` makes what is inserted into them survive power loss."""
 
     def __init__(
-        self, warehouse: Warehouse, gates: InsertGates, *, fsync: bool, piece_rows: int = PIECE_ROWS
+        self, warehouse: Warehouse, holds: TableHolds, *, fsync: bool, piece_rows: int = PIECE_ROWS
     ) -> None:
         self._warehouse = warehouse
-        self._gates = gates
+        self._holds = holds
         self._fsync = fsync
         self._piece_rows = piece_rows
 
@@ -115,7 +115,7 @@ class Builder:
         await self._execute(
             uid, create_target(making.layout, target, comment=comment, fsync=self._fsync), target
         )
-        async with self._gates.paused(uid, table):
+        async with self._holds.building(uid, table):
             await self._quiet(uid, table)
             found = await records.rows(
                 self._warehouse,

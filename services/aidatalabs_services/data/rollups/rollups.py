@@ -17,6 +17,7 @@ from aidatalabs_services.data.errors import (
     RollupProtected,
     table_not_found,
 )
+from aidatalabs_services.data.holds import TableHolds
 from aidatalabs_services.data.ports import Warehouse
 from aidatalabs_services.data.query_ids import new_query_id
 from aidatalabs_services.data.rollups import records
@@ -28,7 +29,6 @@ from aidatalabs_services.data.rollups.declarations import (
     Declaration,
     checked,
 )
-from aidatalabs_services.data.rollups.gates import InsertGates
 from aidatalabs_services.data.rollups.layout import comment_of
 from aidatalabs_services.data.rollups.records import FENCED, READY, Record
 from aidatalabs_services.data.rollups.serving import Columns, RollupUse, Route, Serving
@@ -69,7 +69,7 @@ class Rollups:
         self,
         warehouse: Warehouse,
         schemas: SchemaCache,
-        gates: InsertGates,
+        holds: TableHolds,
         *,
         fsync: bool,
         most: int = MAX_ROLLUPS,
@@ -79,12 +79,11 @@ class Rollups:
     ) -> None:
         self._warehouse = warehouse
         self._schemas = schemas
-        self._gates = gates
         self._most = most
         self._standard = STANDARD if standard else ()
         self._unwanted = frozenset() if standard else STANDARD_NAMES
         self._is_held = is_held
-        self._builder = builder or Builder(warehouse, gates, fsync=fsync)
+        self._builder = builder or Builder(warehouse, holds, fsync=fsync)
         self._platforms: dict[str, _Platform] = {}
 
     async def provision(self, uid: str) -> None:
@@ -241,7 +240,6 @@ class Rollups:
         platform = self._platforms.pop(uid, None)
         for task in list(platform.building.values()) if platform else ():
             task.cancel()
-        self._gates.forget(uid)
 
     async def close(self) -> None:
         """Ends the builds; what was not ready is begun anew after the next start."""

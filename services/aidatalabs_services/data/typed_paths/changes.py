@@ -155,7 +155,7 @@ class TypedPaths:
         try:
             async with asyncio.timeout(_FENCED_SECONDS), self._fences.closed(uid, table):
                 await self._settle(uid, table)
-                async with self._holds.deleting(uid, table):
+                async with self._holds.alone(uid, table):
                     now = await self._described(uid, table)
                     if now.identity != described.identity or now.types != described.types:
                         raise _busy(table, "{!r} was changed meanwhile. Ask for the plan again.")
