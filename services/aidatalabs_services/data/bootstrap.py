@@ -30,6 +30,7 @@ from aidatalabs_services.data.catalog import Catalogue
 from aidatalabs_services.data.dead_letters.letters import LetterKeeping, LetterLimits
 from aidatalabs_services.data.dead_letters.parts import DeadLetters
 from aidatalabs_services.data.dead_letters.replays import Replays
+from aidatalabs_services.data.doubts import Doubts
 from aidatalabs_services.data.engine.limits import EngineLimits
 from aidatalabs_services.data.engine.pool import EnginePool
 from aidatalabs_services.data.estimates import Estimates
@@ -45,6 +46,7 @@ from aidatalabs_services.data.queries import Queries
 from aidatalabs_services.data.removal import PlatformRemoval
 from aidatalabs_services.data.results import Results
 from aidatalabs_services.data.retention import Retention
+from aidatalabs_services.data.rollups.builds import Builder
 from aidatalabs_services.data.rollups.derived import DerivedRollups
 from aidatalabs_services.data.rollups.rollups import Rollups
 from aidatalabs_services.data.schema import SchemaCache
@@ -70,26 +72,19 @@ FULL_NAME = pb.DESCRIPTOR.services_by_name["DataService"].full_name
 class _Parts:
     """What the service is made of; tables are held and journals read before the first call comes."""
 
-    def __init__(self, settings: DataSettings, store: Warehouse, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: DataSettings, store: MeasuredWarehouse, doubts: Doubts, metrics: Metrics
+    ) -> None:
         self._settings = settings
         self._store = store
         self._letters = _letters(settings, store)
         self._schemas = SchemaCache(self._letters.read_schema, ttl_seconds=settings.schema_cache_seconds)
         self._budget = RowBudget(settings.query_budget_rows, settings.directory / "budget.json")
-        versions = DataVersions(store.fingerprints)
+        # A cluster is written to by others too; an embedded engine only from here.
+        versions = DataVersions(store.fingerprints, None if settings.clickhouse_host else store.writes)
         self._holds = TableHolds()
         self._fences = TypeFences()
-        self._rollups = Rollups(
-            store,
-            self._schemas,
-            self._holds,
-            fsync=settings.fsync_engine,
-            standard=settings.standard_rollups,
-            is_held=self._holds.is_deleting,
-        )
-        self._queries = _queries(
-            settings, store, self._schemas, versions, self._budget, self._rollups, metrics
-        )
+        self._doubts = doubts
         self._ingestor = _ingestor(
             settings,
             store,
@@ -99,8 +94,26 @@ class _Parts:
             metrics,
             letters=self._letters.keeping,
         )
+        self._rollups = Rollups(
+            store,
+            self._schemas,
+            self._holds,
+            fsync=settings.fsync_engine,
+            builder=Builder(
+                store,
+                self._holds,
+                fsync=settings.fsync_engine,
+                doubts=doubts,
+                drained=self._drained_unless_held,
+            ),
+            standard=settings.standard_rollups,
+            is_held=self._holds.is_deleting,
+        )
+        self._queries = _queries(
+            settings, store, self._schemas, versions, self._budget, self._rollups, metrics
+        )
         self._retention = _retention(
-            settings, store, self._schemas, self._ingestor, self._holds, self._queries, self._rollups
+            settings, store, self._schemas, self._ingestor, self._holds, doubts, self._queries, self._rollups
         )
         self._typed_paths = self._paths()
         self._catalogue = Catalogue(
@@ -127,6 +140,11 @@ class _Parts:
             sample_rows=self._settings.profile_sample_rows,
         )
 
+    async def _drained_unless_held(self, uid: str, table: str) -> None:
+        """Of a table that a deletion holds nothing goes on, and nothing was in doubt when it was held."""
+        if not self._holds.is_deleting(uid, table) and self._ingestor.waiting_groups(uid):
+            await self._ingestor.drained(uid, table)
+
     def servicer(self) -> DataServicer:
         """The service's methods over the parts."""
         removal = PlatformRemoval(
@@ -134,10 +152,16 @@ class _Parts:
             self._ingestor.remove,
             *(
                 each.forget
-                for each in (self._schemas, self._catalogue, self._queries, self._budget, self._rollups)
+                for each in (
+                    self._schemas,
+                    self._catalogue,
+                    self._budget,
+                    self._rollups,
+                    self._doubts,
+                )
             ),
             self._letters.forget,
-            ends=[self._retention.remove],
+            ends=[self._retention.remove, self._queries.forget],
         )
         tables = Tables(
             self._store,
@@ -192,8 +216,10 @@ def bootstrap(
 ) -> Service:
     """The service, ready to `run`. Tests pass a warehouse, roles or a verifier of their own."""
     metrics = Metrics()
-    store = MeasuredWarehouse(warehouse or ClickHouseWarehouse(_servers(settings, metrics)), metrics)
-    parts = _Parts(settings, store, metrics)
+    doubts = Doubts()
+    inner = warehouse or ClickHouseWarehouse(_servers(settings, metrics))
+    store = MeasuredWarehouse(inner, metrics, doubts)
+    parts = _Parts(settings, store, doubts, metrics)
     servicer = parts.servicer()
     measure_queries(metrics)
 
@@ -303,6 +329,7 @@ def _retention(
     schemas: SchemaCache,
     ingestor: Ingestor,
     holds: TableHolds,
+    doubts: Doubts,
     queries: Queries,
     rollups: Rollups,
 ) -> Retention:
@@ -316,6 +343,7 @@ def _retention(
         drop_grace_hours=settings.drop_grace_hours,
         forget_results=queries.forget,
         derived=[DerivedRollups(rollups)],
+        doubts=doubts,
     )
 
 

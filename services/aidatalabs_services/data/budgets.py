@@ -96,6 +96,7 @@ class RowBudget:
         if reservation.rows > left:
             raise self._exceeded(uid, reservation.rows)
         self._reserved[uid] = self._reserved.get(uid, 0) + reservation.rows
+        self._is_written = False
         try:
             yield reservation
         finally:
@@ -119,9 +120,9 @@ class RowBudget:
         else:
             self._reserved.pop(uid, None)
         used = reservation.rows if reservation.read_rows is None else reservation.read_rows
+        self._is_written = False
         if used:
             self._used[uid] = self._used.get(uid, 0) + used
-            self._is_written = False
 
     def _exceeded(self, uid: str, estimated_rows: int) -> QueryBudgetExceeded:
         return QueryBudgetExceeded(
@@ -154,7 +155,10 @@ class RowBudget:
         if self._is_written:
             return
         self._is_written = True
-        text = json.dumps({"day": self._day, "used_rows": self._used})
+        # With what runs: after a kill nobody knows how much of it was read.
+        rows = {uid: self._used.get(uid, 0) for uid in self._used | self._reserved}
+        rows = {uid: used + self._reserved.get(uid, 0) for uid, used in rows.items()}
+        text = json.dumps({"day": self._day, "used_rows": rows})
         try:
             await asyncio.to_thread(_replace, self._file, text)
         except OSError as error:

@@ -22,6 +22,7 @@ from aidatalabs_services.data.deletion_records import (
     TableState,
     new_deletion_id,
 )
+from aidatalabs_services.data.doubts import Doubts, Drained
 from aidatalabs_services.data.erasure import Erasure
 from aidatalabs_services.data.errors import DeletionTooLarge
 from aidatalabs_services.data.holds import TableHolds
@@ -38,7 +39,6 @@ _PASSING = (
     StatusCode.CANCELLED,
 )
 
-Drain = Callable[[str, str], Awaitable[None]]
 Forget = Callable[[str], Awaitable[None]]
 
 
@@ -68,14 +68,16 @@ class DeletionWorks:
         records: DeletionRecords,
         erasure: Erasure,
         holds: TableHolds,
+        doubts: Doubts,
         *,
-        drain: Drain,
+        drain: Drained,
         forget_stored: Forget,
-        forget_results: Callable[[str], None],
+        forget_results: Forget,
     ) -> None:
         self._records = records
         self._erasure = erasure
         self._holds = holds
+        self._doubts = doubts
         self._drain = drain
         self._forget_stored = forget_stored
         self._forget_results = forget_results
@@ -84,7 +86,9 @@ class DeletionWorks:
 
     def of_request(self, uid: str, request_id: str) -> Work | None:
         """The deletion at work that a client's id stands for."""
-        return self._works.get((uid, request_id))
+        work = self._works.get((uid, request_id))
+        # One whose callers have all gone away is being stopped, and will answer nobody.
+        return work if work is not None and not work.task.cancelling() else None
 
     async def hold_unfinished(self) -> None:
         """Holds every table that is in the middle of a deletion, so that its counts stay true."""
@@ -124,7 +128,8 @@ class DeletionWorks:
         work.task = asyncio.create_task(self._carry_out(uid, work), context=contextvars.Context())
 
         def ended(task: asyncio.Task[Deletion]) -> None:
-            self._works.pop(key, None)
+            if self._works.get(key) is work:
+                del self._works[key]
             if not task.cancelled():
                 task.exception()  # read it: every caller may have gone away
 
@@ -151,15 +156,41 @@ class DeletionWorks:
             return
         async with AsyncExitStack() as stack:
             held = self._held.pop((work.deletion.id, index), None)
-            if held is None:
-                await self._drain(uid, entry.table)
-                held = AsyncExitStack()
-                await held.enter_async_context(self._holds.deleting(uid, entry.table))
-            await stack.enter_async_context(held)
-            await self._repeated(uid, work, lambda: self._step(uid, work, index), ends=index)
+            is_held = held is not None
+            if held is not None:
+                await stack.enter_async_context(held)
+
+            async def tried() -> None:
+                nonlocal is_held
+                if not is_held:
+                    await self._hold(uid, entry.table, stack)
+                    is_held = True
+                try:
+                    await self._step(uid, work, index)
+                except Exception:
+                    if work.deletion.tables[index].state is TableState.WAITING:
+                        # Nothing was begun: ingest must not wait for as long as this goes wrong.
+                        await self._let_go(uid, entry)
+                        is_held = False
+                        await stack.aclose()
+                    raise
+
+            await self._repeated(uid, work, tried, ends=index)
             if work.deletion.tables[index].state is TableState.FAILED:
                 await self._let_go(uid, work.deletion.tables[index])
-        self._forget_results(uid)
+        await self._forget_results(uid)
+
+    async def _hold(self, uid: str, table: str, stack: AsyncExitStack) -> None:
+        """Holds the table until `stack` ends, at a moment when no block of it is in doubt: none will come
+        again whose rows the deletion has seen.
+        """
+        while True:
+            await self._doubts.settled(uid, table, self._drain)
+            async with AsyncExitStack() as held:
+                await held.enter_async_context(self._holds.deleting(uid, table))
+                if not self._doubts.of(uid, table):
+                    stack.push_async_exit(held.pop_all())
+                    return
 
     async def _let_go(self, uid: str, entry: TableDeletion) -> None:
         """Nothing waits for it: what stays behind is put right by the next one that looks."""
@@ -240,8 +271,9 @@ class DeletionWorks:
 
     async def _keep(self, uid: str, work: Work, deletion: Deletion) -> None:
         """Keeps this state; from the first time on the deletion goes on without its caller."""
-        work.deletion, work.recorded = deletion, True
+        work.recorded = True
         await self._records.save(uid, deletion)
+        work.deletion = deletion  # not before it is kept: a step that could not keep its end is repeated
 
 
 def _nothing_left(entry: TableDeletion, message: str) -> TableDeletion:

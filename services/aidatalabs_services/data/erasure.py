@@ -15,6 +15,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from aidatalabs_services.data.deletion_records import TableDeletion, TableState
+from aidatalabs_services.data.dropped_tables import dropped_of
+from aidatalabs_services.data.errors import QueryFailed
 from aidatalabs_services.data.ports import DerivedTables, Json, QueryLimits, Warehouse
 from aidatalabs_services.data.query_ids import new_query_id
 from aidatalabs_services.data.schema import Schema, TableSchema
@@ -23,10 +25,13 @@ from aidatalabs_services.data.versions import data_version
 
 _POLL_SECONDS = 0.05
 _LONGEST_POLL_SECONDS = 1.0
+# The codes of what may pass while the engine tries again: it stops, or memory, disk or a file fails it.
 _MUTATIONS = (
-    "SELECT countIf(NOT is_done), sumIf(parts_to_do, NOT is_done), countIf(latest_fail_reason != '') "
+    "SELECT countIf(NOT is_done), sumIf(parts_to_do, NOT is_done), countIf(latest_fail_reason != '' "
+    "AND NOT match(latest_fail_reason, '^Code: (74|75|236|241|243)[.]')) "
     "FROM system.mutations WHERE database = currentDatabase() AND table = '{table}' AND NOT is_killed"
 )
+_ZONE = "SELECT serverTimezone() AS zone, zone IN ('UTC', 'Etc/UTC', 'UCT', 'Universal', 'Zulu', 'GMT')"
 _PARTS = (
     "SELECT countIf(active), countIf(NOT active) FROM system.parts "
     "WHERE database = currentDatabase() AND table = '{table}'"
@@ -55,6 +60,13 @@ class Erasure:
     async def count(self, uid: str, entry: TableDeletion, name: str) -> TableDeletion:
         """The entry with the rows that match now. Raises as `Warehouse.query` does."""
         begun = time.time()
+        ((zone, is_utc),) = await self._rows(uid, _ZONE)
+        if not is_utc:
+            # A mutation reads times in the server's zone, a query in UTC: other rows would go than match.
+            raise QueryFailed(
+                f"The ClickHouse server's time zone is {zone}. Nothing is deleted until it is UTC.",
+                metadata={"time_zone": str(zone)[:64]},
+            )
         matched, rows = await self._counts(uid, entry, name)
         version = await self._version(uid, name, entry)
         return replace(
@@ -64,7 +76,7 @@ class Erasure:
     async def prepare(self, uid: str, entry: TableDeletion, name: str, key: str) -> TableDeletion:
         """The counted entry with what the derived tables noted, ready to be kept as DELETING."""
         notes = [
-            await derived.prepare(uid, name, entry.filter, key=key) if self._concerns(derived, entry) else ""
+            await derived.prepare(uid, name, entry.filter, key=key) if _concerns(derived, name) else ""
             for derived in self._derived
         ]
         return replace(entry, state=TableState.DELETING, derived="\n".join(notes))
@@ -80,11 +92,11 @@ class Erasure:
             uid, f"ALTER TABLE {quoted(name)} DELETE WHERE ({entry.filter})", table=name
         )
         if not await self._mutated(uid, entry, name, show):
-            return replace(entry, state=TableState.FAILED, end_seconds=time.time(), message=_STOPPED)
+            return await self._stopped(uid, entry, name)
         entry = replace(entry, progress=1.0)
         if not entry.corrected:
             for derived, note in zip(self._derived, entry.derived.split("\n"), strict=False):
-                if self._concerns(derived, entry):
+                if _concerns(derived, name):
                     await derived.correct(uid, name, note, key=key)
             entry = replace(entry, corrected=True)
             await keep(entry)
@@ -94,7 +106,7 @@ class Erasure:
     async def release(self, uid: str, entry: TableDeletion) -> None:
         """Lets go what derived tables hold for an entry that is over."""
         for derived in self._derived:
-            if self._concerns(derived, entry):
+            if derived.derive_from(entry.table):
                 await derived.release(uid, entry.table)
 
     async def clear_disk(self, uid: str, entry: TableDeletion) -> None:
@@ -122,6 +134,19 @@ class Erasure:
                     uid, f"ALTER TABLE {quoted(name)} RESET SETTING old_parts_lifetime", table=name
                 )
             )
+
+    async def _stopped(self, uid: str, entry: TableDeletion, name: str) -> TableDeletion:
+        """The entry of a mutation that was given up, with what it has done by then."""
+        remaining, rows = await self._counts(uid, entry, name)
+        return replace(
+            entry,
+            state=TableState.FAILED,
+            deleted_count=max(0, entry.row_count - rows),
+            remaining_count=remaining,
+            version_after=await self._version(uid, name, entry),
+            end_seconds=time.time(),
+            message=_STOPPED,
+        )
 
     async def _verified(self, uid: str, entry: TableDeletion, name: str) -> TableDeletion:
         remaining, rows = await self._counts(uid, entry, name)
@@ -167,12 +192,14 @@ class Erasure:
         described: Schema = {name: TableSchema(entry.table, (), identity=entry.identity)}
         return data_version(described, await self._warehouse.fingerprints(uid), [name])
 
-    def _concerns(self, derived: DerivedTables, entry: TableDeletion) -> bool:
-        return not entry.dropped and derived.derive_from(entry.table)
-
     async def _rows(self, uid: str, sql: str) -> Sequence[Sequence[Json]]:
         outcome = await self._warehouse.query(uid, sql, limits=self._limits, query_id=new_query_id())
         return outcome.rows
+
+
+def _concerns(derived: DerivedTables, name: str) -> bool:
+    """Whether something is derived from the table of this name now: one that was dropped may be back."""
+    return dropped_of(name) is None and derived.derive_from(name)
 
 
 def _text(name: str) -> str:

@@ -109,8 +109,8 @@ class ResultCache(Protocol):
         """Says that what is kept under this key still holds at `result.read_time`."""
         ...
 
-    def forget(self, uid: str) -> None:
-        """Drops all results of a platform, whose uid is never used again."""
+    async def forget(self, uid: str) -> None:
+        """Drops all results of a platform that were read before this call, also those that come after it."""
         ...
 
     async def close(self) -> None:

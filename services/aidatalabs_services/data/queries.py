@@ -130,10 +130,11 @@ class Queries:
         route = await self._rollups.served(query.uid, query.statement, query.schema, use)
         return replace(query, route=route)
 
-    def forget(self, uid: str) -> None:
-        """Drops everything kept of a platform, whose uid is never used again."""
-        for kept in (self._admission, self._results, self._versions, self._estimates):
+    async def forget(self, uid: str) -> None:
+        """Drops everything kept of a platform: rows of it are gone, or all of it is."""
+        for kept in (self._admission, self._versions, self._estimates):
             kept.forget(uid)
+        await self._results.forget(uid)
 
     async def close(self) -> None:
         """Stops what runs."""
@@ -195,10 +196,11 @@ class Queries:
         async with self._places.place(uid, current_user()):
             query = await self._routed(query, use or EXACT)
             limits = within_call(query.limits, 0.0)
-            reads, fingerprints = await asyncio.gather(
-                self._warehouse.estimate(uid, query.sql, limits=limits, query_id=new_query_id()),
-                self._versions.now(uid),
-            )
+            async with self._spending.asked(query):
+                reads, fingerprints = await asyncio.gather(
+                    self._warehouse.estimate(uid, query.sql, limits=limits, query_id=new_query_id()),
+                    self._versions.now(uid),
+                )
         return Explanation(
             query.statement,
             await self._estimates.cost(uid, query.statement, query.schema, reads),

@@ -115,7 +115,7 @@ class Results:
             if served.age_seconds <= max_staleness_seconds:
                 return served
             return Served(await self._run(query, key, None), "run")
-        version = await self._version(query, self._versions.latest(query.uid, seconds=_BEFORE_SECONDS))
+        version = await self._version_before(query)
         if kept is not None or not version or _run_key(query, key, version) in self._runs:
             moment = time.time()
             version = await self._current_version(query)
@@ -128,9 +128,9 @@ class Results:
         # Whoever joins has just read the version: the run began when the tables were no older than that.
         return replace(await self._shared(query, key, version), age_seconds=0.0)
 
-    def forget(self, uid: str) -> None:
-        """Drops every result of a platform, whose uid is never used again."""
-        self._cache.forget(uid)
+    async def forget(self, uid: str) -> None:
+        """Drops every result of a platform that was read before this call."""
+        await self._cache.forget(uid)
 
     async def close(self) -> None:
         """Stops what runs."""
@@ -160,7 +160,7 @@ class Results:
         """
         async with self._places.place(query.uid, current_user()):
             if version is None:
-                version = await self._current_version(query)
+                version = await self._version_before(query) or await self._current_version(query)
             moment = time.time()
             outcome = await self._read(query)
         self._estimates.learn(query.uid, query.statement, outcome, from_rows=not query.route.targets)
@@ -187,6 +187,10 @@ class Results:
             )
             reservation.settle(outcome.read_rows)
         return outcome
+
+    async def _version_before(self, query: Admitted) -> str:
+        """A version for a run to begin with, only good if it is the same after; empty where none is known."""
+        return await self._version(query, self._versions.latest(query.uid, seconds=_BEFORE_SECONDS))
 
     async def _current_version(self, query: Admitted) -> str:
         return await self._version(query, await self._versions.now(query.uid))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from aidatalabs_services.data.deletion_records import DeletionRecords
-from aidatalabs_services.data.deletion_works import DeletionWorks
+from aidatalabs_services.data.deletion_works import DeletionWorks, Forget
 from aidatalabs_services.data.deletions import Deletions
+from aidatalabs_services.data.doubts import Doubts
 from aidatalabs_services.data.dropped_tables import DroppedTables
 from aidatalabs_services.data.erasure import Erasure
 from aidatalabs_services.data.holds import TableHolds
@@ -22,7 +23,8 @@ _UNBOUNDED = 10**15
 
 
 class Retention:
-    """Built once over the ingestor, whose `holds` it shares; `derived` are put right beside the hourly sums.
+    """Built once over the ingestor, whose `holds` and `doubts` it shares; `derived` are put right beside the
+    hourly sums.
 
     `start` begins ingest too: tables in the middle of a deletion are held before the first journalled row
     goes on, and deletions go on after.
@@ -38,8 +40,9 @@ class Retention:
         limits: QueryLimits,
         *,
         drop_grace_hours: float,
-        forget_results: Callable[[str], None],
+        forget_results: Forget,
         derived: Sequence[DerivedTables] = (),
+        doubts: Doubts | None = None,
     ) -> None:
         own = replace(
             limits,
@@ -55,6 +58,7 @@ class Retention:
             records,
             erasure,
             holds,
+            doubts or Doubts(),
             drain=ingestor.drained,
             forget_stored=ingestor.stored_rows_forgotten,
             forget_results=forget_results,

@@ -18,6 +18,7 @@ from aidatalabs_services.data.schema import Schema
 
 Fingerprints = Mapping[str, str]
 _KEPT_PLATFORMS = 1000
+_UNWRITTEN_SECONDS = 60.0
 
 
 def data_version(schema: Schema, fingerprints: Fingerprints, tables: Iterable[str]) -> str:
@@ -27,6 +28,15 @@ def data_version(schema: Schema, fingerprints: Fingerprints, tables: Iterable[st
         identity = schema[name].identity if name in schema else ""
         digest.update(repr((name, identity, fingerprints.get(name, ""))).encode())
     return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A reading that has ended: when it began, and how many writes there had been then."""
+
+    moment: float
+    fingerprints: Fingerprints
+    writes: int
 
 
 @dataclass(eq=False)
@@ -41,12 +51,18 @@ class DataVersions:
     """The fingerprints of every platform's tables, by the platform's uid.
 
     `read` fetches them from the engine. However many callers ask, one reading of a platform runs at a time.
+    `writes` counts beginnings and ends of what this process writes into a platform, where nobody else does.
     """
 
-    def __init__(self, read: Callable[[str], Awaitable[Fingerprints]]) -> None:
+    def __init__(
+        self,
+        read: Callable[[str], Awaitable[Fingerprints]],
+        writes: Callable[[str], int] | None = None,
+    ) -> None:
         self._read = read
+        self._writes = writes
         self._readings: dict[str, _Reading] = {}
-        self._latest: OrderedDict[str, tuple[float, Fingerprints]] = OrderedDict()
+        self._latest: OrderedDict[str, _Known] = OrderedDict()
 
     async def now(self, uid: str) -> Fingerprints:
         """The fingerprints by a reading that began after this call: it sees every row acknowledged before.
@@ -59,12 +75,16 @@ class DataVersions:
         return await asyncio.shield(reading.task)
 
     def latest(self, uid: str, *, seconds: float) -> Fingerprints | None:
-        """What was read less than `seconds` ago, without asking the engine; None where nothing was.
+        """What was read less than `seconds` ago, or since when nothing was written; None where nothing was.
 
-        Good for what is compared with a later reading, never as the current version.
+        Good for what is compared with a later reading, never as the current version: rows also expire.
         """
-        moment, fingerprints = self._latest.get(uid, (-seconds, None))
-        return fingerprints if time.monotonic() - moment < seconds else None
+        known = self._latest.get(uid)
+        if known is None:
+            return None
+        age = time.monotonic() - known.moment
+        is_same = self._writes is not None and self._writes(uid) == known.writes and age < _UNWRITTEN_SECONDS
+        return known.fingerprints if age < seconds or is_same else None
 
     def forget(self, uid: str) -> None:
         """Drops what is known of a platform."""
@@ -82,9 +102,9 @@ class DataVersions:
         if before is not None:
             await asyncio.wait([before.task])
         reading.begun = True
-        moment = time.monotonic()
+        moment, writes = time.monotonic(), self._writes(uid) if self._writes else 0
         fingerprints = await self._read(uid)
-        self._latest[uid] = (moment, fingerprints)
+        self._latest[uid] = _Known(moment, fingerprints, writes)
         self._latest.move_to_end(uid)
         while len(self._latest) > _KEPT_PLATFORMS:
             self._latest.popitem(last=False)

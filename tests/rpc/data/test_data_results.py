@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from aidatalabs.data.v1 import data_service_pb2 as pb
-from aidatalabs.data.v1 import data_service_pb2_grpc as pb_grpc
-from aidatalabs.data.v1 import table_pb2
+from aidatalabs.data.v1 import deletion_pb2, table_pb2
 from aidatalabs_services.data import functions
-from aidatalabs_services.data.adapters.clickhouse import ClickHouseWarehouse
-from aidatalabs_services.data.adapters.servers import EmbeddedServers
-from aidatalabs_services.data.bootstrap import bootstrap, engine_pool
-from aidatalabs_services.runtime.caller import Role
 from aidatalabs_services.runtime.channels import peer_errors
 from aidatalabs_services.runtime.errors import ServiceError
-from aidatalabs_services.runtime.testing import ALICE, StaticRoles, TokenMint, running
-from tests.rpc.data.conftest import DEMO, VIEWER, Data, python, settings_in
+from aidatalabs_services.runtime.testing import ALICE
+from tests.rpc.data.conftest import DEMO, VIEWER, Data, python
 from tests.rpc.data.test_data_queries import SLOW, create, query, until_quiet
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -63,6 +57,66 @@ async def drained(data: Data, method: str, request: Any) -> None:
     with peer_errors("data"):
         async for _ in getattr(data.stub, method)(request, metadata=data.mint.metadata(), timeout=20):
             pass
+
+
+async def test_an_engine_that_counts_anew_after_all_rows_expired_gives_new_rows(data: Data) -> None:
+    uid = await data.uid()
+    await data.warehouse.execute(
+        uid,
+        "CREATE TABLE fleeting (n UInt64, t DateTime) ENGINE = MergeTree ORDER BY n TTL t + INTERVAL 1 DAY "
+        "SETTINGS merge_with_ttl_timeout = 0, old_parts_lifetime = 0",
+        table="fleeting",
+    )
+    insert = "INSERT INTO fleeting SELECT {0}, now() - INTERVAL {1} SECOND"
+    await data.warehouse.execute(uid, insert.format(1, 86_398), table="fleeting")
+    before = (await data.warehouse.fingerprints(uid))["fleeting"]
+    async with asyncio.timeout(20):
+        while (await data.warehouse._rows(uid, "SELECT count() FROM fleeting"))[0][0]:
+            await asyncio.sleep(0.5)
+            await data.warehouse.execute(uid, "OPTIMIZE TABLE fleeting FINAL", table="fleeting")
+        parts = "SELECT count() FROM system.parts WHERE table = 'fleeting'"
+        while (await data.warehouse._rows(uid, parts))[0][0]:
+            await asyncio.sleep(0.2)
+            gone = "ALTER TABLE fleeting DROP PARTITION ID 'none'"
+            await data.warehouse.execute(uid, gone, table="fleeting")
+    # An engine that starts reads the table from its files, and none says how far it had counted.
+    assert await data.pool._stop_unleased(data.pool._slot(uid))
+    await data.warehouse.execute(uid, insert.format(2, 0), table="fleeting")
+    blocks = "SELECT max_block_number FROM system.parts WHERE table = 'fleeting' AND active"
+    assert (await data.warehouse._rows(uid, blocks)) == [[1]]
+    assert (await data.warehouse.fingerprints(uid))["fleeting"] != before
+    await data.warehouse.execute(uid, "DROP TABLE fleeting SYNC", table="fleeting")
+
+
+async def test_a_query_over_tables_that_nobody_writes_to_reads_their_version_once(
+    data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = await ask(data, "SELECT count() FROM numbered WHERE n < 101")
+    real, readings = data.warehouse.fingerprints, 0
+
+    async def fingerprints(uid: str) -> Any:
+        nonlocal readings
+        readings += 1
+        return await real(uid)
+
+    monkeypatch.setattr(data.warehouse, "fingerprints", fingerprints)
+    for number in range(3):
+        await asyncio.sleep(0.3)
+        answer = await ask(data, f"SELECT count() FROM numbered WHERE n < {200 + number}")
+        assert (answer.statistics.cached, answer.data_version) == (False, known.data_version)
+    assert readings == 3
+
+
+async def test_what_was_read_before_a_deletion_is_given_to_nobody_after(data: Data) -> None:
+    await add(data, 7_000_001)
+    sql = "SELECT count() FROM growing WHERE n = 7000001"
+    first = await ask(data, sql)
+    assert python(first.result.rows[0]) == [1]
+    wanted = deletion_pb2.DeleteRowsRequest(platform=DEMO, table="growing", filter="n = 7000001")
+    done = await data.call("DeleteRows", wanted, timeout=60.0)
+    assert done.state == deletion_pb2.Deletion.DONE
+    aged = await ask(data, sql, staleness=3600)
+    assert (aged.statistics.cached, python(aged.result.rows[0])) == (False, [0])
 
 
 async def test_a_repeated_query_is_served_from_kept_rows_until_a_row_comes(data: Data) -> None:
@@ -287,77 +341,3 @@ async def test_explain_says_what_a_query_will_read_and_take(data: Data) -> None:
     assert not answer.statistics.HasField("budget_left_rows")
     nothing = await data.call("ExplainQuery", pb.ExplainQueryRequest(platform=DEMO, sql="SELECT 1"))
     assert (nothing.estimated_rows, nothing.estimated_bytes, nothing.estimated_marks) == (0, 0, 0)
-
-
-MEMBERS = {(DEMO, ALICE): Role.ADMIN, (DEMO, VIEWER): Role.VIEWER}
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def metered(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Data]:
-    """A service with a budget of 100,000 rows a day, and roles of its own."""
-    directory = tmp_path_factory.mktemp("metered")
-    settings = settings_in(directory, query_budget_rows=100_000, query_count=60, query_share_count=60)
-    pool = engine_pool(settings)
-    warehouse = ClickHouseWarehouse(EmbeddedServers(pool))
-    mint = TokenMint()
-    service = bootstrap(settings, warehouse=warehouse)
-    async with running(service, mint=mint, roles=StaticRoles(platforms=MEMBERS)) as channel:
-        found = Data(pb_grpc.DataServiceStub(channel), mint, warehouse, pool)
-        await found.call("ProvisionPlatform", pb.ProvisionPlatformRequest(platform=DEMO))
-        await create(found, "numbered", [table_pb2.Column(name="n", type="UInt64")], order_by=["n"])
-        fill = f"INSERT INTO numbered SELECT number FROM numbers({ROWS})"
-        await warehouse.execute(await found.uid(), fill, table="numbered")
-        yield found
-
-
-async def test_fifty_queries_at_once_never_read_more_than_the_budget(metered: Data) -> None:
-    """Each reads 30,000 of the 100,000 rows: three may run, however many come at the same moment."""
-
-    async def one(number: int) -> int:
-        answer = await ask(metered, f"SELECT sum(n + {number}) FROM numbered")
-        assert answer.statistics.cost_rows == ROWS
-        return answer.statistics.cost_rows
-
-    ended = await asyncio.gather(*(one(number) for number in range(50)), return_exceptions=True)
-    read = sum(each for each in ended if isinstance(each, int))
-    refused = [each for each in ended if not isinstance(each, int)]
-    assert read == 3 * ROWS
-    assert {getattr(each, "reason", "") for each in refused} == {"QUERY_BUDGET_EXCEEDED"}, refused
-    last: Any = refused[-1]
-    assert last.code.name == "RESOURCE_EXHAUSTED"
-    assert (
-        last.metadata.items()
-        >= {"limit_rows": "100000", "used_rows": "90000", "estimated_rows": "30000"}.items()
-    )
-    assert 0 < last.retry_after_seconds <= 86_400
-    small = await ask(metered, "SELECT sum(n) FROM numbered WHERE n < 10")
-    assert small.statistics.budget_left_rows == 10_000 - small.statistics.cost_rows
-    plan = await metered.call(
-        "ExplainQuery", pb.ExplainQueryRequest(platform=DEMO, sql="SELECT n FROM numbered")
-    )
-    assert plan.budget_left_rows == small.statistics.budget_left_rows
-
-
-async def test_kept_rows_cost_no_budget_and_streams_do(metered: Data) -> None:
-    plan = pb.ExplainQueryRequest(platform=DEMO, sql="SELECT n FROM numbered")
-    before = (await metered.call("ExplainQuery", plan)).budget_left_rows
-    answer = await ask(metered, "SELECT sum(n) FROM numbered WHERE n < 10")
-    assert (answer.statistics.cached, answer.statistics.budget_left_rows) == (True, before)
-    request = pb.StreamQueryRequest(platform=DEMO, sql="SELECT n FROM numbered")
-    with pytest.raises(ServiceError) as caught:
-        await drained(metered, "StreamQuery", request)
-    assert caught.value.reason == "QUERY_BUDGET_EXCEEDED"
-    request.sql = "SELECT 1"
-    await drained(metered, "StreamQuery", request)
-    assert (await metered.call("ExplainQuery", plan)).budget_left_rows < before
-
-
-async def test_who_is_no_member_any_more_gets_nothing_that_was_kept(metered: Data) -> None:
-    sql = "SELECT sum(n) FROM numbered WHERE n < 10"
-    assert (await ask(metered, sql, staleness=3600, user=VIEWER)).statistics.cached
-    del MEMBERS[DEMO, VIEWER]
-    request = query(sql)
-    request.max_staleness.seconds = 3600
-    for _ in range(2):
-        assert (await metered.refusal("Query", request, user=VIEWER)).reason == "PLATFORM_NOT_FOUND"
-    assert (await ask(metered, sql, staleness=3600)).statistics.cached

@@ -103,6 +103,10 @@ async def check(ingestor: Ingestor, warehouse: ClickHouseWarehouse, directory: P
     print(json.dumps({"rows": rows.rows, "type": kind, "parked": parked}))  # noqa: T201
 
 
+async def nothing_kept(_uid: str) -> None:
+    """No results are kept here."""
+
+
 async def main(directory: Path, mode: str) -> None:
     """Opens everything, and works or tells."""
     pool = EnginePool(directory / "engines", EngineLimits(), max_engines=1, idle_seconds=600.0)
@@ -133,7 +137,7 @@ async def main(directory: Path, mode: str) -> None:
         holds,
         rollups,
         settle=ingestor.settled,
-        forget_results=lambda _: None,
+        forget_results=nothing_kept,
         sample_rows=10**6,
     )
     await ingestor.start()

@@ -17,7 +17,9 @@ from aidatalabs_services.data.adapters.clickhouse import ClickHouseWarehouse
 from aidatalabs_services.data.adapters.measured_warehouse import MeasuredWarehouse
 from aidatalabs_services.data.adapters.servers import EmbeddedServers
 from aidatalabs_services.data.bootstrap import engine_pool
+from aidatalabs_services.data.deletion_records import TableDeletion, TableState
 from aidatalabs_services.data.engine.pool import EnginePool
+from aidatalabs_services.data.erasure import Erasure
 from aidatalabs_services.data.errors import RollupInvalid
 from aidatalabs_services.data.holds import TableHolds
 from aidatalabs_services.data.query_ids import new_query_id
@@ -29,7 +31,7 @@ from aidatalabs_services.data.rollups.rollups import Rollups
 from aidatalabs_services.data.rollups.serving import RollupUse, Route
 from aidatalabs_services.data.schema import SchemaCache
 from aidatalabs_services.data.tables import Tables
-from aidatalabs_services.runtime.errors import ServiceError
+from aidatalabs_services.runtime.errors import ServiceError, ServiceUnavailable
 from aidatalabs_services.runtime.metrics import Metrics
 from tests.rpc.data.conftest import settings_in
 
@@ -280,3 +282,84 @@ async def send_until_known(place: Place, uid: str, number: int) -> None:
 def kill_engine(place: Place, uid: str) -> None:
     """Ends the platform's engine process at once."""
     place.pool.running()[uid].kill()
+
+
+def losing_its_answer(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next block goes into the table, and whoever sent it is never told."""
+    inner = place.warehouse._inner
+    real = inner.insert_columns
+
+    async def insert(*arguments: Any, **more: Any) -> int:
+        monkeypatch.setattr(inner, "insert_columns", real)
+        await real(*arguments, **more)
+        raise ServiceUnavailable("The engine went away.")
+
+    monkeypatch.setattr(inner, "insert_columns", insert)
+
+
+@pytest.mark.parametrize("is_known", [True, False], ids=["in doubt", "broken twin"])
+async def test_a_block_whose_answer_was_lost_is_counted_once_by_a_roll_up_built_before_it_comes_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch, is_known: bool
+) -> None:
+    uid = await old_home(place)
+    await place.insert(uid, 0)
+    losing_its_answer(place, monkeypatch)
+    with pytest.raises(ServiceUnavailable):
+        await place.insert(uid, 1)
+    sink = asyncio.Event()
+
+    async def drained(of: str, table: str) -> None:
+        await sink.wait()
+
+    known: dict[str, Any] = {"doubts": place.warehouse._doubts, "drained": drained} if is_known else {}
+    builder = Builder(place.warehouse, place.holds, fsync=False, **known)
+    rollups = Rollups(place.warehouse, place.schemas, place.holds, fsync=False, builder=builder)
+    building = asyncio.create_task(rollups.provision(uid))
+    if is_known:
+        await asyncio.sleep(0.2)
+        assert not building.done()
+        await place.insert(uid, 1)
+        sink.set()
+        await building
+        await place.check(uid, rollups, 200)
+    else:
+        await building
+        await place.insert(uid, 1)
+        with pytest.raises(AssertionError):
+            await place.check(uid, rollups, 200)
+
+
+async def test_a_block_that_never_comes_again_keeps_no_roll_up_waiting(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uid = await old_home(place)
+    losing_its_answer(place, monkeypatch)
+    with pytest.raises(ServiceUnavailable):
+        await place.insert(uid, 1)
+    assert place.warehouse._doubts.of(uid, "events") == {"block-1"}
+    builder = Builder(place.warehouse, place.holds, fsync=False, doubts=place.warehouse._doubts)
+    rollups = Rollups(place.warehouse, place.schemas, place.holds, fsync=False, builder=builder)
+    await rollups.provision(uid)
+    await place.check(uid, rollups, 100)
+
+
+async def test_a_table_that_is_back_when_its_turn_comes_has_its_roll_ups_put_right(place: Place) -> None:
+    uid = await old_home(place)
+    rollups = place.rollups()
+    await rollups.provision(uid)
+    await place.insert(uid, 0)
+    (identity,) = {
+        table.identity for table in (await place.schemas.get(uid)).values() if table.name == "events"
+    }
+    erasure = Erasure(place.warehouse, records.OWN, [DerivedRollups(rollups)])
+    # A person's deletion noted it while it was dropped; before its turn it was brought back.
+    entry = TableDeletion("events", identity, "user_id = 7", "", dropped=True)
+
+    async def keep(_entry: TableDeletion) -> None:
+        """Nothing is killed here."""
+
+    counted = await erasure.count(uid, entry, "events")
+    ready = await erasure.prepare(uid, counted, "events", "d1")
+    done = await erasure.delete(uid, ready, "events", "d1", keep=keep, show=lambda _entry: None)
+    assert (done.state, done.deleted_count, done.remaining_count) == (TableState.DONE, 3, 0)
+    await place.check(uid, rollups, 97)

@@ -164,3 +164,15 @@ async def test_a_file_that_cannot_be_read_begins_the_day_anew(tmp_path: Path, te
     await budget.start()
     assert budget.left(UID) == 100
     await budget.close()
+
+
+async def test_what_ran_at_a_kill_counts_as_reserved(tmp_path: Path) -> None:
+    budget = budget_of(tmp_path, 100)
+    with budget.reserved(UID, 10) as reservation:
+        reservation.settle(5)
+    with budget.reserved(UID, 40), budget.reserved("other", 7):
+        await budget._write()
+        after = budget_of(tmp_path, 100)
+        await after.start()
+        assert (after.left(UID), after.left("other")) == (55, 93)
+        await after.close()

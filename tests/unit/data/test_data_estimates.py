@@ -76,14 +76,15 @@ async def test_the_pace_is_learnt_from_what_ran() -> None:
 
 
 def test_fingerprints_change_with_rows_and_mutations_and_not_with_merges() -> None:
-    apart = [("t", "p", 1, 10, 1), ("t", "p", 2, 5, 2), ("t", "q", 3, 7, 3), ("o", "p", 1, 1, 1)]
-    merged = [("o", "p", 1, 1, 1), ("t", "q", 3, 7, 3), ("t", "p", 2, 15, 1)]
+    apart = [("t", "p", 1, 10, 1, 5), ("t", "p", 2, 5, 2, 9), ("t", "q", 3, 7, 3, 0), ("o", "p", 1, 1, 1, 0)]
+    merged = [("o", "p", 1, 1, 1, 0), ("t", "q", 3, 7, 3, 0), ("t", "p", 2, 15, 1, 9)]
     before = fingerprints_of(apart)
     assert before == fingerprints_of(merged)
     for changed in (
-        [*apart, ("t", "p", 4, 1, 4)],  # rows came
+        [*apart, ("t", "p", 4, 1, 4, 9)],  # rows came
         apart[1:],  # a part went
-        [("t", "p", 2, 15, 9), *merged[:2]],  # a mutation
+        [("t", "p", 2, 15, 9, 9), *merged[:2]],  # a mutation
+        [("t", "p", 2, 15, 1, 10), *merged[:2]],  # others after all had expired and the engine began anew
     ):
         after = fingerprints_of(changed)
         assert after["t"] != before["t"]

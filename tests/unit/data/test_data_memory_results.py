@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -62,6 +64,16 @@ async def test_a_confirmed_result_is_young_again_but_never_another_one() -> None
     assert (found.data_version, found.read_time) == ("newer", 7.0)
 
 
+async def test_a_result_that_was_read_before_all_was_forgotten_is_not_kept_after() -> None:
+    kept = MemoryResults(100_000, 10_000)
+    begun = time.time()
+    await kept.forget("u")
+    await kept.put("u", "k", result(100, read_time=begun))
+    assert await kept.get("u", "k") is None
+    await kept.put("u", "k", result(100, read_time=time.time() + 0.001))
+    assert await kept.get("u", "k") is not None
+
+
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 8), st.integers(0, 3_000)), max_size=60))
 def test_the_bytes_held_are_those_of_what_is_there_and_never_too_many(
     puts: list[tuple[str, int, int]],
@@ -76,7 +88,7 @@ def test_the_bytes_held_are_those_of_what_is_there_and_never_too_many(
             assert kept.size_bytes == held <= 10_000
             assert all(amount <= 5_000 for amount in kept._bytes_of.values())
         for uid in "abc":
-            kept.forget(uid)
+            await kept.forget(uid)
         assert (kept.size_bytes, len(kept), kept._of, kept._bytes_of) == (0, 0, {}, {})
 
     asyncio.run(work())

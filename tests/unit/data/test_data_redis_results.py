@@ -112,9 +112,39 @@ async def test_whatever_was_not_sealed_under_this_key_is_a_miss(cache: Cache, re
     assert await stranger.results.get("u", "k") is None
     await stranger.results.close()
     await cache.raw.delete(name)
-    await cache.raw.lpush(name, "a list")  # Redis itself refuses to read it as a value
+    await cache.raw.lpush(name, "a list")  # no value at all
     assert await cache.results.get("u", "k") is None
-    assert cache.failures == 1
+    assert cache.failures == 0
+
+
+async def test_what_was_read_before_a_deletion_is_gone_for_every_replica(
+    cache: Cache, redis_socket: str
+) -> None:
+    now = StoredResult(**{**vars(RESULT), "read_time": time.time()})
+    for key in "kl":
+        await cache.results.put("u", key, now)
+    await cache.results.put("v", "k", now)
+    replica = Cache(f"unix://{redis_socket}")
+    await replica.results.forget("u")
+    assert {name.decode() for name in await cache.raw.keys("*:result:*")} == {"aidatalabs:result:v:k"}
+    assert await cache.results.get("v", "k") == now
+    await cache.results.put("u", "k", now)  # of a run that began before
+    assert await cache.results.get("u", "k") is None
+    later = StoredResult(**{**vars(RESULT), "read_time": time.time() + 1})
+    await cache.results.put("u", "k", later)
+    assert await cache.results.get("u", "k") == later
+    await replica.results.close()
+
+
+async def test_a_redis_that_was_away_at_a_deletion_is_told_of_it_later(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await cache.results.put("u", "k", RESULT)
+    cache.results._asked_again = time.monotonic() + 60
+    await cache.results.forget("u")
+    cache.results._asked_again = 0.0
+    assert await cache.results.get("u", "k") is None
+    assert [name.decode() for name in await cache.raw.keys("*")] == ["aidatalabs:forgotten:u"]
 
 
 async def test_a_large_result_is_not_kept(cache: Cache) -> None:

@@ -142,6 +142,22 @@ async def test_a_reading_that_began_before_would_miss_rows() -> None:
     assert await missed_rows(HastyVersions(engine.read), engine) > 0
 
 
+async def test_a_reading_of_before_is_good_to_begin_with_until_something_is_written() -> None:
+    engine, writes = Engine(), 0
+    versions = DataVersions(engine.read, lambda uid: writes)
+    assert versions.latest("u", seconds=0.0) is None
+    await versions.now("u")
+    assert versions.latest("u", seconds=0.0) == {"t": "0"}
+    writes += 1
+    assert versions.latest("u", seconds=0.0) is None
+    reading = asyncio.create_task(versions.now("u"))
+    await asyncio.sleep(0.001)
+    writes += 1  # while it is read
+    await reading
+    assert versions.latest("u", seconds=0.0) is None
+    assert DataVersions(engine.read).latest("u", seconds=0.0) is None
+
+
 async def test_a_failed_reading_fails_its_callers_alone() -> None:
     engine = Engine()
 

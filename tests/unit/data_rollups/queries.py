@@ -62,6 +62,9 @@ AGGREGATES = (
     "uniq(score)",
     "sum(amount + 1)",
     "median(value)",
+    "count() OVER ()",
+    "sum(amount) OVER (PARTITION BY event_type)",
+    "sum(count()) OVER ()",
 )
 GROUPS = (
     "event_type",
@@ -155,6 +158,10 @@ _CLOCKS = st.sampled_from(
         "toStartOfDay(now()) - INTERVAL 3 DAY",
         "subtractDays(toStartOfDay(now()), 5)",
         "now64() - INTERVAL 90 MINUTE",
+        "toStartOfDay(toTimeZone(now(), 'Asia/Kolkata'))",
+        "toStartOfHour(toTimeZone(now(), 'Asia/Kathmandu')) - INTERVAL 1 DAY",
+        "addDays(toStartOfDay(toDateTime('2026-01-05 02:00:00', 'America/New_York')), 1)",
+        "toMonday(toDateTime('2026-01-05 02:00:00', 'America/New_York'))",
     ]
 )
 

@@ -8,7 +8,9 @@ from datetime import timedelta
 
 import pytest
 
+from aidatalabs_services.data.rollups.rewriter import parsed, written
 from aidatalabs_services.data.rollups.serving import RollupUse, usable_sources
+from aidatalabs_services.data.rollups.time_axis import with_clock
 from tests.unit.data_rollups.queries import made_rows
 from tests.unit.data_rollups.world import NOW, World
 
@@ -38,6 +40,15 @@ def world() -> Iterator[World]:
         ("SELECT count() FROM events AS a JOIN events AS b ON a.user_id = b.user_id", "joins"),
         ("SELECT toStartOfHour(timestamp, 'Asia/Kolkata') AS h, count() FROM events GROUP BY h", "whole"),
         ("SELECT count() FROM events WHERE timestamp > (SELECT max(timestamp) FROM events)", ""),
+        ("SELECT count() OVER () AS n FROM events", "a window"),
+        ("SELECT event_type, sum(amount) OVER (PARTITION BY event_type) AS n FROM events", "a window"),
+        ("SELECT event_type, max(event_type) OVER () AS n FROM events", "a window"),
+        (
+            "SELECT event_type, count() AS n FROM events GROUP BY event_type ORDER BY count() OVER ()",
+            "a window",
+        ),
+        ("SELECT uniq(properties.user_id) FROM events AS properties", "uniq of an expression"),
+        ("SELECT count(properties.value) FROM events AS properties", "count of an expression"),
     ],
 )
 def test_what_is_not_shown_to_be_the_same_is_read_from_rows_and_says_why(
@@ -87,3 +98,38 @@ def test_a_roll_up_over_another_table_of_that_name_is_not_used(world: World) -> 
     assert (
         usable_sources({"events": replace(world.table, identity="new")}, world.found, ["events"], NOW) == []
     )
+
+
+_KOLKATA = "toDateTime('2026-01-05 12:00:00', 'Asia/Kolkata')"
+
+
+@pytest.mark.parametrize(
+    "bound",
+    [
+        f"timestamp >= toStartOfDay({_KOLKATA})",
+        f"timestamp < toStartOfHour({_KOLKATA})",
+        f"timestamp >= addDays(toStartOfDay({_KOLKATA}), 1)",
+        f"timestamp >= toStartOfDay({_KOLKATA}) + INTERVAL 1 DAY",
+        f"timestamp >= toStartOfDay(toStartOfHour(({_KOLKATA})))",
+        f"timestamp < toStartOfMonth({_KOLKATA}) + INTERVAL 3 DAY",
+        f"timestamp >= toMonday({_KOLKATA})",
+        "timestamp >= toStartOfDay(toTimeZone(now(), 'America/New_York'))",
+        "timestamp >= toStartOfHour(toTimeZone(now(), 'Asia/Kathmandu'))",
+        "timestamp >= toStartOfDay(toDateTime64('2026-01-05 12:00:00', 3, 'Asia/Kolkata'))",
+        "timestamp >= toStartOfDay('2026-01-05 12:00:00'::DateTime('Asia/Kolkata'))",
+        "timestamp >= toDateTime('2026-01-05 00:00:00', 'Asia/Kolkata')",
+    ],
+)
+def test_a_bound_that_begins_in_another_time_zone_cuts_buckets(world: World, bound: str) -> None:
+    raw, served = world.served(f"SELECT count(), max(amount) FROM events WHERE {bound}")
+    assert served.rollup
+    assert world.rows(served.sql) == world.rows(written(with_clock(parsed(raw), NOW)))
+
+
+@pytest.mark.parametrize(
+    "bound",
+    ["toStartOfDay(now())", "toStartOfDay(now() - INTERVAL 2 DAY)", "toStartOfDay(toDateTime('2026-01-05'))"],
+)
+def test_a_day_that_begins_in_utc_cuts_no_bucket(world: World, bound: str) -> None:
+    _, served = world.served(f"SELECT count() FROM events WHERE timestamp >= {bound}")
+    assert (served.rollup, "ends of the range" in served.reason) == ("by_day", False)

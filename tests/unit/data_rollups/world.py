@@ -49,11 +49,17 @@ _SETTINGS = """SET session_timezone = 'UTC', output_format_json_quote_64bit_inte
 class World:
     """`rows` are JSON objects by column; the roll-ups are an hourly and a daily one with every dimension."""
 
-    def __init__(self, dimensions: Sequence[str] = ("event_type", "country", "properties.page")) -> None:
+    def __init__(
+        self,
+        dimensions: Sequence[str] = ("event_type", "country", "properties.page"),
+        *,
+        time_type: str = COLUMNS["timestamp"],
+    ) -> None:
+        self.columns = COLUMNS | {"timestamp": time_type}
         self._directory = tempfile.TemporaryDirectory(prefix="aidatalabs-rollups-")
         self._anchor = chdb.connect(self._directory.name)
         self.table = TableSchema(
-            "events", tuple(ColumnSchema(*each) for each in COLUMNS.items()), identity="here"
+            "events", tuple(ColumnSchema(*each) for each in self.columns.items()), identity="here"
         )
         self.layouts = [
             layout_of(
@@ -68,7 +74,7 @@ class World:
         self._make()
 
     def _make(self) -> None:
-        columns = ", ".join(f"`{name}` {kind}" for name, kind in COLUMNS.items())
+        columns = ", ".join(f"`{name}` {kind}" for name, kind in self.columns.items())
         self.execute(
             f"CREATE TABLE events ({columns}) ENGINE = MergeTree ORDER BY (timestamp, event_type) "
             "PARTITION BY toYYYYMM(timestamp) SETTINGS non_replicated_deduplication_window = 1000, "
@@ -104,7 +110,7 @@ class World:
 
     def served(self, sql: str, use: RollupUse | None = None) -> tuple[str, Route]:
         """(the admitted SQL, what it runs as) of a caller's text."""
-        door = {"events": DoorTable("events", dict(COLUMNS))}
+        door = {"events": DoorTable("events", dict(self.columns))}
         statement = admit(sql, door, database=DATABASE)
         served = asyncio.run(
             self.serving.served(

@@ -10,7 +10,7 @@ from typing import Any
 from aidatalabs_services.data.ports import QueryOutcome, StoredWidths
 
 FINGERPRINTS = """
-SELECT table, partition_id, max_block_number, rows, data_version
+SELECT table, partition_id, max_block_number, rows, data_version, toUnixTimestamp(delete_ttl_info_max)
 FROM system.parts
 WHERE database = currentDatabase() AND active
 """
@@ -24,18 +24,25 @@ GROUP BY table, column
 
 
 def fingerprints_of(parts: Sequence[Sequence[Any]]) -> Mapping[str, str]:
-    """A text per table from (table, partition, highest block, rows, data version) of each active part.
+    """A text per table from (table, partition, highest block, rows, data version, end of life) of each part.
 
     Block numbers, row counts and mutations change with the rows; a merge keeps the highest and the sums. Of a
-    part that was never mutated the data version is its lowest block, which a merge does change. Put together
-    here: it takes the engine longer to plan the grouping than to list the parts.
+    part that was never mutated the data version is its lowest block, which a merge does change. Over a table
+    whose last rows have expired an engine that starts counts blocks from the beginning again: then the moment
+    at which the rows expire tells those of now from those of then. Put together here: it takes the engine
+    longer to plan the grouping than to list the parts.
     """
-    tables: dict[str, dict[str, tuple[int, int, int]]] = {}
-    for table, partition, block, rows, version in parts:
+    tables: dict[str, dict[str, tuple[int, int, int, int]]] = {}
+    for table, partition, block, rows, version, end in parts:
         partitions = tables.setdefault(table, {})
-        highest, total, mutation = partitions.get(partition, (0, 0, 0))
+        highest, total, mutation, last = partitions.get(partition, (0, 0, 0, 0))
         mutated = int(version) if int(version) > int(block) else 0
-        partitions[partition] = (max(highest, int(block)), total + int(rows), max(mutation, mutated))
+        partitions[partition] = (
+            max(highest, int(block)),
+            total + int(rows),
+            max(mutation, mutated),
+            max(last, int(end)),
+        )
     return {
         table: hashlib.blake2b(repr(sorted(partitions.items())).encode(), digest_size=16).hexdigest()
         for table, partitions in tables.items()

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from opentelemetry.trace import Span
 
+from aidatalabs_services.data.doubts import Doubts
 from aidatalabs_services.data.ports import (
     QueryLimits,
     QueryOutcome,
@@ -30,10 +32,12 @@ Attributes = dict[str, str | int | float | bool]
 
 
 class MeasuredWarehouse:
-    """See `ports.Warehouse`; `inner` does the work."""
+    """See `ports.Warehouse`; `inner` does the work. `doubts` are told of inserts."""
 
-    def __init__(self, inner: Warehouse, metrics: Metrics) -> None:
+    def __init__(self, inner: Warehouse, metrics: Metrics, doubts: Doubts | None = None) -> None:
         self._inner = inner
+        self._doubts = doubts or Doubts()
+        self._writes: Counter[str] = Counter()
         self._seconds = metrics.seconds(
             "clickhouse_query_duration_seconds", "Statements of callers, as the data service waits for them."
         )
@@ -48,6 +52,18 @@ class MeasuredWarehouse:
         """See Warehouse."""
         return self._inner.database_of(uid)
 
+    def writes(self, uid: str) -> int:
+        """Changes whenever something that may change the platform's rows begins or ends here."""
+        return self._writes[uid]
+
+    @contextmanager
+    def _writing(self, uid: str) -> Iterator[None]:
+        self._writes[uid] += 1
+        try:
+            yield
+        finally:
+            self._writes[uid] += 1
+
     async def create_database(self, uid: str) -> None:
         """See Warehouse."""
         with span("clickhouse CREATE DATABASE", _about("CREATE DATABASE")):
@@ -60,7 +76,7 @@ class MeasuredWarehouse:
 
     async def execute(self, uid: str, sql: str, *, table: str) -> None:
         """See Warehouse."""
-        with span("clickhouse DDL", _about("DDL")):
+        with span("clickhouse DDL", _about("DDL")), self._writing(uid):
             await self._inner.execute(uid, sql, table=table)
 
     async def query(self, uid: str, sql: str, *, limits: QueryLimits, query_id: str) -> QueryOutcome:
@@ -110,14 +126,16 @@ class MeasuredWarehouse:
         token: str,
     ) -> int:
         """See Warehouse."""
-        with span("clickhouse INSERT", _about("INSERT")):
+        noted = self._doubts.inserting(uid, table, token)
+        with span("clickhouse INSERT", _about("INSERT")), self._writing(uid), noted:
             return await self._inner.insert_columns(uid, table, columns, types, data, token=token)
 
     async def insert_block(
         self, uid: str, table: str, columns: Sequence[str], payload: bytes, *, format_name: str, token: str
     ) -> None:
         """See Warehouse. A block is inserted for the calls of a group: no trace is the one it belongs to."""
-        await self._inner.insert_block(uid, table, columns, payload, format_name=format_name, token=token)
+        with self._writing(uid), self._doubts.inserting(uid, table, token):
+            await self._inner.insert_block(uid, table, columns, payload, format_name=format_name, token=token)
 
     async def schema(self, uid: str) -> Schema:
         """See Warehouse."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 
 from aidatalabs_services.data.ports import StoredResult
 
 # What a result takes beside its rows: its key, its figures, its places in two lists.
 _OVERHEAD_BYTES = 500
+_KEPT_PLATFORMS = 10_000
 
 
 class MemoryResults:
@@ -23,6 +25,7 @@ class MemoryResults:
         self._results: OrderedDict[tuple[str, str], StoredResult] = OrderedDict()
         self._of: dict[str, OrderedDict[str, None]] = {}
         self._bytes_of: dict[str, int] = {}
+        self._forgotten: OrderedDict[str, float] = OrderedDict()
         self.size_bytes = 0
         """Bytes held now."""
 
@@ -39,6 +42,8 @@ class MemoryResults:
 
     async def put(self, uid: str, key: str, result: StoredResult) -> None:
         """See ResultCache."""
+        if result.read_time <= self._forgotten.get(uid, 0.0):
+            return  # its rows may be among those that were to be forgotten
         self._drop(uid, key)
         size = _size(result)
         if size > self._entry_bytes:
@@ -58,8 +63,12 @@ class MemoryResults:
         if kept is not None and kept.payload is result.payload:
             self._results[uid, key] = result
 
-    def forget(self, uid: str) -> None:
+    async def forget(self, uid: str) -> None:
         """See ResultCache."""
+        self._forgotten[uid] = time.time()
+        self._forgotten.move_to_end(uid)
+        while len(self._forgotten) > _KEPT_PLATFORMS:
+            self._forgotten.popitem(last=False)
         for key in list(self._of.get(uid, ())):
             self._drop(uid, key)
 

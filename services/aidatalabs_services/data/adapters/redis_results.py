@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import json
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable
 
@@ -28,6 +29,7 @@ _SECONDS = 0.25
 _PAUSE_SECONDS = 2.0
 _KEPT_SECONDS = 86_400
 _CONNECTIONS = 16
+_UNLINKED_AT_ONCE = 1000
 
 
 class RedisResults:
@@ -49,23 +51,52 @@ class RedisResults:
         self._entry_bytes = entry_bytes
         self._failed = failed
         self._asked_again = 0.0
+        self._owed: dict[str, float] = {}
 
     async def get(self, uid: str, key: str) -> StoredResult | None:
         """See ResultCache."""
-        value = await self._tried(self._redis.get, _name(uid, key))
-        return self._opened(uid, key, value) if isinstance(value, bytes) else None
+        if uid in self._owed:
+            await self._mark(uid)
+        found = await self._tried(self._redis.mget, _name(uid, key), _mark_of(uid))
+        value, mark = found if isinstance(found, list) else (None, None)
+        kept = self._opened(uid, key, value) if isinstance(value, bytes) else None
+        forgotten = max(_moment(mark), self._owed.get(uid, 0.0))
+        return kept if kept is not None and kept.read_time > forgotten else None
 
     async def put(self, uid: str, key: str, result: StoredResult) -> None:
         """See ResultCache."""
-        if len(result.payload) <= self._entry_bytes:
-            value = self._sealed(uid, key, result)
-            await self._tried(self._redis.set, _name(uid, key), value, ex=_KEPT_SECONDS)
+        if len(result.payload) > self._entry_bytes:
+            return
+        value = self._sealed(uid, key, result)
+        async with self._redis.pipeline(transaction=False) as both:
+            both.set(_name(uid, key), value, ex=_KEPT_SECONDS)
+            both.sadd(_names_of(uid), key)
+            both.expire(_names_of(uid), _KEPT_SECONDS)
+            await self._tried(both.execute)
 
     async def confirm(self, uid: str, key: str, result: StoredResult) -> None:
         """See ResultCache. Not written: the age of a result counts from when it was read."""
 
-    def forget(self, uid: str) -> None:
-        """See ResultCache. What is there ends by itself in a day; nobody can ask for it."""
+    async def forget(self, uid: str) -> None:
+        """See ResultCache. Where Redis is away the rows stay in it for a day at most, and are given to nobody
+        by this process.
+        """
+        self._owed[uid] = time.time()
+        await self._mark(uid)
+
+    async def _mark(self, uid: str) -> None:
+        """Says in Redis, to all replicas, when results were forgotten, and drops those that are there."""
+        moment = self._owed[uid]
+        if not await self._tried(self._redis.set, _mark_of(uid), repr(moment), ex=_KEPT_SECONDS):
+            return
+        if self._owed.get(uid) == moment:
+            del self._owed[uid]
+        keys = await self._tried(self._redis.execute_command, "SMEMBERS", _names_of(uid))
+        known = [key.decode() for key in keys] if isinstance(keys, set) else []
+        for start in range(0, len(known), _UNLINKED_AT_ONCE):
+            some = known[start : start + _UNLINKED_AT_ONCE]
+            await self._tried(self._redis.unlink, *(_name(uid, key) for key in some))
+            await self._tried(self._redis.execute_command, "SREM", _names_of(uid), *some)
 
     async def close(self) -> None:
         """See ResultCache."""
@@ -108,3 +139,23 @@ class RedisResults:
 
 def _name(uid: str, key: str) -> str:
     return f"aidatalabs:result:{uid}:{key}"
+
+
+def _names_of(uid: str) -> str:
+    """The set of the keys of a platform's results."""
+    return f"aidatalabs:results:{uid}"
+
+
+def _mark_of(uid: str) -> str:
+    """The moment before which the platform's results are forgotten."""
+    return f"aidatalabs:forgotten:{uid}"
+
+
+def _moment(mark: object) -> float:
+    """Unix time that a mark says; of one that cannot be read no result is younger."""
+    if mark is None:
+        return 0.0
+    try:
+        return float(mark) if isinstance(mark, bytes) else math.inf
+    except ValueError:
+        return math.inf

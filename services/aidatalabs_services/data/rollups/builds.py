@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
+from aidatalabs_services.data.doubts import Doubts, Drained
 from aidatalabs_services.data.holds import TableHolds
 from aidatalabs_services.data.ports import Warehouse
 from aidatalabs_services.data.rollups import records
@@ -35,6 +38,7 @@ from aidatalabs_services.runtime.errors import ServiceUnavailable
 _LOG = logging.getLogger(__name__)
 PIECE_ROWS = 4_000_000
 _INSERTS_SECONDS = 60.0
+_SOON_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -57,16 +61,32 @@ class _Making:
         return select_merged(self.layout, self.base_layout, source, where)
 
 
+async def _nothing_waits(_uid: str, _table: str) -> None:
+    """Where nothing is journalled, nothing is in doubt."""
+
+
 class Builder:
-    """Builds generations of roll-ups. `fsync` makes what is inserted into them survive power loss."""
+    """Builds generations of roll-ups. `fsync` makes what is inserted into them survive power loss.
+
+    `doubts` are the blocks that may come again, `drained` says when those of before have come.
+    """
 
     def __init__(
-        self, warehouse: Warehouse, holds: TableHolds, *, fsync: bool, piece_rows: int = PIECE_ROWS
+        self,
+        warehouse: Warehouse,
+        holds: TableHolds,
+        *,
+        fsync: bool,
+        piece_rows: int = PIECE_ROWS,
+        doubts: Doubts | None = None,
+        drained: Drained = _nothing_waits,
     ) -> None:
         self._warehouse = warehouse
         self._holds = holds
         self._fsync = fsync
         self._piece_rows = piece_rows
+        self._doubts = doubts or Doubts()
+        self._drained = drained
 
     async def build(
         self,
@@ -115,8 +135,7 @@ class Builder:
         await self._execute(
             uid, create_target(making.layout, target, comment=comment, fsync=self._fsync), target
         )
-        async with self._holds.building(uid, table):
-            await self._quiet(uid, table)
+        async with self._still(uid, table):
             found = await records.rows(
                 self._warehouse,
                 uid,
@@ -133,6 +152,21 @@ class Builder:
             )
         return filled
 
+    @asynccontextmanager
+    async def _still(self, uid: str, table: str) -> AsyncIterator[None]:
+        """No insert into the table is at work while the block runs, and none of before will come again."""
+        until = time.monotonic() + _INSERTS_SECONDS
+        while True:
+            await self._doubts.settled(uid, table, self._drained)
+            async with self._holds.building(uid, table):
+                await self._quiet(uid, table)
+                if not self._doubts.of(uid, table):
+                    yield
+                    return
+            if time.monotonic() > until:
+                raise _restless()
+            await asyncio.sleep(_SOON_SECONDS)
+
     async def _quiet(self, uid: str, table: str) -> None:
         """Waits until no insert runs in the engine: one whose answer was lost may still be at work."""
         try:
@@ -140,11 +174,7 @@ class Builder:
                 while await records.inserts_running(self._warehouse, uid, table):  # noqa: ASYNC110
                     await asyncio.sleep(0.02)
         except TimeoutError:
-            raise ServiceUnavailable(
-                "The table is written to without a pause. Try again shortly.",
-                metadata={"service": "engine"},
-                retry_after_seconds=5.0,
-            ) from None
+            raise _restless() from None
 
     async def _fill(self, uid: str, making: _Making, record: Record) -> None:
         snapshot = f"{record.target}{SNAPSHOT}"
@@ -166,6 +196,14 @@ class Builder:
 
     async def _execute(self, uid: str, sql: str, table: str) -> None:
         await self._warehouse.execute(uid, sql, table=table)
+
+
+def _restless() -> ServiceUnavailable:
+    return ServiceUnavailable(
+        "The table is written to without a pause. Try again shortly.",
+        metadata={"service": "engine"},
+        retry_after_seconds=5.0,
+    )
 
 
 def latest(found: Sequence[Record]) -> dict[str, Record]:

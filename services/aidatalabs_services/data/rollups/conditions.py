@@ -152,6 +152,9 @@ def whole(bounds: Sequence[Bound], scope: Scope, first: exp.Expr, last: exp.Expr
         held.append(_asked_of(bound.condition, scope, first))
         if not bound.aligned:
             held.append(_asked_of(bound.condition, scope, last))
+    if last != first and any(not bound.aligned for bound in bounds):
+        # In the last bucket that the type can hold, `last` has run over its end and is back at the beginning.
+        held.append(exp.GTE(this=last.copy(), expression=first.copy()))
     return held
 
 

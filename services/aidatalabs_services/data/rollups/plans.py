@@ -244,6 +244,8 @@ def _check_select(select: exp.Select) -> None:
     for part, why in _REFUSED_PARTS.items():
         if select.args.get(part):
             raise NotServedError(why)
+    if any(isinstance(each, exp.Window) for node in _own_nodes(select) for each in node.walk()):
+        raise NotServedError("a window looks at each row")
     group, order = select.args.get("group"), select.args.get("order")
     if group is not None and any(group.args.get(each) for each in ("cube", "rollup", "grouping_sets")):
         raise NotServedError("subtotals are not answered from roll-ups")

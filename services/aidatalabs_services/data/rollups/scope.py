@@ -48,6 +48,8 @@ class Scope:
             return None
         if node.args.get("db") or (node.table and node.table != self.alias):
             return None
+        if node.table and node.table in self.layout.table.types:
+            return None  # a path into the column of that name, which goes before the table's alias
         return node.name if node.name in self.layout.table.types else None
 
     def is_time(self, node: exp.Expr) -> bool:

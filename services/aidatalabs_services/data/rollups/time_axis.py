@@ -31,8 +31,9 @@ _UNITS = {"hour": Grain.HOUR} | dict.fromkeys(("day", "week", "month", "quarter"
 
 _DAY_TEXT = re.compile(r"\d{4}-\d\d-\d\d(?: 00:00:00(?:\.0{1,9})?)?")
 _HOUR_TEXT = re.compile(r"\d{4}-\d\d-\d\d(?: \d\d:00:00(?:\.0{1,9})?)?")
-_START_NAMES = "tostartofday tostartofweek tomonday tostartofmonth tostartofquarter tostartofyear todate"
-_STARTS = frozenset(_START_NAMES.split())
+# What these give is a day, whatever zone they find it in; `toStartOfDay` and `toStartOfHour` give a moment.
+_DAY_NAMES = "tostartofweek tomonday tostartofmonth tostartofquarter tostartofyear todate"
+_DAYS_GIVEN = frozenset(_DAY_NAMES.split())
 _CONVERSIONS = frozenset({"todatetime", "todatetime64", "todate"})
 _CALENDAR = frozenset(
     f"{verb}{unit}"
@@ -121,7 +122,36 @@ def is_aligned(bound: exp.Expr, grain: Grain) -> bool:
     if name in _CONVERSIONS and arguments and isinstance(arguments[0], exp.Literal):
         precise = len(arguments) == 1 or (name == "todatetime64" and is_whole(arguments[1]))
         return precise and len(arguments) <= 2 and is_aligned(arguments[0], grain)
-    return len(arguments) == 1 and (name in _STARTS or (name == "tostartofhour" and grain is Grain.HOUR))
+    if len(arguments) != 1:
+        return False
+    start = name == "tostartofday" or (name == "tostartofhour" and grain is Grain.HOUR)
+    return name in _DAYS_GIVEN or (start and _is_utc(arguments[0]))
+
+
+def _is_utc(node: exp.Expr) -> bool:
+    """Whether a constant is known to carry no time zone of its own: a day or an hour begins in UTC there."""
+    if isinstance(node, exp.Paren):
+        return _is_utc(node.this)
+    if isinstance(node, exp.Add | exp.Sub):
+        return isinstance(node.expression, exp.Interval) and _is_utc(node.this)
+    if isinstance(node, exp.Literal):
+        return True
+    called = call_of(node)
+    if called is None:
+        return False
+    name, arguments = called
+    if name in _CONVERSIONS:
+        precise = len(arguments) == 1 or (
+            name == "todatetime64" and len(arguments) == 2 and is_whole(arguments[1])
+        )
+        return precise and _is_utc(arguments[0])
+    if name in _CALENDAR:
+        return len(arguments) == 2 and is_whole(arguments[1]) and _is_utc(arguments[0])
+    return (
+        len(arguments) == 1
+        and name in _DAYS_GIVEN | {"tostartofday", "tostartofhour"}
+        and _is_utc(arguments[0])
+    )
 
 
 def with_clock(node: exp.Expr, now: datetime) -> exp.Expr:

@@ -71,7 +71,7 @@ class TypedPaths:
         rollups: Rollups,
         *,
         settle: Callable[[str, str], Awaitable[None]],
-        forget_results: Callable[[str], None],
+        forget_results: Callable[[str], Awaitable[None]],
         sample_rows: int,
     ) -> None:
         self._warehouse = warehouse
@@ -170,7 +170,7 @@ class TypedPaths:
                     finally:
                         self._schemas.forget(uid)
                         self._rollups.retyped(uid)
-                        self._forget_results(uid)
+                        await self._forget_results(uid)
         except TimeoutError:
             raise _busy(
                 table, "Too many rows of {!r} wait to be stored. Try again when fewer come in."
