@@ -31,6 +31,7 @@ TRANSPORT_AND_DRIVERS = {
     "clickhouse_connect",
     "chdb",
     "aiohttp",
+    "aiokafka",
     "pydantic_settings",
 }
 FILE_LINES = 400

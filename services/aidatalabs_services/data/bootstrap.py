@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 
@@ -39,6 +40,7 @@ from aidatalabs_services.data.holds import TableHolds
 from aidatalabs_services.data.ingest import IngestLimits, Ingestor
 from aidatalabs_services.data.ingest_streams import IngestStreams, StreamRoom
 from aidatalabs_services.data.journal import JournalLimits
+from aidatalabs_services.data.kafka.carrier import Carrier
 from aidatalabs_services.data.messages import result_payload
 from aidatalabs_services.data.places import PlatformPlaces
 from aidatalabs_services.data.ports import QueryLimits, ResultCache, Warehouse
@@ -49,7 +51,7 @@ from aidatalabs_services.data.retention import Retention
 from aidatalabs_services.data.rollups.builds import Builder
 from aidatalabs_services.data.rollups.derived import DerivedRollups
 from aidatalabs_services.data.rollups.rollups import Rollups
-from aidatalabs_services.data.schema import SchemaCache
+from aidatalabs_services.data.schema import Schema, SchemaCache
 from aidatalabs_services.data.servicer import DataServicer
 from aidatalabs_services.data.settings import DataSettings
 from aidatalabs_services.data.sink import SinkLimits
@@ -142,7 +144,9 @@ class _Parts:
 
     async def _drained_unless_held(self, uid: str, table: str) -> None:
         """Of a table that a deletion holds nothing goes on, and nothing was in doubt when it was held."""
-        if not self._holds.is_deleting(uid, table) and self._ingestor.waiting_groups(uid):
+        # Of what lies in Kafka this process may not have heard.
+        waits = bool(self._settings.kafka_bootstrap_servers) or self._ingestor.waiting_groups(uid)
+        if waits and not self._holds.is_deleting(uid, table):
             await self._ingestor.drained(uid, table)
 
     def servicer(self) -> DataServicer:
@@ -297,19 +301,22 @@ def _ingestor(
     *,
     letters: LetterKeeping | None,
 ) -> Ingestor:
+    schema = partial(schemas.get, patience_seconds=settings.ingest_schema_seconds)
+    written = rows_written(metrics)
     return Ingestor(
         store,
-        partial(schemas.get, patience_seconds=settings.ingest_schema_seconds),
+        schema,
         settings.directory / "journal",
-        limits=IngestLimits(store_seconds=settings.ingest_store_seconds),
+        limits=_ingest_limits(settings),
         journal_limits=JournalLimits(
             journal_bytes=settings.journal_bytes, free_bytes=settings.journal_free_bytes
         ),
         sink_limits=SinkLimits(table_inserts=settings.ingest_table_insert_count),
         holds=holds,
         fences=fences,
-        stored=rows_written(metrics),
+        stored=written,
         letters=letters,
+        carrier=_carrier(settings, store, schema, holds, metrics, written),
     )
 
 
@@ -321,6 +328,30 @@ def _letters(settings: DataSettings, store: Warehouse) -> DeadLetters:
         days=settings.dead_letter_days,
         fsync=settings.fsync_engine,
     )
+
+
+def _carrier(
+    settings: DataSettings,
+    store: Warehouse,
+    schema: Callable[[str], Awaitable[Schema]],
+    holds: TableHolds,
+    metrics: Metrics,
+    stored: Callable[[int], None],
+) -> Carrier | None:
+    """The way through Kafka where it is configured."""
+    if not settings.kafka_bootstrap_servers:
+        return None
+    from aidatalabs_services.data.adapters.kafka import kafka_carrier  # slow to import, seldom used
+
+    return kafka_carrier(settings, store, schema, holds, metrics, stored)
+
+
+def _ingest_limits(settings: DataSettings) -> IngestLimits:
+    """With Kafka the broker's word is the acknowledgement: no call waits for the engine as well."""
+    if not settings.kafka_bootstrap_servers:
+        return IngestLimits(store_seconds=settings.ingest_store_seconds)
+    group = IngestLimits.group_bytes
+    return IngestLimits(store_seconds=0.0, group_bytes=min(group, settings.kafka_message_bytes * 7 // 8))
 
 
 def _retention(

@@ -28,12 +28,15 @@ from aidatalabs_services.data.ingest_batches import EventBatch, RowBatch
 from aidatalabs_services.data.intake import IngestLimits, Intake, Waiting, off_loop
 from aidatalabs_services.data.journal import Journal, JournalLimits
 from aidatalabs_services.data.journal_files import REMOVED_SUFFIX, JournalLock, remove_journal
-from aidatalabs_services.data.journal_records import RequestRecord
+from aidatalabs_services.data.journal_records import GroupRecord, RequestRecord
 from aidatalabs_services.data.judged_batches import Batch, judged
+from aidatalabs_services.data.kafka.carrier import Carrier, KafkaKeeper
+from aidatalabs_services.data.kafka.outbox import broker_away
+from aidatalabs_services.data.keeper import JournalKeeper, Keeper
 from aidatalabs_services.data.ports import Warehouse
 from aidatalabs_services.data.receipts import Key, Progress, Receipt, Taken
 from aidatalabs_services.data.schema import Schema, TableSchema
-from aidatalabs_services.data.sink import SinkLimits
+from aidatalabs_services.data.sink import Sink, SinkLimits
 from aidatalabs_services.data.standard_tables import DEAD_LETTERS, EVENTS, is_dead_letters, is_protected
 from aidatalabs_services.data.type_fences import TypeFences
 from aidatalabs_services.data.verdicts import RejectedRow
@@ -48,6 +51,7 @@ from aidatalabs_services.runtime.errors import (
 __all__ = ["IngestLimits", "Ingestor"]
 
 _ANSWER_MARGIN_SECONDS = 0.5
+_CLOSE_SECONDS = 5.0
 _T = TypeVar("_T")
 _UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 
@@ -56,7 +60,8 @@ class Ingestor:
     """Ingest of all platforms; `start` before the first call, `close` after the last.
 
     `stored` is told the rows of each group that the engine has confirmed. Rejected rows are kept where
-    `letters` is given and the platform has the table for them.
+    `letters` is given and the platform has the table for them. With a `carrier` groups go through Kafka, and
+    what journals hold from before goes on into the engine.
     """
 
     def __init__(
@@ -72,6 +77,7 @@ class Ingestor:
         fences: TypeFences | None = None,
         stored: Callable[[int], None] = lambda _rows: None,
         letters: LetterKeeping | None = None,
+        carrier: Carrier | None = None,
     ) -> None:
         self._warehouse = warehouse
         self._schema = schema
@@ -83,6 +89,7 @@ class Ingestor:
         self._fences = fences or TypeFences()
         self._stored = stored
         self._letters = letters
+        self._carrier = carrier
         self._executor: Executor = ThreadPoolExecutor(4, thread_name_prefix="journal")
         self._threads = BatchThreads()
         self._intakes: dict[str, asyncio.Task[Intake]] = {}
@@ -100,11 +107,17 @@ class Ingestor:
             if folder.suffix == REMOVED_SUFFIX:
                 await asyncio.to_thread(shutil.rmtree, folder)
         await asyncio.gather(*(self._intake(path.name) for path in folders if path.suffix != REMOVED_SUFFIX))
+        if self._carrier is not None:
+            await self._carrier.start(self._hear)
 
     async def close(self) -> None:
         """Journals what waits and closes every journal."""
         opened = await asyncio.gather(*self._intakes.values(), return_exceptions=True)
-        await asyncio.gather(*(intake.close() for intake in opened if isinstance(intake, Intake)))
+        closing = asyncio.gather(*(intake.close() for intake in opened if isinstance(intake, Intake)))
+        if self._carrier is not None:
+            await asyncio.wait([closing], timeout=_CLOSE_SECONDS)
+            await self._carrier.close()  # what the broker has not taken by now is refused
+        await closing
         self._threads.close()
         self._executor.shutdown(wait=False)
         if self._lock is not None:
@@ -119,6 +132,8 @@ class Ingestor:
             if isinstance(opened, Intake):
                 await opened.close()
         self._threads.forget(uid)
+        if self._carrier is not None:
+            await self._carrier.remove(uid)
         await asyncio.to_thread(remove_journal, self._directory, uid)
 
     async def drained(self, uid: str, table: str) -> None:
@@ -170,12 +185,12 @@ class Ingestor:
         self, uid: str, platform: str, table: str, request_id: str, batch: Batch, replayed: bool
     ) -> tuple[Taken, bool]:
         """The call once it is journalled, and whether it was before this."""
-        intake = await self._intake(uid)
+        intake = await self._ready_intake(uid)
         digest = await self._work(uid, batch, batch.digest) if request_id else b""
         key = (table or EVENTS.name, request_id)
         described = await self._table_or_hindrance(uid, key[0], batch)
         identity = described.identity if isinstance(described, TableSchema) else ""
-        claim = await intake.claim(key, identity, digest)
+        claim = await self._acknowledged(intake.claim(key, identity, digest))
         if isinstance(claim, Taken):
             return claim, True
         try:
@@ -200,7 +215,8 @@ class Ingestor:
             # Nothing to keep, and nobody can ask for it again.
             intake.release(key, claim)
             return Taken(identity, request, time.time(), Progress(stored=True)), False
-        return await intake.take(Waiting(described, request, verdicts.rows, key, claim, letters)), False
+        waiting = Waiting(described, request, verdicts.rows, key, claim, letters)
+        return await self._acknowledged(intake.take(waiting)), False
 
     async def _letters_of(self, uid: str, batch: Batch, rejected: Sequence[RejectedRow], key: Key) -> Letters:
         """The rejected rows as they are kept."""
@@ -228,7 +244,9 @@ class Ingestor:
         described = (await self._schema(uid)).get(name)
         taken = None
         if described is not None and uid not in self._removed:
-            taken = (await self._intake(uid)).find((name, request_id), described.identity)
+            taken = (await self._ready_intake(uid)).find((name, request_id), described.identity)
+            if taken is not None and not taken.progress.stored and self._carrier is not None:
+                await self._carrier.looked()
         if taken is None:
             raise ReceiptNotFound(
                 "No call or batch of this id was acknowledged for this table within the last 24 hours. Check "
@@ -292,6 +310,31 @@ class Ingestor:
         left = call.seconds_left() - _ANSWER_MARGIN_SECONDS if call else self._limits.store_seconds
         return max(0.0, min(self._limits.store_seconds, left))
 
+    async def _acknowledged(self, waiting: Awaitable[_T]) -> _T:
+        """Waits for an acknowledgement; for that of a broker not without end."""
+        if self._carrier is None:
+            return await waiting
+        call = optional_call()
+        seconds = self._carrier.ack_seconds
+        if call is not None:
+            seconds = max(0.0, min(seconds, call.seconds_left() - _ANSWER_MARGIN_SECONDS))
+        try:
+            async with asyncio.timeout(seconds):
+                return await waiting
+        except TimeoutError:
+            raise broker_away() from None
+
+    async def _hear(self, uid: str, record: GroupRecord, progress: Progress) -> None:
+        """A group was acknowledged by another process, or before this one began."""
+        if uid not in self._removed and _UID.match(uid):
+            (await self._intake(uid)).remember(record, progress)
+
+    async def _ready_intake(self, uid: str) -> Intake:
+        """The platform's intake once it knows the calls of before."""
+        if self._carrier is not None:
+            await self._carrier.ready()
+        return await self._intake(uid)
+
     async def _intake(self, uid: str) -> Intake:
         """The platform's open intake; opened once, whoever asks first."""
         opening = self._intakes.get(uid)
@@ -308,17 +351,16 @@ class Ingestor:
     async def _open(self, uid: str) -> Intake:
         if not _UID.match(uid):
             raise ValueError("not the uid of a platform")
-        journal = Journal(self._directory / uid, self._journal_limits, self._executor)
-        intake = Intake(
-            uid,
-            self._warehouse,
-            self._schema,
-            journal,
-            self._limits,
-            self._journal_limits.receipt_seconds,
-            self._sink_limits,
-            self._holds,
-            self._stored,
-        )
+        keeper = self._keeper(uid)
+        intake = Intake(keeper, self._limits, self._journal_limits.receipt_seconds)
         await intake.recover()
         return intake
+
+    def _keeper(self, uid: str) -> Keeper:
+        folder = self._directory / uid
+        if self._carrier is not None and not folder.is_dir():
+            return KafkaKeeper(uid, self._carrier, None)
+        journal = Journal(folder, self._journal_limits, self._executor)
+        sink = Sink(uid, self._warehouse, self._schema, journal, self._sink_limits, self._holds, self._stored)
+        kept = JournalKeeper(journal, sink)
+        return kept if self._carrier is None else KafkaKeeper(uid, self._carrier, kept)

@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -14,13 +14,11 @@ import pyarrow as pa
 
 from aidatalabs_services.data.blocks import NATIVE, ROWS_FORMAT, Blocks, blocks_of, joined
 from aidatalabs_services.data.dead_letters.letters import Letters
-from aidatalabs_services.data.holds import TableHolds
-from aidatalabs_services.data.journal import Journal
+from aidatalabs_services.data.errors import IngestTooLarge
 from aidatalabs_services.data.journal_records import GroupRecord, RequestRecord
-from aidatalabs_services.data.ports import Warehouse
+from aidatalabs_services.data.keeper import Keeper
 from aidatalabs_services.data.receipts import Claim, Key, Progress, ReceiptIndex, Taken
-from aidatalabs_services.data.schema import Schema, TableSchema
-from aidatalabs_services.data.sink import Sink, SinkLimits
+from aidatalabs_services.data.schema import TableSchema
 from aidatalabs_services.data.standard_tables import DEAD_LETTERS
 from aidatalabs_services.runtime.errors import Overloaded, ServiceUnavailable
 
@@ -89,23 +87,11 @@ class Waiting:
 
 
 class Intake:
-    """One platform's way in: its journal, its sink, its receipts and the calls that wait for a group."""
+    """One platform's way in: its keeper, its receipts and the calls that wait for a group."""
 
-    def __init__(
-        self,
-        uid: str,
-        warehouse: Warehouse,
-        schema: Callable[[str], Awaitable[Schema]],
-        journal: Journal,
-        limits: IngestLimits,
-        receipt_seconds: float,
-        sink_limits: SinkLimits,
-        holds: TableHolds,
-        stored: Callable[[int], None],
-    ) -> None:
+    def __init__(self, keeper: Keeper, limits: IngestLimits, receipt_seconds: float) -> None:
         self._limits = limits
-        self._journal = journal
-        self._sink = Sink(uid, warehouse, schema, journal, sink_limits, holds, stored)
+        self._keeper = keeper
         self._index = ReceiptIndex(limit=limits.receipt_count, seconds=receipt_seconds)
         self._queues: dict[str, list[Waiting]] = {}
         self._writers: dict[str, asyncio.Task[None]] = {}
@@ -114,31 +100,28 @@ class Intake:
         self._closed = False
 
     async def recover(self) -> None:
-        """Reads the journal: receipts are known again, unconfirmed groups go on before new ones."""
-        found = await self._journal.recover()
-        pending = {id(group) for group in found.pending}
-        for group in found.groups:
-            progress = Progress(stored=group.complete and not group.refused, ended=group.complete)
-            for request in group.record.requests:
-                if request.request_id:
-                    taken = Taken(group.record.identity, request, group.record.created_seconds, progress)
-                    self._index.remember((group.record.table, request.request_id), taken)
-            if id(group) in pending:
-                self._sink.add(group, progress)
+        """Takes up what was acknowledged before: its receipts are known again."""
+        for kept in await self._keeper.recover():
+            self.remember(kept.record, kept.progress)
+
+    def remember(self, record: GroupRecord, progress: Progress) -> None:
+        """Knows the calls of a group that was acknowledged elsewhere or before."""
+        for request in record.requests:
+            if request.request_id:
+                taken = Taken(record.identity, request, record.created_seconds, progress)
+                self._index.remember((record.table, request.request_id), taken)
 
     async def close(self) -> None:
         """Journals what waits and stops inserting; the next start goes on."""
         self._closed = True
         await asyncio.gather(*self._writers.values(), return_exceptions=True)
-        await self._sink.close()
-        await self._journal.close()
+        await self._keeper.close()
 
     async def drained(self, table: str) -> None:
         """Returns when every row of the table that was acknowledged before this call is in it, or never
         will be.
         """
-        await self._sink.drained(table)
-        await self._journal.marks_written()
+        await self._keeper.drained(table)
 
     async def settled(self, table: str) -> None:
         """As `drained`, once the calls that wait for a group are journalled, whose callers may have left."""
@@ -148,13 +131,13 @@ class Intake:
         await self.drained(table)
 
     async def stored_rows_forgotten(self) -> None:
-        """Returns when no file of the journal holds a row that was stored before this call."""
-        await self._journal.stored_rows_forgotten()
+        """Returns when nothing outside the engine gives a row that was stored before this call."""
+        await self._keeper.stored_rows_forgotten()
 
     @property
     def waiting_groups(self) -> int:
         """Journalled groups that the engine has not confirmed."""
-        return self._sink.waiting_groups
+        return self._keeper.waiting_groups
 
     async def claim(self, key: Key, identity: str, digest: bytes) -> Taken | Claim | None:
         """The call taken before under this key, a claim that makes this one the first, None without an id."""
@@ -203,15 +186,12 @@ class Intake:
         """Journals the waiting calls of one table, group by group, until none is left."""
         try:
             while self._queues[table]:
-                behind = self._sink.waiting_groups - 1
+                behind = self._keeper.waiting_groups - 1
                 if behind > 0:
                     # Each group is an insert of its own: the further behind, the larger they get.
                     await asyncio.sleep(min(behind * self._limits.gather_seconds, _GATHER_MOST_SECONDS))
                 group = self._next_group(table)
-                try:
-                    await self._journal_group(group)
-                except Exception as error:  # noqa: BLE001 - told to every call of the group
-                    self._fail(group, error)
+                await self._journal_or_tell(group)
         finally:
             del self._writers[table], self._queues[table]
 
@@ -228,12 +208,24 @@ class Intake:
         self._queues[table] = queue[count:]
         return queue[:count]
 
+    async def _journal_or_tell(self, group: list[Waiting]) -> None:
+        """Journals a group; where only all of it together is too large, in halves."""
+        try:
+            await self._journal_group(group)
+        except Exception as error:  # noqa: BLE001 - told to every call of the group
+            if isinstance(error, IngestTooLarge) and len(group) > 1:
+                middle = len(group) // 2
+                await self._journal_or_tell(group[:middle])
+                await self._journal_or_tell(group[middle:])
+            else:
+                self._fail(group, error)
+
     async def _journal_group(self, group: list[Waiting]) -> None:
         table = group[0].table
         blocks, format_name = await _blocks_of_group(group)
         letters = joined([waiting.letters.blocks for waiting in group])
         record = GroupRecord(
-            sequence=self._journal.next_sequence(),
+            sequence=self._keeper.next_sequence(),
             created_seconds=time.time(),
             table=table.name,
             identity=table.identity,
@@ -245,8 +237,7 @@ class Intake:
             letter_blocks=len(letters),
             letter_columns=tuple(DEAD_LETTERS.types) if letters else (),
         )
-        pending = await self._journal.append(record)
-        progress = Progress(stored=pending.complete)
+        progress = await self._keeper.keep(record)
         for waiting in group:
             taken = Taken(record.identity, waiting.request, record.created_seconds, progress)
             if waiting.claim is not None:
@@ -254,8 +245,6 @@ class Intake:
             if not waiting.taken.done():
                 waiting.taken.set_result(taken)
             self._count(waiting, -1)
-        if not pending.complete:
-            self._sink.add(pending, progress)
 
     def _fail(self, group: list[Waiting], error: Exception) -> None:
         for waiting in group:

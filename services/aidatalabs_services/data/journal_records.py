@@ -93,6 +93,10 @@ class ReadGroup:
     record: GroupRecord
     spans: tuple[Span, ...]
 
+    def is_letters(self, index: int) -> bool:
+        """Whether a block is of the table of rejected rows."""
+        return index >= len(self.spans) - self.record.letter_blocks
+
 
 def group_frame(record: GroupRecord) -> bytes:
     """The bytes of a group."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
@@ -175,6 +176,51 @@ class DataSettings(ServerSettings):
         default=256 * _MIB, ge=0, description="Room the disk keeps; with less, ingest is refused."
     )
 
+    kafka_bootstrap_servers: str = Field(
+        default="",
+        description="Brokers of a Kafka cluster, `host:port,…`, to ingest through; empty: the journal.",
+    )
+    kafka_prefix: str = Field(
+        default="aidatalabs",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,49}$",
+        description="Topics are `<prefix>.<platform uid>.<table>`; one prefix for each deployment.",
+    )
+    kafka_partition_count: int = Field(
+        default=12, ge=1, le=1000, description="Partitions of a table's topic, when it is made."
+    )
+    kafka_replication_count: int = Field(
+        default=3, ge=1, le=9, description="Replicas of each; all but one must be in sync to acknowledge."
+    )
+    kafka_retention_hours: float = Field(
+        default=168.0,
+        ge=1,
+        description="How long a topic keeps messages: the longest that the engine may be away.",
+    )
+    kafka_message_bytes: int = Field(
+        default=32 * _MIB, ge=_MIB, le=64 * _MIB, description="Largest message; a larger block is refused."
+    )
+    kafka_ack_seconds: float = Field(
+        default=10.0, gt=0, description="Longest wait of a call for the brokers' acknowledgement."
+    )
+    kafka_session_seconds: float = Field(
+        default=10.0, ge=1, description="A sink worker that is silent for so long loses its partitions."
+    )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="How the brokers are spoken to."
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        default="SCRAM-SHA-512", description="How this service proves who it is, with a SASL protocol."
+    )
+    kafka_sasl_username: str = Field(default="", description="Its name there.")
+    kafka_sasl_password: SecretStr = Field(default=SecretStr(""), description="Its password there.")
+    kafka_tls_authority: Path | None = Field(
+        default=None, description="Authority of the brokers' certificates; without it, the system's."
+    )
+    kafka_tls_certificate: Path | None = Field(
+        default=None, description="Certificate that this service shows to the brokers."
+    )
+    kafka_tls_key: Path | None = Field(default=None, description="That certificate's key.")
+
     drop_grace_hours: float = Field(
         default=168.0, ge=0, le=8784, description="How long a dropped table can be brought back; 0 is not."
     )
@@ -192,6 +238,16 @@ class DataSettings(ServerSettings):
         le=100,
         description="Time one look at every row may take before paths of a JSON column are declared.",
     )
+
+    @model_validator(mode="after")
+    def _kafka_is_told_whole(self) -> DataSettings:
+        if "SASL" in self.kafka_security_protocol and not (
+            self.kafka_sasl_username and self.kafka_sasl_password.get_secret_value()
+        ):
+            raise ValueError("kafka_sasl_username and kafka_sasl_password are needed with a SASL protocol")
+        if (self.kafka_tls_certificate is None) != (self.kafka_tls_key is None):
+            raise ValueError("kafka_tls_certificate and kafka_tls_key belong together")
+        return self
 
     @model_validator(mode="after")
     def _a_shared_cache_is_signed(self) -> DataSettings:

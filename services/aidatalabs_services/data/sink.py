@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from aidatalabs_services.data.blocks import NATIVE
+from aidatalabs_services.data.block_inserts import BlockInserts
 from aidatalabs_services.data.errors import InsertRefused
 from aidatalabs_services.data.holds import TableHolds
 from aidatalabs_services.data.journal import Journal
@@ -29,12 +29,11 @@ from aidatalabs_services.data.journal_files import PendingGroup, durable_file
 from aidatalabs_services.data.ports import Warehouse
 from aidatalabs_services.data.receipts import Progress
 from aidatalabs_services.data.schema import Schema
-from aidatalabs_services.data.standard_tables import DEAD_LETTERS, is_dead_letters
-from aidatalabs_services.runtime.errors import ServiceError, ServiceUnavailable
+from aidatalabs_services.data.standard_tables import DEAD_LETTERS
+from aidatalabs_services.runtime.errors import ServiceError
 
 _LOG = logging.getLogger(__name__)
 _FIRST_PAUSE_SECONDS = 0.05
-_UNKNOWN_TABLE = 60  # ClickHouse's number
 # Blocks of a table that the sink may have begun since the oldest one in doubt; far fewer than the engine
 # recognises, also in a roll-up where a block falls into several partitions.
 _IN_DOUBT_BLOCKS = 64
@@ -96,11 +95,9 @@ class Sink:
         stored: Callable[[int], None],
     ) -> None:
         self._uid = uid
-        self._warehouse = warehouse
-        self._schema = schema
+        self._inserts = BlockInserts(warehouse, schema, holds, limits.insert_seconds)
         self._journal = journal
         self._limits = limits
-        self._holds = holds
         self._stored = stored
         self._places = asyncio.Semaphore(limits.parallel_inserts)
         self._tables: dict[str, _Table] = {}
@@ -218,51 +215,17 @@ class Sink:
         raise AssertionError("the count has no end")
 
     async def _insert(self, group: PendingGroup, index: int, payload: bytes) -> bool:
-        record = group.record
-        into = DEAD_LETTERS.name if group.is_letters(index) else record.table
-        # The hold first: a table that is held must not take a place from the others.
-        async with (
-            self._holds.inserting(self._uid, into),
-            self._places,
-            asyncio.timeout(self._limits.insert_seconds),
-        ):
-            letters = group.is_letters(index)
-            table = await (self._letters_table() if letters else self._table_now(group))
-            if table is None:
-                _LOG.warning("table %s was dropped: a journalled block goes with it", into)
-                return False
-            try:
-                await self._warehouse.insert_block(
-                    self._uid,
-                    table,
-                    record.letter_columns if letters else record.columns,
-                    payload,
-                    format_name=NATIVE if letters else record.format_name,
-                    token=f"{record.token}-{index}",
-                )
-            except InsertRefused as error:
-                if error.engine_code == _UNKNOWN_TABLE:
-                    # Renamed or removed by another process since it was looked up: looked up anew.
-                    raise ServiceUnavailable("The table is not where it was.") from error
-                return await self._park(group, index, payload, error)
-            return True
-
-    async def _table_now(self, group: PendingGroup) -> str | None:
-        """The name that the rows' table has now: another one where it was dropped and can be brought back.
-
-        None where it is gone, also where another table has its name.
-        """
-        name, identity = group.record.table, group.record.identity
-        table = (await self._schema(self._uid)).get(name)
-        if table is not None and table.identity == identity:
-            return name
-        dropped = await self._warehouse.dropped_tables(self._uid)
-        return next((name for name, table in dropped.items() if table.identity == identity), None)
-
-    async def _letters_table(self) -> str | None:
-        """The table of rejected rows, None where it is not one of ours or gone for good."""
-        table = (await self._schema(self._uid)).get(DEAD_LETTERS.name)
-        return table.name if table is not None and is_dead_letters(table) else None
+        try:
+            return await self._inserts.insert(
+                self._uid,
+                group.record,
+                payload,
+                letters=group.is_letters(index),
+                token=f"{group.record.token}-{index}",
+                places=self._places,
+            )
+        except InsertRefused as error:
+            return await self._park(group, index, payload, error)
 
     async def _park(self, group: PendingGroup, index: int, payload: bytes, error: InsertRefused) -> bool:
         """Keeps a block that the engine will never take out of the way of the others, as a file."""

@@ -16,6 +16,7 @@ from aidatalabs_services.data.holds import TableHolds
 from aidatalabs_services.data.ingest import IngestLimits, Ingestor
 from aidatalabs_services.data.ingest_batches import MappingRows
 from aidatalabs_services.data.journal import Journal, JournalLimits
+from aidatalabs_services.data.keeper import JournalKeeper
 from aidatalabs_services.data.ports import Warehouse
 from aidatalabs_services.data.receipts import Receipt, ReceiptState
 from aidatalabs_services.data.sink import SinkLimits
@@ -199,7 +200,8 @@ async def test_confirmations_are_counted_until_they_are_written(tmp_path: Path) 
             await take(ingestor, number)
         await ingestor.drained(UID, "trips")
         intake = await ingestor._intake(UID)
-        assert intake._journal.unwritten_marks == 0
+        assert isinstance(intake._keeper, JournalKeeper)
+        assert intake._keeper._journal.unwritten_marks == 0
 
 
 async def test_a_deletion_waits_for_every_running_insert_and_later_ones_for_it(tmp_path: Path) -> None:

@@ -1,0 +1,68 @@
+"""How a Kafka cluster is reached, and its failures in our own words."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aiokafka import errors
+
+from aidatalabs_services.data.kafka.ports import BrokerUnavailable
+
+
+@dataclass(frozen=True)
+class KafkaConnection:
+    """Addresses (`host:port,…`), protocol and credentials of a cluster; `request_seconds` bounds each
+    request.
+    """
+
+    servers: str
+    protocol: str = "PLAINTEXT"
+    mechanism: str = ""
+    username: str = ""
+    password: str = field(default="", repr=False)
+    authority: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    request_seconds: float = 10.0
+
+    def arguments(self) -> dict[str, Any]:
+        """What every client of the library is made with."""
+        found: dict[str, Any] = {
+            "bootstrap_servers": self.servers.split(","),
+            "client_id": "aidatalabs-data",
+            "request_timeout_ms": int(self.request_seconds * 1000),
+            "security_protocol": self.protocol,
+        }
+        if "SASL" in self.protocol:
+            found |= {
+                "sasl_mechanism": self.mechanism,
+                "sasl_plain_username": self.username,
+                "sasl_plain_password": self.password,
+            }
+        if "SSL" in self.protocol:
+            found["ssl_context"] = self._tls()
+        return found
+
+    def _tls(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=str(self.authority) if self.authority else None)
+        if self.certificate is not None:
+            context.load_cert_chain(str(self.certificate), str(self.key) if self.key else None)
+        return context
+
+
+@asynccontextmanager
+async def speaking(seconds: float) -> AsyncIterator[None]:
+    """Turns whatever the library says of a cluster that does not answer, and silence for so long, into
+    BrokerUnavailable.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except (errors.KafkaError, OSError, TimeoutError) as error:
+        raise BrokerUnavailable(type(error).__name__) from error

@@ -1,0 +1,22 @@
+"""The end of tasks that run until they are told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+
+_AGAIN_SECONDS = 1.0
+
+
+async def ended(*tasks: asyncio.Task[None] | None) -> None:
+    """Cancels tasks and returns when they have ended.
+
+    Told again and again: a library that catches a cancellation just as its own wait is over loses it.
+    """
+    running = {each for each in tasks if each is not None and not each.done()}
+    while running:
+        for task in running:
+            task.cancel()
+        _, running = await asyncio.wait(running, timeout=_AGAIN_SECONDS)
+    for finished in tasks:
+        if finished is not None and not finished.cancelled():
+            finished.exception()  # nobody else reads it
