@@ -16,6 +16,7 @@ from rich.table import Table
 
 from benchmarks import (
     ask_latency,
+    backup_drill,
     calls_per_second,
     edge_load,
     engine_overhead,
@@ -30,7 +31,7 @@ from benchmarks.mesh_fixture import running_mesh
 from benchmarks.results import Row
 
 RESULTS = Path(__file__).with_name("results.json")
-ALONE = ("engine_overhead", "rollups", "native_encoder")
+ALONE = ("engine_overhead", "rollups", "native_encoder", "backup_drill")
 """Benchmarks that need no mesh."""
 BENCHMARKS = (*ALONE, "ask_latency", "calls_per_second", "edge_load", "ingest_rows", "streaming_ingest")
 """Every benchmark in its order; all but the first ones share one mesh."""
@@ -45,7 +46,7 @@ def main() -> None:
     """Runs what the command line names. Exits with a traceback, and no results, when anything failed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", choices=BENCHMARKS, help="run this one alone")
-    parser.add_argument("--rows", type=_row_count, help="rows to ingest (ingest_rows) or to read (rollups)")
+    parser.add_argument("--rows", type=_row_count, help="rows to ingest, to read (rollups) or to drill")
     seconds = streaming_ingest.DEFAULT_SECONDS
     parser.add_argument("--seconds", type=float, default=seconds, help="of each way of streaming ingest")
     arguments = parser.parse_args()
@@ -54,6 +55,7 @@ def main() -> None:
         "engine_overhead": engine_overhead.run,
         "rollups": lambda: rollups.run(arguments.rows or rollups.DEFAULT_ROWS),
         "native_encoder": native_encoder.run,
+        "backup_drill": lambda: backup_drill.run(arguments.rows or backup_drill.DEFAULT_ROWS),
     }
     rows: list[Row] = []
     for name in names:

@@ -83,7 +83,7 @@ async def fresh_platform(mesh: Mesh, name: str) -> AsyncIterator[tuple[str, Asyn
         yield platform, client
     finally:
         await client.close()
-        await mesh.client.delete_platform(platform)
+        await mesh.client.delete_platform(platform, purge=True)
 
 
 async def _streamed(

@@ -43,6 +43,10 @@ ADVICE: Mapping[str, str] = {
         "Check the name with `aidatalabs platforms list`; if it is right, ask its admin to share it."
     ),
     "PLATFORM_ALREADY_EXISTS": "Choose another id, or leave it out to be given one.",
+    "PLATFORM_DELETED": (
+        "Bring it back with `aidatalabs platforms undelete`, remove it with `aidatalabs platforms delete "
+        "--now`, or choose another id."
+    ),
     "ETAG_MISMATCH": (
         "Read the platform again, look at what changed, and repeat the change with the new etag."
     ),
@@ -94,4 +98,14 @@ ADVICE: Mapping[str, str] = {
     "JOURNAL_FULL": "Wait as long as RetryInfo says and repeat the call with the same `request_id`.",
     "QUESTION_NOT_ANSWERABLE": "Ask in the words of the tables; the message says which word had no place.",
     "QUESTION_NOT_READ_ONLY": "Ask for what you want to know; change data with Ingest and the table methods.",
+    "BACKUP_NOT_FOUND": "List them: `aidatalabs backup list`, `aidatalabs backup drills`.",
+    "BACKUP_DAMAGED": (
+        "Restore another backup or another copy; the disk that holds `file` wants a look, "
+        "and its other backups `aidatalabs backup verify`."
+    ),
+    "BACKUP_NOT_READY": "Wait for its state to be DONE; a FAILED one says why: create another.",
+    "BACKUP_BUSY": "Wait as long as RetryInfo says and repeat the call.",
+    "BACKUP_LIMIT_REACHED": "Delete old ones with `aidatalabs backup delete`, or raise the setting.",
+    "BACKUP_VERSION_NOT_SUPPORTED": "Restore it in a mesh of `version` or newer.",
+    "RESTORE_TARGET_NOT_EMPTY": "Create a platform and restore into that; `aidatalabs restore` does both.",
 }

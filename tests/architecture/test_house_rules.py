@@ -15,6 +15,7 @@ HOUSES = ("agent", "data", "identity", "monitoring", "platform")
 OUTSIDE_THE_DOMAIN = {
     "bootstrap",
     "servicer",
+    "backup_servicer",
     "adapters",
     "settings",
     "engine",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,3 +122,81 @@ PATH_CASES = (
     ),
 )
 """Typed paths of the standard table, which no other case brings values for."""
+BACKUP_CASES = (
+    Case(
+        "data.v1.DataService/CreateBackup",
+        SHOP | {"request_id": "b-1"},
+        SHOP,
+        "PERMISSION_DENIED",
+        "stranger",
+    ),
+    Case(
+        "data.v1.DataService/GetBackup",
+        SHOP | {"backup": "{backup}"},
+        SHOP | {"backup": "0"},
+        "BACKUP_NOT_FOUND",
+    ),
+    Case("data.v1.DataService/ListBackups", SHOP, SHOP | {"page_token": "x"}, "PAGE_TOKEN_INVALID"),
+    Case(
+        "data.v1.DataService/VerifyBackup",
+        SHOP | {"backup": "{backup}"},
+        SHOP | {"backup": "0"},
+        "BACKUP_NOT_FOUND",
+    ),
+    Case(
+        "data.v1.DataService/DrillBackup", SHOP | {"request_id": "r-1"}, SHOP, "PERMISSION_DENIED", "stranger"
+    ),
+    Case(
+        "data.v1.DataService/GetRestore",
+        SHOP | {"restore": "{restore}"},
+        SHOP | {"restore": "0"},
+        "BACKUP_NOT_FOUND",
+    ),
+    Case("data.v1.DataService/ListRestores", SHOP, SHOP | {"page_token": "x"}, "PAGE_TOKEN_INVALID"),
+    Case(
+        "data.v1.DataService/RestoreBackup",
+        {"platform": "platforms/back-{way}", "key": "{key}"},
+        SHOP | {"key": "{key}"},
+        "RESTORE_TARGET_NOT_EMPTY",
+    ),
+    Case(
+        "data.v1.DataService/DeleteBackup",
+        SHOP | {"backup": "{backup}"},
+        SHOP | {"backup": "0"},
+        "BACKUP_NOT_FOUND",
+    ),
+)
+"""They begin with rows in `events` and end without a backup; `platforms/back-{way}` is made for them."""
+
+
+def made_by(path: str, answer: Any) -> dict[str, str]:
+    """What later cases call by `{deletion}`, `{backup}`, `{key}`, `{restore}` and `{restored}`."""
+    method = path.rpartition("/")[2]
+    kinds = {
+        "DeleteRows": "deletion",
+        "CreateBackup": "backup",
+        "DrillBackup": "restore",
+        "RestoreBackup": "restored",
+    }
+    if method not in kinds:
+        return {}
+    made = {kinds[method]: answer[0].name.rpartition("/")[2]}
+    return made | ({"key": answer[0].key} if method == "CreateBackup" else {})
+
+
+def settled(path: str, answer: Any, ask: Callable[[str, dict[str, Any]], Any]) -> None:
+    """Waits until work on a backup that a call began is over; `ask` makes one call by its path and fields."""
+    method = path.rpartition("/")[2]
+    if method not in ("CreateBackup", "VerifyBackup", "DrillBackup", "RestoreBackup"):
+        return
+    kind = "backup" if method in ("CreateBackup", "VerifyBackup") else "restore"
+    platform, _, name = answer[0].name.rpartition(f"/{kind}s/")
+    asked = f"/aidatalabs.data.v1.DataService/Get{kind.title()}"
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        found = ask(asked, {"platform": platform, kind: name})
+        if "RUNNING" not in str(found):
+            assert "FAILED" not in str(found), found
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{method} came to no end")

@@ -9,16 +9,24 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from google.api import httpbody_pb2
-from google.protobuf import json_format
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
-from aidatalabs.data.v1 import data_service_pb2
 from aidatalabs_services.runtime.access_table import TABLE
 from aidatalabs_services.runtime.contract import load_contract
-from tests.e2e.conformance_cases import OURS, PATH_CASES, RETENTION_CASES, ROLLUP_CASES, SHOP, Case
+from tests.e2e.conformance_cases import (
+    BACKUP_CASES,
+    OURS,
+    PATH_CASES,
+    RETENTION_CASES,
+    ROLLUP_CASES,
+    SHOP,
+    Case,
+    made_by,
+    settled,
+)
 from tests.e2e.conftest import Mesh
+from tests.e2e.plain_outcomes import filled, plain
 from tests.e2e.transports import (
     Outcome,
     Refused,
@@ -189,8 +197,15 @@ CASES = (
     ),
     *ROLLUP_CASES,
     *RETENTION_CASES,
+    *BACKUP_CASES,
     Case(
         "platform.v1.PlatformService/DeletePlatform",
+        {"name": OURS},
+        {"name": "platforms/there-is-none"},
+        "PLATFORM_NOT_FOUND",
+    ),
+    Case(
+        "platform.v1.PlatformService/UndeletePlatform",
         {"name": OURS},
         {"name": "platforms/there-is-none"},
         "PLATFORM_NOT_FOUND",
@@ -212,7 +227,7 @@ CASES = (
     ),
 )
 # RotateSigningKey answers with keys, which are left out as another thing each time.
-EMPTY = {"DropTable", "DropRollup", "DeletePlatform", "RemoveMember", "RotateSigningKey"}
+EMPTY = {"DropTable", "DropRollup", "DeleteBackup", "DeletePlatform", "RemoveMember", "RotateSigningKey"}
 HOLDS = {
     "CreatePlatform": ("'display_name': 'Conformance'", "'state': 'ACTIVE'"),
     "GetPlatform": ("'name': 'platforms/conf-{way}'", "'state': 'ACTIVE'"),
@@ -239,6 +254,15 @@ HOLDS = {
     "DeleteUserData": ("'dry_run': True", "'filter': 'user_id = 42'"),
     "GetDeletion": ("'deleted_count': '1'",),
     "ListDeletions": ("'deletions': [{'name'", "{deletion}"),
+    "CreateBackup": ("'state': 'BACKUP_STATE_RUNNING'", "'user': 'users/"),
+    "GetBackup": ("/backups/{backup}'", "'state': 'BACKUP_STATE_DONE'"),
+    "ListBackups": ("'backups': [{'name'", "{backup}"),
+    "VerifyBackup": ("/backups/{backup}'",),
+    "DrillBackup": ("'kind': 'DRILL'",),
+    "RestoreBackup": ("'kind': 'RESTORE'",),
+    "GetRestore": ("/restores/{restore}'",),
+    "ListRestores": ("'restores': [{'name'", "{restore}"),
+    "UndeletePlatform": ("'state': 'ACTIVE'",),
     "Query": ("oné", "two"),
     "StreamQuery": ("{'id': [1, 2], 'label': ['oné', 'two']}",),
     "Export": ("text/csv", "two"),
@@ -266,18 +290,8 @@ WAYS: dict[str, Callable[[int, MethodDescriptor, Message, str], Outcome]] = {
     "web": over_grpc_web,
     "rest": over_rest,
 }
+CREATE_PLATFORM = "/aidatalabs.platform.v1.PlatformService/CreatePlatform"
 METHODS = {path_of(method): method for service in load_contract() for method in service.methods}
-
-# What is another value at every call, or counts what other calls did in between.
-VOLATILE = {
-    *("uid", "create_time", "update_time", "delete_time", "expire_time", "etag", "owner", "produced_time"),
-    # Whether a call was answered with rows that another transport's had read.
-    *("cached", "age_seconds", "cost_rows", "estimated_seconds", "estimated_bytes"),
-    *("data_version_before", "data_version_after", "start_time", "end_time", "physically_removed"),
-    *("elapsed_seconds", "data_version", "catalogue_version", "schema_version", "key_id", "size_bytes"),
-    # Every rotation adds a key.
-    "keys",
-}
 
 
 @dataclass
@@ -299,55 +313,34 @@ def runs(mesh: Mesh, tokens: dict[str, str]) -> dict[str, Run]:
     made = {}
     for way, send in WAYS.items():
         run = made[way] = Run()
-        deletion = ""
+        names: dict[str, str] = {}
         for path, case in BY_METHOD.items():
             method = METHODS[path]
             if way == "rest" and not has_rest(method):
                 continue
-            asked = request_of(method, filled(case.answered, way, deletion))
+            prepared(mesh, tokens["admin"], path, way)
+            asked = request_of(method, filled(case.answered, way, names))
             answer = send(mesh.port, method, asked, tokens["admin"])
-            if path.endswith("/DeleteRows") and not isinstance(answer, Refused):
-                deletion = answer[0].name.rpartition("/")[2]
-            run.answers[path] = plain(answer, way, deletion)
-            refused = request_of(method, filled(case.refused, way))
+            if not isinstance(answer, Refused):
+                names |= made_by(path, answer)
+                settled(path, answer, lambda path, fields: ask(mesh, tokens["admin"], path, fields))
+            run.answers[path] = plain(answer, way, names)
+            refused = request_of(method, filled(case.refused, way, names))
             run.refusals[path] = plain(send(mesh.port, method, refused, tokens[case.refused_as]), way)
     return made
 
 
-def filled(value: Any, way: str, deletion: str = "") -> Any:
-    """The fields of a call by this transport; `{deletion}` is the id of the deletion made over it."""
-    if isinstance(value, Mapping):
-        return {key: filled(one, way, deletion) for key, one in value.items()}
-    if isinstance(value, list):
-        return [filled(one, way, deletion) for one in value]
-    return value.replace("{way}", way).replace("{deletion}", deletion) if isinstance(value, str) else value
+def ask(mesh: Mesh, token: str, path: str, fields: Mapping[str, Any]) -> Any:
+    """The answer of one call over gRPC that must be answered."""
+    outcome = over_grpc(mesh.port, METHODS[path], request_of(METHODS[path], fields), token)
+    assert not isinstance(outcome, Refused), outcome
+    return outcome[0]
 
 
-def plain(outcome: Outcome, way: str, deletion: str = "") -> Any:
-    """An outcome without what differs from call to call, and with `{way}` where the transport's name was."""
-    if isinstance(outcome, Refused):
-        assert outcome.has_request_id, outcome
-        return emptied((outcome.code, outcome.reason, outcome.message, outcome.facts, outcome.fields), way)
-    if outcome and isinstance(outcome[0], httpbody_pb2.HttpBody):
-        return outcome[0].content_type, b"".join(part.data for part in outcome)
-    if outcome and isinstance(outcome[0], data_service_pb2.StreamQueryResponse):
-        joined = b"".join(part.arrow_ipc for part in outcome)
-        return pa.ipc.open_stream(joined).read_all().to_pydict()
-    return [
-        emptied(json_format.MessageToDict(message, preserving_proto_field_name=True), way, deletion)
-        for message in outcome
-    ]
-
-
-def emptied(value: Any, way: str, deletion: str = "") -> Any:
-    if isinstance(value, dict):
-        return {key: emptied(one, way, deletion) for key, one in value.items() if key not in VOLATILE}
-    if isinstance(value, list | tuple):
-        return [emptied(one, way, deletion) for one in value]
-    if not isinstance(value, str):
-        return value
-    value = value.replace(f"conf-{way}", "conf-{way}")
-    return value.replace(deletion, "{deletion}") if deletion else value
+def prepared(mesh: Mesh, token: str, path: str, way: str) -> None:
+    """Makes what a call needs beside what other calls made: an empty platform to restore into."""
+    if path.endswith("/RestoreBackup"):
+        ask(mesh, token, CREATE_PLATFORM, {"platform_id": f"back-{way}", "platform": {}})
 
 
 def test_every_method_of_the_contract_has_a_fixture_or_is_known_not_to_be_reached() -> None:

@@ -24,6 +24,7 @@ from aidatalabs.data.v1.table_pb2 import Column, Table
 from aidatalabs.platform.v1.platform_pb2 import Member, Platform
 from aidatalabs_client import Client, SyncClient, errors
 from tests.e2e.conftest import Mesh
+from tests.e2e.sdk_backup_steps import BACKUP_STEPS
 from tests.e2e.sdk_steps import ROLLUP_STEPS, Step
 from tests.e2e.test_conformance import INTERNAL, METHODS, NOT_BUILT
 
@@ -232,10 +233,16 @@ STEPS = (
         lambda c, p: latest_deletion(c, p),
         lambda deletion: deletion.tables[0].table == "boxes",
     ),
+    *BACKUP_STEPS,
     Step(
         "platform.v1.PlatformService/DeletePlatform",
         lambda c, p: c.delete_platform(p),
         lambda nothing: nothing is None,
+    ),
+    Step(
+        "platform.v1.PlatformService/UndeletePlatform",
+        lambda c, p: c.undelete_platform(p),
+        lambda platform: platform.state == Platform.ACTIVE,
     ),
     Step(
         "identity.v1.IdentityService/GetCurrentUser",

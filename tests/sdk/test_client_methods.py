@@ -47,6 +47,15 @@ CALLS: dict[str, Callable[[SyncClient], Any]] = {
     "data.v1.DataService/DeleteUserData": lambda c: c.delete_user_data(P, "42", dry_run=True, request_id="r"),
     "data.v1.DataService/GetDeletion": lambda c: c.get_deletion(P, f"{P}/deletions/0a"),
     "data.v1.DataService/ListDeletions": lambda c: list(c.deletions(P, page_size=3)),
+    "data.v1.DataService/CreateBackup": lambda c: c.create_backup(P, request_id="r"),
+    "data.v1.DataService/GetBackup": lambda c: c.get_backup(P, f"{P}/backups/0a"),
+    "data.v1.DataService/ListBackups": lambda c: list(c.backups(P, page_size=3)),
+    "data.v1.DataService/DeleteBackup": lambda c: c.delete_backup(P, f"{P}/backups/0a"),
+    "data.v1.DataService/VerifyBackup": lambda c: c.verify_backup(P, "0a"),
+    "data.v1.DataService/RestoreBackup": lambda c: c.restore_backup(P, "0" * 32, request_id="r"),
+    "data.v1.DataService/DrillBackup": lambda c: c.drill_backup(P, request_id="r"),
+    "data.v1.DataService/GetRestore": lambda c: c.get_restore(P, f"{P}/restores/0a"),
+    "data.v1.DataService/ListRestores": lambda c: list(c.restores(P, page_size=3)),
     "data.v1.DataService/AddColumn": lambda c: c.add_column(P, "orders", table_pb2.Column(name="x")),
     "data.v1.DataService/SuggestPaths": lambda c: c.suggest_paths(P, "orders", "p"),
     "data.v1.DataService/TypePaths": lambda c: c.type_paths(
@@ -93,14 +102,17 @@ CALLS: dict[str, Callable[[SyncClient], Any]] = {
     "monitoring.v1.MonitoringService/ListAlerts": lambda c: list(c.alerts(P, filter="f", page_size=3)),
     "monitoring.v1.MonitoringService/ListLogs": lambda c: list(c.logs(P, filter="f", page_size=3)),
     "platform.v1.PlatformService/CreatePlatform": lambda c: c.create_platform("shop", "S", request_id="r"),
-    "platform.v1.PlatformService/GetPlatform": lambda c: c.get_platform(P),
+    "platform.v1.PlatformService/GetPlatform": lambda c: c.get_platform(P, show_deleted=True),
     "platform.v1.PlatformService/ListPlatforms": lambda c: list(
-        c.platforms(filter="f", order_by="o", page_size=3)
+        c.platforms(filter="f", order_by="o", page_size=3, show_deleted=True)
     ),
     "platform.v1.PlatformService/UpdatePlatform": lambda c: c.update_platform(
         platform_pb2.Platform(name=P, display_name="D"), paths=["display_name"], request_id="r"
     ),
-    "platform.v1.PlatformService/DeletePlatform": lambda c: c.delete_platform(P, etag="e", request_id="r"),
+    "platform.v1.PlatformService/DeletePlatform": lambda c: c.delete_platform(
+        P, etag="e", request_id="r", purge=True
+    ),
+    "platform.v1.PlatformService/UndeletePlatform": lambda c: c.undelete_platform(P),
     "platform.v1.PlatformService/SetMember": lambda c: c.set_member(P, MEMBER),
     "platform.v1.PlatformService/RemoveMember": lambda c: c.remove_member(P, "allUsers"),
     "platform.v1.PlatformService/ListMembers": lambda c: c.list_members(P),
@@ -126,6 +138,8 @@ LEFT = {
     "Ingest": {"events"},
     "ListTables": {"page_token"},
     "ListDeletions": {"page_token"},
+    "ListBackups": {"page_token"},
+    "ListRestores": {"page_token"},
     "ListUsers": {"page_token"},
     "ListPlatforms": {"page_token"},
     "ListMetrics": {"page_token", "start_time", "end_time"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aidatalabs_client.agent import AgentCalls
+from aidatalabs_client.backups import BackupCalls
 from aidatalabs_client.data import DataCalls
 from aidatalabs_client.identity import IdentityCalls
 from aidatalabs_client.monitoring import MonitoringCalls
@@ -16,6 +17,7 @@ class Client(
     DataCalls,
     RetentionCalls,
     TypedPathCalls,
+    BackupCalls,
     PlatformCalls,
     IdentityCalls,
     MonitoringCalls,

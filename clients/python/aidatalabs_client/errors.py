@@ -9,6 +9,12 @@ from aidatalabs_client.api_error import ApiError, FileUnreadable
 
 __all__ = [
     "ApiError",
+    "BackupBusy",
+    "BackupDamaged",
+    "BackupLimitReached",
+    "BackupNotFound",
+    "BackupNotReady",
+    "BackupVersionNotSupported",
     "BadHttpRequest",
     "BatchInvalid",
     "CallCancelled",
@@ -37,6 +43,7 @@ __all__ = [
     "PeerNotAllowed",
     "PermissionDenied",
     "PlatformAlreadyExists",
+    "PlatformDeleted",
     "PlatformNotActive",
     "PlatformNotFound",
     "QueryBudgetExceeded",
@@ -52,6 +59,7 @@ __all__ = [
     "QuestionNotReadOnly",
     "ReceiptNotFound",
     "RequestTooLarge",
+    "RestoreTargetNotEmpty",
     "ResultTooLarge",
     "RollupAlreadyExists",
     "RollupInvalid",
@@ -324,6 +332,44 @@ class TableBusy(ApiError, reason="TABLE_BUSY"):
 
 class DeletionNotFound(ApiError, reason="DELETION_NOT_FOUND"):
     """The platform has no deletion of this id."""
+
+
+class BackupNotFound(ApiError, reason="BACKUP_NOT_FOUND"):
+    """There is no backup, restore or drill of this id or key, or its files are gone."""
+
+
+class BackupDamaged(ApiError, reason="BACKUP_DAMAGED"):
+    """A file of the backup is not as it was written; restore another backup, or another copy of this
+    one.
+    """
+
+
+class BackupNotReady(ApiError, reason="BACKUP_NOT_READY"):
+    """The backup is not complete; wait for its state to be DONE."""
+
+
+class BackupBusy(ApiError, reason="BACKUP_BUSY"):
+    """A backup, restore or drill of the platform is at work; RetryInfo says when to try again."""
+
+
+class BackupLimitReached(ApiError, reason="BACKUP_LIMIT_REACHED"):
+    """The platform has as many backups as it may; delete one first."""
+
+
+class BackupVersionNotSupported(ApiError, reason="BACKUP_VERSION_NOT_SUPPORTED"):
+    """The backup was written by a later version than runs here."""
+
+
+class RestoreTargetNotEmpty(ApiError, reason="RESTORE_TARGET_NOT_EMPTY"):
+    """A restore overwrites nothing: it fills a platform with no rows and no tables but the standard
+    ones.
+    """
+
+
+class PlatformDeleted(ApiError, reason="PLATFORM_DELETED"):
+    """A platform of this id was deleted and can be brought back until purge_time; until then the id is
+    taken.
+    """
 
 
 class PathValuesMisfit(ApiError, reason="PATH_VALUES_MISFIT"):

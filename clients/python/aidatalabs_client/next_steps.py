@@ -19,6 +19,7 @@ NEXT_STEPS = {
     "TOKEN_INVALID": _SIGN_IN,
     "TOKEN_EXPIRED": "Get a new one, or pass a function as `token`: it is asked again when one has expired.",
     "PLATFORM_NOT_FOUND": "`list_platforms()` returns those you may see; `create_platform(id)` makes one.",
+    "PLATFORM_DELETED": "`undelete_platform(name)` brings it back; `delete_platform(…, purge=True)` ends it.",
     "ETAG_MISMATCH": "Read it again with `get_platform` and send the change with the new etag.",
     "IDEMPOTENCY_MISMATCH": "Give other content another `request_id`, or leave it out.",
     "TABLE_NOT_FOUND": _TABLES,
@@ -31,6 +32,8 @@ NEXT_STEPS = {
     "DELETION_NOT_FOUND": "`list_deletions(platform)` returns the deletions there are.",
     "PATH_VALUES_MISFIT": "`type_paths(…, validate_only=True)` returns every path that stands in the way.",
     "PATH_VALUES_RETYPED": "`type_paths(…, validate_only=True)` returns every path that stands in the way.",
+    "BACKUP_NOT_FOUND": "`list_backups(platform)` returns the backups there are, `list_restores` restores.",
+    "RESTORE_TARGET_NOT_EMPTY": "`create_platform(id)` makes a new one; restore into that.",
     "NOT_BUILT_YET": "The README of the mesh lists which methods are built.",
 }
 """By reason; a reason whose message says all there is has none."""

@@ -25,18 +25,26 @@ class PlatformCalls(Connection):
         )
         return await self._call(self._platform.CreatePlatform, request)
 
-    async def get_platform(self, name: str) -> platform_pb2.Platform:
-        """Returns the platform `platforms/{id}`."""
-        return await self._call(self._platform.GetPlatform, pb.GetPlatformRequest(name=name))
+    async def get_platform(self, name: str, *, show_deleted: bool = False) -> platform_pb2.Platform:
+        """Returns the platform `platforms/{id}`, with `show_deleted` also one that can be brought back."""
+        request = pb.GetPlatformRequest(name=name, show_deleted=show_deleted)
+        return await self._call(self._platform.GetPlatform, request)
 
     async def platforms(
-        self, *, filter: str = "", order_by: str = "", page_size: int = 1000
+        self, *, filter: str = "", order_by: str = "", page_size: int = 1000, show_deleted: bool = False
     ) -> AsyncIterator[platform_pb2.Platform]:
-        """Yields the platforms the caller may see, page by page; `order_by="create_time desc"`."""
+        """Yields the platforms the caller may see, page by page; `order_by="create_time desc"`.
+
+        With `show_deleted` also deleted ones that the caller can bring back, each with its purge_time.
+        """
 
         def page_of(page_token: str) -> Awaitable[pb.ListPlatformsResponse]:
             request = pb.ListPlatformsRequest(
-                page_size=page_size, page_token=page_token, order_by=order_by, filter=filter
+                page_size=page_size,
+                page_token=page_token,
+                order_by=order_by,
+                filter=filter,
+                show_deleted=show_deleted,
             )
             return self._call(self._platform.ListPlatforms, request)
 
@@ -45,10 +53,11 @@ class PlatformCalls(Connection):
                 yield platform
 
     async def list_platforms(
-        self, *, filter: str = "", order_by: str = ""
+        self, *, filter: str = "", order_by: str = "", show_deleted: bool = False
     ) -> Sequence[platform_pb2.Platform]:
         """Returns every platform the caller may see, or those that `filter` finds."""
-        return [platform async for platform in self.platforms(filter=filter, order_by=order_by)]
+        found = self.platforms(filter=filter, order_by=order_by, show_deleted=show_deleted)
+        return [platform async for platform in found]
 
     async def update_platform(
         self, platform: platform_pb2.Platform, *, paths: Sequence[str] = (), request_id: str = ""
@@ -59,10 +68,21 @@ class PlatformCalls(Connection):
             request.update_mask.paths.extend(paths)
         return await self._call(self._platform.UpdatePlatform, request)
 
-    async def delete_platform(self, name: str, *, etag: str = "", request_id: str = "") -> None:
-        """Deletes a platform with all its data; only the version that `etag` names, where set."""
-        request = pb.DeletePlatformRequest(name=name, etag=etag, request_id=request_id or str(uuid.uuid4()))
+    async def delete_platform(
+        self, name: str, *, etag: str = "", request_id: str = "", purge: bool = False
+    ) -> None:
+        """Deletes a platform with all its data; only the version that `etag` names, where set.
+
+        `undelete_platform` brings it back within the grace period; with `purge` nothing can.
+        """
+        request = pb.DeletePlatformRequest(
+            name=name, etag=etag, request_id=request_id or str(uuid.uuid4()), purge=purge
+        )
         await self._call(self._platform.DeletePlatform, request)
+
+    async def undelete_platform(self, name: str) -> platform_pb2.Platform:
+        """Brings a deleted platform back with its rows, members and backups."""
+        return await self._call(self._platform.UndeletePlatform, pb.UndeletePlatformRequest(name=name))
 
     async def list_members(self, platform: str) -> Sequence[platform_pb2.Member]:
         """Returns everybody with a role on the platform, the owner first."""

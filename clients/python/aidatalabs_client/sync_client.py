@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.struct_pb2 import Struct
 
 from aidatalabs.agent.v1 import agent_service_pb2 as agent_pb
+from aidatalabs.data.v1 import backup_pb2, deletion_pb2, ingest_pb2, rollup_pb2, table_pb2, typed_path_pb2
 from aidatalabs.data.v1 import data_service_pb2 as data_pb
-from aidatalabs.data.v1 import deletion_pb2, ingest_pb2, rollup_pb2, table_pb2, typed_path_pb2
 from aidatalabs.identity.v1 import identity_service_pb2 as identity_pb
 from aidatalabs.identity.v1 import user_pb2
 from aidatalabs.monitoring.v1 import monitoring_service_pb2 as monitoring_pb
@@ -405,25 +405,88 @@ class SyncClient(BlockingConnection):
             )
         )
 
+    def create_backup(self, platform: str, *, request_id: str = "") -> backup_pb2.Backup:
+        """Begins a backup and returns it with its key; `wait_for_backup` tells its end."""
+        return self._run(self._client.create_backup(platform, request_id=request_id))
+
+    def get_backup(self, platform: str, backup: str) -> backup_pb2.Backup:
+        """Returns one backup with its key, by its name `platforms/{id}/backups/{backup}` or its last part."""
+        return self._run(self._client.get_backup(platform, backup))
+
+    def backups(self, platform: str, *, page_size: int = 100) -> Iterator[backup_pb2.Backup]:
+        """Yields the platform's backups page by page, the latest first, without their keys."""
+        return self._iterate(self._client.backups(platform, page_size=page_size))
+
+    def list_backups(self, platform: str) -> Sequence[backup_pb2.Backup]:
+        """Returns every backup of the platform, the latest first, without their keys."""
+        return self._run(self._client.list_backups(platform))
+
+    def delete_backup(self, platform: str, backup: str) -> None:
+        """Removes a backup with its files; what other backups share with it stays."""
+        self._run(self._client.delete_backup(platform, backup))
+
+    def verify_backup(self, platform: str, backup: str) -> backup_pb2.Backup:
+        """Begins to read all files of a backup anew; `wait_for_backup` returns it with its verification."""
+        return self._run(self._client.verify_backup(platform, backup))
+
+    def restore_backup(self, platform: str, key: str, *, request_id: str = "") -> backup_pb2.Restore:
+        """Begins to fill a new, empty platform from the backup of this key; see `wait_for_restore`."""
+        return self._run(self._client.restore_backup(platform, key, request_id=request_id))
+
+    def drill_backup(self, platform: str, *, request_id: str = "") -> backup_pb2.Restore:
+        """Begins a drill of the platform's newest backup; `wait_for_restore` returns the evidence."""
+        return self._run(self._client.drill_backup(platform, request_id=request_id))
+
+    def get_restore(self, platform: str, restore: str) -> backup_pb2.Restore:
+        """Returns one restore or drill, by its name `platforms/{id}/restores/{restore}` or its last part."""
+        return self._run(self._client.get_restore(platform, restore))
+
+    def restores(self, platform: str, *, page_size: int = 100) -> Iterator[backup_pb2.Restore]:
+        """Yields the restores into the platform and the drills of it page by page, the latest first."""
+        return self._iterate(self._client.restores(platform, page_size=page_size))
+
+    def list_restores(self, platform: str) -> Sequence[backup_pb2.Restore]:
+        """Returns every restore into the platform and every drill of it, the latest first."""
+        return self._run(self._client.list_restores(platform))
+
+    def wait_for_backup(self, backup: backup_pb2.Backup) -> backup_pb2.Backup:
+        """Returns a backup when it is DONE or FAILED and nobody is verifying it."""
+        return self._run(self._client.wait_for_backup(backup))
+
+    def wait_for_restore(self, restore: backup_pb2.Restore) -> backup_pb2.Restore:
+        """Returns a restore or drill when it is DONE or FAILED."""
+        return self._run(self._client.wait_for_restore(restore))
+
     def create_platform(
         self, platform_id: str, display_name: str = "", *, request_id: str = ""
     ) -> platform_pb2.Platform:
         """Creates a platform; an empty id lets the service choose one."""
         return self._run(self._client.create_platform(platform_id, display_name, request_id=request_id))
 
-    def get_platform(self, name: str) -> platform_pb2.Platform:
-        """Returns the platform `platforms/{id}`."""
-        return self._run(self._client.get_platform(name))
+    def get_platform(self, name: str, *, show_deleted: bool = False) -> platform_pb2.Platform:
+        """Returns the platform `platforms/{id}`, with `show_deleted` also one that can be brought back."""
+        return self._run(self._client.get_platform(name, show_deleted=show_deleted))
 
     def platforms(
-        self, *, filter: str = "", order_by: str = "", page_size: int = 1000
+        self, *, filter: str = "", order_by: str = "", page_size: int = 1000, show_deleted: bool = False
     ) -> Iterator[platform_pb2.Platform]:
-        """Yields the platforms the caller may see, page by page; `order_by="create_time desc"`."""
-        return self._iterate(self._client.platforms(filter=filter, order_by=order_by, page_size=page_size))
+        """Yields the platforms the caller may see, page by page; `order_by="create_time desc"`.
 
-    def list_platforms(self, *, filter: str = "", order_by: str = "") -> Sequence[platform_pb2.Platform]:
+        With `show_deleted` also deleted ones that the caller can bring back, each with its purge_time.
+        """
+        return self._iterate(
+            self._client.platforms(
+                filter=filter, order_by=order_by, page_size=page_size, show_deleted=show_deleted
+            )
+        )
+
+    def list_platforms(
+        self, *, filter: str = "", order_by: str = "", show_deleted: bool = False
+    ) -> Sequence[platform_pb2.Platform]:
         """Returns every platform the caller may see, or those that `filter` finds."""
-        return self._run(self._client.list_platforms(filter=filter, order_by=order_by))
+        return self._run(
+            self._client.list_platforms(filter=filter, order_by=order_by, show_deleted=show_deleted)
+        )
 
     def update_platform(
         self, platform: platform_pb2.Platform, *, paths: Sequence[str] = (), request_id: str = ""
@@ -431,9 +494,18 @@ class SyncClient(BlockingConnection):
         """Changes display_name and config, or what `paths` names of them; a set etag must still match."""
         return self._run(self._client.update_platform(platform, paths=paths, request_id=request_id))
 
-    def delete_platform(self, name: str, *, etag: str = "", request_id: str = "") -> None:
-        """Deletes a platform with all its data; only the version that `etag` names, where set."""
-        self._run(self._client.delete_platform(name, etag=etag, request_id=request_id))
+    def delete_platform(
+        self, name: str, *, etag: str = "", request_id: str = "", purge: bool = False
+    ) -> None:
+        """Deletes a platform with all its data; only the version that `etag` names, where set.
+
+        `undelete_platform` brings it back within the grace period; with `purge` nothing can.
+        """
+        self._run(self._client.delete_platform(name, etag=etag, request_id=request_id, purge=purge))
+
+    def undelete_platform(self, name: str) -> platform_pb2.Platform:
+        """Brings a deleted platform back with its rows, members and backups."""
+        return self._run(self._client.undelete_platform(name))
 
     def list_members(self, platform: str) -> Sequence[platform_pb2.Member]:
         """Returns everybody with a role on the platform, the owner first."""

@@ -51,4 +51,4 @@ with SyncClient() as client:
         for line in answer.rows():
             print(line)
     finally:
-        client.delete_platform(platform)
+        client.delete_platform(platform, purge=True)

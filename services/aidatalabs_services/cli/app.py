@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from aidatalabs_services.cli import (
+    backup_commands,
     dead_letter_commands,
     doctor_commands,
     evaluation_commands,
@@ -75,6 +76,7 @@ for _commands in (
     export_commands,
     identity_commands,
     evaluation_commands,
+    backup_commands,
 ):
     _commands.add_to(app)
 app.add_typer(table_commands.app, name="tables")

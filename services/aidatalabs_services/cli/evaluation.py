@@ -82,7 +82,7 @@ async def evaluate(found: Access, pack: Pack, on_line: OnLine) -> list[Line]:
                         lines[question.id] = await asker.ask(question)
                         on_line(db, lines[question.id])
                 finally:
-                    await client.delete_platform(platform.name)
+                    await client.delete_platform(platform.name, purge=True)
     finally:
         await channel.close()
     return [lines[question.id] for question in pack.questions]

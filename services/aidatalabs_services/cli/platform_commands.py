@@ -33,7 +33,12 @@ app = typer.Typer(
 
 
 @app.command("list")
-def list_platforms(output: RowsForm = RowsOutput.TABLE) -> None:
+def list_platforms(
+    deleted: Annotated[
+        bool, typer.Option("--deleted", help="Also deleted ones that you can bring back.")
+    ] = False,
+    output: RowsForm = RowsOutput.TABLE,
+) -> None:
     """List the platforms you may see.
 
     Example: aidatalabs platforms list
@@ -44,7 +49,7 @@ def list_platforms(output: RowsForm = RowsOutput.TABLE) -> None:
         from aidatalabs_services.cli.connection import connect
 
         async with await connect() as client:
-            platforms = await client.list_platforms()
+            platforms = await client.list_platforms(show_deleted=deleted)
         if output is RowsOutput.JSON:
             print_json(platform_service_pb2.ListPlatformsResponse(platforms=platforms))
             return
@@ -127,8 +132,17 @@ def update(
 
 
 @app.command()
-def delete(platform: PlatformName, yes: Yes = False, output: Form = Output.TABLE) -> None:
-    """Delete a platform with all its data. It asks first; where nobody can answer it needs --yes.
+def delete(
+    platform: PlatformName,
+    now: Annotated[
+        bool, typer.Option("--now", help="For good: nothing brings it back, a deleted one neither.")
+    ] = False,
+    yes: Yes = False,
+    output: Form = Output.TABLE,
+) -> None:
+    """Delete a platform with all its data; `undelete` brings it back for a while, unless with --now.
+
+    It asks first; where nobody can answer it needs --yes.
 
     Example: aidatalabs platforms delete shop --yes
     """
@@ -141,13 +155,33 @@ def delete(platform: PlatformName, yes: Yes = False, output: Form = Output.TABLE
             told = f"Nobody can be asked whether {name} may go with all its data, so it stays."
             raise CommandFailed(told, "Add --yes to delete it without being asked.", USAGE_EXIT)
         if not yes:
-            confirm(f"Delete {name} with all its tables and rows?")
+            confirm(f"Delete {name} with all its tables and rows{', for good' if now else ''}?")
         async with await connect() as client:
-            await client.delete_platform(name)
+            await client.delete_platform(name, purge=now)
         if output is Output.JSON:
             print_data({"platform": name, "deleted": True})
         else:
             console.print(f"{name} is deleted")
+
+    run(work())
+
+
+@app.command()
+def undelete(platform: PlatformName, output: Form = Output.TABLE) -> None:
+    """Bring a deleted platform back with its rows and members, within the grace period.
+
+    Example: aidatalabs platforms undelete shop
+    """
+
+    async def work() -> None:
+        from aidatalabs_services.cli.connection import connect
+
+        async with await connect() as client:
+            back = await client.undelete_platform(platform_or_default(platform))
+        if output is Output.JSON:
+            print_json(back)
+        else:
+            console.print(f"[bold]{back.name}[/] is {_state(back)} again")
 
     run(work())
 

@@ -26,6 +26,8 @@ from aidatalabs_services.data.adapters.measured_warehouse import MeasuredWarehou
 from aidatalabs_services.data.adapters.memory_results import MemoryResults
 from aidatalabs_services.data.adapters.servers import ClusterServers, EmbeddedServers, Server, Servers
 from aidatalabs_services.data.admission import Admission
+from aidatalabs_services.data.backups.backups import BackupLimits
+from aidatalabs_services.data.backups.recovery import Recovery
 from aidatalabs_services.data.budgets import RowBudget
 from aidatalabs_services.data.catalog import Catalogue
 from aidatalabs_services.data.dead_letters.letters import LetterKeeping, LetterLimits
@@ -43,6 +45,7 @@ from aidatalabs_services.data.journal import JournalLimits
 from aidatalabs_services.data.kafka.carrier import Carrier
 from aidatalabs_services.data.messages import result_payload
 from aidatalabs_services.data.places import PlatformPlaces
+from aidatalabs_services.data.platform_grace import PlatformGrace
 from aidatalabs_services.data.ports import QueryLimits, ResultCache, Warehouse
 from aidatalabs_services.data.queries import Queries
 from aidatalabs_services.data.removal import PlatformRemoval
@@ -127,6 +130,33 @@ class _Parts:
             seconds=settings.profile_seconds,
         )
         self._meter = IngestMeter(metrics, self._ingestor)
+        self._removal = PlatformRemoval(
+            store,
+            self._ingestor.remove,
+            *(
+                each.forget
+                for each in (
+                    self._schemas,
+                    self._catalogue,
+                    self._budget,
+                    self._rollups,
+                    self._doubts,
+                )
+            ),
+            self._letters.forget,
+            ends=[self._retention.remove, self._queries.forget, lambda uid: self._recovery.remove(uid)],
+        )
+        self._grace = PlatformGrace(self._removal.remove, settings.directory / "removals")
+        self._tables = Tables(
+            store,
+            self._schemas,
+            fsync=settings.fsync_engine,
+            holds=self._holds,
+            dropped=self._retention.dropped,
+            rollups=self._rollups,
+            letters=self._letters.table,
+        )
+        self._recovery = self._recovered()
 
     def _paths(self) -> TypedPaths:
         """Typed paths; a look at every row of a table may take longer than a query."""
@@ -151,55 +181,56 @@ class _Parts:
 
     def servicer(self) -> DataServicer:
         """The service's methods over the parts."""
-        removal = PlatformRemoval(
-            self._store,
-            self._ingestor.remove,
-            *(
-                each.forget
-                for each in (
-                    self._schemas,
-                    self._catalogue,
-                    self._budget,
-                    self._rollups,
-                    self._doubts,
-                )
-            ),
-            self._letters.forget,
-            ends=[self._retention.remove, self._queries.forget],
-        )
-        tables = Tables(
-            self._store,
-            self._schemas,
-            fsync=self._settings.fsync_engine,
-            holds=self._holds,
-            dropped=self._retention.dropped,
-            rollups=self._rollups,
-            letters=self._letters.table,
-        )
         replays = self._letters.replays(
             self._schemas, self._ingestor, self._holds, query_limits(self._settings)
         )
         return DataServicer(
-            tables,
+            self._tables,
             self._queries,
             _exports(self._settings, self._store, self._queries),
             self._catalogue,
             self._rollups,
             _ingest_calls(self._settings, self._ingestor, self._meter, replays),
             self._retention.deletions,
-            removal,
+            self._recovery,
+            self._removal,
+            self._grace,
             self._typed_paths,
             answer_bytes=self._settings.query_result_bytes,
+        )
+
+    def _recovered(self) -> Recovery:
+        """Backups and restores over the parts that are there."""
+        settings = self._settings
+        return Recovery(
+            self._store,
+            self._schemas,
+            self._holds,
+            self._rollups,
+            settings.directory,
+            settings.backup_directory or settings.directory / "backups",
+            BackupLimits(settings.backup_count, settings.journal_free_bytes, settings.query_memory_bytes),
+            fsync=settings.fsync_engine,
+            embedded=not settings.clickhouse_host,
+            drain=self._ingestor.drained,
+            provision=self._tables.provision,
+            remove=self._removal.remove,
+            forget=self._queries.forget,
         )
 
     async def start(self) -> None:
         """Goes on with what was under way."""
         await self._budget.start()
+        await self._recovery.hold_unfinished()
         await self._retention.start()
+        await self._recovery.resume()
+        await self._grace.start()
 
     async def close(self) -> None:
         """Ends what works, the warehouse last."""
         works = (
+            self._grace,
+            self._recovery,
             self._typed_paths,
             self._retention,
             self._ingestor,

@@ -284,3 +284,52 @@ class InsertRefused(Exception):
     def __init__(self, engine_code: int) -> None:
         super().__init__(f"the engine refused the block with code {engine_code}")
         self.engine_code = engine_code
+
+
+class BackupNotFound(ServiceError):
+    """There is no backup, restore or drill of this id or key, or its files are gone; metadata `backup`."""
+
+    code = StatusCode.NOT_FOUND
+    reason = "BACKUP_NOT_FOUND"
+
+
+class BackupDamaged(ServiceError):
+    """A backup is not as it was written; metadata `file` is the first file (inside it) that is not."""
+
+    code = StatusCode.FAILED_PRECONDITION
+    reason = "BACKUP_DAMAGED"
+
+
+class BackupNotReady(ServiceError):
+    """A backup is not complete, or failed; metadata `backup`, `state`."""
+
+    code = StatusCode.FAILED_PRECONDITION
+    reason = "BACKUP_NOT_READY"
+
+
+class BackupBusy(ServiceError):
+    """A backup, restore or drill of the platform is at work; RetryInfo says when to look again."""
+
+    code = StatusCode.ABORTED
+    reason = "BACKUP_BUSY"
+
+
+class BackupLimitReached(ServiceError):
+    """The platform has as many backups as it may; metadata `limit`."""
+
+    code = StatusCode.FAILED_PRECONDITION
+    reason = "BACKUP_LIMIT_REACHED"
+
+
+class BackupVersionNotSupported(ServiceError):
+    """The backup was written by a later version than this one; metadata `version`, `supported`."""
+
+    code = StatusCode.FAILED_PRECONDITION
+    reason = "BACKUP_VERSION_NOT_SUPPORTED"
+
+
+class RestoreTargetNotEmpty(ServiceError):
+    """A restore fills an empty platform only; metadata `platform`, `table` the first that is there."""
+
+    code = StatusCode.FAILED_PRECONDITION
+    reason = "RESTORE_TARGET_NOT_EMPTY"

@@ -11,8 +11,9 @@ from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.empty_pb2 import Empty
 
 from aidatalabs.data.v1 import data_service_pb2 as pb
-from aidatalabs.data.v1 import data_service_pb2_grpc as pb_grpc
 from aidatalabs.data.v1 import deletion_pb2, ingest_pb2, rollup_pb2, table_pb2, typed_path_pb2
+from aidatalabs_services.data.backup_servicer import BackupServicer
+from aidatalabs_services.data.backups.recovery import Recovery
 from aidatalabs_services.data.catalog import Catalogue
 from aidatalabs_services.data.deletions import Deletions
 from aidatalabs_services.data.errors import result_too_large
@@ -32,6 +33,7 @@ from aidatalabs_services.data.messages import (
     table_message,
     table_schema,
 )
+from aidatalabs_services.data.platform_grace import PlatformGrace
 from aidatalabs_services.data.queries import Queries, QueryOptions
 from aidatalabs_services.data.removal import PlatformRemoval
 from aidatalabs_services.data.rollups.rollups import Rollups
@@ -90,7 +92,7 @@ class OnPlatform(Protocol):
         ...
 
 
-class DataServicer(pb_grpc.DataServiceServicer):
+class DataServicer(BackupServicer):
     """See `data_service.proto`; `answer_bytes` is the largest answer of Query."""
 
     def __init__(
@@ -102,7 +104,9 @@ class DataServicer(pb_grpc.DataServiceServicer):
         rollups: Rollups,
         ingest: IngestCalls,
         deletions: Deletions,
+        recovery: Recovery,
         removal: PlatformRemoval,
+        grace: PlatformGrace,
         typed_paths: TypedPaths,
         *,
         answer_bytes: int,
@@ -114,18 +118,26 @@ class DataServicer(pb_grpc.DataServiceServicer):
         self._catalogue = catalogue
         self._ingest = ingest
         self._deletions = deletions
+        self._recovery = recovery
         self._removal = removal
+        self._grace = grace
         self._typed_paths = typed_paths
         self._answer_bytes = answer_bytes
 
     async def ProvisionPlatform(self, request: pb.ProvisionPlatformRequest, context: Context) -> Empty:
         """Makes the database and the standard tables of the platform."""
-        await self._tables.provision(self._uid(request))
+        uid = self._uid(request)
+        await self._grace.cancel(uid, request.platform)
+        await self._tables.provision(uid)
         return Empty()
 
     async def DeprovisionPlatform(self, request: pb.DeprovisionPlatformRequest, context: Context) -> Empty:
-        """Removes all data of the platform."""
-        await self._removal.remove(current_caller().platform_uid)
+        """Removes all data of the platform, now or at the moment that is named."""
+        uid = current_caller().platform_uid
+        if request.HasField("purge_time"):
+            await self._grace.schedule(uid, request.purge_time.ToMilliseconds() / 1000)
+        else:
+            await self._grace.remove(uid)
         return Empty()
 
     async def CreateTable(self, request: pb.CreateTableRequest, context: Context) -> table_pb2.Table:

@@ -225,6 +225,13 @@ class DataSettings(ServerSettings):
         default=168.0, ge=0, le=8784, description="How long a dropped table can be brought back; 0 is not."
     )
 
+    backup_directory: Path | None = Field(
+        default=None,
+        description="Folder that backups are kept in, another disk's where possible; empty is `backups` in"
+        " `directory`.",
+    )
+    backup_count: int = Field(default=100, ge=1, description="Backups of one platform at most.")
+
     schema_cache_seconds: float = Field(
         default=5.0, ge=0, description="How long another replica's new table may stay unseen."
     )

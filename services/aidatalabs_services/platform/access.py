@@ -13,8 +13,8 @@ from aidatalabs_services.runtime.errors import platform_not_found
 
 # The calls by which an attempt does its work, and the state in which it does.
 _ATTEMPTS = {
-    "/aidatalabs.data.v1.DataService/ProvisionPlatform": State.PROVISIONING,
-    "/aidatalabs.data.v1.DataService/DeprovisionPlatform": State.DELETING,
+    "/aidatalabs.data.v1.DataService/ProvisionPlatform": (State.PROVISIONING, State.DELETED),
+    "/aidatalabs.data.v1.DataService/DeprovisionPlatform": (State.DELETING, State.DELETED),
 }
 
 
@@ -39,11 +39,11 @@ class AccessBook:
         self._store = store
         self._mesh_roles = mesh_roles
 
-    async def look_up(self, user: str, platform: str = "") -> Access:
+    async def look_up(self, user: str, platform: str = "", *, deleted: bool = False) -> Access:
         """The roles of `users/{id}`, on `platforms/{id}` too where one is named.
 
         The platform role is the highest of the user's own, that of all users, and admin for a mesh admin,
-        whatever state the platform is in.
+        whatever state the platform is in; a DELETED one is there for its admins only, with `deleted`.
         Raises PlatformNotFound for a platform that is missing or not shared with the user, TokenInvalid for
         a user that is gone.
         """
@@ -54,7 +54,8 @@ class AccessBook:
         if found is None:
             raise platform_not_found(platform)
         role = Role.ADMIN if mesh_role is Role.ADMIN else found.role
-        if role is Role.NONE:
+        hidden = found.state is State.DELETED and not (deleted and role is Role.ADMIN)
+        if role is Role.NONE or hidden:
             raise platform_not_found(platform)
         return Access(mesh_role, role, str(found.platform_uid), found.state, found.works_on_it)
 
@@ -63,11 +64,14 @@ class AccessBook:
 
         Those take nothing of a platform that is not ACTIVE, from nobody. The one exception is by
         `method`, the full gRPC path of what is being served: making the database of a platform that is being
-        made, and removing that of one that is being deleted, each for the user whose attempt is running.
+        made, and removing that of one that is being deleted, or has been and is brought back, each for the
+        user whose attempt is running.
         Raises PlatformNotActive beside what `look_up` raises.
         """
-        found = await self.look_up(user, platform)
-        is_the_attempt = found.works_on_it and _ATTEMPTS.get(method) is found.state
+        found = await self.look_up(user, platform, deleted=method in _ATTEMPTS)
+        is_the_attempt = found.works_on_it and found.state in _ATTEMPTS.get(method, ())
+        if found.state is State.DELETED and not is_the_attempt:
+            raise platform_not_found(platform)
         if found.state not in (None, State.ACTIVE) and not is_the_attempt:
             raise not_active(platform, found.state.name)
         return found

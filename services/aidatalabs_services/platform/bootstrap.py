@@ -16,6 +16,7 @@ from aidatalabs_services.platform.deletion import PlatformDeletion
 from aidatalabs_services.platform.ports import MeshRoles, PlatformDatabases, PlatformStore, Users
 from aidatalabs_services.platform.servicer import AccessServicer, PlatformServicer
 from aidatalabs_services.platform.settings import PlatformSettings
+from aidatalabs_services.platform.undeletion import PlatformPurges, PlatformUndeletion
 from aidatalabs_services.platform.updates import PlatformUpdates
 from aidatalabs_services.platform.workspaces import Workspaces
 from aidatalabs_services.runtime.channels import open_channel
@@ -60,15 +61,19 @@ async def bootstrap(
     access = AccessBook(store, mesh_roles or IdentityMeshRoles(identity))
     databases = databases or DataPlatformDatabases(data)
     creation = PlatformCreation(store, databases, rest_seconds=settings.id_rest_seconds)
-    deletion = PlatformDeletion(store, databases)
+    deletion = PlatformDeletion(store, databases, grace_seconds=settings.delete_grace_hours * 3600)
+    undeletion = PlatformUndeletion(store, databases)
+    purges = PlatformPurges(store)
     workspaces = Workspaces(store, access, deletion, users or IdentityUsers(identity))
-    servicer = PlatformServicer(creation, PlatformUpdates(store), deletion, workspaces)
+    servicer = PlatformServicer(creation, PlatformUpdates(store), deletion, undeletion, workspaces)
 
     async def start() -> None:
         if database is not None:
             await migrate(settings.postgres_url, SCHEMA, MIGRATIONS)
+        purges.start()
 
     async def close() -> None:
+        await purges.close()
         await deletion.close()
         await identity.close()
         await data.close()

@@ -12,7 +12,7 @@ import asyncio
 from dataclasses import dataclass
 from uuid import UUID
 
-from aidatalabs_services.platform.errors import already_exists, other_content
+from aidatalabs_services.platform.errors import already_exists, is_deleted, other_content
 from aidatalabs_services.platform.platforms import Draft, Platform, State, new_platform_id, platform_name
 from aidatalabs_services.platform.ports import (
     Attempted,
@@ -123,6 +123,8 @@ class PlatformCreation:
     async def _unfinished(self, changes: PlatformChanges, owner: str, wanted: Draft) -> Platform:
         """The platform that holds the id, if it is the same one, of the same owner, never finished."""
         taken = await changes.by_id(wanted.id)
+        if taken is not None and taken.platform.purge_time is not None:
+            raise is_deleted(platform_name(wanted.id), taken.platform.purge_time)
         if (
             taken is None
             or taken.running

@@ -1,5 +1,8 @@
 """Deleting a platform: recorded here, then its data goes at the data service, then its row.
 
+With a grace the record is the state DELETED: the platform is out of sight, and the data service is told when
+to remove its data, which it then does by itself. What follows is about both.
+
 The record (state DELETING) is what was authorised; from then on the platform takes no data and no questions.
 Removing the data needs a caller, because the data service asks for the role of an admin: first the one who
 deletes, then, when that failed or was cut off, the same caller in the background for as long as the token
@@ -50,23 +53,28 @@ _LOG = structlog.get_logger()
 class PlatformDeletion:
     """Deletes platforms for callers whom the gate has let through as admins of them."""
 
-    def __init__(self, store: PlatformStore, databases: PlatformDatabases) -> None:
+    def __init__(
+        self, store: PlatformStore, databases: PlatformDatabases, *, grace_seconds: float = 0.0
+    ) -> None:
+        self._grace_seconds = grace_seconds
         self._store = store
         self._databases = databases
         self._background: dict[UUID, asyncio.Task[None]] = {}
         self._attempts: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    async def delete(self, caller: Caller, etag: str, request_id: str) -> None:
-        """Returns when the platform is gone; a repeated call goes on where the first one stopped.
+    async def delete(self, caller: Caller, etag: str, request_id: str, *, purge: bool = False) -> None:
+        """Returns when the platform is out of sight and the data service knows when to remove its data; with
+        `purge`, or without a grace, when it is gone. A repeated call goes on where the first one stopped.
 
         Raises PlatformNotFound, EtagMismatch, PlatformNotActive (it is being made at this moment),
         IdempotencyMismatch, and the data service's refusals, after which it goes on in the background.
         """
-        content = hashlib.sha256(f"{caller.platform}\n{etag}".encode()).digest()
+        text = f"{caller.platform}\n{etag}" + ("\npurge" if purge else "")
+        content = hashlib.sha256(text.encode()).digest()
         key = RequestKey(caller.user, METHOD, request_id, content) if request_id else None
         async with self._store.transaction() as changes:
-            platform = await self._record(changes, caller, etag, key)
+            platform = await self._record(changes, caller, etag, key, purge=purge)
         if platform is None:
             return
         try:
@@ -78,9 +86,9 @@ class PlatformDeletion:
     def take_up(self, platform: Platform) -> None:
         """Goes on with a deletion in the background, as the caller of this call, an admin of the platform.
 
-        Nothing happens where that is being done, or where the platform is not being deleted.
+        Nothing happens where that is being done, or where there is nothing to be done.
         """
-        if platform.state is not State.DELETING or self._closed or platform.uid in self._background:
+        if not _is_unfinished(platform) or self._closed or platform.uid in self._background:
             return
         if len(self._background) >= _MOST_IN_BACKGROUND:
             return  # the next look at it comes here again
@@ -97,9 +105,15 @@ class PlatformDeletion:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _record(
-        self, changes: PlatformChanges, caller: Caller, etag: str, key: RequestKey | None
+        self,
+        changes: PlatformChanges,
+        caller: Caller,
+        etag: str,
+        key: RequestKey | None,
+        *,
+        purge: bool,
     ) -> Platform | None:
-        """The platform in DELETING, None where a repeated call finds it gone."""
+        """The platform in DELETING or DELETED, None where a repeated call finds it gone."""
         earlier = await changes.remember(key) if key else None
         if earlier is not None and key is not None and earlier.platform_uid is not None:
             if earlier.fingerprint != key.fingerprint:
@@ -117,6 +131,8 @@ class PlatformDeletion:
         platform = found.platform
         if etag and etag != platform.etag:
             raise etag_mismatch(platform.name)
+        if platform.state is State.DELETED and not purge:
+            raise platform_not_found(caller.platform)
         if platform.state is not State.DELETING:
             if found.running:
                 raise not_active(platform.name, platform.state.name)
@@ -125,19 +141,23 @@ class PlatformDeletion:
                 "display_name": platform.display_name,
                 "etag": platform.etag,
             }
-            platform = await changes.mark_deleting(platform.uid)
+            if self._grace_seconds > 0 and platform.state is State.ACTIVE and not purge:
+                platform = await changes.mark_deleted(platform.uid, self._grace_seconds)
+            else:
+                platform = await changes.mark_deleting(platform.uid)
             await changes.record(platform.uid, caller.user, METHOD, details)
         if key:
             await changes.link(key, platform)
         return platform
 
     async def _remove(self, platform: Platform) -> None:
-        """Returns when the platform is gone, whoever removed it."""
+        """Returns when nothing of its deletion is left to do now, whoever did it."""
         while True:
             async with self._store.transaction() as changes:
                 found = await changes.by_uid(platform.uid)
-                if found is None:
+                if found is None or not _is_unfinished(found.platform):
                     return
+                platform = found.platform
                 attempt = None
                 if not found.running:
                     attempt = await changes.begin_removal(
@@ -158,13 +178,15 @@ class PlatformDeletion:
     async def _carry_out(self, platform: Platform, attempt: UUID) -> None:
         set_current_call(replace(current_call(), deadline=time.monotonic() + ATTEMPT_SECONDS))
         try:
-            await self._databases.deprovision(platform.name)
+            await self._databases.deprovision(platform.name, platform.purge_time)
         except ServiceError as error:
             if error.code is not StatusCode.DEADLINE_EXCEEDED:  # that one may still be at work for a moment
                 await self._store.fail_attempt(platform.uid, attempt)
             raise
         async with self._store.transaction() as changes:
-            if await changes.remove(platform.uid, attempt):
+            if platform.state is State.DELETED:
+                await changes.note_purge(platform.uid, attempt)
+            elif await changes.remove(platform.uid, attempt):
                 details = {"platform": platform.name}
                 await changes.record(platform.uid, current_caller().user, "RemovePlatform", details)
 
@@ -195,3 +217,9 @@ class PlatformDeletion:
                 _LOG.error("deletion stopped", platform_uid=str(uid), exc_info=task.exception())
 
         return note
+
+
+def _is_unfinished(platform: Platform) -> bool:
+    """Whether the data service has yet to be told what to do with the platform's data."""
+    told = platform.state is State.DELETED and platform.purge_noted
+    return platform.state in (State.DELETING, State.DELETED) and not told

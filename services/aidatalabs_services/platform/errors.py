@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from aidatalabs_services.runtime.errors import IdempotencyMismatch, ServiceError, StatusCode
 
 
@@ -26,6 +28,13 @@ class PlatformNotActive(ServiceError):
     reason = "PLATFORM_NOT_ACTIVE"
 
 
+class PlatformDeleted(ServiceError):
+    """The id is that of a deleted platform that can be brought back; `metadata` has until when."""
+
+    code = StatusCode.ALREADY_EXISTS
+    reason = "PLATFORM_DELETED"
+
+
 class UserNotFound(ServiceError):
     """Nobody of the mesh has that e-mail or id; `metadata` has it as it was sent."""
 
@@ -36,6 +45,7 @@ class UserNotFound(ServiceError):
 _INSTEAD = {
     "PROVISIONING": "It is still being made. Try again when its state is ACTIVE.",
     "FAILED": "It could not be made. Create it again with the same request to finish it, or delete it.",
+    "DELETED": "It was deleted. Bring it back, or choose another platform.",
     "DELETING": "It is being deleted and takes no data, questions or changes any more.",
 }
 
@@ -45,6 +55,16 @@ def already_exists(name: str) -> PlatformAlreadyExists:
     return PlatformAlreadyExists(
         "A platform of this id exists. Choose another platform_id, or leave it out to be given one.",
         metadata={"platform": name},
+    )
+
+
+def is_deleted(name: str, purge_time: datetime) -> PlatformDeleted:
+    """The refusal of a new platform under the id of a deleted one that can be brought back."""
+    moment = purge_time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return PlatformDeleted(
+        f"A platform of this id was deleted and keeps the id until {moment}. An admin of it can bring it "
+        "back (UndeletePlatform) or remove it now (DeletePlatform with purge). Or choose another id.",
+        metadata={"platform": name, "purge_time": moment},
     )
 
 

@@ -42,11 +42,15 @@ class After:
 
 @dataclass(frozen=True)
 class Listing:
-    """All conditions must hold; platforms with equal values of the sort field stand in order of their ids."""
+    """All conditions must hold; platforms with equal values of the sort field stand in order of their ids.
+
+    `deleted`: with the deleted ones that can be brought back, of which the caller is an admin.
+    """
 
     conditions: Sequence[Comparison] = ()
     order: str = "name"
     descending: bool = False
+    deleted: bool = False
 
     def position(self, platform: Platform) -> Position:
         """Where a page that ends with this platform ends: its sort value and its id."""

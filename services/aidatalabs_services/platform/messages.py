@@ -24,9 +24,10 @@ _STATES = {
     State.ACTIVE: pb.Platform.ACTIVE,
     State.FAILED: pb.Platform.FAILED,
     State.DELETING: pb.Platform.DELETING,
+    State.DELETED: pb.Platform.DELETED,
 }
-_SET_BY_SERVER = ("name", "create_time", "update_time", "etag", "delete_time")
-_NEVER_CHANGED = ("create_time", "update_time", "delete_time")
+_SET_BY_SERVER = ("name", "create_time", "update_time", "etag", "delete_time", "purge_time")
+_NEVER_CHANGED = ("create_time", "update_time", "delete_time", "purge_time")
 _CHANGEABLE = ("display_name", "config")
 FIELDS = {
     "name": FieldKind.TEXT,
@@ -100,10 +101,11 @@ def platform_message(platform: Platform) -> pb.Platform:
         update_time=_timestamp(platform.update_time),
         etag=platform.etag,
         delete_time=_timestamp(platform.delete_time) if platform.delete_time else None,
+        purge_time=_timestamp(platform.purge_time) if platform.purge_time else None,
     )
 
 
-def listing_of(filter_text: str, order_by: str) -> tuple[Listing, dict[str, str]]:
+def listing_of(filter_text: str, order_by: str, *, deleted: bool = False) -> tuple[Listing, dict[str, str]]:
     """The list asked for, and what its page tokens are bound to, however it was spelt.
 
     Raises InvalidRequest for a filter or an order that cannot be read.
@@ -115,7 +117,9 @@ def listing_of(filter_text: str, order_by: str) -> tuple[Listing, dict[str, str]
         "filter": render_filter(conditions),
         "order": f"{order.field} desc" if order.descending else order.field,
     }
-    return Listing(conditions, order.field, order.descending), parameters
+    if deleted:
+        parameters["deleted"] = "shown"
+    return Listing(conditions, order.field, order.descending, deleted), parameters
 
 
 def member_of(message: pb.Member) -> Member:

@@ -24,6 +24,7 @@ class State(Enum):
     ACTIVE = "active"
     FAILED = "failed"
     DELETING = "deleting"
+    DELETED = "deleted"
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Platform:
 
     `id` is chosen by people and may be used again after a deletion, `uid` never is. `owner` is `users/{id}`.
     `version` counts the changes of display name and config, not those of the state. `delete_time` is when its
-    deletion began, in DELETING only.
+    deletion began, in DELETING and DELETED only; `purge_time` until when it can be brought back, in DELETED
+    only, and `purge_noted` whether the data service knows that moment.
     """
 
     id: str
@@ -45,6 +47,8 @@ class Platform:
     update_time: datetime
     version: int = 1
     delete_time: datetime | None = None
+    purge_time: datetime | None = None
+    purge_noted: bool = False
 
     @property
     def name(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -97,8 +98,26 @@ class PlatformChanges(Protocol):
     async def mark_deleting(self, uid: UUID) -> Platform:
         """Records the deletion of a locked platform: the state is DELETING from now on."""
 
+    async def mark_deleted(self, uid: UUID, seconds: float) -> Platform:
+        """Records that a locked platform is out of sight, to be brought back for so many seconds: DELETED."""
+
+    async def note_purge(self, uid: UUID, attempt: UUID) -> bool:
+        """Ends the attempt well: the data service knows when to remove the data. False where another one
+        took over.
+        """
+
+    async def begin_undeletion(self, uid: UUID, user: str, seconds: float) -> UUID | None:
+        """Opens an attempt of `user` at bringing a DELETED platform back; from now on the data service does
+        not count as knowing of its purge. None where its time is over.
+        """
+
+    async def undelete(self, uid: UUID, attempt: UUID) -> Platform | None:
+        """Ends the attempt well: the state is ACTIVE. None where another one took over."""
+
     async def begin_removal(self, uid: UUID, user: str, seconds: float) -> UUID:
-        """Opens an attempt of `user` at removing the data, of at most so many seconds; returns it."""
+        """Opens an attempt of `user` at removing the data, or at noting when that is to be done, of at most
+        so many seconds; returns it.
+        """
 
     async def remove(self, uid: UUID, attempt: UUID) -> bool:
         """Ends the attempt well: platform and members are gone. False where another one took over."""
@@ -132,6 +151,12 @@ class PlatformStore(Protocol):
 
     async def membership(self, platform_id: str, user: str) -> Membership | None:
         """The user's role on the platform; None where there is no such platform."""
+
+    async def unnoted(self, user: str | None, size: int) -> list[Platform]:
+        """DELETED platforms whose purge the data service does not know of, of this owner, None for all."""
+
+    async def purge_due(self) -> list[Platform]:
+        """Removes the platforms whose time to be brought back is over; returns what they were."""
 
     async def deleted_by(self, user: str, platform_id: str) -> UUID | None:
         """The platform of that id that the user deleted with a request id in the last 24 hours."""
@@ -174,8 +199,9 @@ class PlatformDatabases(Protocol):
         Raises ServiceUnavailable and the data service's other refusals.
         """
 
-    async def deprovision(self, platform: str) -> None:
-        """Removes the data of `platforms/{id}`, as the caller and in the time left.
+    async def deprovision(self, platform: str, purge_time: datetime | None = None) -> None:
+        """Removes the data of `platforms/{id}`, as the caller and in the time left; with a `purge_time` it is
+        removed then, unless `provision` comes first.
 
         Repeating it is harmless. Raises ServiceUnavailable and the data service's other refusals.
         """

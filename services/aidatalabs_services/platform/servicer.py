@@ -24,6 +24,7 @@ from aidatalabs_services.platform.messages import (
     platform_message,
     role_number,
 )
+from aidatalabs_services.platform.undeletion import PlatformUndeletion
 from aidatalabs_services.platform.updates import PlatformUpdates
 from aidatalabs_services.platform.workspaces import Workspaces
 from aidatalabs_services.runtime.caller import current_caller
@@ -40,11 +41,13 @@ class PlatformServicer(pb_grpc.PlatformServiceServicer):
         creation: PlatformCreation,
         updates: PlatformUpdates,
         deletion: PlatformDeletion,
+        undeletion: PlatformUndeletion,
         workspaces: Workspaces,
     ) -> None:
         self._creation = creation
         self._updates = updates
         self._deletion = deletion
+        self._undeletion = undeletion
         self._workspaces = workspaces
 
     async def CreatePlatform(
@@ -57,14 +60,15 @@ class PlatformServicer(pb_grpc.PlatformServiceServicer):
 
     async def GetPlatform(self, request: pb.GetPlatformRequest, context: Context) -> platform_pb2.Platform:
         """One platform."""
-        return platform_message(await self._workspaces.get(current_caller()))
+        found = await self._workspaces.get(current_caller(), deleted=request.show_deleted)
+        return platform_message(found)
 
     async def ListPlatforms(
         self, request: pb.ListPlatformsRequest, context: Context
     ) -> pb.ListPlatformsResponse:
         """One page of the platforms that the caller can see."""
         size = page_size(request.page_size)
-        listing, parameters = listing_of(request.filter, request.order_by)
+        listing, parameters = listing_of(request.filter, request.order_by, deleted=request.show_deleted)
         after = listing.after(page_position(request.page_token, parameters))
         found = await self._workspaces.page(current_caller(), listing, after, size + 1)
         token = page_token(listing.position(found[size - 1]), parameters) if len(found) > size else ""
@@ -81,9 +85,15 @@ class PlatformServicer(pb_grpc.PlatformServiceServicer):
         return platform_message(updated)
 
     async def DeletePlatform(self, request: pb.DeletePlatformRequest, context: Context) -> Empty:
-        """Answers when the platform is gone."""
-        await self._deletion.delete(current_caller(), request.etag, request.request_id)
+        """Answers when the platform is out of sight, or gone."""
+        await self._deletion.delete(current_caller(), request.etag, request.request_id, purge=request.purge)
         return Empty()
+
+    async def UndeletePlatform(
+        self, request: pb.UndeletePlatformRequest, context: Context
+    ) -> platform_pb2.Platform:
+        """The platform, there again."""
+        return platform_message(await self._undeletion.undelete(current_caller()))
 
     async def SetMember(self, request: pb.SetMemberRequest, context: Context) -> platform_pb2.Member:
         """The member with the role from now on."""

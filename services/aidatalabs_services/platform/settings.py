@@ -29,6 +29,12 @@ class PlatformSettings(ServerSettings):
     postgres_connections: int = Field(
         default=10, ge=1, description="Most connections held open to PostgreSQL."
     )
+    delete_grace_hours: float = Field(
+        default=168.0,
+        ge=0,
+        le=8784,
+        description="How long a deleted platform can be brought back; 0 removes it at once.",
+    )
     id_rest_seconds: float = Field(
         default=6.0,
         ge=0,

@@ -17,10 +17,12 @@ from aidatalabs_services.platform.members import (
     is_email,
     is_user,
 )
-from aidatalabs_services.platform.platforms import Platform
+from aidatalabs_services.platform.platforms import Platform, State
 from aidatalabs_services.platform.ports import KnownUser, PlatformStore, Users
 from aidatalabs_services.runtime.caller import Caller, Role
 from aidatalabs_services.runtime.errors import platform_not_found
+
+_TAKEN_UP = 20
 
 
 class Workspaces:
@@ -34,13 +36,15 @@ class Workspaces:
         self._deletion = deletion
         self._users = users
 
-    async def get(self, caller: Caller) -> Platform:
-        """The platform of this call. Raises PlatformNotFound where it has gone meanwhile.
+    async def get(self, caller: Caller, *, deleted: bool = False) -> Platform:
+        """The platform of this call, with `deleted` also one that can be brought back.
+
+        Raises PlatformNotFound where it has gone meanwhile.
 
         A deletion that was cut off goes on when an admin of the platform looks.
         """
         platform = await self._store.get(UUID(caller.platform_uid))
-        if platform is None:
+        if platform is None or (platform.state is State.DELETED and not deleted):
             raise platform_not_found(caller.platform)
         if caller.platform_role is Role.ADMIN:
             self._deletion.take_up(platform)
@@ -54,7 +58,8 @@ class Workspaces:
         access = await self._access.look_up(caller.user)
         everything = access.mesh_role is Role.ADMIN
         found = await self._store.page(None if everything else caller.user, listing, after, size)
-        for platform in found:
+        unnoted = await self._store.unnoted(None if everything else caller.user, _TAKEN_UP)
+        for platform in (*found, *unnoted):
             if everything or platform.owner == caller.user:
                 self._deletion.take_up(platform)
         return found

@@ -102,6 +102,15 @@ TABLE: tuple[MethodAccess, ...] = (
         audited=True,
     ),
     _on_platform(
+        "platform.v1.PlatformService/UndeletePlatform",
+        Role.ADMIN,
+        "name",
+        idempotency=_SAME,
+        deadline_seconds=30.0,
+        rate_class="write",
+        audited=True,
+    ),
+    _on_platform(
         "platform.v1.PlatformService/SetMember",
         Role.ADMIN,
         idempotency=_SAME,
@@ -169,6 +178,21 @@ TABLE: tuple[MethodAccess, ...] = (
     ),
     _on_platform("data.v1.DataService/GetDeletion", Role.EDITOR),
     _on_platform("data.v1.DataService/ListDeletions", Role.EDITOR),
+    *(
+        _on_platform(
+            f"data.v1.DataService/{name}",
+            Role.ADMIN,
+            idempotency=_ONCE if name in ("CreateBackup", "RestoreBackup", "DrillBackup") else _SAME,
+            deadline_seconds=30.0,
+            rate_class="write",
+            audited=True,
+        )
+        for name in ("CreateBackup", "DeleteBackup", "VerifyBackup", "RestoreBackup", "DrillBackup")
+    ),
+    *(
+        _on_platform(f"data.v1.DataService/{name}", Role.ADMIN)
+        for name in ("GetBackup", "ListBackups", "GetRestore", "ListRestores")
+    ),
     _on_platform(
         "data.v1.DataService/AddColumn", Role.EDITOR, idempotency=_SAME, rate_class="write", audited=True
     ),

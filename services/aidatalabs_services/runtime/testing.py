@@ -102,7 +102,7 @@ class StaticRoles:
     """
 
     mesh: Mapping[str, Role] = field(default_factory=dict)
-    platforms: Mapping[tuple[str, str], Role] = field(default_factory=dict)
+    platforms: dict[tuple[str, str], Role] = field(default_factory=dict)
     calls: int = 0
 
     async def resolve(self, token: str, user: str, platform: str | None, method: str = "") -> ResolvedAccess:

@@ -23,6 +23,7 @@ from tests.contract.openapi.described import (
 
 BOUNDS = (62, 63, 64, 65, 100, 101, 128, 129, 200, 201, 255, 256, 1000, 1001, 1024, 1025, 2000, 2001, 10_001)
 TEXTS = (
+    "0" * 32,
     *("", "a", "A", "a-", "a b", "a\x01b", "é", "events", "_x", "1x", "a.b:c_d-9", "allUsers", "platforms/"),
     *(
         "platforms/demo",
@@ -61,7 +62,7 @@ RULED = [
     for name, message in BODIES.items()
     for field in message.fields
     if field.GetOptions().HasExtension(validate_pb2.field)
-    and field.name in (input_schema(name) or {})["properties"]
+    and field.name in (input_schema(name) or {}).get("properties", {})
 ]
 
 

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ class DataPeer(data_pb_grpc.DataServiceServicer):
         self.callers: list[Caller] = []
         self.removers: list[Caller] = []
         self.removed: list[str] = []
+        self.due: dict[str, datetime] = {}
         self.questions: list[Caller] = []
         self.failure: Exception | None = None
         self.gate = asyncio.Event()
@@ -58,6 +60,7 @@ class DataPeer(data_pb_grpc.DataServiceServicer):
         await self.gate.wait()
         if self.failure is not None:
             raise self.failure
+        self.due.pop(current_caller().platform_uid, None)
         return Empty()
 
     async def DeprovisionPlatform(self, request: data_pb.DeprovisionPlatformRequest, context: Any) -> Empty:
@@ -65,6 +68,9 @@ class DataPeer(data_pb_grpc.DataServiceServicer):
         await self.gate.wait()
         if self.failure is not None:
             raise self.failure
+        if request.HasField("purge_time"):
+            self.due[current_caller().platform_uid] = request.purge_time.ToDatetime()
+            return Empty()
         self.removed.append(current_caller().platform_uid)
         return Empty()
 
@@ -99,6 +105,7 @@ class PlatformWorld:
         self.tables: data_pb_grpc.DataServiceAsyncStub
         self.sockets = ""
         self.rest_seconds = 0.0
+        self.grace_hours = 0.0
 
     @asynccontextmanager
     async def running(self, *, with_data: bool = True) -> AsyncIterator[PlatformWorld]:
@@ -115,6 +122,7 @@ class PlatformWorld:
                 data_address=f"unix:{folder}/data.sock",
                 postgres_url=self.postgres_url,
                 id_rest_seconds=self.rest_seconds,
+                delete_grace_hours=self.grace_hours,
             )
             await self._serve(stack, await bootstrap_platform(settings), settings)
             channel = open_channel(settings.listen_address)
@@ -193,9 +201,12 @@ class PlatformWorld:
         *,
         etag: str = "",
         request_id: str = "",
+        purge: bool = False,
         seconds: float | None = None,
     ) -> Empty:
-        request = pb.DeletePlatformRequest(name=f"platforms/{platform_id}", etag=etag, request_id=request_id)
+        request = pb.DeletePlatformRequest(
+            name=f"platforms/{platform_id}", etag=etag, request_id=request_id, purge=purge
+        )
         return await self.platforms.DeletePlatform(request, metadata=user.metadata, timeout=seconds)
 
     async def gone(self, platform_id: str) -> None:

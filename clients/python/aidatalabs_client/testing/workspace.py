@@ -62,6 +62,7 @@ class Workspace:
 
     def __init__(self, platforms: Sequence[str]) -> None:
         self._spaces: dict[str, Space] = {}
+        self._deleted: dict[str, Space] = {}
         for name in platforms:
             self.add(name, name)
 
@@ -96,6 +97,8 @@ class Workspace:
     async def create_platform(self, request: platform_pb.CreatePlatformRequest) -> platform_pb2.Platform:
         """PlatformService.CreatePlatform."""
         name = f"platforms/{request.platform_id or 'p-' + uuid.uuid4().hex[:8]}"
+        if name in self._deleted:
+            raise taken("PLATFORM_DELETED", f"{name} was deleted and can be brought back.", platform=name)
         if name in self._spaces:
             raise taken("PLATFORM_ALREADY_EXISTS", f"{name} is taken.", platform=name)
         return self.add(name, request.platform.display_name or name.partition("/")[2]).platform
@@ -124,9 +127,20 @@ class Workspace:
 
     async def delete_platform(self, request: platform_pb.DeletePlatformRequest) -> empty_pb2.Empty:
         """PlatformService.DeletePlatform."""
+        if request.purge and request.name in self._deleted:
+            del self._deleted[request.name]
+            return empty_pb2.Empty()
         self._matching(request.name, request.etag)
-        del self._spaces[request.name]
+        space = self._spaces.pop(request.name)
+        if not request.purge:
+            self._deleted[request.name] = space
         return empty_pb2.Empty()
+
+    async def undelete_platform(self, request: platform_pb.UndeletePlatformRequest) -> platform_pb2.Platform:
+        """PlatformService.UndeletePlatform."""
+        if request.name in self._deleted:
+            self._spaces[request.name] = self._deleted.pop(request.name)
+        return self.space(request.name).platform
 
     def _matching(self, name: str, etag: str) -> Space:
         space = self.space(name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import grpc
 
 from aidatalabs.data.v1 import data_service_pb2 as pb
@@ -26,11 +28,14 @@ class DataPlatformDatabases:
                 metadata=call_metadata(),
             )
 
-    async def deprovision(self, platform: str) -> None:
+    async def deprovision(self, platform: str, purge_time: datetime | None = None) -> None:
         """See PlatformDatabases."""
+        request = pb.DeprovisionPlatformRequest(platform=platform)
+        if purge_time is not None:
+            request.purge_time.FromDatetime(purge_time)
         with peer_errors("data"):
             await self._stub.DeprovisionPlatform(
-                pb.DeprovisionPlatformRequest(platform=platform),
+                request,
                 timeout=call_timeout(_MARGIN_SECONDS),
                 metadata=call_metadata(),
             )

@@ -7,7 +7,10 @@ from aidatalabs_services.runtime.caller import current_call
 from aidatalabs_services.runtime.errors import PlatformNotFound
 from aidatalabs_services.runtime.roles import ResolvedAccess
 
-_DELETE_PLATFORM = "/aidatalabs.platform.v1.PlatformService/DeletePlatform"
+_SERVICE = "/aidatalabs.platform.v1.PlatformService/"
+_DELETE_PLATFORM = f"{_SERVICE}DeletePlatform"
+# What an admin can do about a platform that is deleted and can be brought back.
+_OF_DELETED = (_DELETE_PLATFORM, f"{_SERVICE}UndeletePlatform", f"{_SERVICE}GetPlatform")
 
 
 class OwnRoles:
@@ -22,7 +25,8 @@ class OwnRoles:
         A deletion that is repeated gets through to its first answer, though its platform is gone.
         """
         try:
-            found = await self._access.look_up(user, platform or "")
+            deleted = platform is not None and current_call().method in _OF_DELETED
+            found = await self._access.look_up(user, platform or "", deleted=deleted)
         except PlatformNotFound:
             gone = None
             if platform and current_call().method == _DELETE_PLATFORM:

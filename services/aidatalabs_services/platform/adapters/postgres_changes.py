@@ -144,7 +144,8 @@ class PostgresChanges:
             "UPDATE platforms SET "  # noqa: S608
             "name = CASE WHEN $2::text = '' THEN platform_id ELSE coalesce($2, name) END, "
             "config = coalesce($3::jsonb, config), version = version + 1, updated_at = clock_timestamp() "
-            f"WHERE id = $1 AND status <> 'deleting' AND ($4 = '' OR {_ETAG} = $4) RETURNING {COLUMNS}",
+            "WHERE id = $1 AND status NOT IN ('deleting', 'deleted') "
+            f"AND ($4 = '' OR {_ETAG} = $4) RETURNING {COLUMNS}",
             uid,
             change.display_name,
             config_text(change.config) if change.config is not None else None,
@@ -155,7 +156,8 @@ class PostgresChanges:
     async def mark_deleting(self, uid: UUID) -> Platform:
         """An attempt at making the database, whose time is over, is forgotten."""
         row = await self._connection.fetchrow(
-            "UPDATE platforms SET status = 'deleting', deleted_at = now(), attempt = NULL, "  # noqa: S608
+            "UPDATE platforms SET status = 'deleting', deleted_at = coalesce(deleted_at, now()), "  # noqa: S608
+            "purge_at = NULL, purge_noted = false, attempt = NULL, "
             f"attempt_by = NULL, attempt_until = NULL WHERE id = $1 RETURNING {COLUMNS}",
             uid,
         )
@@ -163,12 +165,61 @@ class PostgresChanges:
             raise LookupError("a locked row has gone")
         return platform_of(row)
 
+    async def mark_deleted(self, uid: UUID, seconds: float) -> Platform:
+        """The database's clock counts the grace."""
+        row = await self._connection.fetchrow(
+            "UPDATE platforms SET status = 'deleted', deleted_at = now(), purge_at = now() + $2::interval, "  # noqa: S608
+            "purge_noted = false, attempt = NULL, attempt_by = NULL, attempt_until = NULL "
+            f"WHERE id = $1 RETURNING {COLUMNS}",
+            uid,
+            timedelta(seconds=seconds),
+        )
+        if row is None:
+            raise LookupError("a locked row has gone")
+        return platform_of(row)
+
+    async def note_purge(self, uid: UUID, attempt: UUID) -> bool:
+        """One statement compares and changes."""
+        noted = await self._connection.fetchval(
+            "UPDATE platforms SET purge_noted = true, attempt = NULL, attempt_by = NULL, "
+            "attempt_until = NULL WHERE id = $1 AND attempt = $2 AND status = 'deleted' RETURNING true",
+            uid,
+            attempt,
+        )
+        return bool(noted)
+
+    async def begin_undeletion(self, uid: UUID, user: str, seconds: float) -> UUID | None:
+        """The database's clock says whether the grace is over; the attempt must fit into it."""
+        attempt = uuid4()
+        begun = await self._connection.fetchval(
+            "UPDATE platforms SET purge_noted = false, attempt = $2, attempt_by = $3, "
+            "attempt_until = clock_timestamp() + $4::interval "
+            "WHERE id = $1 AND status = 'deleted' AND purge_at > clock_timestamp() RETURNING true",
+            uid,
+            attempt,
+            user_uuid(user),
+            timedelta(seconds=seconds),
+        )
+        return attempt if begun else None
+
+    async def undelete(self, uid: UUID, attempt: UUID) -> Platform | None:
+        """One statement compares and changes."""
+        row = await self._connection.fetchrow(
+            "UPDATE platforms SET status = 'active', deleted_at = NULL, purge_at = NULL, attempt = NULL, "  # noqa: S608
+            "attempt_by = NULL, attempt_until = NULL "
+            f"WHERE id = $1 AND attempt = $2 AND status = 'deleted' RETURNING {COLUMNS}",
+            uid,
+            attempt,
+        )
+        return platform_of(row) if row is not None else None
+
     async def begin_removal(self, uid: UUID, user: str, seconds: float) -> UUID:
         """Opens an attempt; the database's clock counts its seconds."""
         attempt = uuid4()
         await self._connection.execute(
             "UPDATE platforms SET attempt = $2, attempt_by = $3, "
-            "attempt_until = clock_timestamp() + $4::interval WHERE id = $1 AND status = 'deleting'",
+            "attempt_until = clock_timestamp() + $4::interval "
+            "WHERE id = $1 AND status IN ('deleting', 'deleted')",
             uid,
             attempt,
             user_uuid(user),

@@ -42,6 +42,14 @@ def page_query(
     if user is not None:
         members = f"m.member IN ({bind(user)}, {bind(ALL_USERS)})"
         wanted.append(f"EXISTS (SELECT FROM platform_members m WHERE m.platform_id = p.id AND {members})")
+    if not listing.deleted:
+        wanted.append("status <> 'deleted'")
+    elif user is not None:
+        admin = f"m.member = {bind(user)} AND m.role = 'admin'"
+        wanted.append(
+            "(status <> 'deleted' OR EXISTS "
+            f"(SELECT FROM platform_members m WHERE m.platform_id = p.id AND {admin}))"
+        )
     sort = _SORTS[listing.order]
     if after is not None:
         comparison = "<" if listing.descending else ">"

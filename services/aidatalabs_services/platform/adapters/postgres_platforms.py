@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import UUID
@@ -55,6 +56,41 @@ class PostgresPlatformStore:
         async with self._database.connection() as run:
             rows = await run.fetch(statement, *values)
         return [platform_of(row) for row in rows]
+
+    async def unnoted(self, user: str | None, size: int) -> list[Platform]:
+        """The oldest ones first; none that somebody is working on."""
+        async with self._database.connection() as run:
+            rows = await run.fetch(
+                f"SELECT {COLUMNS} FROM platforms WHERE status = 'deleted' AND NOT purge_noted "  # noqa: S608
+                "AND ($1::uuid IS NULL OR user_id = $1) "
+                "AND coalesce(attempt_until < clock_timestamp(), true) ORDER BY deleted_at LIMIT $2",
+                user_uuid(user) if user is not None else None,
+                size,
+            )
+        return [platform_of(row) for row in rows]
+
+    async def purge_due(self) -> list[Platform]:
+        """Their data goes at the data service, which knows the moment; the audit log keeps a line each."""
+        async with self._database.transaction() as connection:
+            rows = await connection.fetch(
+                "DELETE FROM platforms WHERE status = 'deleted' AND purge_noted "  # noqa: S608
+                "AND purge_at < clock_timestamp() "
+                f"AND coalesce(attempt_until < clock_timestamp(), true) RETURNING {COLUMNS}"
+            )
+            gone = [platform_of(row) for row in rows]
+            for platform in gone:
+                await connection.execute(
+                    "INSERT INTO released_ids (platform_id, released_at) VALUES ($1, clock_timestamp()) "
+                    "ON CONFLICT (platform_id) DO UPDATE SET released_at = EXCLUDED.released_at",
+                    platform.id,
+                )
+                await connection.execute(
+                    "INSERT INTO audit_logs (platform_id, actor, request_id, action, details) "
+                    "VALUES ($1, 'platform', '', 'PurgePlatform', $2::jsonb)",
+                    platform.uid,
+                    json.dumps({"platform": platform.name}),
+                )
+        return gone
 
     async def deleted_by(self, user: str, platform_id: str) -> UUID | None:
         """The newest one, where there were several."""

@@ -11,7 +11,10 @@ import asyncpg
 from aidatalabs_services.platform.configs import config_text, read_config
 from aidatalabs_services.platform.platforms import Platform, State
 
-COLUMNS = "id, platform_id, user_id, name, config, status, version, created_at, updated_at, deleted_at"
+COLUMNS = (
+    "id, platform_id, user_id, name, config, status, version, created_at, updated_at, deleted_at, purge_at, "
+    "purge_noted"
+)
 
 
 def platform_of(row: asyncpg.Record) -> Platform:
@@ -27,6 +30,8 @@ def platform_of(row: asyncpg.Record) -> Platform:
         update_time=row["updated_at"],
         version=row["version"],
         delete_time=row["deleted_at"],
+        purge_time=row["purge_at"],
+        purge_noted=row["purge_noted"],
     )
 
 

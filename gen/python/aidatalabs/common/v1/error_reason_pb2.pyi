@@ -325,6 +325,50 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Code NOT_FOUND. Example:
         {"reason": "DELETION_NOT_FOUND", "domain": "aidatalabs", "metadata": {"deletion": "0199f2a1c3d45e6f7a8b"}}
     """
+    ERROR_REASON_BACKUP_NOT_FOUND: _ErrorReason.ValueType  # 120
+    """There is no backup, restore or drill of this id or key, or its files are gone.
+    Code NOT_FOUND. Example:
+        {"reason": "BACKUP_NOT_FOUND", "domain": "aidatalabs", "metadata": {"backup": "0199f2a1c3d45e6f7a8b"}}
+    """
+    ERROR_REASON_BACKUP_DAMAGED: _ErrorReason.ValueType  # 121
+    """A file of the backup is not as it was written; restore another backup, or another copy of this one.
+    Code FAILED_PRECONDITION. Example:
+        {"reason": "BACKUP_DAMAGED", "domain": "aidatalabs", "metadata": {"file": "parts/orders/all_1_1_0/data.bin"}}
+    """
+    ERROR_REASON_BACKUP_NOT_READY: _ErrorReason.ValueType  # 122
+    """The backup is not complete; wait for its state to be DONE.
+    Code FAILED_PRECONDITION. Example:
+        {"reason": "BACKUP_NOT_READY", "domain": "aidatalabs",
+         "metadata": {"backup": "0199f2a1c3d45e6f7a8b", "state": "RUNNING"}}
+    """
+    ERROR_REASON_BACKUP_BUSY: _ErrorReason.ValueType  # 123
+    """A backup, restore or drill of the platform is at work; RetryInfo says when to try again.
+    Code ABORTED. Example:
+        {"reason": "BACKUP_BUSY", "domain": "aidatalabs", "metadata": {}}
+    """
+    ERROR_REASON_BACKUP_LIMIT_REACHED: _ErrorReason.ValueType  # 124
+    """The platform has as many backups as it may; delete one first.
+    Code FAILED_PRECONDITION. Example:
+        {"reason": "BACKUP_LIMIT_REACHED", "domain": "aidatalabs", "metadata": {"limit": "100"}}
+    """
+    ERROR_REASON_BACKUP_VERSION_NOT_SUPPORTED: _ErrorReason.ValueType  # 125
+    """The backup was written by a later version than runs here.
+    Code FAILED_PRECONDITION. Example:
+        {"reason": "BACKUP_VERSION_NOT_SUPPORTED", "domain": "aidatalabs",
+         "metadata": {"version": "27.1.1.1", "supported": "26.9.2.1"}}
+    """
+    ERROR_REASON_RESTORE_TARGET_NOT_EMPTY: _ErrorReason.ValueType  # 126
+    """A restore overwrites nothing: it fills a platform with no rows and no tables but the standard ones.
+    Code FAILED_PRECONDITION. Example:
+        {"reason": "RESTORE_TARGET_NOT_EMPTY", "domain": "aidatalabs",
+         "metadata": {"platform": "platforms/demo", "table": "orders"}}
+    """
+    ERROR_REASON_PLATFORM_DELETED: _ErrorReason.ValueType  # 127
+    """A platform of this id was deleted and can be brought back until purge_time; until then the id is taken.
+    Code ALREADY_EXISTS. Example:
+        {"reason": "PLATFORM_DELETED", "domain": "aidatalabs",
+         "metadata": {"platform": "platforms/demo", "purge_time": "2026-12-01T08:00:00Z"}}
+    """
     ERROR_REASON_PATH_VALUES_MISFIT: _ErrorReason.ValueType  # 128
     """Values of a path do not fit the type declared for it, or would not come back as they are; nothing was changed.
     Code FAILED_PRECONDITION. Example:
@@ -653,6 +697,50 @@ ERROR_REASON_DELETION_NOT_FOUND: ErrorReason.ValueType  # 102
 """The platform has no deletion of this id.
 Code NOT_FOUND. Example:
     {"reason": "DELETION_NOT_FOUND", "domain": "aidatalabs", "metadata": {"deletion": "0199f2a1c3d45e6f7a8b"}}
+"""
+ERROR_REASON_BACKUP_NOT_FOUND: ErrorReason.ValueType  # 120
+"""There is no backup, restore or drill of this id or key, or its files are gone.
+Code NOT_FOUND. Example:
+    {"reason": "BACKUP_NOT_FOUND", "domain": "aidatalabs", "metadata": {"backup": "0199f2a1c3d45e6f7a8b"}}
+"""
+ERROR_REASON_BACKUP_DAMAGED: ErrorReason.ValueType  # 121
+"""A file of the backup is not as it was written; restore another backup, or another copy of this one.
+Code FAILED_PRECONDITION. Example:
+    {"reason": "BACKUP_DAMAGED", "domain": "aidatalabs", "metadata": {"file": "parts/orders/all_1_1_0/data.bin"}}
+"""
+ERROR_REASON_BACKUP_NOT_READY: ErrorReason.ValueType  # 122
+"""The backup is not complete; wait for its state to be DONE.
+Code FAILED_PRECONDITION. Example:
+    {"reason": "BACKUP_NOT_READY", "domain": "aidatalabs",
+     "metadata": {"backup": "0199f2a1c3d45e6f7a8b", "state": "RUNNING"}}
+"""
+ERROR_REASON_BACKUP_BUSY: ErrorReason.ValueType  # 123
+"""A backup, restore or drill of the platform is at work; RetryInfo says when to try again.
+Code ABORTED. Example:
+    {"reason": "BACKUP_BUSY", "domain": "aidatalabs", "metadata": {}}
+"""
+ERROR_REASON_BACKUP_LIMIT_REACHED: ErrorReason.ValueType  # 124
+"""The platform has as many backups as it may; delete one first.
+Code FAILED_PRECONDITION. Example:
+    {"reason": "BACKUP_LIMIT_REACHED", "domain": "aidatalabs", "metadata": {"limit": "100"}}
+"""
+ERROR_REASON_BACKUP_VERSION_NOT_SUPPORTED: ErrorReason.ValueType  # 125
+"""The backup was written by a later version than runs here.
+Code FAILED_PRECONDITION. Example:
+    {"reason": "BACKUP_VERSION_NOT_SUPPORTED", "domain": "aidatalabs",
+     "metadata": {"version": "27.1.1.1", "supported": "26.9.2.1"}}
+"""
+ERROR_REASON_RESTORE_TARGET_NOT_EMPTY: ErrorReason.ValueType  # 126
+"""A restore overwrites nothing: it fills a platform with no rows and no tables but the standard ones.
+Code FAILED_PRECONDITION. Example:
+    {"reason": "RESTORE_TARGET_NOT_EMPTY", "domain": "aidatalabs",
+     "metadata": {"platform": "platforms/demo", "table": "orders"}}
+"""
+ERROR_REASON_PLATFORM_DELETED: ErrorReason.ValueType  # 127
+"""A platform of this id was deleted and can be brought back until purge_time; until then the id is taken.
+Code ALREADY_EXISTS. Example:
+    {"reason": "PLATFORM_DELETED", "domain": "aidatalabs",
+     "metadata": {"platform": "platforms/demo", "purge_time": "2026-12-01T08:00:00Z"}}
 """
 ERROR_REASON_PATH_VALUES_MISFIT: ErrorReason.ValueType  # 128
 """Values of a path do not fit the type declared for it, or would not come back as they are; nothing was changed.

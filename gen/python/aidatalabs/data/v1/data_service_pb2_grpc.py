@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from aidatalabs.data.v1 import backup_pb2 as aidatalabs_dot_data_dot_v1_dot_backup__pb2
 from aidatalabs.data.v1 import data_service_pb2 as aidatalabs_dot_data_dot_v1_dot_data__service__pb2
 from aidatalabs.data.v1 import deletion_pb2 as aidatalabs_dot_data_dot_v1_dot_deletion__pb2
 from aidatalabs.data.v1 import ingest_pb2 as aidatalabs_dot_data_dot_v1_dot_ingest__pb2
@@ -120,6 +121,51 @@ class DataServiceStub:
                 request_serializer=aidatalabs_dot_data_dot_v1_dot_deletion__pb2.ListDeletionsRequest.SerializeToString,
                 response_deserializer=aidatalabs_dot_data_dot_v1_dot_deletion__pb2.ListDeletionsResponse.FromString,
                 _registered_method=True)
+        self.CreateBackup = channel.unary_unary(
+                '/aidatalabs.data.v1.DataService/CreateBackup',
+                request_serializer=aidatalabs_dot_data_dot_v1_dot_backup__pb2.CreateBackupRequest.SerializeToString,
+                response_deserializer=aidatalabs_dot_data_dot_v1_dot_backup__pb2.Backup.FromString,
+                _registered_method=True)
+        self.GetBackup = channel.unary_unary(
+                '/aidatalabs.data.v1.DataService/GetBackup',
+                request_serializer=aidatalabs_dot_data_dot_v1_dot_backup__pb2.GetBackupRequest.SerializeToString,
+                response_deserializer=aidatalabs_dot_data_dot_v1_dot_backup__pb2.Backup.FromString,
+                _registered_method=True)
+        self.ListBackups = channel.unary_unary(
+                '/aidatalabs.data.v1.DataService/ListBackups',
+                request_serializer=aidatalabs_dot_data_dot_v1_dot_backup__pb2.ListBackupsRequest.SerializeToString,
+                response_deserializer=aidatalabs_dot_data_dot_v1_dot_backup__pb2.ListBackupsResponse.FromString,
+                _registered_method=True)
+        self.DeleteBackup = channel.unary_unary(
+                '/aidatalabs.data.v1.DataService/DeleteBackup',
+                request_serializer=aidatalabs_dot_data_dot_v1_dot_backup__pb2.DeleteBackupRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.VerifyBackup = channel.unary_unary(
+                '/aidatalabs.data.v1.DataService/VerifyBackup',
+                request_serializer=aidatalabs_dot_data_dot_v1_dot_backup__pb2.VerifyBackupRequest.SerializeToString,
+                response_deserializer=aidatalabs_dot_data_dot_v1_dot_backup__pb2.Backup.FromString,
+                _registered_method=True)
+        self.RestoreBackup = channel.unary_unary(
+                '/aidatalabs.data.v1.DataService/RestoreBackup',
+                request_serializer=aidatalabs_dot_data_dot_v1_dot_backup__pb2.RestoreBackupRequest.SerializeToString,
+                response_deserializer=aidatalabs_dot_data_dot_v1_dot_backup__pb2.Restore.FromString,
+                _registered_method=True)
+        self.DrillBackup = channel.unary_unary(
+                '/aidatalabs.data.v1.DataService/DrillBackup',
+                request_serializer=aidatalabs_dot_data_dot_v1_dot_backup__pb2.DrillBackupRequest.SerializeToString,
+                response_deserializer=aidatalabs_dot_data_dot_v1_dot_backup__pb2.Restore.FromString,
+                _registered_method=True)
+        self.GetRestore = channel.unary_unary(
+                '/aidatalabs.data.v1.DataService/GetRestore',
+                request_serializer=aidatalabs_dot_data_dot_v1_dot_backup__pb2.GetRestoreRequest.SerializeToString,
+                response_deserializer=aidatalabs_dot_data_dot_v1_dot_backup__pb2.Restore.FromString,
+                _registered_method=True)
+        self.ListRestores = channel.unary_unary(
+                '/aidatalabs.data.v1.DataService/ListRestores',
+                request_serializer=aidatalabs_dot_data_dot_v1_dot_backup__pb2.ListRestoresRequest.SerializeToString,
+                response_deserializer=aidatalabs_dot_data_dot_v1_dot_backup__pb2.ListRestoresResponse.FromString,
+                _registered_method=True)
         self.Ingest = channel.unary_unary(
                 '/aidatalabs.data.v1.DataService/Ingest',
                 request_serializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.IngestRequest.SerializeToString,
@@ -204,8 +250,9 @@ class DataServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeprovisionPlatform(self, request, context):
-        """Removes the platform's database, its journal and its engine's files. Calls under way end with
-        SERVICE_UNAVAILABLE, later ones with PLATFORM_NOT_FOUND.
+        """Removes the platform's database, its journal, its engine's files and its backups. Calls under way end with
+        SERVICE_UNAVAILABLE, later ones with PLATFORM_NOT_FOUND. With a purge_time that happens then, unless
+        ProvisionPlatform comes first.
         Scope platform, role admin; called by the platform service when a platform is deleted. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -347,6 +394,90 @@ class DataServiceServicer:
     def ListDeletions(self, request, context):
         """Lists the deletions of the platform, the latest first; they are kept as long as the platform is.
         Scope platform, role editor. Refuses with: PAGE_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateBackup(self, request, context):
+        """Begins a backup of the platform: every table at one moment, with every row that was acknowledged before the call,
+        and its roll-ups' declarations. Files that are the same as in the backup before are kept once. Dropped tables,
+        receipts and the evidence of deletions are not in it. It goes on when the call has ended: ask GetBackup for its end;
+        one that a restart of the service cuts short is FAILED. Backups go when their platform is removed for good.
+        Scope platform, role admin. The same request_id returns the first backup again.
+        Refuses with: BACKUP_BUSY (a backup, restore or drill of the platform is at work), BACKUP_LIMIT_REACHED,
+        NOT_BUILT_YET (the platforms are in a ClickHouse cluster).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetBackup(self, request, context):
+        """Returns one backup with its key.
+        Scope platform, role admin. Refuses with: BACKUP_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBackups(self, request, context):
+        """Lists the platform's backups, the latest first, without their keys.
+        Scope platform, role admin. Refuses with: PAGE_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteBackup(self, request, context):
+        """Removes a backup with its files; what others share with it stays. A repeated call after success answers
+        BACKUP_NOT_FOUND, which a client may take for done.
+        Scope platform, role admin. Refuses with: BACKUP_NOT_FOUND, BACKUP_BUSY.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyBackup(self, request, context):
+        """Begins to read every file of a backup anew and to compare its SHA-256; the backup's `verification` tells the end.
+        Scope platform, role admin. Refuses with: BACKUP_NOT_FOUND, BACKUP_NOT_READY (it is not DONE), BACKUP_BUSY.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestoreBackup(self, request, context):
+        """Begins to fill an empty platform from a backup of any platform whose key the caller has. Nothing is attached until
+        every file was found to be as it was written; rows are counted and hashed afterwards; a restore that fails leaves
+        the platform empty. It goes on when the call has ended, and begins again after a restart. Roll-ups are built anew.
+        Scope platform, role admin. The same request_id returns the first restore again.
+        Refuses with: BACKUP_NOT_FOUND (no backup has this key), BACKUP_DAMAGED, BACKUP_VERSION_NOT_SUPPORTED,
+        RESTORE_TARGET_NOT_EMPTY, BACKUP_BUSY, NOT_BUILT_YET.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DrillBackup(self, request, context):
+        """Begins a drill: restores the platform's newest backup aside, compares rows and hashes of every table, measures the
+        time to recover and what would be lost, and removes the copy again. The evidence stays: GetRestore, ListRestores.
+        Scope platform, role admin. The same request_id returns the first drill again.
+        Refuses with: BACKUP_NOT_FOUND (there is none), BACKUP_DAMAGED, BACKUP_BUSY, NOT_BUILT_YET.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRestore(self, request, context):
+        """Returns one restore or drill.
+        Scope platform, role admin. Refuses with: BACKUP_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRestores(self, request, context):
+        """Lists the restores into the platform and the drills of it, the latest first; kept as long as the platform is.
+        Scope platform, role admin. Refuses with: PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -569,6 +700,51 @@ def add_DataServiceServicer_to_server(servicer, server):
                     servicer.ListDeletions,
                     request_deserializer=aidatalabs_dot_data_dot_v1_dot_deletion__pb2.ListDeletionsRequest.FromString,
                     response_serializer=aidatalabs_dot_data_dot_v1_dot_deletion__pb2.ListDeletionsResponse.SerializeToString,
+            ),
+            'CreateBackup': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateBackup,
+                    request_deserializer=aidatalabs_dot_data_dot_v1_dot_backup__pb2.CreateBackupRequest.FromString,
+                    response_serializer=aidatalabs_dot_data_dot_v1_dot_backup__pb2.Backup.SerializeToString,
+            ),
+            'GetBackup': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBackup,
+                    request_deserializer=aidatalabs_dot_data_dot_v1_dot_backup__pb2.GetBackupRequest.FromString,
+                    response_serializer=aidatalabs_dot_data_dot_v1_dot_backup__pb2.Backup.SerializeToString,
+            ),
+            'ListBackups': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBackups,
+                    request_deserializer=aidatalabs_dot_data_dot_v1_dot_backup__pb2.ListBackupsRequest.FromString,
+                    response_serializer=aidatalabs_dot_data_dot_v1_dot_backup__pb2.ListBackupsResponse.SerializeToString,
+            ),
+            'DeleteBackup': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteBackup,
+                    request_deserializer=aidatalabs_dot_data_dot_v1_dot_backup__pb2.DeleteBackupRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'VerifyBackup': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyBackup,
+                    request_deserializer=aidatalabs_dot_data_dot_v1_dot_backup__pb2.VerifyBackupRequest.FromString,
+                    response_serializer=aidatalabs_dot_data_dot_v1_dot_backup__pb2.Backup.SerializeToString,
+            ),
+            'RestoreBackup': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreBackup,
+                    request_deserializer=aidatalabs_dot_data_dot_v1_dot_backup__pb2.RestoreBackupRequest.FromString,
+                    response_serializer=aidatalabs_dot_data_dot_v1_dot_backup__pb2.Restore.SerializeToString,
+            ),
+            'DrillBackup': grpc.unary_unary_rpc_method_handler(
+                    servicer.DrillBackup,
+                    request_deserializer=aidatalabs_dot_data_dot_v1_dot_backup__pb2.DrillBackupRequest.FromString,
+                    response_serializer=aidatalabs_dot_data_dot_v1_dot_backup__pb2.Restore.SerializeToString,
+            ),
+            'GetRestore': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRestore,
+                    request_deserializer=aidatalabs_dot_data_dot_v1_dot_backup__pb2.GetRestoreRequest.FromString,
+                    response_serializer=aidatalabs_dot_data_dot_v1_dot_backup__pb2.Restore.SerializeToString,
+            ),
+            'ListRestores': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRestores,
+                    request_deserializer=aidatalabs_dot_data_dot_v1_dot_backup__pb2.ListRestoresRequest.FromString,
+                    response_serializer=aidatalabs_dot_data_dot_v1_dot_backup__pb2.ListRestoresResponse.SerializeToString,
             ),
             'Ingest': grpc.unary_unary_rpc_method_handler(
                     servicer.Ingest,
@@ -1045,6 +1221,249 @@ class DataService:
             '/aidatalabs.data.v1.DataService/ListDeletions',
             aidatalabs_dot_data_dot_v1_dot_deletion__pb2.ListDeletionsRequest.SerializeToString,
             aidatalabs_dot_data_dot_v1_dot_deletion__pb2.ListDeletionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateBackup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.data.v1.DataService/CreateBackup',
+            aidatalabs_dot_data_dot_v1_dot_backup__pb2.CreateBackupRequest.SerializeToString,
+            aidatalabs_dot_data_dot_v1_dot_backup__pb2.Backup.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBackup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.data.v1.DataService/GetBackup',
+            aidatalabs_dot_data_dot_v1_dot_backup__pb2.GetBackupRequest.SerializeToString,
+            aidatalabs_dot_data_dot_v1_dot_backup__pb2.Backup.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBackups(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.data.v1.DataService/ListBackups',
+            aidatalabs_dot_data_dot_v1_dot_backup__pb2.ListBackupsRequest.SerializeToString,
+            aidatalabs_dot_data_dot_v1_dot_backup__pb2.ListBackupsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteBackup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.data.v1.DataService/DeleteBackup',
+            aidatalabs_dot_data_dot_v1_dot_backup__pb2.DeleteBackupRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyBackup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.data.v1.DataService/VerifyBackup',
+            aidatalabs_dot_data_dot_v1_dot_backup__pb2.VerifyBackupRequest.SerializeToString,
+            aidatalabs_dot_data_dot_v1_dot_backup__pb2.Backup.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestoreBackup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.data.v1.DataService/RestoreBackup',
+            aidatalabs_dot_data_dot_v1_dot_backup__pb2.RestoreBackupRequest.SerializeToString,
+            aidatalabs_dot_data_dot_v1_dot_backup__pb2.Restore.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DrillBackup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.data.v1.DataService/DrillBackup',
+            aidatalabs_dot_data_dot_v1_dot_backup__pb2.DrillBackupRequest.SerializeToString,
+            aidatalabs_dot_data_dot_v1_dot_backup__pb2.Restore.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRestore(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.data.v1.DataService/GetRestore',
+            aidatalabs_dot_data_dot_v1_dot_backup__pb2.GetRestoreRequest.SerializeToString,
+            aidatalabs_dot_data_dot_v1_dot_backup__pb2.Restore.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRestores(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.data.v1.DataService/ListRestores',
+            aidatalabs_dot_data_dot_v1_dot_backup__pb2.ListRestoresRequest.SerializeToString,
+            aidatalabs_dot_data_dot_v1_dot_backup__pb2.ListRestoresResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -3,6 +3,7 @@
 isort:skip_file
 """
 
+from aidatalabs.data.v1 import backup_pb2 as _backup_pb2
 from aidatalabs.data.v1 import data_service_pb2 as _data_service_pb2
 from aidatalabs.data.v1 import deletion_pb2 as _deletion_pb2
 from aidatalabs.data.v1 import ingest_pb2 as _ingest_pb2
@@ -50,8 +51,9 @@ class DataServiceStub:
     Scope platform, role admin; called by the platform service when a platform is created. Idempotent.
     """
     DeprovisionPlatform: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.DeprovisionPlatformRequest, _empty_pb2.Empty]
-    """Removes the platform's database, its journal and its engine's files. Calls under way end with
-    SERVICE_UNAVAILABLE, later ones with PLATFORM_NOT_FOUND.
+    """Removes the platform's database, its journal, its engine's files and its backups. Calls under way end with
+    SERVICE_UNAVAILABLE, later ones with PLATFORM_NOT_FOUND. With a purge_time that happens then, unless
+    ProvisionPlatform comes first.
     Scope platform, role admin; called by the platform service when a platform is deleted. Idempotent.
     """
     CreateTable: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.CreateTableRequest, _table_pb2.Table]
@@ -141,6 +143,54 @@ class DataServiceStub:
     ListDeletions: _grpc.UnaryUnaryMultiCallable[_deletion_pb2.ListDeletionsRequest, _deletion_pb2.ListDeletionsResponse]
     """Lists the deletions of the platform, the latest first; they are kept as long as the platform is.
     Scope platform, role editor. Refuses with: PAGE_TOKEN_INVALID.
+    """
+    CreateBackup: _grpc.UnaryUnaryMultiCallable[_backup_pb2.CreateBackupRequest, _backup_pb2.Backup]
+    """Begins a backup of the platform: every table at one moment, with every row that was acknowledged before the call,
+    and its roll-ups' declarations. Files that are the same as in the backup before are kept once. Dropped tables,
+    receipts and the evidence of deletions are not in it. It goes on when the call has ended: ask GetBackup for its end;
+    one that a restart of the service cuts short is FAILED. Backups go when their platform is removed for good.
+    Scope platform, role admin. The same request_id returns the first backup again.
+    Refuses with: BACKUP_BUSY (a backup, restore or drill of the platform is at work), BACKUP_LIMIT_REACHED,
+    NOT_BUILT_YET (the platforms are in a ClickHouse cluster).
+    """
+    GetBackup: _grpc.UnaryUnaryMultiCallable[_backup_pb2.GetBackupRequest, _backup_pb2.Backup]
+    """Returns one backup with its key.
+    Scope platform, role admin. Refuses with: BACKUP_NOT_FOUND.
+    """
+    ListBackups: _grpc.UnaryUnaryMultiCallable[_backup_pb2.ListBackupsRequest, _backup_pb2.ListBackupsResponse]
+    """Lists the platform's backups, the latest first, without their keys.
+    Scope platform, role admin. Refuses with: PAGE_TOKEN_INVALID.
+    """
+    DeleteBackup: _grpc.UnaryUnaryMultiCallable[_backup_pb2.DeleteBackupRequest, _empty_pb2.Empty]
+    """Removes a backup with its files; what others share with it stays. A repeated call after success answers
+    BACKUP_NOT_FOUND, which a client may take for done.
+    Scope platform, role admin. Refuses with: BACKUP_NOT_FOUND, BACKUP_BUSY.
+    """
+    VerifyBackup: _grpc.UnaryUnaryMultiCallable[_backup_pb2.VerifyBackupRequest, _backup_pb2.Backup]
+    """Begins to read every file of a backup anew and to compare its SHA-256; the backup's `verification` tells the end.
+    Scope platform, role admin. Refuses with: BACKUP_NOT_FOUND, BACKUP_NOT_READY (it is not DONE), BACKUP_BUSY.
+    """
+    RestoreBackup: _grpc.UnaryUnaryMultiCallable[_backup_pb2.RestoreBackupRequest, _backup_pb2.Restore]
+    """Begins to fill an empty platform from a backup of any platform whose key the caller has. Nothing is attached until
+    every file was found to be as it was written; rows are counted and hashed afterwards; a restore that fails leaves
+    the platform empty. It goes on when the call has ended, and begins again after a restart. Roll-ups are built anew.
+    Scope platform, role admin. The same request_id returns the first restore again.
+    Refuses with: BACKUP_NOT_FOUND (no backup has this key), BACKUP_DAMAGED, BACKUP_VERSION_NOT_SUPPORTED,
+    RESTORE_TARGET_NOT_EMPTY, BACKUP_BUSY, NOT_BUILT_YET.
+    """
+    DrillBackup: _grpc.UnaryUnaryMultiCallable[_backup_pb2.DrillBackupRequest, _backup_pb2.Restore]
+    """Begins a drill: restores the platform's newest backup aside, compares rows and hashes of every table, measures the
+    time to recover and what would be lost, and removes the copy again. The evidence stays: GetRestore, ListRestores.
+    Scope platform, role admin. The same request_id returns the first drill again.
+    Refuses with: BACKUP_NOT_FOUND (there is none), BACKUP_DAMAGED, BACKUP_BUSY, NOT_BUILT_YET.
+    """
+    GetRestore: _grpc.UnaryUnaryMultiCallable[_backup_pb2.GetRestoreRequest, _backup_pb2.Restore]
+    """Returns one restore or drill.
+    Scope platform, role admin. Refuses with: BACKUP_NOT_FOUND.
+    """
+    ListRestores: _grpc.UnaryUnaryMultiCallable[_backup_pb2.ListRestoresRequest, _backup_pb2.ListRestoresResponse]
+    """Lists the restores into the platform and the drills of it, the latest first; kept as long as the platform is.
+    Scope platform, role admin. Refuses with: PAGE_TOKEN_INVALID.
     """
     Ingest: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.IngestRequest, _data_service_pb2.IngestResponse]
     """Takes events or rows. Acknowledged means: survives a crash of any process. Each row has its own verdict; a
@@ -246,8 +296,9 @@ class DataServiceAsyncStub(DataServiceStub):
     Scope platform, role admin; called by the platform service when a platform is created. Idempotent.
     """
     DeprovisionPlatform: _aio.UnaryUnaryMultiCallable[_data_service_pb2.DeprovisionPlatformRequest, _empty_pb2.Empty]  # type: ignore[assignment]
-    """Removes the platform's database, its journal and its engine's files. Calls under way end with
-    SERVICE_UNAVAILABLE, later ones with PLATFORM_NOT_FOUND.
+    """Removes the platform's database, its journal, its engine's files and its backups. Calls under way end with
+    SERVICE_UNAVAILABLE, later ones with PLATFORM_NOT_FOUND. With a purge_time that happens then, unless
+    ProvisionPlatform comes first.
     Scope platform, role admin; called by the platform service when a platform is deleted. Idempotent.
     """
     CreateTable: _aio.UnaryUnaryMultiCallable[_data_service_pb2.CreateTableRequest, _table_pb2.Table]  # type: ignore[assignment]
@@ -337,6 +388,54 @@ class DataServiceAsyncStub(DataServiceStub):
     ListDeletions: _aio.UnaryUnaryMultiCallable[_deletion_pb2.ListDeletionsRequest, _deletion_pb2.ListDeletionsResponse]  # type: ignore[assignment]
     """Lists the deletions of the platform, the latest first; they are kept as long as the platform is.
     Scope platform, role editor. Refuses with: PAGE_TOKEN_INVALID.
+    """
+    CreateBackup: _aio.UnaryUnaryMultiCallable[_backup_pb2.CreateBackupRequest, _backup_pb2.Backup]  # type: ignore[assignment]
+    """Begins a backup of the platform: every table at one moment, with every row that was acknowledged before the call,
+    and its roll-ups' declarations. Files that are the same as in the backup before are kept once. Dropped tables,
+    receipts and the evidence of deletions are not in it. It goes on when the call has ended: ask GetBackup for its end;
+    one that a restart of the service cuts short is FAILED. Backups go when their platform is removed for good.
+    Scope platform, role admin. The same request_id returns the first backup again.
+    Refuses with: BACKUP_BUSY (a backup, restore or drill of the platform is at work), BACKUP_LIMIT_REACHED,
+    NOT_BUILT_YET (the platforms are in a ClickHouse cluster).
+    """
+    GetBackup: _aio.UnaryUnaryMultiCallable[_backup_pb2.GetBackupRequest, _backup_pb2.Backup]  # type: ignore[assignment]
+    """Returns one backup with its key.
+    Scope platform, role admin. Refuses with: BACKUP_NOT_FOUND.
+    """
+    ListBackups: _aio.UnaryUnaryMultiCallable[_backup_pb2.ListBackupsRequest, _backup_pb2.ListBackupsResponse]  # type: ignore[assignment]
+    """Lists the platform's backups, the latest first, without their keys.
+    Scope platform, role admin. Refuses with: PAGE_TOKEN_INVALID.
+    """
+    DeleteBackup: _aio.UnaryUnaryMultiCallable[_backup_pb2.DeleteBackupRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Removes a backup with its files; what others share with it stays. A repeated call after success answers
+    BACKUP_NOT_FOUND, which a client may take for done.
+    Scope platform, role admin. Refuses with: BACKUP_NOT_FOUND, BACKUP_BUSY.
+    """
+    VerifyBackup: _aio.UnaryUnaryMultiCallable[_backup_pb2.VerifyBackupRequest, _backup_pb2.Backup]  # type: ignore[assignment]
+    """Begins to read every file of a backup anew and to compare its SHA-256; the backup's `verification` tells the end.
+    Scope platform, role admin. Refuses with: BACKUP_NOT_FOUND, BACKUP_NOT_READY (it is not DONE), BACKUP_BUSY.
+    """
+    RestoreBackup: _aio.UnaryUnaryMultiCallable[_backup_pb2.RestoreBackupRequest, _backup_pb2.Restore]  # type: ignore[assignment]
+    """Begins to fill an empty platform from a backup of any platform whose key the caller has. Nothing is attached until
+    every file was found to be as it was written; rows are counted and hashed afterwards; a restore that fails leaves
+    the platform empty. It goes on when the call has ended, and begins again after a restart. Roll-ups are built anew.
+    Scope platform, role admin. The same request_id returns the first restore again.
+    Refuses with: BACKUP_NOT_FOUND (no backup has this key), BACKUP_DAMAGED, BACKUP_VERSION_NOT_SUPPORTED,
+    RESTORE_TARGET_NOT_EMPTY, BACKUP_BUSY, NOT_BUILT_YET.
+    """
+    DrillBackup: _aio.UnaryUnaryMultiCallable[_backup_pb2.DrillBackupRequest, _backup_pb2.Restore]  # type: ignore[assignment]
+    """Begins a drill: restores the platform's newest backup aside, compares rows and hashes of every table, measures the
+    time to recover and what would be lost, and removes the copy again. The evidence stays: GetRestore, ListRestores.
+    Scope platform, role admin. The same request_id returns the first drill again.
+    Refuses with: BACKUP_NOT_FOUND (there is none), BACKUP_DAMAGED, BACKUP_BUSY, NOT_BUILT_YET.
+    """
+    GetRestore: _aio.UnaryUnaryMultiCallable[_backup_pb2.GetRestoreRequest, _backup_pb2.Restore]  # type: ignore[assignment]
+    """Returns one restore or drill.
+    Scope platform, role admin. Refuses with: BACKUP_NOT_FOUND.
+    """
+    ListRestores: _aio.UnaryUnaryMultiCallable[_backup_pb2.ListRestoresRequest, _backup_pb2.ListRestoresResponse]  # type: ignore[assignment]
+    """Lists the restores into the platform and the drills of it, the latest first; kept as long as the platform is.
+    Scope platform, role admin. Refuses with: PAGE_TOKEN_INVALID.
     """
     Ingest: _aio.UnaryUnaryMultiCallable[_data_service_pb2.IngestRequest, _data_service_pb2.IngestResponse]  # type: ignore[assignment]
     """Takes events or rows. Acknowledged means: survives a crash of any process. Each row has its own verdict; a
@@ -451,8 +550,9 @@ class DataServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _data_service_pb2.DeprovisionPlatformRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
-        """Removes the platform's database, its journal and its engine's files. Calls under way end with
-        SERVICE_UNAVAILABLE, later ones with PLATFORM_NOT_FOUND.
+        """Removes the platform's database, its journal, its engine's files and its backups. Calls under way end with
+        SERVICE_UNAVAILABLE, later ones with PLATFORM_NOT_FOUND. With a purge_time that happens then, unless
+        ProvisionPlatform comes first.
         Scope platform, role admin; called by the platform service when a platform is deleted. Idempotent.
         """
 
@@ -620,6 +720,108 @@ class DataServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_deletion_pb2.ListDeletionsResponse, _abc.Awaitable[_deletion_pb2.ListDeletionsResponse]]:
         """Lists the deletions of the platform, the latest first; they are kept as long as the platform is.
         Scope platform, role editor. Refuses with: PAGE_TOKEN_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateBackup(
+        self,
+        request: _backup_pb2.CreateBackupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_backup_pb2.Backup, _abc.Awaitable[_backup_pb2.Backup]]:
+        """Begins a backup of the platform: every table at one moment, with every row that was acknowledged before the call,
+        and its roll-ups' declarations. Files that are the same as in the backup before are kept once. Dropped tables,
+        receipts and the evidence of deletions are not in it. It goes on when the call has ended: ask GetBackup for its end;
+        one that a restart of the service cuts short is FAILED. Backups go when their platform is removed for good.
+        Scope platform, role admin. The same request_id returns the first backup again.
+        Refuses with: BACKUP_BUSY (a backup, restore or drill of the platform is at work), BACKUP_LIMIT_REACHED,
+        NOT_BUILT_YET (the platforms are in a ClickHouse cluster).
+        """
+
+    @_abc_1.abstractmethod
+    def GetBackup(
+        self,
+        request: _backup_pb2.GetBackupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_backup_pb2.Backup, _abc.Awaitable[_backup_pb2.Backup]]:
+        """Returns one backup with its key.
+        Scope platform, role admin. Refuses with: BACKUP_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ListBackups(
+        self,
+        request: _backup_pb2.ListBackupsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_backup_pb2.ListBackupsResponse, _abc.Awaitable[_backup_pb2.ListBackupsResponse]]:
+        """Lists the platform's backups, the latest first, without their keys.
+        Scope platform, role admin. Refuses with: PAGE_TOKEN_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteBackup(
+        self,
+        request: _backup_pb2.DeleteBackupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Removes a backup with its files; what others share with it stays. A repeated call after success answers
+        BACKUP_NOT_FOUND, which a client may take for done.
+        Scope platform, role admin. Refuses with: BACKUP_NOT_FOUND, BACKUP_BUSY.
+        """
+
+    @_abc_1.abstractmethod
+    def VerifyBackup(
+        self,
+        request: _backup_pb2.VerifyBackupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_backup_pb2.Backup, _abc.Awaitable[_backup_pb2.Backup]]:
+        """Begins to read every file of a backup anew and to compare its SHA-256; the backup's `verification` tells the end.
+        Scope platform, role admin. Refuses with: BACKUP_NOT_FOUND, BACKUP_NOT_READY (it is not DONE), BACKUP_BUSY.
+        """
+
+    @_abc_1.abstractmethod
+    def RestoreBackup(
+        self,
+        request: _backup_pb2.RestoreBackupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_backup_pb2.Restore, _abc.Awaitable[_backup_pb2.Restore]]:
+        """Begins to fill an empty platform from a backup of any platform whose key the caller has. Nothing is attached until
+        every file was found to be as it was written; rows are counted and hashed afterwards; a restore that fails leaves
+        the platform empty. It goes on when the call has ended, and begins again after a restart. Roll-ups are built anew.
+        Scope platform, role admin. The same request_id returns the first restore again.
+        Refuses with: BACKUP_NOT_FOUND (no backup has this key), BACKUP_DAMAGED, BACKUP_VERSION_NOT_SUPPORTED,
+        RESTORE_TARGET_NOT_EMPTY, BACKUP_BUSY, NOT_BUILT_YET.
+        """
+
+    @_abc_1.abstractmethod
+    def DrillBackup(
+        self,
+        request: _backup_pb2.DrillBackupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_backup_pb2.Restore, _abc.Awaitable[_backup_pb2.Restore]]:
+        """Begins a drill: restores the platform's newest backup aside, compares rows and hashes of every table, measures the
+        time to recover and what would be lost, and removes the copy again. The evidence stays: GetRestore, ListRestores.
+        Scope platform, role admin. The same request_id returns the first drill again.
+        Refuses with: BACKUP_NOT_FOUND (there is none), BACKUP_DAMAGED, BACKUP_BUSY, NOT_BUILT_YET.
+        """
+
+    @_abc_1.abstractmethod
+    def GetRestore(
+        self,
+        request: _backup_pb2.GetRestoreRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_backup_pb2.Restore, _abc.Awaitable[_backup_pb2.Restore]]:
+        """Returns one restore or drill.
+        Scope platform, role admin. Refuses with: BACKUP_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ListRestores(
+        self,
+        request: _backup_pb2.ListRestoresRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_backup_pb2.ListRestoresResponse, _abc.Awaitable[_backup_pb2.ListRestoresResponse]]:
+        """Lists the restores into the platform and the drills of it, the latest first; kept as long as the platform is.
+        Scope platform, role admin. Refuses with: PAGE_TOKEN_INVALID.
         """
 
     @_abc_1.abstractmethod

@@ -29,7 +29,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%aidatalabs/platform/v1/platform.proto\x12\x16\x61idatalabs.platform.v1\x1a)aidatalabs/common/v1/access_service.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbf\x04\n\x08Platform\x12G\n\x04name\x18\x01 \x01(\tB9\xe2\x41\x01\x08\xbaH2r02.^(platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?)?$\x12\x18\n\x03uid\x18\x02 \x01(\tB\x0b\xe2\x41\x01\x03\xbaH\x04r\x02\x18\x00\x12\x32\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x1c\xbaH\x19r\x17\x18\x64\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\'\n\x06\x63onfig\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x43\n\x05state\x18\x05 \x01(\x0e\x32&.aidatalabs.platform.v1.Platform.StateB\x0c\xe2\x41\x01\x03\xbaH\x05\x82\x01\x02\x18\x00\x12\x1a\n\x05owner\x18\x06 \x01(\tB\x0b\xe2\x41\x01\x03\xbaH\x04r\x02\x18\x00\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x15\n\x04\x65tag\x18\t \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x35\n\x0b\x64\x65lete_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"V\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n\x0cPROVISIONING\x10\x01\x12\n\n\x06\x41\x43TIVE\x10\x02\x12\n\n\x06\x46\x41ILED\x10\x03\x12\x0c\n\x08\x44\x45LETING\x10\x04\"\xb8\x01\n\x06Member\x12[\n\x06member\x18\x01 \x01(\tBK\xbaHHrF2D^(users/[0-9a-f-]{36}|allUsers|[!-?A-~]{1,64}@[A-Za-z0-9.-]{1,189})$\x12\x34\n\x04role\x18\x02 \x01(\x0e\x32\x1a.aidatalabs.common.v1.RoleB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1b\n\x05\x65mail\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x03\xbaH\x05r\x03\x18\xfe\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%aidatalabs/platform/v1/platform.proto\x12\x16\x61idatalabs.platform.v1\x1a)aidatalabs/common/v1/access_service.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x82\x05\n\x08Platform\x12G\n\x04name\x18\x01 \x01(\tB9\xe2\x41\x01\x08\xbaH2r02.^(platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?)?$\x12\x18\n\x03uid\x18\x02 \x01(\tB\x0b\xe2\x41\x01\x03\xbaH\x04r\x02\x18\x00\x12\x32\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x1c\xbaH\x19r\x17\x18\x64\x32\x13^[^\\x00-\\x1f\\x7f]*$\x12\'\n\x06\x63onfig\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x43\n\x05state\x18\x05 \x01(\x0e\x32&.aidatalabs.platform.v1.Platform.StateB\x0c\xe2\x41\x01\x03\xbaH\x05\x82\x01\x02\x18\x00\x12\x1a\n\x05owner\x18\x06 \x01(\tB\x0b\xe2\x41\x01\x03\xbaH\x04r\x02\x18\x00\x12\x35\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x15\n\x04\x65tag\x18\t \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x35\n\x0b\x64\x65lete_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x34\n\npurge_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"c\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n\x0cPROVISIONING\x10\x01\x12\n\n\x06\x41\x43TIVE\x10\x02\x12\n\n\x06\x46\x41ILED\x10\x03\x12\x0c\n\x08\x44\x45LETING\x10\x04\x12\x0b\n\x07\x44\x45LETED\x10\x05\"\xb8\x01\n\x06Member\x12[\n\x06member\x18\x01 \x01(\tBK\xbaHHrF2D^(users/[0-9a-f-]{36}|allUsers|[!-?A-~]{1,64}@[A-Za-z0-9.-]{1,189})$\x12\x34\n\x04role\x18\x02 \x01(\x0e\x32\x1a.aidatalabs.common.v1.RoleB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1b\n\x05\x65mail\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x03\xbaH\x05r\x03\x18\xfe\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -54,6 +54,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PLATFORM'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@'
   _globals['_PLATFORM'].fields_by_name['delete_time']._loaded_options = None
   _globals['_PLATFORM'].fields_by_name['delete_time']._serialized_options = b'\342A\001\003'
+  _globals['_PLATFORM'].fields_by_name['purge_time']._loaded_options = None
+  _globals['_PLATFORM'].fields_by_name['purge_time']._serialized_options = b'\342A\001\003'
   _globals['_MEMBER'].fields_by_name['member']._loaded_options = None
   _globals['_MEMBER'].fields_by_name['member']._serialized_options = b'\272HHrF2D^(users/[0-9a-f-]{36}|allUsers|[!-?A-~]{1,64}@[A-Za-z0-9.-]{1,189})$'
   _globals['_MEMBER'].fields_by_name['role']._loaded_options = None
@@ -61,9 +63,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MEMBER'].fields_by_name['email']._loaded_options = None
   _globals['_MEMBER'].fields_by_name['email']._serialized_options = b'\342A\001\003\272H\005r\003\030\376\001'
   _globals['_PLATFORM']._serialized_start=234
-  _globals['_PLATFORM']._serialized_end=809
-  _globals['_PLATFORM_STATE']._serialized_start=723
-  _globals['_PLATFORM_STATE']._serialized_end=809
-  _globals['_MEMBER']._serialized_start=812
-  _globals['_MEMBER']._serialized_end=996
+  _globals['_PLATFORM']._serialized_end=876
+  _globals['_PLATFORM_STATE']._serialized_start=777
+  _globals['_PLATFORM_STATE']._serialized_end=876
+  _globals['_MEMBER']._serialized_start=879
+  _globals['_MEMBER']._serialized_end=1063
 # @@protoc_insertion_point(module_scope)

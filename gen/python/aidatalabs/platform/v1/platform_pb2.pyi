@@ -42,6 +42,8 @@ class Platform(_message.Message):
         """Its database could not be made; creating it again with the same request resumes."""
         DELETING: Platform._State.ValueType  # 4
         """It is being deleted; its data is going."""
+        DELETED: Platform._State.ValueType  # 5
+        """It was deleted and is out of sight; until purge_time UndeletePlatform brings it back."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
         """Where a platform is in its life."""
@@ -56,6 +58,8 @@ class Platform(_message.Message):
     """Its database could not be made; creating it again with the same request resumes."""
     DELETING: Platform.State.ValueType  # 4
     """It is being deleted; its data is going."""
+    DELETED: Platform.State.ValueType  # 5
+    """It was deleted and is out of sight; until purge_time UndeletePlatform brings it back."""
 
     NAME_FIELD_NUMBER: _builtins.int
     UID_FIELD_NUMBER: _builtins.int
@@ -67,6 +71,7 @@ class Platform(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     DELETE_TIME_FIELD_NUMBER: _builtins.int
+    PURGE_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`platforms/{id}`; the id is `^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`. Set by the server."""
     uid: _builtins.str
@@ -93,7 +98,11 @@ class Platform(_message.Message):
 
     @_builtins.property
     def delete_time(self) -> _timestamp_pb2.Timestamp:
-        """When its deletion began; set in state DELETING only."""
+        """When its deletion began; set in the states DELETING and DELETED only."""
+
+    @_builtins.property
+    def purge_time(self) -> _timestamp_pb2.Timestamp:
+        """When it is removed for good; set in state DELETED only."""
 
     def __init__(
         self,
@@ -108,10 +117,11 @@ class Platform(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
         delete_time: _timestamp_pb2.Timestamp | None = ...,
+        purge_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "create_time", b"create_time", "delete_time", b"delete_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "create_time", b"create_time", "delete_time", b"delete_time", "purge_time", b"purge_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "create_time", b"create_time", "delete_time", b"delete_time", "display_name", b"display_name", "etag", b"etag", "name", b"name", "owner", b"owner", "state", b"state", "uid", b"uid", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "create_time", b"create_time", "delete_time", b"delete_time", "display_name", b"display_name", "etag", b"etag", "name", b"name", "owner", b"owner", "purge_time", b"purge_time", "state", b"state", "uid", b"uid", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

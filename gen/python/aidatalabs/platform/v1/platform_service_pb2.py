@@ -30,7 +30,7 @@ from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-aidatalabs/platform/v1/platform_service.proto\x12\x16\x61idatalabs.platform.v1\x1a%aidatalabs/platform/v1/platform.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\"\xc8\x01\n\x15\x43reatePlatformRequest\x12@\n\x0bplatform_id\x18\x01 \x01(\tB+\xbaH(r&2$^([a-z]([a-z0-9-]{0,61}[a-z0-9])?)?$\x12\x38\n\x08platform\x18\x02 \x01(\x0b\x32 .aidatalabs.platform.v1.PlatformB\x04\xe2\x41\x01\x02\x12\x33\n\nrequest_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{0,128}$\"Z\n\x12GetPlatformRequest\x12\x44\n\x04name\x18\x01 \x01(\tB6\xe2\x41\x01\x02\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\"\x85\x01\n\x14ListPlatformsRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x19\n\x08order_by\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x18\n\x06\x66ilter\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"e\n\x15ListPlatformsResponse\x12\x33\n\tplatforms\x18\x01 \x03(\x0b\x32 .aidatalabs.platform.v1.Platform\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb7\x01\n\x15UpdatePlatformRequest\x12\x38\n\x08platform\x18\x01 \x01(\x0b\x32 .aidatalabs.platform.v1.PlatformB\x04\xe2\x41\x01\x02\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x33\n\nrequest_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{0,128}$\"\xa9\x01\n\x15\x44\x65letePlatformRequest\x12\x44\n\x04name\x18\x01 \x01(\tB6\xe2\x41\x01\x02\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x33\n\nrequest_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{0,128}$\"\x98\x01\n\x10SetMemberRequest\x12H\n\x08platform\x18\x01 \x01(\tB6\xe2\x41\x01\x02\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12:\n\x06member\x18\x02 \x01(\x0b\x32\x1e.aidatalabs.platform.v1.MemberB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\xc0\x01\n\x13RemoveMemberRequest\x12H\n\x08platform\x18\x01 \x01(\tB6\xe2\x41\x01\x02\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12_\n\x06member\x18\x02 \x01(\tBO\xe2\x41\x01\x02\xbaHHrF2D^(users/[0-9a-f-]{36}|allUsers|[!-?A-~]{1,64}@[A-Za-z0-9.-]{1,189})$\"^\n\x12ListMembersRequest\x12H\n\x08platform\x18\x01 \x01(\tB6\xe2\x41\x01\x02\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\"F\n\x13ListMembersResponse\x12/\n\x07members\x18\x01 \x03(\x0b\x32\x1e.aidatalabs.platform.v1.Member2\xec\x08\n\x0fPlatformService\x12\x86\x01\n\x0e\x43reatePlatform\x12-.aidatalabs.platform.v1.CreatePlatformRequest\x1a .aidatalabs.platform.v1.Platform\"#\x82\xd3\xe4\x93\x02\x1d\"\x11/api/v1/platforms:\x08platform\x12\x7f\n\x0bGetPlatform\x12*.aidatalabs.platform.v1.GetPlatformRequest\x1a .aidatalabs.platform.v1.Platform\"\"\x82\xd3\xe4\x93\x02\x1c\x12\x1a/api/v1/{name=platforms/*}\x12\x87\x01\n\rListPlatforms\x12,.aidatalabs.platform.v1.ListPlatformsRequest\x1a-.aidatalabs.platform.v1.ListPlatformsResponse\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/api/v1/platforms\x12\x98\x01\n\x0eUpdatePlatform\x12-.aidatalabs.platform.v1.UpdatePlatformRequest\x1a .aidatalabs.platform.v1.Platform\"5\x82\xd3\xe4\x93\x02/\x1a#/api/v1/{platform.name=platforms/*}:\x08platform\x12{\n\x0e\x44\x65letePlatform\x12-.aidatalabs.platform.v1.DeletePlatformRequest\x1a\x16.google.protobuf.Empty\"\"\x82\xd3\xe4\x93\x02\x1c*\x1a/api/v1/{name=platforms/*}\x12\x8d\x01\n\tSetMember\x12(.aidatalabs.platform.v1.SetMemberRequest\x1a\x1e.aidatalabs.platform.v1.Member\"6\x82\xd3\xe4\x93\x02\x30\x1a&/api/v1/{platform=platforms/*}/members:\x06member\x12\x83\x01\n\x0cRemoveMember\x12+.aidatalabs.platform.v1.RemoveMemberRequest\x1a\x16.google.protobuf.Empty\".\x82\xd3\xe4\x93\x02(*&/api/v1/{platform=platforms/*}/members\x12\x96\x01\n\x0bListMembers\x12*.aidatalabs.platform.v1.ListMembersRequest\x1a+.aidatalabs.platform.v1.ListMembersResponse\".\x82\xd3\xe4\x93\x02(\x12&/api/v1/{platform=platforms/*}/membersb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-aidatalabs/platform/v1/platform_service.proto\x12\x16\x61idatalabs.platform.v1\x1a%aidatalabs/platform/v1/platform.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\"\xc8\x01\n\x15\x43reatePlatformRequest\x12@\n\x0bplatform_id\x18\x01 \x01(\tB+\xbaH(r&2$^([a-z]([a-z0-9-]{0,61}[a-z0-9])?)?$\x12\x38\n\x08platform\x18\x02 \x01(\x0b\x32 .aidatalabs.platform.v1.PlatformB\x04\xe2\x41\x01\x02\x12\x33\n\nrequest_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{0,128}$\"p\n\x12GetPlatformRequest\x12\x44\n\x04name\x18\x01 \x01(\tB6\xe2\x41\x01\x02\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x14\n\x0cshow_deleted\x18\x02 \x01(\x08\"\x9b\x01\n\x14ListPlatformsRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x19\n\x08order_by\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x18\n\x06\x66ilter\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x12\x14\n\x0cshow_deleted\x18\x05 \x01(\x08\"e\n\x15ListPlatformsResponse\x12\x33\n\tplatforms\x18\x01 \x03(\x0b\x32 .aidatalabs.platform.v1.Platform\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb7\x01\n\x15UpdatePlatformRequest\x12\x38\n\x08platform\x18\x01 \x01(\x0b\x32 .aidatalabs.platform.v1.PlatformB\x04\xe2\x41\x01\x02\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x33\n\nrequest_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{0,128}$\"\xb8\x01\n\x15\x44\x65letePlatformRequest\x12\x44\n\x04name\x18\x01 \x01(\tB6\xe2\x41\x01\x02\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x33\n\nrequest_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a\x32\x18^[A-Za-z0-9._:-]{0,128}$\x12\r\n\x05purge\x18\x04 \x01(\x08\"_\n\x17UndeletePlatformRequest\x12\x44\n\x04name\x18\x01 \x01(\tB6\xe2\x41\x01\x02\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\"\x98\x01\n\x10SetMemberRequest\x12H\n\x08platform\x18\x01 \x01(\tB6\xe2\x41\x01\x02\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12:\n\x06member\x18\x02 \x01(\x0b\x32\x1e.aidatalabs.platform.v1.MemberB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\xc0\x01\n\x13RemoveMemberRequest\x12H\n\x08platform\x18\x01 \x01(\tB6\xe2\x41\x01\x02\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12_\n\x06member\x18\x02 \x01(\tBO\xe2\x41\x01\x02\xbaHHrF2D^(users/[0-9a-f-]{36}|allUsers|[!-?A-~]{1,64}@[A-Za-z0-9.-]{1,189})$\"^\n\x12ListMembersRequest\x12H\n\x08platform\x18\x01 \x01(\tB6\xe2\x41\x01\x02\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\"F\n\x13ListMembersResponse\x12/\n\x07members\x18\x01 \x03(\x0b\x32\x1e.aidatalabs.platform.v1.Member2\x84\n\n\x0fPlatformService\x12\x86\x01\n\x0e\x43reatePlatform\x12-.aidatalabs.platform.v1.CreatePlatformRequest\x1a .aidatalabs.platform.v1.Platform\"#\x82\xd3\xe4\x93\x02\x1d\"\x11/api/v1/platforms:\x08platform\x12\x7f\n\x0bGetPlatform\x12*.aidatalabs.platform.v1.GetPlatformRequest\x1a .aidatalabs.platform.v1.Platform\"\"\x82\xd3\xe4\x93\x02\x1c\x12\x1a/api/v1/{name=platforms/*}\x12\x87\x01\n\rListPlatforms\x12,.aidatalabs.platform.v1.ListPlatformsRequest\x1a-.aidatalabs.platform.v1.ListPlatformsResponse\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/api/v1/platforms\x12\x98\x01\n\x0eUpdatePlatform\x12-.aidatalabs.platform.v1.UpdatePlatformRequest\x1a .aidatalabs.platform.v1.Platform\"5\x82\xd3\xe4\x93\x02/\x1a#/api/v1/{platform.name=platforms/*}:\x08platform\x12{\n\x0e\x44\x65letePlatform\x12-.aidatalabs.platform.v1.DeletePlatformRequest\x1a\x16.google.protobuf.Empty\"\"\x82\xd3\xe4\x93\x02\x1c*\x1a/api/v1/{name=platforms/*}\x12\x95\x01\n\x10UndeletePlatform\x12/.aidatalabs.platform.v1.UndeletePlatformRequest\x1a .aidatalabs.platform.v1.Platform\".\x82\xd3\xe4\x93\x02(\"#/api/v1/{name=platforms/*}:undelete:\x01*\x12\x8d\x01\n\tSetMember\x12(.aidatalabs.platform.v1.SetMemberRequest\x1a\x1e.aidatalabs.platform.v1.Member\"6\x82\xd3\xe4\x93\x02\x30\x1a&/api/v1/{platform=platforms/*}/members:\x06member\x12\x83\x01\n\x0cRemoveMember\x12+.aidatalabs.platform.v1.RemoveMemberRequest\x1a\x16.google.protobuf.Empty\".\x82\xd3\xe4\x93\x02(*&/api/v1/{platform=platforms/*}/members\x12\x96\x01\n\x0bListMembers\x12*.aidatalabs.platform.v1.ListMembersRequest\x1a+.aidatalabs.platform.v1.ListMembersResponse\".\x82\xd3\xe4\x93\x02(\x12&/api/v1/{platform=platforms/*}/membersb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -63,6 +63,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELETEPLATFORMREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@'
   _globals['_DELETEPLATFORMREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_DELETEPLATFORMREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\034r\0322\030^[A-Za-z0-9._:-]{0,128}$'
+  _globals['_UNDELETEPLATFORMREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_UNDELETEPLATFORMREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\272H/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$'
   _globals['_SETMEMBERREQUEST'].fields_by_name['platform']._loaded_options = None
   _globals['_SETMEMBERREQUEST'].fields_by_name['platform']._serialized_options = b'\342A\001\002\272H/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$'
   _globals['_SETMEMBERREQUEST'].fields_by_name['member']._loaded_options = None
@@ -83,6 +85,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PLATFORMSERVICE'].methods_by_name['UpdatePlatform']._serialized_options = b'\202\323\344\223\002/\032#/api/v1/{platform.name=platforms/*}:\010platform'
   _globals['_PLATFORMSERVICE'].methods_by_name['DeletePlatform']._loaded_options = None
   _globals['_PLATFORMSERVICE'].methods_by_name['DeletePlatform']._serialized_options = b'\202\323\344\223\002\034*\032/api/v1/{name=platforms/*}'
+  _globals['_PLATFORMSERVICE'].methods_by_name['UndeletePlatform']._loaded_options = None
+  _globals['_PLATFORMSERVICE'].methods_by_name['UndeletePlatform']._serialized_options = b'\202\323\344\223\002(\"#/api/v1/{name=platforms/*}:undelete:\001*'
   _globals['_PLATFORMSERVICE'].methods_by_name['SetMember']._loaded_options = None
   _globals['_PLATFORMSERVICE'].methods_by_name['SetMember']._serialized_options = b'\202\323\344\223\0020\032&/api/v1/{platform=platforms/*}/members:\006member'
   _globals['_PLATFORMSERVICE'].methods_by_name['RemoveMember']._loaded_options = None
@@ -92,23 +96,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEPLATFORMREQUEST']._serialized_start=268
   _globals['_CREATEPLATFORMREQUEST']._serialized_end=468
   _globals['_GETPLATFORMREQUEST']._serialized_start=470
-  _globals['_GETPLATFORMREQUEST']._serialized_end=560
-  _globals['_LISTPLATFORMSREQUEST']._serialized_start=563
-  _globals['_LISTPLATFORMSREQUEST']._serialized_end=696
-  _globals['_LISTPLATFORMSRESPONSE']._serialized_start=698
-  _globals['_LISTPLATFORMSRESPONSE']._serialized_end=799
-  _globals['_UPDATEPLATFORMREQUEST']._serialized_start=802
-  _globals['_UPDATEPLATFORMREQUEST']._serialized_end=985
-  _globals['_DELETEPLATFORMREQUEST']._serialized_start=988
-  _globals['_DELETEPLATFORMREQUEST']._serialized_end=1157
-  _globals['_SETMEMBERREQUEST']._serialized_start=1160
-  _globals['_SETMEMBERREQUEST']._serialized_end=1312
-  _globals['_REMOVEMEMBERREQUEST']._serialized_start=1315
-  _globals['_REMOVEMEMBERREQUEST']._serialized_end=1507
-  _globals['_LISTMEMBERSREQUEST']._serialized_start=1509
-  _globals['_LISTMEMBERSREQUEST']._serialized_end=1603
-  _globals['_LISTMEMBERSRESPONSE']._serialized_start=1605
-  _globals['_LISTMEMBERSRESPONSE']._serialized_end=1675
-  _globals['_PLATFORMSERVICE']._serialized_start=1678
-  _globals['_PLATFORMSERVICE']._serialized_end=2810
+  _globals['_GETPLATFORMREQUEST']._serialized_end=582
+  _globals['_LISTPLATFORMSREQUEST']._serialized_start=585
+  _globals['_LISTPLATFORMSREQUEST']._serialized_end=740
+  _globals['_LISTPLATFORMSRESPONSE']._serialized_start=742
+  _globals['_LISTPLATFORMSRESPONSE']._serialized_end=843
+  _globals['_UPDATEPLATFORMREQUEST']._serialized_start=846
+  _globals['_UPDATEPLATFORMREQUEST']._serialized_end=1029
+  _globals['_DELETEPLATFORMREQUEST']._serialized_start=1032
+  _globals['_DELETEPLATFORMREQUEST']._serialized_end=1216
+  _globals['_UNDELETEPLATFORMREQUEST']._serialized_start=1218
+  _globals['_UNDELETEPLATFORMREQUEST']._serialized_end=1313
+  _globals['_SETMEMBERREQUEST']._serialized_start=1316
+  _globals['_SETMEMBERREQUEST']._serialized_end=1468
+  _globals['_REMOVEMEMBERREQUEST']._serialized_start=1471
+  _globals['_REMOVEMEMBERREQUEST']._serialized_end=1663
+  _globals['_LISTMEMBERSREQUEST']._serialized_start=1665
+  _globals['_LISTMEMBERSREQUEST']._serialized_end=1759
+  _globals['_LISTMEMBERSRESPONSE']._serialized_start=1761
+  _globals['_LISTMEMBERSRESPONSE']._serialized_end=1831
+  _globals['_PLATFORMSERVICE']._serialized_start=1834
+  _globals['_PLATFORMSERVICE']._serialized_end=3118
 # @@protoc_insertion_point(module_scope)

@@ -62,6 +62,11 @@ class PlatformServiceStub:
                 request_serializer=aidatalabs_dot_platform_dot_v1_dot_platform__service__pb2.DeletePlatformRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
+        self.UndeletePlatform = channel.unary_unary(
+                '/aidatalabs.platform.v1.PlatformService/UndeletePlatform',
+                request_serializer=aidatalabs_dot_platform_dot_v1_dot_platform__service__pb2.UndeletePlatformRequest.SerializeToString,
+                response_deserializer=aidatalabs_dot_platform_dot_v1_dot_platform__pb2.Platform.FromString,
+                _registered_method=True)
         self.SetMember = channel.unary_unary(
                 '/aidatalabs.platform.v1.PlatformService/SetMember',
                 request_serializer=aidatalabs_dot_platform_dot_v1_dot_platform__service__pb2.SetMemberRequest.SerializeToString,
@@ -86,9 +91,10 @@ class PlatformServiceServicer:
     def CreatePlatform(self, request, context):
         """Creates a platform and its database with the standard `events` table, and makes the caller its admin.
         Scope mesh, role editor. The same request_id and content returns the first answer again; a call that was
-        cut off is taken up where it stopped. The id of a deleted platform may be used again; creation then waits until it
-        has rested 6 seconds, so that nobody remembers whose it was.
-        Refuses with: INVALID_REQUEST, PERMISSION_DENIED, PLATFORM_ALREADY_EXISTS, IDEMPOTENCY_MISMATCH,
+        cut off is taken up where it stopped. The id of a platform that was removed for good may be used again; creation
+        then waits until it has rested 6 seconds, so that nobody remembers whose it was.
+        Refuses with: INVALID_REQUEST, PERMISSION_DENIED, PLATFORM_ALREADY_EXISTS, PLATFORM_DELETED (one of this id was
+        deleted and can be brought back), IDEMPOTENCY_MISMATCH,
         SERVICE_UNAVAILABLE (the data service is down; RetryInfo says when to try again).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -96,7 +102,7 @@ class PlatformServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetPlatform(self, request, context):
-        """Returns one platform.
+        """Returns one platform, with show_deleted also one that was deleted and can be brought back, to admins of it.
         Scope platform, role viewer. Refuses with: INVALID_REQUEST, PLATFORM_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -104,7 +110,8 @@ class PlatformServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListPlatforms(self, request, context):
-        """Lists the platforms that the caller is a member of (a mesh admin: all of them).
+        """Lists the platforms that the caller is a member of (a mesh admin: all of them); with show_deleted also those that
+        were deleted and can be brought back, to admins of them.
         Scope self. Refuses with: INVALID_REQUEST (also for a filter or order that cannot be read), PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -122,12 +129,26 @@ class PlatformServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeletePlatform(self, request, context):
-        """Deletes a platform with all its data; while its data goes, the platform is there in state DELETING with a
-        delete_time, and takes no data and no questions. A call that was cut off is taken up where it stopped.
+        """Deletes a platform with all its data. It is out of sight at once (within 5 seconds for calls under way elsewhere),
+        and every call but these answers as for a missing one; until its purge_time (168 hours unless the server is set
+        otherwise; 0 removes it at once) UndeletePlatform brings it back, and its id stays taken. Then it is removed for
+        good, with its backups. With purge that happens now, also to one that is deleted already: while its data goes,
+        the platform is there in state DELETING with a delete_time, and takes no data and no questions. A call that was
+        cut off is taken up where it stopped.
         Scope platform, role admin. The same request_id returns the first answer again.
         Refuses with: INVALID_REQUEST, PLATFORM_NOT_FOUND, PERMISSION_DENIED, ETAG_MISMATCH, IDEMPOTENCY_MISMATCH,
         PLATFORM_NOT_ACTIVE (it is being made at this moment), SERVICE_UNAVAILABLE (the data service is down; it is
         finished when that is back, RetryInfo says when to ask).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UndeletePlatform(self, request, context):
+        """Brings a deleted platform back with all its rows, members and backups. A platform that is ACTIVE is returned as it
+        is. A call that was cut off leaves it deleted: repeat it.
+        Scope platform, role admin. Refuses with: INVALID_REQUEST, PLATFORM_NOT_FOUND (also where the time is over),
+        PLATFORM_NOT_ACTIVE (it is being made, or removed for good), SERVICE_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -188,6 +209,11 @@ def add_PlatformServiceServicer_to_server(servicer, server):
                     servicer.DeletePlatform,
                     request_deserializer=aidatalabs_dot_platform_dot_v1_dot_platform__service__pb2.DeletePlatformRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'UndeletePlatform': grpc.unary_unary_rpc_method_handler(
+                    servicer.UndeletePlatform,
+                    request_deserializer=aidatalabs_dot_platform_dot_v1_dot_platform__service__pb2.UndeletePlatformRequest.FromString,
+                    response_serializer=aidatalabs_dot_platform_dot_v1_dot_platform__pb2.Platform.SerializeToString,
             ),
             'SetMember': grpc.unary_unary_rpc_method_handler(
                     servicer.SetMember,
@@ -341,6 +367,33 @@ class PlatformService:
             '/aidatalabs.platform.v1.PlatformService/DeletePlatform',
             aidatalabs_dot_platform_dot_v1_dot_platform__service__pb2.DeletePlatformRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UndeletePlatform(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.platform.v1.PlatformService/UndeletePlatform',
+            aidatalabs_dot_platform_dot_v1_dot_platform__service__pb2.UndeletePlatformRequest.SerializeToString,
+            aidatalabs_dot_platform_dot_v1_dot_platform__pb2.Platform.FromString,
             options,
             channel_credentials,
             insecure,

@@ -38,17 +38,19 @@ class PlatformServiceStub:
     CreatePlatform: _grpc.UnaryUnaryMultiCallable[_platform_service_pb2.CreatePlatformRequest, _platform_pb2.Platform]
     """Creates a platform and its database with the standard `events` table, and makes the caller its admin.
     Scope mesh, role editor. The same request_id and content returns the first answer again; a call that was
-    cut off is taken up where it stopped. The id of a deleted platform may be used again; creation then waits until it
-    has rested 6 seconds, so that nobody remembers whose it was.
-    Refuses with: INVALID_REQUEST, PERMISSION_DENIED, PLATFORM_ALREADY_EXISTS, IDEMPOTENCY_MISMATCH,
+    cut off is taken up where it stopped. The id of a platform that was removed for good may be used again; creation
+    then waits until it has rested 6 seconds, so that nobody remembers whose it was.
+    Refuses with: INVALID_REQUEST, PERMISSION_DENIED, PLATFORM_ALREADY_EXISTS, PLATFORM_DELETED (one of this id was
+    deleted and can be brought back), IDEMPOTENCY_MISMATCH,
     SERVICE_UNAVAILABLE (the data service is down; RetryInfo says when to try again).
     """
     GetPlatform: _grpc.UnaryUnaryMultiCallable[_platform_service_pb2.GetPlatformRequest, _platform_pb2.Platform]
-    """Returns one platform.
+    """Returns one platform, with show_deleted also one that was deleted and can be brought back, to admins of it.
     Scope platform, role viewer. Refuses with: INVALID_REQUEST, PLATFORM_NOT_FOUND.
     """
     ListPlatforms: _grpc.UnaryUnaryMultiCallable[_platform_service_pb2.ListPlatformsRequest, _platform_service_pb2.ListPlatformsResponse]
-    """Lists the platforms that the caller is a member of (a mesh admin: all of them).
+    """Lists the platforms that the caller is a member of (a mesh admin: all of them); with show_deleted also those that
+    were deleted and can be brought back, to admins of them.
     Scope self. Refuses with: INVALID_REQUEST (also for a filter or order that cannot be read), PAGE_TOKEN_INVALID.
     """
     UpdatePlatform: _grpc.UnaryUnaryMultiCallable[_platform_service_pb2.UpdatePlatformRequest, _platform_pb2.Platform]
@@ -58,12 +60,22 @@ class PlatformServiceStub:
     ETAG_MISMATCH, PLATFORM_NOT_ACTIVE (it is being deleted), IDEMPOTENCY_MISMATCH.
     """
     DeletePlatform: _grpc.UnaryUnaryMultiCallable[_platform_service_pb2.DeletePlatformRequest, _empty_pb2.Empty]
-    """Deletes a platform with all its data; while its data goes, the platform is there in state DELETING with a
-    delete_time, and takes no data and no questions. A call that was cut off is taken up where it stopped.
+    """Deletes a platform with all its data. It is out of sight at once (within 5 seconds for calls under way elsewhere),
+    and every call but these answers as for a missing one; until its purge_time (168 hours unless the server is set
+    otherwise; 0 removes it at once) UndeletePlatform brings it back, and its id stays taken. Then it is removed for
+    good, with its backups. With purge that happens now, also to one that is deleted already: while its data goes,
+    the platform is there in state DELETING with a delete_time, and takes no data and no questions. A call that was
+    cut off is taken up where it stopped.
     Scope platform, role admin. The same request_id returns the first answer again.
     Refuses with: INVALID_REQUEST, PLATFORM_NOT_FOUND, PERMISSION_DENIED, ETAG_MISMATCH, IDEMPOTENCY_MISMATCH,
     PLATFORM_NOT_ACTIVE (it is being made at this moment), SERVICE_UNAVAILABLE (the data service is down; it is
     finished when that is back, RetryInfo says when to ask).
+    """
+    UndeletePlatform: _grpc.UnaryUnaryMultiCallable[_platform_service_pb2.UndeletePlatformRequest, _platform_pb2.Platform]
+    """Brings a deleted platform back with all its rows, members and backups. A platform that is ACTIVE is returned as it
+    is. A call that was cut off leaves it deleted: repeat it.
+    Scope platform, role admin. Refuses with: INVALID_REQUEST, PLATFORM_NOT_FOUND (also where the time is over),
+    PLATFORM_NOT_ACTIVE (it is being made, or removed for good), SERVICE_UNAVAILABLE.
     """
     SetMember: _grpc.UnaryUnaryMultiCallable[_platform_service_pb2.SetMemberRequest, _platform_pb2.Member]
     """Gives a user, or every user of the mesh, a role on the platform; replaces the role they had.
@@ -90,17 +102,19 @@ class PlatformServiceAsyncStub(PlatformServiceStub):
     CreatePlatform: _aio.UnaryUnaryMultiCallable[_platform_service_pb2.CreatePlatformRequest, _platform_pb2.Platform]  # type: ignore[assignment]
     """Creates a platform and its database with the standard `events` table, and makes the caller its admin.
     Scope mesh, role editor. The same request_id and content returns the first answer again; a call that was
-    cut off is taken up where it stopped. The id of a deleted platform may be used again; creation then waits until it
-    has rested 6 seconds, so that nobody remembers whose it was.
-    Refuses with: INVALID_REQUEST, PERMISSION_DENIED, PLATFORM_ALREADY_EXISTS, IDEMPOTENCY_MISMATCH,
+    cut off is taken up where it stopped. The id of a platform that was removed for good may be used again; creation
+    then waits until it has rested 6 seconds, so that nobody remembers whose it was.
+    Refuses with: INVALID_REQUEST, PERMISSION_DENIED, PLATFORM_ALREADY_EXISTS, PLATFORM_DELETED (one of this id was
+    deleted and can be brought back), IDEMPOTENCY_MISMATCH,
     SERVICE_UNAVAILABLE (the data service is down; RetryInfo says when to try again).
     """
     GetPlatform: _aio.UnaryUnaryMultiCallable[_platform_service_pb2.GetPlatformRequest, _platform_pb2.Platform]  # type: ignore[assignment]
-    """Returns one platform.
+    """Returns one platform, with show_deleted also one that was deleted and can be brought back, to admins of it.
     Scope platform, role viewer. Refuses with: INVALID_REQUEST, PLATFORM_NOT_FOUND.
     """
     ListPlatforms: _aio.UnaryUnaryMultiCallable[_platform_service_pb2.ListPlatformsRequest, _platform_service_pb2.ListPlatformsResponse]  # type: ignore[assignment]
-    """Lists the platforms that the caller is a member of (a mesh admin: all of them).
+    """Lists the platforms that the caller is a member of (a mesh admin: all of them); with show_deleted also those that
+    were deleted and can be brought back, to admins of them.
     Scope self. Refuses with: INVALID_REQUEST (also for a filter or order that cannot be read), PAGE_TOKEN_INVALID.
     """
     UpdatePlatform: _aio.UnaryUnaryMultiCallable[_platform_service_pb2.UpdatePlatformRequest, _platform_pb2.Platform]  # type: ignore[assignment]
@@ -110,12 +124,22 @@ class PlatformServiceAsyncStub(PlatformServiceStub):
     ETAG_MISMATCH, PLATFORM_NOT_ACTIVE (it is being deleted), IDEMPOTENCY_MISMATCH.
     """
     DeletePlatform: _aio.UnaryUnaryMultiCallable[_platform_service_pb2.DeletePlatformRequest, _empty_pb2.Empty]  # type: ignore[assignment]
-    """Deletes a platform with all its data; while its data goes, the platform is there in state DELETING with a
-    delete_time, and takes no data and no questions. A call that was cut off is taken up where it stopped.
+    """Deletes a platform with all its data. It is out of sight at once (within 5 seconds for calls under way elsewhere),
+    and every call but these answers as for a missing one; until its purge_time (168 hours unless the server is set
+    otherwise; 0 removes it at once) UndeletePlatform brings it back, and its id stays taken. Then it is removed for
+    good, with its backups. With purge that happens now, also to one that is deleted already: while its data goes,
+    the platform is there in state DELETING with a delete_time, and takes no data and no questions. A call that was
+    cut off is taken up where it stopped.
     Scope platform, role admin. The same request_id returns the first answer again.
     Refuses with: INVALID_REQUEST, PLATFORM_NOT_FOUND, PERMISSION_DENIED, ETAG_MISMATCH, IDEMPOTENCY_MISMATCH,
     PLATFORM_NOT_ACTIVE (it is being made at this moment), SERVICE_UNAVAILABLE (the data service is down; it is
     finished when that is back, RetryInfo says when to ask).
+    """
+    UndeletePlatform: _aio.UnaryUnaryMultiCallable[_platform_service_pb2.UndeletePlatformRequest, _platform_pb2.Platform]  # type: ignore[assignment]
+    """Brings a deleted platform back with all its rows, members and backups. A platform that is ACTIVE is returned as it
+    is. A call that was cut off leaves it deleted: repeat it.
+    Scope platform, role admin. Refuses with: INVALID_REQUEST, PLATFORM_NOT_FOUND (also where the time is over),
+    PLATFORM_NOT_ACTIVE (it is being made, or removed for good), SERVICE_UNAVAILABLE.
     """
     SetMember: _aio.UnaryUnaryMultiCallable[_platform_service_pb2.SetMemberRequest, _platform_pb2.Member]  # type: ignore[assignment]
     """Gives a user, or every user of the mesh, a role on the platform; replaces the role they had.
@@ -145,9 +169,10 @@ class PlatformServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_platform_pb2.Platform, _abc.Awaitable[_platform_pb2.Platform]]:
         """Creates a platform and its database with the standard `events` table, and makes the caller its admin.
         Scope mesh, role editor. The same request_id and content returns the first answer again; a call that was
-        cut off is taken up where it stopped. The id of a deleted platform may be used again; creation then waits until it
-        has rested 6 seconds, so that nobody remembers whose it was.
-        Refuses with: INVALID_REQUEST, PERMISSION_DENIED, PLATFORM_ALREADY_EXISTS, IDEMPOTENCY_MISMATCH,
+        cut off is taken up where it stopped. The id of a platform that was removed for good may be used again; creation
+        then waits until it has rested 6 seconds, so that nobody remembers whose it was.
+        Refuses with: INVALID_REQUEST, PERMISSION_DENIED, PLATFORM_ALREADY_EXISTS, PLATFORM_DELETED (one of this id was
+        deleted and can be brought back), IDEMPOTENCY_MISMATCH,
         SERVICE_UNAVAILABLE (the data service is down; RetryInfo says when to try again).
         """
 
@@ -157,7 +182,7 @@ class PlatformServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _platform_service_pb2.GetPlatformRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_platform_pb2.Platform, _abc.Awaitable[_platform_pb2.Platform]]:
-        """Returns one platform.
+        """Returns one platform, with show_deleted also one that was deleted and can be brought back, to admins of it.
         Scope platform, role viewer. Refuses with: INVALID_REQUEST, PLATFORM_NOT_FOUND.
         """
 
@@ -167,7 +192,8 @@ class PlatformServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _platform_service_pb2.ListPlatformsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_platform_service_pb2.ListPlatformsResponse, _abc.Awaitable[_platform_service_pb2.ListPlatformsResponse]]:
-        """Lists the platforms that the caller is a member of (a mesh admin: all of them).
+        """Lists the platforms that the caller is a member of (a mesh admin: all of them); with show_deleted also those that
+        were deleted and can be brought back, to admins of them.
         Scope self. Refuses with: INVALID_REQUEST (also for a filter or order that cannot be read), PAGE_TOKEN_INVALID.
         """
 
@@ -189,12 +215,28 @@ class PlatformServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _platform_service_pb2.DeletePlatformRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
-        """Deletes a platform with all its data; while its data goes, the platform is there in state DELETING with a
-        delete_time, and takes no data and no questions. A call that was cut off is taken up where it stopped.
+        """Deletes a platform with all its data. It is out of sight at once (within 5 seconds for calls under way elsewhere),
+        and every call but these answers as for a missing one; until its purge_time (168 hours unless the server is set
+        otherwise; 0 removes it at once) UndeletePlatform brings it back, and its id stays taken. Then it is removed for
+        good, with its backups. With purge that happens now, also to one that is deleted already: while its data goes,
+        the platform is there in state DELETING with a delete_time, and takes no data and no questions. A call that was
+        cut off is taken up where it stopped.
         Scope platform, role admin. The same request_id returns the first answer again.
         Refuses with: INVALID_REQUEST, PLATFORM_NOT_FOUND, PERMISSION_DENIED, ETAG_MISMATCH, IDEMPOTENCY_MISMATCH,
         PLATFORM_NOT_ACTIVE (it is being made at this moment), SERVICE_UNAVAILABLE (the data service is down; it is
         finished when that is back, RetryInfo says when to ask).
+        """
+
+    @_abc_1.abstractmethod
+    def UndeletePlatform(
+        self,
+        request: _platform_service_pb2.UndeletePlatformRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_platform_pb2.Platform, _abc.Awaitable[_platform_pb2.Platform]]:
+        """Brings a deleted platform back with all its rows, members and backups. A platform that is ACTIVE is returned as it
+        is. A call that was cut off leaves it deleted: repeat it.
+        Scope platform, role admin. Refuses with: INVALID_REQUEST, PLATFORM_NOT_FOUND (also where the time is over),
+        PLATFORM_NOT_ACTIVE (it is being made, or removed for good), SERVICE_UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod

@@ -16,7 +16,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file aidatalabs/platform/v1/platform.proto.
  */
 export const file_aidatalabs_platform_v1_platform: GenFile = /*@__PURE__*/
-  fileDesc("CiVhaWRhdGFsYWJzL3BsYXRmb3JtL3YxL3BsYXRmb3JtLnByb3RvEhZhaWRhdGFsYWJzLnBsYXRmb3JtLnYxIr8ECghQbGF0Zm9ybRJHCgRuYW1lGAEgASgJQjniQQEIukgycjAyLl4ocGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8pPyQSGAoDdWlkGAIgASgJQgviQQEDukgEcgIYABIyCgxkaXNwbGF5X25hbWUYAyABKAlCHLpIGXIXGGQyE15bXlx4MDAtXHgxZlx4N2ZdKiQSJwoGY29uZmlnGAQgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBJDCgVzdGF0ZRgFIAEoDjImLmFpZGF0YWxhYnMucGxhdGZvcm0udjEuUGxhdGZvcm0uU3RhdGVCDOJBAQO6SAWCAQIYABIaCgVvd25lchgGIAEoCUIL4kEBA7pIBHICGAASNQoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEjUKC3VwZGF0ZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxIVCgRldGFnGAkgASgJQge6SARyAhhAEjUKC2RlbGV0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAyJWCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhAKDFBST1ZJU0lPTklORxABEgoKBkFDVElWRRACEgoKBkZBSUxFRBADEgwKCERFTEVUSU5HEAQiuAEKBk1lbWJlchJbCgZtZW1iZXIYASABKAlCS7pISHJGMkReKHVzZXJzL1swLTlhLWYtXXszNn18YWxsVXNlcnN8WyEtP0Etfl17MSw2NH1AW0EtWmEtejAtOS4tXXsxLDE4OX0pJBI0CgRyb2xlGAIgASgOMhouYWlkYXRhbGFicy5jb21tb24udjEuUm9sZUIKukgHggEEEAEgABIbCgVlbWFpbBgDIAEoCUIM4kEBA7pIBXIDGP4BYgZwcm90bzM", [file_aidatalabs_common_v1_access_service, file_buf_validate_validate, file_google_api_field_behavior, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("CiVhaWRhdGFsYWJzL3BsYXRmb3JtL3YxL3BsYXRmb3JtLnByb3RvEhZhaWRhdGFsYWJzLnBsYXRmb3JtLnYxIoIFCghQbGF0Zm9ybRJHCgRuYW1lGAEgASgJQjniQQEIukgycjAyLl4ocGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8pPyQSGAoDdWlkGAIgASgJQgviQQEDukgEcgIYABIyCgxkaXNwbGF5X25hbWUYAyABKAlCHLpIGXIXGGQyE15bXlx4MDAtXHgxZlx4N2ZdKiQSJwoGY29uZmlnGAQgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBJDCgVzdGF0ZRgFIAEoDjImLmFpZGF0YWxhYnMucGxhdGZvcm0udjEuUGxhdGZvcm0uU3RhdGVCDOJBAQO6SAWCAQIYABIaCgVvd25lchgGIAEoCUIL4kEBA7pIBHICGAASNQoLY3JlYXRlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDEjUKC3VwZGF0ZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxIVCgRldGFnGAkgASgJQge6SARyAhhAEjUKC2RlbGV0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAxI0CgpwdXJnZV90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBAyJjCgVTdGF0ZRIVChFTVEFURV9VTlNQRUNJRklFRBAAEhAKDFBST1ZJU0lPTklORxABEgoKBkFDVElWRRACEgoKBkZBSUxFRBADEgwKCERFTEVUSU5HEAQSCwoHREVMRVRFRBAFIrgBCgZNZW1iZXISWwoGbWVtYmVyGAEgASgJQku6SEhyRjJEXih1c2Vycy9bMC05YS1mLV17MzZ9fGFsbFVzZXJzfFshLT9BLX5dezEsNjR9QFtBLVphLXowLTkuLV17MSwxODl9KSQSNAoEcm9sZRgCIAEoDjIaLmFpZGF0YWxhYnMuY29tbW9uLnYxLlJvbGVCCrpIB4IBBBABIAASGwoFZW1haWwYAyABKAlCDOJBAQO6SAVyAxj+AWIGcHJvdG8z", [file_aidatalabs_common_v1_access_service, file_buf_validate_validate, file_google_api_field_behavior, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * An isolated analytics workspace: its own ClickHouse database, tables, members and limits.
@@ -88,11 +88,18 @@ export type Platform = Message<"aidatalabs.platform.v1.Platform"> & {
   etag: string;
 
   /**
-   * When its deletion began; set in state DELETING only.
+   * When its deletion began; set in the states DELETING and DELETED only.
    *
    * @generated from field: google.protobuf.Timestamp delete_time = 10;
    */
   deleteTime?: Timestamp | undefined;
+
+  /**
+   * When it is removed for good; set in state DELETED only.
+   *
+   * @generated from field: google.protobuf.Timestamp purge_time = 11;
+   */
+  purgeTime?: Timestamp | undefined;
 };
 
 /**
@@ -142,6 +149,13 @@ export enum Platform_State {
    * @generated from enum value: DELETING = 4;
    */
   DELETING = 4,
+
+  /**
+   * It was deleted and is out of sight; until purge_time UndeletePlatform brings it back.
+   *
+   * @generated from enum value: DELETED = 5;
+   */
+  DELETED = 5,
 }
 
 /**

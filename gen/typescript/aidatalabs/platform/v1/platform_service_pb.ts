@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file aidatalabs/platform/v1/platform_service.proto.
  */
 export const file_aidatalabs_platform_v1_platform_service: GenFile = /*@__PURE__*/
-  fileDesc("Ci1haWRhdGFsYWJzL3BsYXRmb3JtL3YxL3BsYXRmb3JtX3NlcnZpY2UucHJvdG8SFmFpZGF0YWxhYnMucGxhdGZvcm0udjEiyAEKFUNyZWF0ZVBsYXRmb3JtUmVxdWVzdBJACgtwbGF0Zm9ybV9pZBgBIAEoCUIrukgociYyJF4oW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyk/JBI4CghwbGF0Zm9ybRgCIAEoCzIgLmFpZGF0YWxhYnMucGxhdGZvcm0udjEuUGxhdGZvcm1CBOJBAQISMwoKcmVxdWVzdF9pZBgDIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MCwxMjh9JCJaChJHZXRQbGF0Zm9ybVJlcXVlc3QSRAoEbmFtZRgBIAEoCUI24kEBArpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kIoUBChRMaXN0UGxhdGZvcm1zUmVxdWVzdBIaCglwYWdlX3NpemUYASABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAgSGQoIb3JkZXJfYnkYAyABKAlCB7pIBHICGGQSGAoGZmlsdGVyGAQgASgJQgi6SAVyAxjoByJlChVMaXN0UGxhdGZvcm1zUmVzcG9uc2USMwoJcGxhdGZvcm1zGAEgAygLMiAuYWlkYXRhbGFicy5wbGF0Zm9ybS52MS5QbGF0Zm9ybRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkitwEKFVVwZGF0ZVBsYXRmb3JtUmVxdWVzdBI4CghwbGF0Zm9ybRgBIAEoCzIgLmFpZGF0YWxhYnMucGxhdGZvcm0udjEuUGxhdGZvcm1CBOJBAQISLwoLdXBkYXRlX21hc2sYAiABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEjMKCnJlcXVlc3RfaWQYAyABKAlCH7pIHHIaMhheW0EtWmEtejAtOS5fOi1dezAsMTI4fSQiqQEKFURlbGV0ZVBsYXRmb3JtUmVxdWVzdBJECgRuYW1lGAEgASgJQjbiQQECukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSFQoEZXRhZxgCIAEoCUIHukgEcgIYQBIzCgpyZXF1ZXN0X2lkGAMgASgJQh+6SBxyGjIYXltBLVphLXowLTkuXzotXXswLDEyOH0kIpgBChBTZXRNZW1iZXJSZXF1ZXN0EkgKCHBsYXRmb3JtGAEgASgJQjbiQQECukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSOgoGbWVtYmVyGAIgASgLMh4uYWlkYXRhbGFicy5wbGF0Zm9ybS52MS5NZW1iZXJCCuJBAQK6SAPIAQEiwAEKE1JlbW92ZU1lbWJlclJlcXVlc3QSSAoIcGxhdGZvcm0YASABKAlCNuJBAQK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBJfCgZtZW1iZXIYAiABKAlCT+JBAQK6SEhyRjJEXih1c2Vycy9bMC05YS1mLV17MzZ9fGFsbFVzZXJzfFshLT9BLX5dezEsNjR9QFtBLVphLXowLTkuLV17MSwxODl9KSQiXgoSTGlzdE1lbWJlcnNSZXF1ZXN0EkgKCHBsYXRmb3JtGAEgASgJQjbiQQECukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQiRgoTTGlzdE1lbWJlcnNSZXNwb25zZRIvCgdtZW1iZXJzGAEgAygLMh4uYWlkYXRhbGFicy5wbGF0Zm9ybS52MS5NZW1iZXIy7AgKD1BsYXRmb3JtU2VydmljZRKGAQoOQ3JlYXRlUGxhdGZvcm0SLS5haWRhdGFsYWJzLnBsYXRmb3JtLnYxLkNyZWF0ZVBsYXRmb3JtUmVxdWVzdBogLmFpZGF0YWxhYnMucGxhdGZvcm0udjEuUGxhdGZvcm0iI4LT5JMCHSIRL2FwaS92MS9wbGF0Zm9ybXM6CHBsYXRmb3JtEn8KC0dldFBsYXRmb3JtEiouYWlkYXRhbGFicy5wbGF0Zm9ybS52MS5HZXRQbGF0Zm9ybVJlcXVlc3QaIC5haWRhdGFsYWJzLnBsYXRmb3JtLnYxLlBsYXRmb3JtIiKC0+STAhwSGi9hcGkvdjEve25hbWU9cGxhdGZvcm1zLyp9EocBCg1MaXN0UGxhdGZvcm1zEiwuYWlkYXRhbGFicy5wbGF0Zm9ybS52MS5MaXN0UGxhdGZvcm1zUmVxdWVzdBotLmFpZGF0YWxhYnMucGxhdGZvcm0udjEuTGlzdFBsYXRmb3Jtc1Jlc3BvbnNlIhmC0+STAhMSES9hcGkvdjEvcGxhdGZvcm1zEpgBCg5VcGRhdGVQbGF0Zm9ybRItLmFpZGF0YWxhYnMucGxhdGZvcm0udjEuVXBkYXRlUGxhdGZvcm1SZXF1ZXN0GiAuYWlkYXRhbGFicy5wbGF0Zm9ybS52MS5QbGF0Zm9ybSI1gtPkkwIvGiMvYXBpL3YxL3twbGF0Zm9ybS5uYW1lPXBsYXRmb3Jtcy8qfToIcGxhdGZvcm0SewoORGVsZXRlUGxhdGZvcm0SLS5haWRhdGFsYWJzLnBsYXRmb3JtLnYxLkRlbGV0ZVBsYXRmb3JtUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eSIigtPkkwIcKhovYXBpL3YxL3tuYW1lPXBsYXRmb3Jtcy8qfRKNAQoJU2V0TWVtYmVyEiguYWlkYXRhbGFicy5wbGF0Zm9ybS52MS5TZXRNZW1iZXJSZXF1ZXN0Gh4uYWlkYXRhbGFicy5wbGF0Zm9ybS52MS5NZW1iZXIiNoLT5JMCMBomL2FwaS92MS97cGxhdGZvcm09cGxhdGZvcm1zLyp9L21lbWJlcnM6Bm1lbWJlchKDAQoMUmVtb3ZlTWVtYmVyEisuYWlkYXRhbGFicy5wbGF0Zm9ybS52MS5SZW1vdmVNZW1iZXJSZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5Ii6C0+STAigqJi9hcGkvdjEve3BsYXRmb3JtPXBsYXRmb3Jtcy8qfS9tZW1iZXJzEpYBCgtMaXN0TWVtYmVycxIqLmFpZGF0YWxhYnMucGxhdGZvcm0udjEuTGlzdE1lbWJlcnNSZXF1ZXN0GisuYWlkYXRhbGFicy5wbGF0Zm9ybS52MS5MaXN0TWVtYmVyc1Jlc3BvbnNlIi6C0+STAigSJi9hcGkvdjEve3BsYXRmb3JtPXBsYXRmb3Jtcy8qfS9tZW1iZXJzYgZwcm90bzM", [file_aidatalabs_platform_v1_platform, file_buf_validate_validate, file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_empty, file_google_protobuf_field_mask]);
+  fileDesc("Ci1haWRhdGFsYWJzL3BsYXRmb3JtL3YxL3BsYXRmb3JtX3NlcnZpY2UucHJvdG8SFmFpZGF0YWxhYnMucGxhdGZvcm0udjEiyAEKFUNyZWF0ZVBsYXRmb3JtUmVxdWVzdBJACgtwbGF0Zm9ybV9pZBgBIAEoCUIrukgociYyJF4oW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyk/JBI4CghwbGF0Zm9ybRgCIAEoCzIgLmFpZGF0YWxhYnMucGxhdGZvcm0udjEuUGxhdGZvcm1CBOJBAQISMwoKcmVxdWVzdF9pZBgDIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MCwxMjh9JCJwChJHZXRQbGF0Zm9ybVJlcXVlc3QSRAoEbmFtZRgBIAEoCUI24kEBArpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEhQKDHNob3dfZGVsZXRlZBgCIAEoCCKbAQoUTGlzdFBsYXRmb3Jtc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAIEhkKCG9yZGVyX2J5GAMgASgJQge6SARyAhhkEhgKBmZpbHRlchgEIAEoCUIIukgFcgMY6AcSFAoMc2hvd19kZWxldGVkGAUgASgIImUKFUxpc3RQbGF0Zm9ybXNSZXNwb25zZRIzCglwbGF0Zm9ybXMYASADKAsyIC5haWRhdGFsYWJzLnBsYXRmb3JtLnYxLlBsYXRmb3JtEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSK3AQoVVXBkYXRlUGxhdGZvcm1SZXF1ZXN0EjgKCHBsYXRmb3JtGAEgASgLMiAuYWlkYXRhbGFicy5wbGF0Zm9ybS52MS5QbGF0Zm9ybUIE4kEBAhIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSMwoKcmVxdWVzdF9pZBgDIAEoCUIfukgcchoyGF5bQS1aYS16MC05Ll86LV17MCwxMjh9JCK4AQoVRGVsZXRlUGxhdGZvcm1SZXF1ZXN0EkQKBG5hbWUYASABKAlCNuJBAQK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIVCgRldGFnGAIgASgJQge6SARyAhhAEjMKCnJlcXVlc3RfaWQYAyABKAlCH7pIHHIaMhheW0EtWmEtejAtOS5fOi1dezAsMTI4fSQSDQoFcHVyZ2UYBCABKAgiXwoXVW5kZWxldGVQbGF0Zm9ybVJlcXVlc3QSRAoEbmFtZRgBIAEoCUI24kEBArpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kIpgBChBTZXRNZW1iZXJSZXF1ZXN0EkgKCHBsYXRmb3JtGAEgASgJQjbiQQECukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSOgoGbWVtYmVyGAIgASgLMh4uYWlkYXRhbGFicy5wbGF0Zm9ybS52MS5NZW1iZXJCCuJBAQK6SAPIAQEiwAEKE1JlbW92ZU1lbWJlclJlcXVlc3QSSAoIcGxhdGZvcm0YASABKAlCNuJBAQK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBJfCgZtZW1iZXIYAiABKAlCT+JBAQK6SEhyRjJEXih1c2Vycy9bMC05YS1mLV17MzZ9fGFsbFVzZXJzfFshLT9BLX5dezEsNjR9QFtBLVphLXowLTkuLV17MSwxODl9KSQiXgoSTGlzdE1lbWJlcnNSZXF1ZXN0EkgKCHBsYXRmb3JtGAEgASgJQjbiQQECukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQiRgoTTGlzdE1lbWJlcnNSZXNwb25zZRIvCgdtZW1iZXJzGAEgAygLMh4uYWlkYXRhbGFicy5wbGF0Zm9ybS52MS5NZW1iZXIyhAoKD1BsYXRmb3JtU2VydmljZRKGAQoOQ3JlYXRlUGxhdGZvcm0SLS5haWRhdGFsYWJzLnBsYXRmb3JtLnYxLkNyZWF0ZVBsYXRmb3JtUmVxdWVzdBogLmFpZGF0YWxhYnMucGxhdGZvcm0udjEuUGxhdGZvcm0iI4LT5JMCHSIRL2FwaS92MS9wbGF0Zm9ybXM6CHBsYXRmb3JtEn8KC0dldFBsYXRmb3JtEiouYWlkYXRhbGFicy5wbGF0Zm9ybS52MS5HZXRQbGF0Zm9ybVJlcXVlc3QaIC5haWRhdGFsYWJzLnBsYXRmb3JtLnYxLlBsYXRmb3JtIiKC0+STAhwSGi9hcGkvdjEve25hbWU9cGxhdGZvcm1zLyp9EocBCg1MaXN0UGxhdGZvcm1zEiwuYWlkYXRhbGFicy5wbGF0Zm9ybS52MS5MaXN0UGxhdGZvcm1zUmVxdWVzdBotLmFpZGF0YWxhYnMucGxhdGZvcm0udjEuTGlzdFBsYXRmb3Jtc1Jlc3BvbnNlIhmC0+STAhMSES9hcGkvdjEvcGxhdGZvcm1zEpgBCg5VcGRhdGVQbGF0Zm9ybRItLmFpZGF0YWxhYnMucGxhdGZvcm0udjEuVXBkYXRlUGxhdGZvcm1SZXF1ZXN0GiAuYWlkYXRhbGFicy5wbGF0Zm9ybS52MS5QbGF0Zm9ybSI1gtPkkwIvGiMvYXBpL3YxL3twbGF0Zm9ybS5uYW1lPXBsYXRmb3Jtcy8qfToIcGxhdGZvcm0SewoORGVsZXRlUGxhdGZvcm0SLS5haWRhdGFsYWJzLnBsYXRmb3JtLnYxLkRlbGV0ZVBsYXRmb3JtUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eSIigtPkkwIcKhovYXBpL3YxL3tuYW1lPXBsYXRmb3Jtcy8qfRKVAQoQVW5kZWxldGVQbGF0Zm9ybRIvLmFpZGF0YWxhYnMucGxhdGZvcm0udjEuVW5kZWxldGVQbGF0Zm9ybVJlcXVlc3QaIC5haWRhdGFsYWJzLnBsYXRmb3JtLnYxLlBsYXRmb3JtIi6C0+STAigiIy9hcGkvdjEve25hbWU9cGxhdGZvcm1zLyp9OnVuZGVsZXRlOgEqEo0BCglTZXRNZW1iZXISKC5haWRhdGFsYWJzLnBsYXRmb3JtLnYxLlNldE1lbWJlclJlcXVlc3QaHi5haWRhdGFsYWJzLnBsYXRmb3JtLnYxLk1lbWJlciI2gtPkkwIwGiYvYXBpL3YxL3twbGF0Zm9ybT1wbGF0Zm9ybXMvKn0vbWVtYmVyczoGbWVtYmVyEoMBCgxSZW1vdmVNZW1iZXISKy5haWRhdGFsYWJzLnBsYXRmb3JtLnYxLlJlbW92ZU1lbWJlclJlcXVlc3QaFi5nb29nbGUucHJvdG9idWYuRW1wdHkiLoLT5JMCKComL2FwaS92MS97cGxhdGZvcm09cGxhdGZvcm1zLyp9L21lbWJlcnMSlgEKC0xpc3RNZW1iZXJzEiouYWlkYXRhbGFicy5wbGF0Zm9ybS52MS5MaXN0TWVtYmVyc1JlcXVlc3QaKy5haWRhdGFsYWJzLnBsYXRmb3JtLnYxLkxpc3RNZW1iZXJzUmVzcG9uc2UiLoLT5JMCKBImL2FwaS92MS97cGxhdGZvcm09cGxhdGZvcm1zLyp9L21lbWJlcnNiBnByb3RvMw", [file_aidatalabs_platform_v1_platform, file_buf_validate_validate, file_google_api_annotations, file_google_api_field_behavior, file_google_protobuf_empty, file_google_protobuf_field_mask]);
 
 /**
  * Describes the platform to create.
@@ -66,6 +66,13 @@ export type GetPlatformRequest = Message<"aidatalabs.platform.v1.GetPlatformRequ
    * @generated from field: string name = 1;
    */
   name: string;
+
+  /**
+   * Whether a platform that was deleted and can be brought back is returned too.
+   *
+   * @generated from field: bool show_deleted = 2;
+   */
+  showDeleted: boolean;
 };
 
 /**
@@ -110,6 +117,13 @@ export type ListPlatformsRequest = Message<"aidatalabs.platform.v1.ListPlatforms
    * @generated from field: string filter = 4;
    */
   filter: string;
+
+  /**
+   * Whether platforms that were deleted and can be brought back are listed too, each with its purge_time.
+   *
+   * @generated from field: bool show_deleted = 5;
+   */
+  showDeleted: boolean;
 };
 
 /**
@@ -208,6 +222,13 @@ export type DeletePlatformRequest = Message<"aidatalabs.platform.v1.DeletePlatfo
    * @generated from field: string request_id = 3;
    */
   requestId: string;
+
+  /**
+   * Removes it for good now: nothing can bring it back.
+   *
+   * @generated from field: bool purge = 4;
+   */
+  purge: boolean;
 };
 
 /**
@@ -216,6 +237,27 @@ export type DeletePlatformRequest = Message<"aidatalabs.platform.v1.DeletePlatfo
  */
 export const DeletePlatformRequestSchema: GenMessage<DeletePlatformRequest> = /*@__PURE__*/
   messageDesc(file_aidatalabs_platform_v1_platform_service, 5);
+
+/**
+ * Names the platform to bring back.
+ *
+ * @generated from message aidatalabs.platform.v1.UndeletePlatformRequest
+ */
+export type UndeletePlatformRequest = Message<"aidatalabs.platform.v1.UndeletePlatformRequest"> & {
+  /**
+   * `platforms/{id}`.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message aidatalabs.platform.v1.UndeletePlatformRequest.
+ * Use `create(UndeletePlatformRequestSchema)` to create a new message.
+ */
+export const UndeletePlatformRequestSchema: GenMessage<UndeletePlatformRequest> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_platform_v1_platform_service, 6);
 
 /**
  * Names a member and a role.
@@ -243,7 +285,7 @@ export type SetMemberRequest = Message<"aidatalabs.platform.v1.SetMemberRequest"
  * Use `create(SetMemberRequestSchema)` to create a new message.
  */
 export const SetMemberRequestSchema: GenMessage<SetMemberRequest> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_platform_v1_platform_service, 6);
+  messageDesc(file_aidatalabs_platform_v1_platform_service, 7);
 
 /**
  * Names a member.
@@ -271,7 +313,7 @@ export type RemoveMemberRequest = Message<"aidatalabs.platform.v1.RemoveMemberRe
  * Use `create(RemoveMemberRequestSchema)` to create a new message.
  */
 export const RemoveMemberRequestSchema: GenMessage<RemoveMemberRequest> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_platform_v1_platform_service, 7);
+  messageDesc(file_aidatalabs_platform_v1_platform_service, 8);
 
 /**
  * Names the platform.
@@ -292,7 +334,7 @@ export type ListMembersRequest = Message<"aidatalabs.platform.v1.ListMembersRequ
  * Use `create(ListMembersRequestSchema)` to create a new message.
  */
 export const ListMembersRequestSchema: GenMessage<ListMembersRequest> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_platform_v1_platform_service, 8);
+  messageDesc(file_aidatalabs_platform_v1_platform_service, 9);
 
 /**
  * Everybody with a role on the platform.
@@ -313,7 +355,7 @@ export type ListMembersResponse = Message<"aidatalabs.platform.v1.ListMembersRes
  * Use `create(ListMembersResponseSchema)` to create a new message.
  */
 export const ListMembersResponseSchema: GenMessage<ListMembersResponse> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_platform_v1_platform_service, 9);
+  messageDesc(file_aidatalabs_platform_v1_platform_service, 10);
 
 /**
  * Platforms and who may use them. A platform that the caller is no member of gets the answer of a missing one.
@@ -324,9 +366,10 @@ export const PlatformService: GenService<{
   /**
    * Creates a platform and its database with the standard `events` table, and makes the caller its admin.
    * Scope mesh, role editor. The same request_id and content returns the first answer again; a call that was
-   * cut off is taken up where it stopped. The id of a deleted platform may be used again; creation then waits until it
-   * has rested 6 seconds, so that nobody remembers whose it was.
-   * Refuses with: INVALID_REQUEST, PERMISSION_DENIED, PLATFORM_ALREADY_EXISTS, IDEMPOTENCY_MISMATCH,
+   * cut off is taken up where it stopped. The id of a platform that was removed for good may be used again; creation
+   * then waits until it has rested 6 seconds, so that nobody remembers whose it was.
+   * Refuses with: INVALID_REQUEST, PERMISSION_DENIED, PLATFORM_ALREADY_EXISTS, PLATFORM_DELETED (one of this id was
+   * deleted and can be brought back), IDEMPOTENCY_MISMATCH,
    * SERVICE_UNAVAILABLE (the data service is down; RetryInfo says when to try again).
    *
    * @generated from rpc aidatalabs.platform.v1.PlatformService.CreatePlatform
@@ -337,7 +380,7 @@ export const PlatformService: GenService<{
     output: typeof PlatformSchema;
   },
   /**
-   * Returns one platform.
+   * Returns one platform, with show_deleted also one that was deleted and can be brought back, to admins of it.
    * Scope platform, role viewer. Refuses with: INVALID_REQUEST, PLATFORM_NOT_FOUND.
    *
    * @generated from rpc aidatalabs.platform.v1.PlatformService.GetPlatform
@@ -348,7 +391,8 @@ export const PlatformService: GenService<{
     output: typeof PlatformSchema;
   },
   /**
-   * Lists the platforms that the caller is a member of (a mesh admin: all of them).
+   * Lists the platforms that the caller is a member of (a mesh admin: all of them); with show_deleted also those that
+   * were deleted and can be brought back, to admins of them.
    * Scope self. Refuses with: INVALID_REQUEST (also for a filter or order that cannot be read), PAGE_TOKEN_INVALID.
    *
    * @generated from rpc aidatalabs.platform.v1.PlatformService.ListPlatforms
@@ -372,8 +416,12 @@ export const PlatformService: GenService<{
     output: typeof PlatformSchema;
   },
   /**
-   * Deletes a platform with all its data; while its data goes, the platform is there in state DELETING with a
-   * delete_time, and takes no data and no questions. A call that was cut off is taken up where it stopped.
+   * Deletes a platform with all its data. It is out of sight at once (within 5 seconds for calls under way elsewhere),
+   * and every call but these answers as for a missing one; until its purge_time (168 hours unless the server is set
+   * otherwise; 0 removes it at once) UndeletePlatform brings it back, and its id stays taken. Then it is removed for
+   * good, with its backups. With purge that happens now, also to one that is deleted already: while its data goes,
+   * the platform is there in state DELETING with a delete_time, and takes no data and no questions. A call that was
+   * cut off is taken up where it stopped.
    * Scope platform, role admin. The same request_id returns the first answer again.
    * Refuses with: INVALID_REQUEST, PLATFORM_NOT_FOUND, PERMISSION_DENIED, ETAG_MISMATCH, IDEMPOTENCY_MISMATCH,
    * PLATFORM_NOT_ACTIVE (it is being made at this moment), SERVICE_UNAVAILABLE (the data service is down; it is
@@ -385,6 +433,19 @@ export const PlatformService: GenService<{
     methodKind: "unary";
     input: typeof DeletePlatformRequestSchema;
     output: typeof EmptySchema;
+  },
+  /**
+   * Brings a deleted platform back with all its rows, members and backups. A platform that is ACTIVE is returned as it
+   * is. A call that was cut off leaves it deleted: repeat it.
+   * Scope platform, role admin. Refuses with: INVALID_REQUEST, PLATFORM_NOT_FOUND (also where the time is over),
+   * PLATFORM_NOT_ACTIVE (it is being made, or removed for good), SERVICE_UNAVAILABLE.
+   *
+   * @generated from rpc aidatalabs.platform.v1.PlatformService.UndeletePlatform
+   */
+  undeletePlatform: {
+    methodKind: "unary";
+    input: typeof UndeletePlatformRequestSchema;
+    output: typeof PlatformSchema;
   },
   /**
    * Gives a user, or every user of the mesh, a role on the platform; replaces the role they had.

@@ -1,0 +1,223 @@
+"""Fills an empty platform from a backup: tables made anew, parts verified, attached, counted.
+
+    files copied beside the tables, each checksum compared ─► parts attached ─► rows counted and hashed
+
+Until the last file is there and sound nothing is attached; whatever fails afterwards empties the tables.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from aidatalabs_services.data import standard_tables
+from aidatalabs_services.data.backups import folders
+from aidatalabs_services.data.backups.manifest import Manifest, StoredTable, damaged
+from aidatalabs_services.data.backups.progress import to_the_end
+from aidatalabs_services.data.backups.records import TableCopy
+from aidatalabs_services.data.backups.snapshots import EngineParts
+from aidatalabs_services.data.column_types import quote_text
+from aidatalabs_services.data.errors import (
+    BackupDamaged,
+    BackupVersionNotSupported,
+    RestoreTargetNotEmpty,
+    RollupAlreadyExists,
+    TableInvalid,
+    TypeNotAllowed,
+)
+from aidatalabs_services.data.native.json_type import same_types
+from aidatalabs_services.data.ports import Warehouse
+from aidatalabs_services.data.rollups.rollups import Rollups
+from aidatalabs_services.data.schema import SchemaCache, TableSchema
+from aidatalabs_services.data.table_ddl import (
+    add_column,
+    checked,
+    checked_column,
+    checked_ttl,
+    create_table,
+    modify_ttl,
+    quoted,
+)
+from aidatalabs_services.runtime.errors import ServiceError
+
+_LOG = logging.getLogger(__name__)
+STANDARD = (standard_tables.EVENTS.name, standard_tables.EVENTS_HOURLY.name)
+
+
+class Filling:
+    """Puts backups into platforms whose tables the caller holds meanwhile; `fsync` as for new tables."""
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        schemas: SchemaCache,
+        parts: EngineParts,
+        rollups: Rollups,
+        *,
+        fsync: bool,
+    ) -> None:
+        self._warehouse = warehouse
+        self._schemas = schemas
+        self._parts = parts
+        self._rollups = rollups
+        self._fsync = fsync
+
+    async def check_empty(self, uid: str, platform: str) -> None:
+        """Raises RestoreTargetNotEmpty where the platform has rows, or a table beside the standard ones."""
+        schema = await self._warehouse.schema(uid)
+        sizes = await self._warehouse.sizes(uid)
+        own = [name for name in schema if name not in STANDARD]
+        filled = [name for name in STANDARD if name in sizes and sizes[name].row_count]
+        if own or filled:
+            raise RestoreTargetNotEmpty(
+                f"{platform} is not empty, and a restore overwrites nothing. Restore into a new platform.",
+                metadata={"platform": platform, "table": (own or filled)[0]},
+            )
+
+    async def check_version(self, uid: str, manifest: Manifest) -> None:
+        """Raises BackupVersionNotSupported for one of an engine that is newer than this."""
+        own = await self._parts.version(uid)
+        if _version(manifest.engine_version) > _version(own):
+            raise BackupVersionNotSupported(
+                "The backup was written by a newer engine than this one. Restore it where that version runs.",
+                metadata={"version": manifest.engine_version[:40], "supported": own},
+            )
+
+    async def clear(self, uid: str, manifest: Manifest) -> None:
+        """Empties what an attempt before filled."""
+        schema = await self._warehouse.schema(uid)
+        for table in manifest.tables:
+            name = table.schema.name
+            if name in schema:
+                word = "TRUNCATE TABLE" if name in STANDARD else "DROP TABLE"
+                await self._warehouse.execute(uid, f"{word} {quoted(name)} SYNC", table=name)
+        self._schemas.forget(uid)
+        for detached in (await self._parts.detached(uid)).values():
+            await asyncio.to_thread(folders.removed, detached)
+            await asyncio.to_thread(detached.mkdir, mode=0o700, exist_ok=True)
+
+    async def fill(
+        self, uid: str, folder: Path, manifest: Manifest, progress: Callable[[int], None]
+    ) -> tuple[TableCopy, ...]:
+        """Makes the tables and attaches every part; what was found afterwards, table by table.
+
+        Raises BackupDamaged and the engine's refusals.
+        """
+        for table in manifest.tables:
+            await self._make(uid, table)
+        self._schemas.forget(uid)
+        async with self._unmerged(uid, [table.schema.name for table in manifest.tables]):
+            detached = await self._parts.detached(uid)
+            await to_the_end(lambda: _copy_back(folder, manifest.tables, detached, progress))
+            found = []
+            for table in manifest.tables:
+                await self._attach(uid, table)
+            for table in manifest.tables:
+                count, row_hash = await self._parts.whole(uid, table.schema.name, table.row_count)
+                copy = TableCopy(table.schema.name, table.row_count, table.size_bytes, table.row_hash)
+                found.append(replace(copy, found_count=count, found_hash=row_hash))
+        return tuple(found)
+
+    async def declare(self, uid: str, manifest: Manifest) -> int:
+        """Builds the roll-ups that the platform had beside the standard ones; returns how many."""
+        for declaration in manifest.rollups:
+            try:
+                await self._rollups.create(uid, declaration)
+            except RollupAlreadyExists:
+                continue
+        return len(manifest.rollups)
+
+    async def _make(self, uid: str, table: StoredTable) -> None:
+        wanted = _sound(table.schema)
+        existing = (await self._warehouse.schema(uid)).get(wanted.name)
+        if existing is None and wanted.name in STANDARD:
+            raise damaged("manifest.json", f"has {wanted.name!r}, which the platform lacks")
+        if existing is not None and wanted.name not in STANDARD:
+            raise RestoreTargetNotEmpty(
+                f"A table {wanted.name!r} was made while the restore began. Restore into a new platform.",
+                metadata={"platform": "", "table": wanted.name},
+            )
+        if existing is None:
+            await self._warehouse.execute(uid, create_table(wanted, fsync=self._fsync), table=wanted.name)
+        else:
+            await self._adapt(uid, existing, wanted)
+
+    async def _adapt(self, uid: str, existing: TableSchema, wanted: TableSchema) -> None:
+        """Gives an empty standard table the columns and the time to live that it had."""
+        name = quoted(existing.name)
+        for column in wanted.columns:
+            held = existing.column(column.name)
+            if held is None:
+                await self._warehouse.execute(uid, add_column(existing.name, column), table=existing.name)
+            elif not same_types([held.type], [column.type]):
+                sql = f"ALTER TABLE {name} MODIFY COLUMN {quoted(column.name)} {column.type}"
+                await self._warehouse.execute(uid, sql, table=existing.name)
+        if wanted.ttl != existing.ttl:
+            await self._warehouse.execute(uid, modify_ttl(existing.name, wanted.ttl), table=existing.name)
+        now = (await self._warehouse.schema(uid))[existing.name]
+        if [column.name for column in now.columns] != [column.name for column in wanted.columns]:
+            raise damaged("manifest.json", f"describes {existing.name!r} otherwise than it can be")
+
+    async def _attach(self, uid: str, table: StoredTable) -> None:
+        name = table.schema.name
+        for part in table.parts:
+            sql = f"ALTER TABLE {quoted(name)} ATTACH PART {quote_text(part.name)}"
+            await self._warehouse.execute(uid, sql, table=name)
+
+    @asynccontextmanager
+    async def _unmerged(self, uid: str, tables: Sequence[str]) -> AsyncIterator[None]:
+        """Parts stay what they are until their rows are hashed."""
+        for table in tables:
+            await self._parts.merging(uid, table, on=False)
+        try:
+            yield
+        finally:
+            await asyncio.shield(self._merge_again(uid, tables))
+
+    async def _merge_again(self, uid: str, tables: Sequence[str]) -> None:
+        for table in tables:
+            try:
+                await self._parts.merging(uid, table, on=True)
+            except (ServiceError, TimeoutError) as error:
+                _LOG.warning("merges of %s begin again with its engine: %s", table, type(error).__name__)
+
+
+def _copy_back(
+    folder: Path, tables: Sequence[StoredTable], detached: dict[str, Path], progress: Callable[[int], None]
+) -> None:
+    for table in tables:
+        target = detached[table.schema.name]
+        target.mkdir(mode=0o750, exist_ok=True)
+        for part in table.parts:
+            folders.put_back(folder, table.schema.name, part, target, progress)
+
+
+def _sound(table: TableSchema) -> TableSchema:
+    """A description out of a manifest, by the rules of every table. Raises BackupDamaged."""
+    try:
+        if table.name in STANDARD:
+            columns = tuple(checked_column(table, column) for column in table.columns)
+            return replace(table, columns=columns, ttl=checked_ttl(table, table.ttl))
+        return checked(table)
+    except (TableInvalid, TypeNotAllowed) as error:
+        raise BackupDamaged(
+            "The backup is damaged: manifest.json describes what is no table. Restore another.",
+            metadata={"file": "manifest.json"},
+        ) from error
+
+
+def _version(text: str) -> tuple[int, ...]:
+    words = text.split(".")[:2]
+    if len(words) < 2 or not all(word.isdigit() for word in words):
+        raise damaged("manifest.json", "names no version of the engine")
+    return tuple(map(int, words))
+
+
+def seconds_since(begun: float) -> float:
+    """Seconds since a moment of the monotonic clock."""
+    return round(time.monotonic() - begun, 3)
