@@ -90,6 +90,28 @@ async def test_a_batch_that_was_being_read_while_the_stream_broke_is_sent_over_t
     assert sorted(await sent(answer, source())) == [f"b{number}" for number in range(count)]
 
 
+async def test_a_stream_that_is_cut_without_a_reason_goes_on_and_one_that_is_refused_does_not() -> None:
+    told = status_pb2.Status(code=code_pb2.INTERNAL, message="It broke.")
+    told.details.add().Pack(error_details_pb2.ErrorInfo(reason="INTERNAL", domain="aidatalabs"))
+
+    def cut(details: bytes) -> Answer:
+        async def answer(requests: Any, context: Any, before: int) -> AsyncIterator[pb.IngestStreamResponse]:
+            async for request in requests:
+                yield receipt(request)
+                if before == 0 and request.batch_id == "b1":
+                    if details:
+                        context.set_trailing_metadata((("grpc-status-details-bin", details),))
+                    await context.abort(grpc.StatusCode.INTERNAL, "It broke.")
+
+        return answer
+
+    # What gRPC says of a stream that the edge resets because the service behind it has died.
+    assert sorted(await sent(cut(b""), map(batch, range(4)))) == ["b0", "b1", "b2", "b3"]
+    with pytest.raises(ApiError) as caught:
+        await sent(cut(told.SerializeToString()), map(batch, range(4)))
+    assert (caught.value.code, caught.value.reason) == ("INTERNAL", "INTERNAL")
+
+
 async def test_an_error_of_the_source_reaches_the_caller() -> None:
     def source() -> Iterator[Batch]:
         yield batch(0)

@@ -21,6 +21,9 @@ Open = Callable[[AsyncIterator[pb.IngestStreamRequest]], Awaitable[Any]]
 """Opens a stream that sends these requests."""
 _PAUSE_SECONDS = 0.5
 _REFUSALS = 5
+# What gRPC makes of a stream that is reset in the middle; and of any that ends while something is being
+# written into it: the service's own status is lost then (grpc/grpc#36066).
+_CUT = ("INTERNAL", "UNKNOWN", "CANCELLED")
 # A message may be 16 MiB. Values in dictionaries count for each row, so rows are bounded as well.
 _MOST_BYTES = 12 * 1024 * 1024
 _MOST_ROWS = 100_000
@@ -182,8 +185,9 @@ class StreamedIngest:
 
 
 def _broken(error: ApiError) -> ApiError:
-    """A stream that lasted as long as one may is no failure: the next one goes on."""
-    if error.code in ("DEADLINE_EXCEEDED", "UNAVAILABLE"):
+    """A stream that lasted as long as one may, or was cut, is no failure: the next one goes on."""
+    # Without a reason it was no service that ended it: the edge says so when the service behind it has died.
+    if error.code == "DEADLINE_EXCEEDED" or (error.code in _CUT and not error.reason):
         error.code = "UNAVAILABLE"
     return error
 

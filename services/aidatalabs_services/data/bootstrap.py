@@ -379,10 +379,13 @@ def _carrier(
 
 def _ingest_limits(settings: DataSettings) -> IngestLimits:
     """With Kafka the broker's word is the acknowledgement: no call waits for the engine as well."""
+    local = IngestLimits(
+        store_seconds=settings.ingest_store_seconds, waiting_bytes_of_all=settings.ingest_waiting_bytes
+    )
     if not settings.kafka_bootstrap_servers:
-        return IngestLimits(store_seconds=settings.ingest_store_seconds)
-    group = IngestLimits.group_bytes
-    return IngestLimits(store_seconds=0.0, group_bytes=min(group, settings.kafka_message_bytes * 7 // 8))
+        return local
+    most = min(local.group_bytes, settings.kafka_message_bytes * 7 // 8)
+    return replace(local, store_seconds=0.0, group_bytes=most)
 
 
 def _retention(

@@ -25,7 +25,7 @@ from aidatalabs_services.data.dead_letters.letters import LetterKeeping, Letters
 from aidatalabs_services.data.errors import IngestTooLarge, ReceiptNotFound, TableNotFound, TableProtected
 from aidatalabs_services.data.holds import TableHolds
 from aidatalabs_services.data.ingest_batches import EventBatch, RowBatch
-from aidatalabs_services.data.intake import IngestLimits, Intake, Waiting, off_loop
+from aidatalabs_services.data.intake import IngestLimits, Intake, Waiting, WaitingRoom, off_loop
 from aidatalabs_services.data.journal import Journal, JournalLimits
 from aidatalabs_services.data.journal_files import REMOVED_SUFFIX, JournalLock, remove_journal
 from aidatalabs_services.data.journal_records import GroupRecord, RequestRecord
@@ -92,6 +92,7 @@ class Ingestor:
         self._carrier = carrier
         self._executor: Executor = ThreadPoolExecutor(4, thread_name_prefix="journal")
         self._threads = BatchThreads()
+        self._room = WaitingRoom(self._limits.waiting_bytes_of_all)
         self._intakes: dict[str, asyncio.Task[Intake]] = {}
         self._removed: set[str] = set()
         self._lock: JournalLock | None = None
@@ -352,7 +353,8 @@ class Ingestor:
         if not _UID.match(uid):
             raise ValueError("not the uid of a platform")
         keeper = self._keeper(uid)
-        intake = Intake(keeper, self._limits, self._journal_limits.receipt_seconds)
+        receipt_seconds = self._journal_limits.receipt_seconds
+        intake = Intake(uid, keeper, self._limits, receipt_seconds, self._room)
         await intake.recover()
         return intake
 

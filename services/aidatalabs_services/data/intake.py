@@ -6,8 +6,10 @@ import asyncio
 import contextvars
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeVar
 
 import pyarrow as pa
@@ -33,10 +35,11 @@ _T = TypeVar("_T")
 class IngestLimits:
     """How much one call, one group and all waiting calls may be, and how long a call waits for its rows.
 
-    `call_rows` is the most of one call, `group_rows` and `group_bytes` of one group, `waiting_rows` of calls
-    that are not journalled yet, `waiting_bytes` of their encoded blocks; `store_seconds` is the longest wait
-    before JOURNALLED; `gather_seconds` for each group that the engine has not confirmed lets small calls
-    gather into a larger one; `receipt_count` bounds the receipts kept in memory.
+    `call_rows` is the most of one call, `group_rows` and `group_bytes` of one group, `waiting_rows` of one
+    platform's calls that are not journalled yet, `waiting_bytes` of their encoded blocks and
+    `waiting_bytes_of_all` of the rows of all platforms; `store_seconds` is the longest wait before
+    JOURNALLED; `gather_seconds` for each group that the engine has not confirmed lets small calls gather into
+    a larger one; `receipt_count` bounds the receipts kept in memory.
     """
 
     call_rows: int = 10_000
@@ -44,9 +47,38 @@ class IngestLimits:
     group_bytes: int = 48 * 1024 * 1024
     waiting_rows: int = 200_000
     waiting_bytes: int = 192 * 1024 * 1024
+    waiting_bytes_of_all: int = 384 * 1024 * 1024
     store_seconds: float = 2.0
     gather_seconds: float = 0.01
     receipt_count: int = 250_000
+
+
+class WaitingRoom:
+    """Bytes of judged rows that wait for a journal, over all platforms.
+
+    A platform may hold as much as it leaves free, so that many small ones share what one alone has half of.
+    """
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._held: Counter[str] = Counter()
+        self.held_bytes = 0
+
+    def fits(self, uid: str, size: int) -> bool:
+        """Whether a platform's rows of `size` bytes may come in; rows larger than all room may, alone."""
+        return not self.held_bytes or self._held[uid] + size <= self._limit_bytes - self.held_bytes
+
+    def take(self, uid: str, size: int) -> None:
+        """Counts rows in."""
+        self._held[uid] += size
+        self.held_bytes += size
+
+    def give(self, uid: str, size: int) -> None:
+        """Counts rows out."""
+        self._held[uid] -= size
+        if not self._held[uid]:
+            del self._held[uid]
+        self.held_bytes -= size
 
 
 @dataclass
@@ -81,6 +113,11 @@ class Waiting:
         rows = sum(map(len, self.rows.values())) if isinstance(self.rows, Mapping) else 0
         return rows + sum(map(len, self.letters.blocks.values()))
 
+    @cached_property
+    def held_bytes(self) -> int:
+        """Bytes of its rows in memory, in either form, and of its letters."""
+        return self.block_bytes + (0 if isinstance(self.rows, Mapping) else int(self.rows.nbytes))
+
     def goes_with(self, other: Waiting) -> bool:
         """Whether both may be in one group: the same table as it was, rows in the same form."""
         return self.table == other.table and self.is_encoded == other.is_encoded
@@ -89,7 +126,11 @@ class Waiting:
 class Intake:
     """One platform's way in: its keeper, its receipts and the calls that wait for a group."""
 
-    def __init__(self, keeper: Keeper, limits: IngestLimits, receipt_seconds: float) -> None:
+    def __init__(
+        self, uid: str, keeper: Keeper, limits: IngestLimits, receipt_seconds: float, room: WaitingRoom
+    ) -> None:
+        self._uid = uid
+        self._room = room
         self._limits = limits
         self._keeper = keeper
         self._index = ReceiptIndex(limit=limits.receipt_count, seconds=receipt_seconds)
@@ -171,6 +212,8 @@ class Intake:
         return await asyncio.shield(waiting.taken)
 
     def _fits(self, waiting: Waiting) -> bool:
+        if not self._room.fits(self._uid, waiting.held_bytes):
+            return False
         # A lone batch always fits: one that is larger than the limit could never be sent otherwise.
         rest, size = self._waiting_bytes, waiting.block_bytes
         if size and rest and rest + size > self._limits.waiting_bytes:
@@ -178,6 +221,7 @@ class Intake:
         return waiting.is_encoded or self._waiting_rows + waiting.row_count <= self._limits.waiting_rows
 
     def _count(self, waiting: Waiting, sign: int) -> None:
+        (self._room.take if sign > 0 else self._room.give)(self._uid, waiting.held_bytes)
         self._waiting_bytes += sign * waiting.block_bytes
         if not waiting.is_encoded:
             self._waiting_rows += sign * waiting.row_count

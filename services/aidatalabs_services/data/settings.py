@@ -137,6 +137,12 @@ class DataSettings(ServerSettings):
     ingest_table_insert_count: int = Field(
         default=2, ge=1, le=4, description="Large inserts into one table at once."
     )
+    ingest_waiting_bytes: int = Field(
+        default=384 * _MIB,
+        ge=_MIB,
+        description="Bytes of rows that wait for the journal, over all platforms; one platform's take at most"
+        " as many as they leave free.",
+    )
     ingest_stream_bytes: int = Field(
         default=256 * _MIB,
         ge=16 * _MIB,

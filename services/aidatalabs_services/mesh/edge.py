@@ -71,7 +71,8 @@ def render_edge_config(config: EdgeConfig) -> str:
         foreign_headers=edge_rules.FOREIGN_HEADERS,
         refusals_lua=(GATEWAY / "refusals.lua")
         .read_text(encoding="utf-8")
-        .replace("AROUND", edge_refusals.lua_table()),
+        .replace("AROUND", edge_refusals.lua_table())
+        .replace("TOO_MANY", edge_refusals.lua_too_many()),
         files_lua=(GATEWAY / "files.lua").read_text(encoding="utf-8"),
         refusal_mappers=edge_refusals.mappers(config.limits),
     )

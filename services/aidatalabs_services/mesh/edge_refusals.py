@@ -65,6 +65,7 @@ class Refusal:
 
 _SESSION_INVALID = "The browser session is over; sign in again."
 _CROSS_SITE = "The session cookie works for our own pages only; use a token."
+_NO_KEYS = "Tokens cannot be checked at this moment; try again."
 _LONG_URI = "The URL is too long; send the same fields with POST."
 _NOT_JSON = "Send the body as JSON, with Content-Type: application/json."
 _DENIED = "ext_authz_denied"
@@ -77,6 +78,8 @@ REFUSALS = (
     Refusal(403, 3, "CONTENT_TYPE_NOT_SUPPORTED", _NOT_JSON, edge_rules.CONTENT_TYPE, 415),
     Refusal(401, 16, "TOKEN_EXPIRED", "The token has expired; get a new one.", "Jwt_is_expired"),
     Refusal(401, 16, "TOKEN_MISSING", "Send a token: Authorization: Bearer <token>.", "Jwt_is_missing"),
+    # An edge that is newer than the last answer of identity has no keys yet: that says nothing of the token.
+    Refusal(401, 14, "SERVICE_UNAVAILABLE", _NO_KEYS, "Jwks_remote_fetch_is_failed", 503, 1),
     Refusal(401, 16, "TOKEN_INVALID", "The token was not issued for this API."),
     # A token for another audience is no better than none.
     Refusal(403, 16, "TOKEN_INVALID", "The token was not issued for this API.", "jwt_authn", 401),
@@ -143,6 +146,19 @@ def lua_table() -> str:
             parts = ", ".join(map(_lua_text, around))
             entries.append(f"  [{json.dumps(_details(refusal))}] = {{{parts}}},")
     return "{\n" + "\n".join(dict.fromkeys(entries)) + "\n}"
+
+
+def lua_too_many() -> str:
+    """The headers of an answer that says OVERLOADED to a gRPC client: Lua."""
+    refusal = next(one for one in REFUSALS if one.reason == "OVERLOADED")
+    headers = {
+        "grpc-status": str(refusal.grpc_code),
+        "grpc-message": quote(refusal.message, safe=_UNQUOTED),
+        _STATUS_DETAILS: _details(refusal),
+    }
+    return (
+        "{" + ", ".join(f"[{json.dumps(key)}] = {json.dumps(value)}" for key, value in headers.items()) + "}"
+    )
 
 
 def _around(refusal: Refusal, *ids: str) -> list[bytes]:

@@ -25,6 +25,7 @@ from aidatalabs_services.runtime.postgres_server import PostgresNotStarted
 
 _CHILD_GRACE_SECONDS = 2.0
 _LEAST_SILENT_ASKS = 3
+_ANSWER_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,11 @@ class Patience:
     start_seconds: float
     hang_seconds: float
     ask_seconds: float
+
+    @property
+    def answer_seconds(self) -> float:
+        """How long one answer may take: one that is flooded with calls is slow, and no better for a kill."""
+        return max(_ANSWER_SECONDS, self.hang_seconds / _LEAST_SILENT_ASKS)
 
 
 class Member:
@@ -155,7 +161,7 @@ class Member:
         while True:
             await asyncio.sleep(self._patience.ask_seconds)
             begun = _now()
-            if self.record.check is None or await self.record.check.answers():
+            if self.record.check is None or await self.record.check.answers(self._patience.answer_seconds):
                 asks = 0
                 continue
             asks += 1

@@ -53,17 +53,17 @@ class ReadyCheck:
         """Ask once; never raises for a process that is down or slow (2 s)."""
         asking = {"grpc": _ask_grpc, "postgres": _ask_postgres, "edge": _ask_edge}[self.kind]
         try:
-            return await asyncio.wait_for(asking(self), _ASK_SECONDS)
+            return await asyncio.wait_for(asking(self, _ASK_SECONDS), _ASK_SECONDS)
         except (OSError, TimeoutError, aiohttp.ClientError, asyncpg.PostgresError, grpc.aio.AioRpcError):
             return Health.UNREACHABLE
         except TlsFilesUnreadable:
             return Health.UNREACHABLE  # a mesh that is going takes its folder with it
 
-    async def answers(self) -> bool:
-        """Whether it answers anything at all within 2 s: no, I am full, I am starting are answers too."""
+    async def answers(self, seconds: float = _ASK_SECONDS) -> bool:
+        """Whether it answers anything at all in time: no, I am full, I am starting are answers too."""
         asking = {"grpc": _ask_grpc, "postgres": _ask_postgres, "edge": _ask_edge_admin}[self.kind]
         try:
-            await asyncio.wait_for(asking(self), _ASK_SECONDS)
+            await asyncio.wait_for(asking(self, seconds), seconds)
         except (TimeoutError, OSError, aiohttp.ClientError, asyncpg.PostgresConnectionError):
             return False
         except grpc.aio.AioRpcError as error:
@@ -105,10 +105,10 @@ def edge_ready(base_url: str, admin_socket: Path) -> ReadyCheck:
     return ReadyCheck("edge", base_url, str(admin_socket))
 
 
-async def _ask_grpc(check: ReadyCheck) -> Health:
+async def _ask_grpc(check: ReadyCheck, seconds: float) -> Health:
     async with _probe_channel(check) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
-        answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=_ASK_SECONDS)
+        answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=seconds)
     serving = answer.status == health_pb2.HealthCheckResponse.SERVING
     return Health.SERVING if serving else Health.NOT_SERVING
 
@@ -125,8 +125,8 @@ def _probe_channel(check: ReadyCheck) -> grpc.aio.Channel:
     return grpc.aio.secure_channel(check.address, credentials, options=options)
 
 
-async def _ask_postgres(check: ReadyCheck) -> Health:
-    connection = await asyncpg.connect(check.address, timeout=_ASK_SECONDS)
+async def _ask_postgres(check: ReadyCheck, seconds: float) -> Health:
+    connection = await asyncpg.connect(check.address, timeout=seconds)
     try:
         await connection.fetchval("SELECT 1")
     finally:
@@ -135,7 +135,7 @@ async def _ask_postgres(check: ReadyCheck) -> Health:
     return Health.SERVING
 
 
-async def _ask_edge_admin(check: ReadyCheck) -> Health:
+async def _ask_edge_admin(check: ReadyCheck, seconds: float) -> Health:
     connector = aiohttp.UnixConnector(check.admin_socket)
     async with (
         aiohttp.ClientSession(connector=connector) as admin,
@@ -144,9 +144,9 @@ async def _ask_edge_admin(check: ReadyCheck) -> Health:
         return Health.SERVING if answer.status == 200 else Health.NOT_SERVING
 
 
-async def _ask_edge(check: ReadyCheck) -> Health:
+async def _ask_edge(check: ReadyCheck, seconds: float) -> Health:
     # Only its admin interface tells a hang: at its limit of connections the port takes none from us either.
-    if await _ask_edge_admin(check) is not Health.SERVING:
+    if await _ask_edge_admin(check, seconds) is not Health.SERVING:
         return Health.NOT_SERVING
     async with aiohttp.ClientSession() as client, client.get(f"{check.address}/healthz") as answer:
         return Health.SERVING if answer.status == 200 else Health.NOT_SERVING

@@ -11,6 +11,7 @@ import grpc
 
 from aidatalabs_services.runtime.tls import TlsFiles
 
+_UNTAKEN_SECONDS = 5
 _ABOVE_LIMIT_BYTES = 1024 * 1024  # a little too large still reaches us, and gets a refusal with its reason
 
 
@@ -69,6 +70,8 @@ def server_options(receive_bytes: int) -> list[tuple[str, int]]:
         # The default sheds load as CANCELLED from about a thousand calls in flight.
         ("grpc.server.max_pending_requests", 20_000),
         ("grpc.server.max_pending_requests_hard_limit", 40_000),
+        # What nobody came to take for so long is ended as CANCELLED; the edge says OVERLOADED instead.
+        ("grpc.server_max_unrequested_time_in_server", _UNTAKEN_SECONDS),
         ("grpc.max_receive_message_length", receive_bytes + _ABOVE_LIMIT_BYTES),
         ("grpc.max_send_message_length", 64 * 1024 * 1024),
         ("grpc.max_metadata_size", 32 * 1024),

@@ -113,7 +113,9 @@ class RunningServer:
         settings = self._settings
         names = frozenset(service.full_name for service in contract)
         self._health = MeshHealth(self._service.full_names, names, settings.peer_addresses, settings.tls)
-        admission = Admission(settings.running_calls, settings.queued_calls, settings.queued_bytes)
+        admission = Admission(
+            settings.running_calls, settings.queued_calls, settings.queued_bytes, settings.queued_seconds
+        )
         self._interceptor = CallInterceptor(
             self._rows,
             self._service.verifier or TokenVerifier(jwks_source(settings.jwks_url)),

@@ -96,6 +96,9 @@ class ServerSettings(BaseSettings):
     queued_bytes: int = Field(
         default=64 * _MIB, ge=0, description="Bytes of the messages of the calls that wait for a place."
     )
+    queued_seconds: float = Field(
+        default=5.0, gt=0, description="Longest wait of a call for a place; then it is told to come back."
+    )
     unsent_bytes: int = Field(
         default=256 * _MIB,
         ge=_MIB,

@@ -29,7 +29,7 @@ def deprovision(platform: str, seconds: float) -> pb.DeprovisionPlatformRequest:
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_platform_brought_back_in_time_has_every_acknowledged_row(data: Data) -> None:
     platform = "platforms/graceful"
-    ROLES.platforms[(platform, ALICE)] = Role.ADMIN  # type: ignore[index]
+    ROLES.platforms[(platform, ALICE)] = Role.ADMIN
     await data.call("ProvisionPlatform", pb.ProvisionPlatformRequest(platform=platform))
     event = ingest_pb2.Event(event_type="click")
     event.timestamp.GetCurrentTime()

@@ -55,6 +55,20 @@ async def test_freed_place_goes_to_the_tenant_with_the_fewest_and_in_order_withi
     await asyncio.wait_for(asyncio.gather(first_b, second_b, of_a), 1)
 
 
+async def test_a_call_that_waits_too_long_is_told_to_come_back_and_leaves_nothing_behind() -> None:
+    places = Admission(2, 10, MIB, queued_seconds=0.05)
+    for _ in range(2):
+        await places.take("a", 0)
+    for _ in range(3):
+        with pytest.raises(Overloaded) as caught:
+            await places.take("a", 10)
+        assert caught.value.retry_after_seconds
+    assert (places.running, places.waiting) == (2, 0)
+    places.give("a")
+    await places.take("a", MIB)  # its bytes do not wait any more
+    assert places.running == 2
+
+
 @pytest.mark.parametrize("running", [1, 2, 3, 5])
 async def test_single_tenant_may_use_a_small_server_almost_whole(running: int) -> None:
     places = admission(running=running)

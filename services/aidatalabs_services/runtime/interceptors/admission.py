@@ -1,7 +1,7 @@
 """How many calls a server has in hand: a bounded number runs, a bounded number waits, none crowds others out.
 
     room    every call from its first byte on: running and waiting together, refused at once when full
-    place   what a handler runs in; a call without one waits in a queue, in order, until its deadline
+    place   what a handler runs in; a call without one waits in a queue, in order, for a while
 
 Room is shared by callers (`users/{id}`, known from the token), places by tenants (the platform where a call
 names one, else the caller), both so that one of them can take three quarters and no more: whoever comes next
@@ -24,19 +24,22 @@ def fair_share(whole: int) -> int:
 
 
 class Admission:
-    """`running` places and a queue of `queued` calls behind them; beyond that Overloaded at once.
+    """`running` places and a queue of `queued` calls behind them; beyond that Overloaded at once, and after
+    `queued_seconds` without a place. So no queue is longer than what is worth waiting for, and when a flood
+    ends it is gone as soon.
 
     The server's own limit is not enough: it was bypassed in several releases of grpcio, its refusal carries
     no reason, and it knows no tenants. `queued_bytes` bounds the messages of the calls that wait. One event
     loop, no locks. Every `enter` needs its `leave`, every `take` its `give`.
     """
 
-    def __init__(self, running: int, queued: int, queued_bytes: int) -> None:
+    def __init__(self, running: int, queued: int, queued_bytes: int, queued_seconds: float = 5.0) -> None:
         self._places = running
         self._places_each = fair_share(running)
         self._room = running + queued
         self._room_each = self._places_each + fair_share(queued)
         self._queued_bytes = queued_bytes
+        self._queued_seconds = queued_seconds
         self._inside = 0
         self._inside_by: Counter[str] = Counter()
         self._held = 0
@@ -69,7 +72,7 @@ class Admission:
     async def take(self, tenant: str, message_bytes: int) -> None:
         """Takes a place for `tenant`, waiting for one if need be; a cancelled wait takes none.
 
-        Raises Overloaded when the messages that wait are too many bytes already.
+        Raises Overloaded when the messages that wait are too many bytes already, or the wait was too long.
         """
         # While a place is free, all who wait are tenants with their full share.
         if self._held < self._places and self._held_by[tenant] < self._places_each:
@@ -77,6 +80,13 @@ class Admission:
             return
         if self._waiting and self._waiting_bytes + message_bytes > self._queued_bytes:
             raise _overloaded()
+        try:
+            async with asyncio.timeout(self._queued_seconds):
+                await self._wait(tenant, message_bytes)
+        except TimeoutError:
+            raise _overloaded() from None
+
+    async def _wait(self, tenant: str, message_bytes: int) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         queue = self._waiting.setdefault(tenant, deque())
         queue.append(turn)
