@@ -14,6 +14,8 @@ HOUSES = ("agent", "data", "identity", "monitoring", "platform")
 # The engine is a process of its own: a server around one driver, with no domain in it.
 OUTSIDE_THE_DOMAIN = {
     "bootstrap",
+    "ingest_parts",
+    "query_parts",
     "servicer",
     "backup_servicer",
     "adapters",

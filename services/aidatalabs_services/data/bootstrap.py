@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from functools import partial
 
 import grpc
 
@@ -13,53 +11,34 @@ from aidatalabs.data.v1 import data_service_pb2_grpc as pb_grpc
 from aidatalabs_services.data.adapters.clickhouse import ClickHouseWarehouse
 from aidatalabs_services.data.adapters.data_metrics import (
     IngestMeter,
-    measure_budget,
     measure_engines,
-    measure_kept_results,
     measure_queries,
-    measure_results,
     measure_storage,
-    rows_written,
 )
-from aidatalabs_services.data.adapters.ingest_calls import IngestCalls
 from aidatalabs_services.data.adapters.measured_warehouse import MeasuredWarehouse
-from aidatalabs_services.data.adapters.memory_results import MemoryResults
 from aidatalabs_services.data.adapters.servers import ClusterServers, EmbeddedServers, Server, Servers
-from aidatalabs_services.data.admission import Admission
 from aidatalabs_services.data.backups.backups import BackupLimits
 from aidatalabs_services.data.backups.recovery import Recovery
 from aidatalabs_services.data.budgets import RowBudget
 from aidatalabs_services.data.catalog import Catalogue
-from aidatalabs_services.data.dead_letters.letters import LetterKeeping, LetterLimits
-from aidatalabs_services.data.dead_letters.parts import DeadLetters
-from aidatalabs_services.data.dead_letters.replays import Replays
 from aidatalabs_services.data.doubts import Doubts
 from aidatalabs_services.data.engine.limits import EngineLimits
 from aidatalabs_services.data.engine.pool import EnginePool
-from aidatalabs_services.data.estimates import Estimates
-from aidatalabs_services.data.exports import Exports
 from aidatalabs_services.data.holds import TableHolds
-from aidatalabs_services.data.ingest import IngestLimits, Ingestor
-from aidatalabs_services.data.ingest_streams import IngestStreams, StreamRoom
-from aidatalabs_services.data.journal import JournalLimits
-from aidatalabs_services.data.kafka.carrier import Carrier
-from aidatalabs_services.data.messages import result_payload
-from aidatalabs_services.data.places import PlatformPlaces
+from aidatalabs_services.data.ingest import Ingestor
+from aidatalabs_services.data.ingest_parts import ingest_calls, ingestor, letters
 from aidatalabs_services.data.platform_grace import PlatformGrace
-from aidatalabs_services.data.ports import QueryLimits, ResultCache, Warehouse
+from aidatalabs_services.data.ports import Warehouse
 from aidatalabs_services.data.queries import Queries
+from aidatalabs_services.data.query_parts import exports, queries, query_limits
 from aidatalabs_services.data.removal import PlatformRemoval
-from aidatalabs_services.data.results import Results
 from aidatalabs_services.data.retention import Retention
 from aidatalabs_services.data.rollups.builds import Builder
 from aidatalabs_services.data.rollups.derived import DerivedRollups
 from aidatalabs_services.data.rollups.rollups import Rollups
-from aidatalabs_services.data.schema import Schema, SchemaCache
+from aidatalabs_services.data.schema import SchemaCache
 from aidatalabs_services.data.servicer import DataServicer
 from aidatalabs_services.data.settings import DataSettings
-from aidatalabs_services.data.sink import SinkLimits
-from aidatalabs_services.data.spending import Spending
-from aidatalabs_services.data.spool import Spool
 from aidatalabs_services.data.tables import Tables
 from aidatalabs_services.data.type_fences import TypeFences
 from aidatalabs_services.data.typed_paths.changes import TypedPaths
@@ -82,7 +61,7 @@ class _Parts:
     ) -> None:
         self._settings = settings
         self._store = store
-        self._letters = _letters(settings, store)
+        self._letters = letters(settings, store)
         self._schemas = SchemaCache(self._letters.read_schema, ttl_seconds=settings.schema_cache_seconds)
         self._budget = RowBudget(settings.query_budget_rows, settings.directory / "budget.json")
         # A cluster is written to by others too; an embedded engine only from here.
@@ -90,7 +69,7 @@ class _Parts:
         self._holds = TableHolds()
         self._fences = TypeFences()
         self._doubts = doubts
-        self._ingestor = _ingestor(
+        self._ingestor = ingestor(
             settings,
             store,
             self._schemas,
@@ -99,22 +78,8 @@ class _Parts:
             metrics,
             letters=self._letters.keeping,
         )
-        self._rollups = Rollups(
-            store,
-            self._schemas,
-            self._holds,
-            fsync=settings.fsync_engine,
-            builder=Builder(
-                store,
-                self._holds,
-                fsync=settings.fsync_engine,
-                doubts=doubts,
-                drained=self._drained_unless_held,
-            ),
-            standard=settings.standard_rollups,
-            is_held=self._holds.is_deleting,
-        )
-        self._queries = _queries(
+        self._rollups = self._rolled_up()
+        self._queries = queries(
             settings, store, self._schemas, versions, self._budget, self._rollups, metrics
         )
         self._retention = _retention(
@@ -130,8 +95,42 @@ class _Parts:
             seconds=settings.profile_seconds,
         )
         self._meter = IngestMeter(metrics, self._ingestor)
-        self._removal = PlatformRemoval(
+        self._removal = self._removed()
+        self._grace = PlatformGrace(self._removal.remove, settings.directory / "removals")
+        self._tables = Tables(
             store,
+            self._schemas,
+            fsync=settings.fsync_engine,
+            holds=self._holds,
+            dropped=self._retention.dropped,
+            rollups=self._rollups,
+            letters=self._letters.table,
+        )
+        self._recovery = self._recovered()
+
+    def _rolled_up(self) -> Rollups:
+        """Roll-ups, begun only over tables none of whose blocks is in doubt."""
+        settings = self._settings
+        return Rollups(
+            self._store,
+            self._schemas,
+            self._holds,
+            fsync=settings.fsync_engine,
+            builder=Builder(
+                self._store,
+                self._holds,
+                fsync=settings.fsync_engine,
+                doubts=self._doubts,
+                drained=self._drained_unless_held,
+            ),
+            standard=settings.standard_rollups,
+            is_held=self._holds.is_deleting,
+        )
+
+    def _removed(self) -> PlatformRemoval:
+        """What a platform's end takes with it."""
+        return PlatformRemoval(
+            self._store,
             self._ingestor.remove,
             *(
                 each.forget
@@ -146,17 +145,6 @@ class _Parts:
             self._letters.forget,
             ends=[self._retention.remove, self._queries.forget, lambda uid: self._recovery.remove(uid)],
         )
-        self._grace = PlatformGrace(self._removal.remove, settings.directory / "removals")
-        self._tables = Tables(
-            store,
-            self._schemas,
-            fsync=settings.fsync_engine,
-            holds=self._holds,
-            dropped=self._retention.dropped,
-            rollups=self._rollups,
-            letters=self._letters.table,
-        )
-        self._recovery = self._recovered()
 
     def _paths(self) -> TypedPaths:
         """Typed paths; a look at every row of a table may take longer than a query."""
@@ -187,10 +175,10 @@ class _Parts:
         return DataServicer(
             self._tables,
             self._queries,
-            _exports(self._settings, self._store, self._queries),
+            exports(self._settings, self._store, self._queries),
             self._catalogue,
             self._rollups,
-            _ingest_calls(self._settings, self._ingestor, self._meter, replays),
+            ingest_calls(self._settings, self._ingestor, self._meter, replays),
             self._retention.deletions,
             self._recovery,
             self._removal,
@@ -273,121 +261,6 @@ def bootstrap(
     )
 
 
-def _queries(
-    settings: DataSettings,
-    store: Warehouse,
-    schemas: SchemaCache,
-    versions: DataVersions,
-    budget: RowBudget,
-    rollups: Rollups,
-    metrics: Metrics,
-) -> Queries:
-    places = PlatformPlaces(
-        settings.query_count, share=settings.query_share_count, wait_seconds=settings.query_wait_seconds
-    )
-    estimates = Estimates(store.widths)
-    spending = Spending(store, budget)
-    cache = _result_cache(settings, metrics)
-    results = Results(store, schemas, versions, cache, spending, estimates, places, render=result_payload)
-    measure_results(metrics, results.served)
-    measure_budget(metrics, budget)
-    return Queries(
-        store,
-        Admission(schemas, store.database_of),
-        results,
-        versions,
-        spending,
-        estimates,
-        query_limits(settings),
-        stream_limits=stream_limits(settings),
-        places=places,
-        stall_seconds=settings.stream_stall_seconds,
-        rollups=rollups,
-    )
-
-
-def _result_cache(settings: DataSettings, metrics: Metrics) -> ResultCache:
-    """Redis where it is configured, else memory."""
-    url = settings.cache_url.get_secret_value()
-    if not url:
-        kept = MemoryResults(settings.cache_bytes, settings.cache_entry_bytes)
-        measure_kept_results(metrics, kept, lambda: kept.size_bytes)
-        return kept
-    from aidatalabs_services.data.adapters.redis_results import RedisResults  # slow to import, seldom used
-
-    failures = metrics.counter(
-        "aidatalabs_result_cache_failures_total", "Times that Redis could not be used; each was a miss."
-    )
-    secret = settings.cache_key.get_secret_value().encode()
-    return RedisResults(url, secret, entry_bytes=settings.cache_entry_bytes, failed=failures.inc)
-
-
-def _ingestor(
-    settings: DataSettings,
-    store: Warehouse,
-    schemas: SchemaCache,
-    holds: TableHolds,
-    fences: TypeFences,
-    metrics: Metrics,
-    *,
-    letters: LetterKeeping | None,
-) -> Ingestor:
-    schema = partial(schemas.get, patience_seconds=settings.ingest_schema_seconds)
-    written = rows_written(metrics)
-    return Ingestor(
-        store,
-        schema,
-        settings.directory / "journal",
-        limits=_ingest_limits(settings),
-        journal_limits=JournalLimits(
-            journal_bytes=settings.journal_bytes, free_bytes=settings.journal_free_bytes
-        ),
-        sink_limits=SinkLimits(table_inserts=settings.ingest_table_insert_count),
-        holds=holds,
-        fences=fences,
-        stored=written,
-        letters=letters,
-        carrier=_carrier(settings, store, schema, holds, metrics, written),
-    )
-
-
-def _letters(settings: DataSettings, store: Warehouse) -> DeadLetters:
-    return DeadLetters(
-        store,
-        LetterLimits(row_bytes=settings.dead_letter_row_bytes, day_bytes=settings.dead_letter_day_bytes),
-        is_on=settings.dead_letters,
-        days=settings.dead_letter_days,
-        fsync=settings.fsync_engine,
-    )
-
-
-def _carrier(
-    settings: DataSettings,
-    store: Warehouse,
-    schema: Callable[[str], Awaitable[Schema]],
-    holds: TableHolds,
-    metrics: Metrics,
-    stored: Callable[[int], None],
-) -> Carrier | None:
-    """The way through Kafka where it is configured."""
-    if not settings.kafka_bootstrap_servers:
-        return None
-    from aidatalabs_services.data.adapters.kafka import kafka_carrier  # slow to import, seldom used
-
-    return kafka_carrier(settings, store, schema, holds, metrics, stored)
-
-
-def _ingest_limits(settings: DataSettings) -> IngestLimits:
-    """With Kafka the broker's word is the acknowledgement: no call waits for the engine as well."""
-    local = IngestLimits(
-        store_seconds=settings.ingest_store_seconds, waiting_bytes_of_all=settings.ingest_waiting_bytes
-    )
-    if not settings.kafka_bootstrap_servers:
-        return local
-    most = min(local.group_bytes, settings.kafka_message_bytes * 7 // 8)
-    return replace(local, store_seconds=0.0, group_bytes=most)
-
-
 def _retention(
     settings: DataSettings,
     store: Warehouse,
@@ -410,58 +283,6 @@ def _retention(
         derived=[DerivedRollups(rollups)],
         doubts=doubts,
     )
-
-
-def _ingest_calls(
-    settings: DataSettings, ingestor: Ingestor, meter: IngestMeter, replays: Replays
-) -> IngestCalls:
-    room = StreamRoom(settings.ingest_stream_bytes, wait_seconds=settings.ingest_stream_wait_seconds)
-    places = PlatformPlaces(
-        settings.ingest_stream_count,
-        share=settings.ingest_stream_count,
-        wait_seconds=settings.query_wait_seconds,
-        noun="ingest streams",
-    )
-    streams = IngestStreams(room, batch_count=settings.ingest_stream_batch_count)
-    return IngestCalls(ingestor, streams, places, meter, replays)
-
-
-def query_limits(settings: DataSettings) -> QueryLimits:
-    """The limits of every query, from the settings."""
-    return QueryLimits(
-        max_seconds=settings.query_seconds,
-        max_rows=settings.query_rows,
-        max_result_bytes=settings.query_result_bytes,
-        max_memory_bytes=settings.query_memory_bytes,
-        max_rows_to_read=settings.query_read_rows,
-        max_bytes_to_read=settings.query_read_bytes,
-    )
-
-
-def stream_limits(settings: DataSettings) -> QueryLimits:
-    """The limits of queries whose result is streamed or made into a file."""
-    return replace(
-        query_limits(settings),
-        max_seconds=settings.stream_seconds,
-        max_rows=settings.stream_rows,
-        max_result_bytes=settings.stream_result_bytes,
-    )
-
-
-def _exports(settings: DataSettings, store: Warehouse, queries: Queries) -> Exports:
-    spool = Spool(
-        settings.directory / "exports",
-        file_bytes=settings.spool_file_bytes,
-        all_bytes=settings.spool_bytes,
-        free_bytes=settings.spool_free_bytes,
-    )
-    places = PlatformPlaces(
-        settings.export_count,
-        share=settings.export_share_count,
-        wait_seconds=settings.query_wait_seconds,
-        noun="exports",
-    )
-    return Exports(store, queries, spool, places, stall_seconds=settings.export_stall_seconds)
 
 
 def _servers(settings: DataSettings, metrics: Metrics) -> Servers:

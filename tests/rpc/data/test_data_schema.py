@@ -13,9 +13,9 @@ import pytest
 
 from aidatalabs.data.v1 import data_service_pb2 as pb
 from aidatalabs.data.v1 import table_pb2
-from aidatalabs_services.data.bootstrap import query_limits
 from aidatalabs_services.data.catalog import Catalogue, TableProfile
 from aidatalabs_services.data.ports import QueryLimits, QueryOutcome
+from aidatalabs_services.data.query_parts import query_limits
 from aidatalabs_services.data.schema import SchemaCache
 from aidatalabs_services.data.versions import DataVersions
 from tests.rpc.data.conftest import DEMO, VIEWER, Data, settings_in

@@ -23,7 +23,8 @@ from aidatalabs.data.v1 import data_service_pb2_grpc as pb_grpc
 from aidatalabs.data.v1 import table_pb2
 from aidatalabs_services.data.adapters.clickhouse import ClickHouseWarehouse
 from aidatalabs_services.data.arrow_results import END_MARK
-from aidatalabs_services.data.bootstrap import bootstrap, query_limits
+from aidatalabs_services.data.bootstrap import bootstrap
+from aidatalabs_services.data.query_parts import query_limits
 from aidatalabs_services.runtime.channels import peer_errors
 from aidatalabs_services.runtime.errors import ServiceError
 from aidatalabs_services.runtime.testing import ALICE, running

@@ -18,9 +18,9 @@ import pytest_asyncio
 from aidatalabs.data.v1 import data_service_pb2 as pb
 from aidatalabs_services.data.adapters.clickhouse import ClickHouseWarehouse
 from aidatalabs_services.data.adapters.servers import ClusterServers, Server
-from aidatalabs_services.data.bootstrap import query_limits
 from aidatalabs_services.data.engine.process import EngineProcess
 from aidatalabs_services.data.errors import InsertRefused, TableNotKnown
+from aidatalabs_services.data.query_parts import query_limits
 from aidatalabs_services.data.schema import SchemaCache
 from aidatalabs_services.data.tables import Tables
 from aidatalabs_services.runtime.errors import ServiceError

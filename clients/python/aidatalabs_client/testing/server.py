@@ -27,7 +27,8 @@ from aidatalabs_client.testing.scripts import (
     plain,
     question_back,
 )
-from aidatalabs_client.testing.workspace import FakeTables, Workspace
+from aidatalabs_client.testing.tables import FakeTables
+from aidatalabs_client.testing.workspace import Workspace
 
 _FILES = (
     agent_service_pb2,
