@@ -207,8 +207,9 @@ class Member:
                 return describe_exit(ended.result())
             if not ready.done():
                 return f"it was not ready within {seconds:.0f} s"
-            ready.result()
-            return None
+            fault = ready.exception()
+            # A fault of ours must not end the watch over this process.
+            return None if fault is None else f"asking it failed: {type(fault).__name__}: {fault}"
         finally:
             ready.cancel()
             ended.cancel()

@@ -54,7 +54,9 @@ class ReadyCheck:
         asking = {"grpc": _ask_grpc, "postgres": _ask_postgres, "edge": _ask_edge}[self.kind]
         try:
             return await asyncio.wait_for(asking(self, _ASK_SECONDS), _ASK_SECONDS)
-        except (OSError, TimeoutError, aiohttp.ClientError, asyncpg.PostgresError, grpc.aio.AioRpcError):
+        except (OSError, TimeoutError, aiohttp.ClientError, grpc.aio.AioRpcError):
+            return Health.UNREACHABLE
+        except (asyncpg.PostgresError, asyncpg.InterfaceError):  # the second where it dies under the question
             return Health.UNREACHABLE
         except TlsFilesUnreadable:
             return Health.UNREACHABLE  # a mesh that is going takes its folder with it
@@ -64,7 +66,9 @@ class ReadyCheck:
         asking = {"grpc": _ask_grpc, "postgres": _ask_postgres, "edge": _ask_edge_admin}[self.kind]
         try:
             await asyncio.wait_for(asking(self, seconds), seconds)
-        except (TimeoutError, OSError, aiohttp.ClientError, asyncpg.PostgresConnectionError):
+        except (TimeoutError, OSError, aiohttp.ClientError):
+            return False
+        except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError):
             return False
         except grpc.aio.AioRpcError as error:
             return error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
@@ -130,7 +134,7 @@ async def _ask_postgres(check: ReadyCheck, seconds: float) -> Health:
     try:
         await connection.fetchval("SELECT 1")
     finally:
-        with contextlib.suppress(OSError, asyncpg.PostgresError):
+        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             await connection.close(timeout=1.0)
     return Health.SERVING
 

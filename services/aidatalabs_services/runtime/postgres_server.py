@@ -130,7 +130,7 @@ class PostgresServer:
                 raise PostgresNotStarted(f"PostgreSQL ended while starting:\n{_last_lines(log_file)}")
             try:
                 await _ensure_database(socket_directory)
-            except (OSError, TimeoutError, asyncpg.PostgresError):
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 await asyncio.sleep(0.03)
             else:
                 return

@@ -229,7 +229,7 @@ def test_engine_serves_without_capabilities_and_without_a_network(engine: Engine
     assert os.readlink(f"/proc/{engine.pid}/ns/net") != os.readlink("/proc/self/ns/net")
 
 
-def test_environment_of_the_engine_is_two_fixed_words(
+def test_environment_of_the_engine_is_three_fixed_words(
     monkeypatch: pytest.MonkeyPatch,
     new_engine: Callable[[Path], EngineProcess],
     tmp_path: Path,
@@ -240,7 +240,8 @@ def test_environment_of_the_engine_is_two_fixed_words(
     process = new_engine(tmp_path / "quiet")
     try:
         environ = Path(f"/proc/{process.pid}/environ").read_bytes().rstrip(b"\0").split(b"\0")
-        assert sorted(environ) == [b"LANG=C.UTF-8", b"OMP_NUM_THREADS=1"]
+        fixed = [b"JE_MALLOC_CONF=dirty_decay_ms:60000", b"LANG=C.UTF-8", b"OMP_NUM_THREADS=1"]
+        assert sorted(environ) == fixed
     finally:
         loop_thread.run(process.stop())
 

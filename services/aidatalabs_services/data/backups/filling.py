@@ -46,7 +46,9 @@ from aidatalabs_services.data.table_ddl import (
 from aidatalabs_services.runtime.errors import ServiceError
 
 _LOG = logging.getLogger(__name__)
-STANDARD = (standard_tables.EVENTS.name, standard_tables.EVENTS_HOURLY.name)
+_MADE_WITH_IT = (standard_tables.EVENTS.name, standard_tables.EVENTS_HOURLY.name)
+# The last may be missing where rejected rows are not kept.
+STANDARD = (*_MADE_WITH_IT, standard_tables.DEAD_LETTERS.name)
 
 
 class Filling:
@@ -135,7 +137,7 @@ class Filling:
     async def _make(self, uid: str, table: StoredTable) -> None:
         wanted = _sound(table.schema)
         existing = (await self._warehouse.schema(uid)).get(wanted.name)
-        if existing is None and wanted.name in STANDARD:
+        if existing is None and wanted.name in _MADE_WITH_IT:
             raise damaged("manifest.json", f"has {wanted.name!r}, which the platform lacks")
         if existing is not None and wanted.name not in STANDARD:
             raise RestoreTargetNotEmpty(
