@@ -21,8 +21,8 @@ down: .venv/run.stamp ## stop it
 	@$(BIN)/aidatalabs down
 
 ##@ Check
-test: .venv/dev.stamp ## all tests, in two processes
-	@$(BIN)/pytest -n 2 --no-loadscope-reorder
+test: .venv/dev.stamp ## all tests, in three processes
+	@$(BIN)/pytest -n 3 --no-loadscope-reorder
 
 check: lint types gen-fresh test ## format, lint, import rules, types, fresh gen/, then all tests
 

@@ -71,6 +71,7 @@ async def judge(place: Place, push: Push, bounds: Mapping[str, int], report: Pat
     assert 0 <= figures.recovered_seconds <= RECOVERY_SECONDS
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(300)
 async def test_more_than_it_can_take_is_refused_in_words_and_loses_nothing(tmp_path: Path) -> None:
     push = Push(1.0, 5.0, callers=4, streams=5, channels=4, stream_rows=5_000)

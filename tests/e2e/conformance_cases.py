@@ -127,7 +127,7 @@ BACKUP_CASES = (
         "data.v1.DataService/CreateBackup",
         SHOP | {"request_id": "b-1"},
         SHOP,
-        "PERMISSION_DENIED",
+        "PLATFORM_NOT_FOUND",
         "stranger",
     ),
     Case(
@@ -144,7 +144,11 @@ BACKUP_CASES = (
         "BACKUP_NOT_FOUND",
     ),
     Case(
-        "data.v1.DataService/DrillBackup", SHOP | {"request_id": "r-1"}, SHOP, "PERMISSION_DENIED", "stranger"
+        "data.v1.DataService/DrillBackup",
+        SHOP | {"request_id": "r-1"},
+        SHOP,
+        "PLATFORM_NOT_FOUND",
+        "stranger",
     ),
     Case(
         "data.v1.DataService/GetRestore",

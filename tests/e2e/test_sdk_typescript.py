@@ -111,7 +111,8 @@ def test_a_call_is_refused_with_its_reason(outcomes: Outcomes, way: str, path: s
     refused = outcomes[way, path, "refused"]
     assert isinstance(refused, Refused), refused
     assert (refused.reason, refused.has_request_id) == (BY_METHOD[path].reason, True)
-    assert bool(refused.fields) == (refused.reason in ("INVALID_REQUEST", "ROLLUP_INVALID")), refused
+    names_fields = ("INVALID_REQUEST", "ROLLUP_INVALID", "TABLE_INVALID")
+    assert bool(refused.fields) == (refused.reason in names_fields), refused
     assert refused.message.endswith((".", "!", "?")), refused
 
 

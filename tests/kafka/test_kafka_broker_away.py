@@ -14,6 +14,8 @@ from aidatalabs_services.runtime.errors import ServiceUnavailable
 from .brokers import IN_CI, ApacheKafka, Broker
 from .flows import Deployment, Flow, until
 
+pytestmark = pytest.mark.soak  # brokers of its own to start and kill
+
 
 @pytest.fixture(scope="module")
 def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:

@@ -125,6 +125,7 @@ def doubled(rows: dict[int, int]) -> list[int]:
     return [user for user, count in rows.items() if count != 1]
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(240)
 def test_kills_of_service_engine_and_apache_kafka_lose_nothing_and_double_nothing(
     own_apache_kafka: Broker, tmp_path: Path

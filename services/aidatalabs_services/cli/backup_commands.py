@@ -11,7 +11,7 @@ from aidatalabs_services.cli.confirming import Yes, confirm, somebody_can_confir
 from aidatalabs_services.cli.failures import GENERAL_EXIT, CommandFailed, run
 from aidatalabs_services.cli.forms import Output, RowsOutput, as_it_is
 from aidatalabs_services.cli.options import Form, Platform, RowsForm, platform_or_default
-from aidatalabs_services.cli.screen import console, notes, print_csv, print_json, print_table
+from aidatalabs_services.cli.screen import console, notes, print_csv, print_data, print_json, print_table
 
 if TYPE_CHECKING:
     from aidatalabs.data.v1 import backup_pb2
@@ -162,7 +162,9 @@ def drills(platform: Platform = "", output: RowsForm = RowsOutput.TABLE) -> None
 
 
 @app.command()
-def delete(backup: BackupName, platform: Platform = "", yes: Yes = False) -> None:
+def delete(
+    backup: BackupName, platform: Platform = "", yes: Yes = False, output: Form = Output.TABLE
+) -> None:
     """Remove a backup; it asks first where somebody can answer.
 
     Example: aidatalabs backup delete 01a2087b5120fe2fc2a465 --platform demo --yes
@@ -176,7 +178,10 @@ def delete(backup: BackupName, platform: Platform = "", yes: Yes = False) -> Non
             confirm(f"Remove the backup {backup} of {place} for good?")
         async with await connect() as client:
             await client.delete_backup(place, backup)
-        console.print(f"{as_it_is(backup)} is removed")
+        if output is Output.JSON:
+            print_data({"platform": place, "backup": backup, "removed": True})
+        else:
+            console.print(f"{as_it_is(backup)} is removed")
 
     run(work())
 
@@ -185,6 +190,7 @@ def delete(backup: BackupName, platform: Platform = "", yes: Yes = False) -> Non
 def copy(
     backup: BackupName,
     to: Annotated[Path, typer.Option(help="A new folder, or a new file that ends in .tar.")],
+    output: Form = Output.TABLE,
 ) -> None:
     """Copy a backup out of the mesh of this machine: to another disk, or for another mesh.
 
@@ -195,6 +201,9 @@ def copy(
         from aidatalabs_services.cli.backup_folders import backup_directory, take_out
 
         take_out(backup.rpartition("/")[2], to, backup_directory())
+        if output is Output.JSON:
+            print_data({"backup": backup, "to": str(to)})
+            return
         console.print(
             f"{as_it_is(str(to))} is a whole backup: `aidatalabs restore {as_it_is(str(to))}` takes it"
         )

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
     from aidatalabs.data.v1 import data_service_pb2
 
-app = typer.Typer(help="Rows that ingest rejected: list them, send them again.", no_args_is_help=True)
+app = typer.Typer(
+    help="Rows that ingest rejected: list them, send them again.\n\n"
+    "Example: aidatalabs dead-letters list --table orders",
+    no_args_is_help=True,
+)
 _COLUMNS = ["id", "rejected_at", "table_name", "reason", "message", "row_json", "replayed_at"]
 _LONGEST_ROW = 60
 

@@ -207,7 +207,7 @@ async def test_a_damaged_backup_is_refused_with_the_name_of_the_file_and_leaves_
     assert restore.state == FAILED
     assert inner in restore.message
     tables = await filled.call("ListTables", pb.ListTablesRequest(platform=target))
-    assert {table.name for table in tables.tables} == {"events", "events_hourly"}
+    assert {table.name for table in tables.tables} == {"events", "events_hourly", "dead_letters"}
     assert await filled.rows("SELECT count() FROM events", platform=target) == [[0]]
     damaged.write_bytes(content)
     assert (await restored(filled, target, backup.key)).state == DONE

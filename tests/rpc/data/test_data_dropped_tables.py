@@ -42,7 +42,7 @@ async def listed(data: Data, **more: Any) -> list[table_pb2.Table]:
             platform=DEMO, page_size=2, page_token=token, filter='name : "d_"', **more
         )
         page = await data.call("ListTables", request)
-        found += page.tables
+        found += [table for table in page.tables if table.name.startswith("d_")]
         token = page.next_page_token
         if not token:
             return found

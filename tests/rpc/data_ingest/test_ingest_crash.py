@@ -17,7 +17,7 @@ from tests.rpc.data_ingest.crash_worker import rejected_users, user_ids
 from tests.rpc.killed_workers import killed_after
 
 WORKER = Path(__file__).with_name("crash_worker.py")
-ROUNDS = 4
+ROUNDS = 2
 # What ran when it was killed must have got this far at least once, or the test proves nothing.
 # Small, since four roll-ups take part in every one of the small inserts.
 LEAST_ACKNOWLEDGED = 60
