@@ -58,7 +58,7 @@ def test_an_answer_comes_with_its_steps_in_colour_and_never_wider_than_the_termi
     code, screen = at_a_terminal(mesh, "ask", "number of flights by origin with distance above 301")
     shown = plain(screen)
     assert code == 0
-    assert "Reads flights" in shown, "the steps are told while it is answered"
+    assert "the answer is coming" in shown, "the steps are told while it is answered"
     assert re.search(r"\x1b\[[0-9;]+mSELECT", screen), "SQL is coloured"
     answer = shown[shown.index("3 groups") :].splitlines()
     bars = [line for line in answer if "█" in line]
