@@ -7,8 +7,6 @@ from xdist.scheduler import LoadScopeScheduling
 
 # Folders whose tests share one costly thing, a mesh with the demo or an engine: one process runs each.
 SHARED_FOLDERS = ("tests/e2e", "tests/unit/planner")
-# Files there with a mesh of their own.
-APART = ("tests/e2e/test_kill_drill.py",)
 # What takes longest begins first, so that no process is left alone with it at the end.
 LONGEST_FOLDERS = ("tests/e2e", "tests/mesh")
 
@@ -26,7 +24,7 @@ class FilesTogether(LoadScopeScheduling):  # type: ignore[misc]
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
         folder = file.rpartition("/")[0]
-        return folder if folder in SHARED_FOLDERS and file not in APART else file
+        return folder if folder in SHARED_FOLDERS else file
 
 
 @pytest.hookimpl(optionalhook=True)  # a run may leave the plugin out

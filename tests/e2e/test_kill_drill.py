@@ -71,6 +71,7 @@ async def create_platform(mesh: Mesh) -> None:
         await client.create_platform(PLATFORM.partition("/")[2])
 
 
+@pytest.mark.soak
 def test_each_process_killed_once_under_load_loses_and_doubles_nothing(drilled: Mesh) -> None:
     load, kills = asyncio.run(drill(drilled, rounds=1, least_events=1_000))
     judge(drilled, load, kills, least_events=1_000, least_kills=1)

@@ -111,9 +111,14 @@ class ApacheKafka(Broker):
         self.controller = free_port()
 
     @staticmethod
+    def has_programs() -> bool:
+        """Whether Java and Maven are here."""
+        return bool(shutil.which("java") and shutil.which("mvn"))
+
+    @staticmethod
     def hindrance() -> str:
         """Why it cannot run here; fetches its jars from Maven Central where they are missing."""
-        if not (shutil.which("java") and shutil.which("mvn")):
+        if not ApacheKafka.has_programs():
             return "Apache Kafka needs Java 17 and Maven (apt-get install default-jre-headless maven)"
         if not JARS.is_dir():
             part = JARS.with_name(f"kafka.{os.getpid()}.part")

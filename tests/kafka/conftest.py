@@ -37,7 +37,12 @@ def noida_db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     yield from started(NoidaDb, tmp_path_factory)
 
 
-@pytest.fixture(params=["apache-kafka", "noida-db-as-a-stand-in"])
+# The stand-in takes its place where Apache Kafka cannot run, and stands beside it in the soak.
+_BESIDE = (pytest.mark.soak,) if ApacheKafka.has_programs() else ()
+_BROKERS = ["apache-kafka", pytest.param("noida-db-as-a-stand-in", marks=_BESIDE)]
+
+
+@pytest.fixture(params=_BROKERS)
 def broker(request: pytest.FixtureRequest) -> Broker:
     name = "apache_kafka" if request.param == "apache-kafka" else "noida_db"
     found: Broker = request.getfixturevalue(name)

@@ -17,7 +17,7 @@ from tests.rpc.data_ingest.crash_worker import rejected_users, user_ids
 from tests.rpc.killed_workers import killed_after
 
 WORKER = Path(__file__).with_name("crash_worker.py")
-ROUNDS = 2
+ROUNDS = 7
 # What ran when it was killed must have got this far at least once, or the test proves nothing.
 # Small, since four roll-ups take part in every one of the small inserts.
 LEAST_ACKNOWLEDGED = 60
@@ -37,6 +37,7 @@ def start(directory: Path, *arguments: str) -> subprocess.Popen[str]:
         )
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(300)
 def test_kills_lose_nothing_acknowledged_and_double_nothing(tmp_path: Path) -> None:
     seed = random.randrange(10**6)
