@@ -1,11 +1,11 @@
 """Who may write into a table at this moment: inserts side by side, or one alone that changes what is there.
 
     inserting   any number together: the sink's inserts
-    alone       a deletion, drop, undrop or a change of the table's own description
-    building    the moment in which a view is put beside the table; also while somebody holds it alone, since
-                a deletion has the roll-ups built anew before it lets go
+    alone       a drop, undrop or a change of the table's own description
+    deleting    a deletion or a restore: alone, but for the roll-ups that it has built anew before it lets go
+    building    the moment in which a view is put beside the table; also while rows are being deleted
 
-Everybody is let in in the order they came (a build that meets somebody alone goes first): whoever wants a
+Everybody is let in in the order they came (a build that meets a deletion goes first): whoever wants a
 table alone waits for the inserts that run, and those that come later wait behind.
 
 A table is known here by the name its rows were sent to, so a table that was dropped and the one that took its
@@ -27,6 +27,7 @@ _Held = AbstractAsyncContextManager[None]
 class _Form(enum.Enum):
     INSERTING = enum.auto()
     ALONE = enum.auto()
+    DELETING = enum.auto()
     BUILDING = enum.auto()
 
 
@@ -63,10 +64,10 @@ class _Hold:
         self._admit()
 
     def _admit(self) -> None:
-        """Lets in whoever can: the first in the row, again and again, and builds beside one alone."""
+        """Lets in whoever can: the first in the row, again and again, and builds beside a deletion."""
         while self._waiting and self._fits(self._waiting[0][0]):
             self._let_in(*self._waiting.popleft())
-        if self._inside[_Form.ALONE] and not self._inside[_Form.BUILDING]:
+        if self._inside[_Form.DELETING] and not self._inside[_Form.BUILDING]:
             build = next((each for each in self._waiting if each[0] is _Form.BUILDING), None)
             if build is not None:
                 self._waiting.remove(build)
@@ -75,7 +76,7 @@ class _Hold:
     def _fits(self, form: _Form) -> bool:
         inside = self._inside
         if form is _Form.INSERTING:
-            return not inside[_Form.ALONE] and not inside[_Form.BUILDING]
+            return not any(count for other, count in inside.items() if other is not form)
         return not any(inside.values())
 
     def _let_in(self, form: _Form, let_in: asyncio.Future[None]) -> None:
@@ -87,7 +88,7 @@ class _Hold:
 class TableHolds:
     """A hold for each table of each platform. Whoever writes into a table must hold it meanwhile.
 
-    Nobody may ask for a table again that they hold already, other than for `building` inside `alone`.
+    Nobody may ask for a table again that they hold already, other than for `building` inside `deleting`.
     """
 
     def __init__(self) -> None:
@@ -112,8 +113,8 @@ class TableHolds:
 
     @asynccontextmanager
     async def deleting(self, uid: str, table: str) -> AsyncIterator[None]:
-        """Holds the table alone for a deletion."""
-        async with self.alone(uid, table):
+        """Holds the table for a deletion: alone, but for builds."""
+        async with self._of(uid, table).held(_Form.DELETING):
             self._deleting.add((uid, table))
             try:
                 yield

@@ -30,8 +30,9 @@ class Table:
         return asyncio.create_task(self._be(name))
 
     async def _be(self, name: str) -> None:
-        form = {"i": self.holds.inserting, "a": self.holds.alone, "b": self.holds.building}[name[0]]
-        async with form("u", "trips"):
+        holds = self.holds
+        forms = {"i": holds.inserting, "a": holds.alone, "d": holds.deleting, "b": holds.building}
+        async with forms[name[0]]("u", "trips"):
             self.came.append(name)
             await self.ends.setdefault(name, asyncio.Event()).wait()
 
@@ -66,17 +67,31 @@ async def test_a_build_waits_for_inserts_but_goes_on_beside_a_deletion_that_wait
     assert table.came == ["i1"]
     await table.end("i1")
     assert table.came == ["i1", "b1"]
-    tasks += [table.begin(name) for name in ("a1", "i3", "b2", "b3")]
+    tasks += [table.begin(name) for name in ("d1", "i3", "b2", "b3")]
     await table.end("b1")
     assert table.came[2:] == ["i2"]
     await table.end("i2")
-    assert table.came[3:] == ["a1", "b2"], "the deletion, and one build beside it"
-    await table.end("a1")
+    assert table.came[3:] == ["d1", "b2"], "the deletion, and one build beside it"
+    await table.end("d1")
     assert table.came[5:] == []
     await table.end("b2")
     assert table.came[5:] == ["i3"]
     await table.end("i3")
     await table.end("b3")
+    await asyncio.gather(*tasks)
+
+
+async def test_no_build_comes_beside_a_change_of_the_table_itself() -> None:
+    table = Table()
+    tasks = [table.begin(name) for name in ("a1", "b1", "d1", "b2")]
+    await settle()
+    assert table.came == ["a1"]
+    await table.end("a1")
+    assert table.came == ["a1", "b1"]
+    await table.end("b1")
+    assert table.came[2:] == ["d1", "b2"]
+    for name in ("b2", "d1"):
+        await table.end(name)
     await asyncio.gather(*tasks)
 
 
@@ -120,12 +135,14 @@ async def test_nobody_meets_whom_they_must_not_and_everybody_gets_in(seed: int) 
         async with getattr(holds, form)("u", "a"):
             inside[form] += 1
             try:
-                assert not (inside["inserting"] and (inside["alone"] or inside["building"]))
-                assert inside["alone"] <= 1
+                held_alone = inside["alone"] + inside["deleting"]
+                assert not (inside["inserting"] and (held_alone or inside["building"]))
+                assert not (inside["alone"] and inside["building"])
+                assert held_alone <= 1
                 assert inside["building"] <= 1
                 for _ in range(chance.randrange(4)):
                     await asyncio.sleep(0)
-                if form == "alone" and chance.random() < 0.5:
+                if form == "deleting" and chance.random() < 0.5:
                     async with asyncio.timeout(5):
                         await asyncio.create_task(one("building"))
             finally:
@@ -140,7 +157,7 @@ async def test_nobody_meets_whom_they_must_not_and_everybody_gets_in(seed: int) 
     stream = [asyncio.create_task(endless()) for _ in range(3)]
     tasks = []
     for _ in range(300):
-        tasks.append(asyncio.create_task(one(chance.choice(["inserting", "alone", "building"]))))
+        tasks.append(asyncio.create_task(one(chance.choice(["inserting", "alone", "deleting", "building"]))))
         if chance.random() < 0.2:
             chance.choice(tasks).cancel()
         for _ in range(chance.randrange(3)):
