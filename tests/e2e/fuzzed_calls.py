@@ -26,6 +26,9 @@ PLATFORM = "fuzz"
 MADE = "fuzz-made"
 """Made and deleted by the calls themselves."""
 
+RESTORED = "fuzz-1"
+"""The request_id of the one restore into the platform: what repeats it is answered."""
+
 _PROPERTIES = [pair for schema in SCHEMAS.values() for pair in schema.get("properties", {}).items()]
 # Of a request they are left out, and a property made up beside those described may have their names: the edge
 # knows them and refuses what cannot be such a field.
@@ -223,8 +226,8 @@ def _keep_harmless(draw: st.DrawFn, operation: str, case: AnyCase) -> None:
             case.query["platform_id"] = draw(st.sampled_from([PLATFORM, MADE]))
     if operation in _DELETIONS and isinstance(case.body, dict):
         case.body["dry_run"] = True
-    if operation == "DataService_RestoreBackup" and isinstance(case.body, dict):
-        case.body["platform"] = PLATFORM  # which is not empty, so nothing is ever restored into it
+    if operation == "DataService_DeleteBackup" and case.path_parameters.get("backup") == _KNOWN["backup"][0]:
+        case.path_parameters["backup"] = _KNOWN["spare"][0]
     if operation == "DataService_DropTable" and case.path_parameters.get("table") == "things":
         case.path_parameters["table"] = "made"
     if operation == "PlatformService_DeletePlatform" and case.path_parameters.get("platform") == PLATFORM:

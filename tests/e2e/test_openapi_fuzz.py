@@ -9,6 +9,7 @@ import collections
 import json
 import os
 import re
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,7 +22,7 @@ from schemathesis.core.transport import Response
 from tests.contract.openapi.described import OPERATIONS, resolved, validator
 from tests.contract.test_contract import CATALOGUE
 from tests.e2e.conftest import Mesh
-from tests.e2e.fuzzed_calls import MADE, PLATFORM, AnyCase, Call, calls, know, operations
+from tests.e2e.fuzzed_calls import MADE, PLATFORM, RESTORED, AnyCase, Call, calls, know, operations
 from tests.e2e.test_conformance import NOT_BUILT
 from tests.e2e.test_openapi_calls import check_described
 
@@ -51,6 +52,7 @@ def session(mesh: Mesh) -> Iterator[requests.Session]:
         root = f"http://127.0.0.1:{mesh.port}/api/v1"
         made = opened.post(f"{root}/platforms?platform_id={PLATFORM}", json={}, timeout=60)
         assert made.status_code == 200, made.text
+        back_up(opened, f"{root}/data")
         columns = [("id", "UInt64"), ("label", "String"), ("weight", "Nullable(Float64)")]
         table = {"name": "things", "columns": [{"name": name, "type": kind} for name, kind in columns]}
         body: dict[str, Any] = {"platform": f"platforms/{PLATFORM}", "table": table}
@@ -65,6 +67,26 @@ def session(mesh: Mesh) -> Iterator[requests.Session]:
         for platform in (PLATFORM, MADE):
             gone = opened.delete(f"{root}/platforms/{platform}", timeout=60)
             assert gone.status_code in (200, 404), gone.text
+
+
+def back_up(session: requests.Session, root: str) -> None:
+    """A backup to name, one to delete, and a restore into the platform, which only an empty one can have."""
+    asked: dict[str, Any] = {"platform": f"platforms/{PLATFORM}", "request_id": RESTORED}
+
+    def ended(url: str, **body: str) -> Any:
+        one = session.post(f"{root}/{url}", json=asked | body, timeout=60).json()
+        path = "/".join(one["name"].split("/")[2:])
+        while one["state"] == "BACKUP_STATE_RUNNING":
+            time.sleep(0.05)
+            one = session.get(f"{root}/{path}?platform={asked['platform']}", timeout=60).json()
+        assert one["state"] == "BACKUP_STATE_DONE", one
+        return one
+
+    spare, kept = ended("backups"), ended("backups", request_id="kept")
+    restored = ended("backups:restore", key=kept["key"])
+    know("key", kept["key"])
+    for name, one in (("backup", kept), ("spare", spare), ("restore", restored)):
+        know(name, one["name"].split("/")[-1])
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ from aidatalabs_services.runtime.health import MeshHealth
 from aidatalabs_services.runtime.interceptors import CallInterceptor
 from aidatalabs_services.runtime.interceptors.admission import Admission
 from aidatalabs_services.runtime.interceptors.answers import Answers
-from aidatalabs_services.runtime.interceptors.validation import RequestRules
+from aidatalabs_services.runtime.interceptors.validation import request_rules
 from aidatalabs_services.runtime.listening import AddressInUse, listen, server_options
 from aidatalabs_services.runtime.loop_watch import LoopWatch
 from aidatalabs_services.runtime.metrics import Metrics
@@ -108,7 +108,7 @@ class RunningServer:
 
     async def start(self, contract: Sequence[ServiceDescriptor]) -> None:
         """Builds the server, runs the service's `start` hook, then listens and reports SERVING."""
-        rules = RequestRules()
+        rules = request_rules()
         rules.prepare(method.input_type for service in contract for method in service.methods)
         settings = self._settings
         names = frozenset(service.full_name for service in contract)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, cast
 
 from google.protobuf.descriptor import Descriptor
@@ -34,18 +35,26 @@ _PATTERNS = (
 _RULES_TAG = b"\xba\x48"
 
 
+@cache
+def request_rules() -> RequestRules:
+    """The rules of this process: compiled once, however many servers it has."""
+    return RequestRules()
+
+
 class RequestRules:
     """Checks messages against their `buf.validate` rules; types without any cost one lookup."""
 
     def __init__(self) -> None:
         self._validator = Validator()
         self._has_rules: dict[str, bool] = {}
+        self._prepared: set[str] = set()
 
     def prepare(self, types: Iterable[Descriptor]) -> None:
         """Compiles the rules of these types, so that a rule that does not compile stops the start."""
         for descriptor in types:
-            if self._applies(descriptor):
+            if self._applies(descriptor) and descriptor.full_name not in self._prepared:
                 self._validator.collect_violations(GetMessageClass(descriptor)(), fail_fast=True)
+                self._prepared.add(descriptor.full_name)
 
     def check(self, message: Message) -> None:
         """Raises InvalidRequest with one violation per broken rule."""
