@@ -29,6 +29,8 @@ from benchmarks.results import Row, percentile, row
 DEFAULT_ROWS = 10_000_000
 _PLATFORM = "platforms/bench"
 _ROUNDS = 5
+_FEW_ROUNDS = 3
+_MANY_ROWS = 200_000_000
 _PIECE = 2_000_000
 _ERROR = 0.01
 _TIMEOUT_SECONDS = 60.0
@@ -67,6 +69,7 @@ async def _run(row_count: int) -> list[Row]:
             jwks_url="http://127.0.0.1:9",
             directory=Path(folder),
             query_seconds=_TIMEOUT_SECONDS,
+            cache_entry_bytes=0,  # every query is run, none answered from a kept result
         )
         warehouse = ClickHouseWarehouse(EmbeddedServers(engine_pool(settings)))
         roles = StaticRoles(platforms={(_PLATFORM, ALICE): Role.ADMIN})
@@ -139,7 +142,7 @@ async def _measure(query: Query, row_count: int) -> list[Row]:
     for name, sql in QUERIES.items():
         own: dict[bool, list[float]] = {True: [], False: []}
         read: dict[bool, int] = {}
-        for _ in range(_ROUNDS):
+        for _ in range(_ROUNDS if row_count < _MANY_ROWS else _FEW_ROUNDS):
             for excluded in (True, False):
                 request = pb.QueryRequest(
                     platform=_PLATFORM, sql=sql, max_relative_error=_ERROR, exclude_rollups=excluded
@@ -162,7 +165,7 @@ async def _measure(query: Query, row_count: int) -> list[Row]:
             )
         )
     for share, word in ((0.5, "p50"), (0.95, "p95")):
-        goal = "< 100 ms at 100 M" if word == "p95" else None
+        goal = "< 100 ms at 100 M, < 1 s at 1,000 M" if word == "p95" else None
         rows.append(
             row(
                 f"roll-ups: ten dashboard queries, {label}, {word}",
