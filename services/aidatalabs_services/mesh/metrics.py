@@ -11,8 +11,6 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import aiohttp
-
 _ASK_SECONDS = 5.0
 
 
@@ -25,6 +23,8 @@ class MetricsPlace:
 
     async def read(self) -> str:
         """Everything it tells now. Raises OSError or TimeoutError while nobody answers."""
+        import aiohttp  # not above: most commands read where metrics are, few the metrics
+
         try:
             async with (
                 aiohttp.ClientSession(

@@ -77,9 +77,12 @@ def candidates(field: FieldDescriptor) -> list[Any]:
     return list(TEXTS if field.type == FieldDescriptor.TYPE_STRING else NUMBERS)
 
 
+RULES = protovalidate.Validator()
+
+
 def refused_by_rules(message: Message, name: str) -> bool:
     """Whether the service refuses this very field."""
-    found = protovalidate.Validator().collect_violations(message)
+    found = RULES.collect_violations(message)
     paths = [[element.field_name for element in one.proto.field.elements] for one in found if one.proto.field]
     return [name] in paths
 
