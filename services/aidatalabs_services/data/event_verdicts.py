@@ -14,8 +14,11 @@ import numpy as np
 import pyarrow as pa
 
 from aidatalabs_services.data.blocks import Blocks, encoded_blocks, joined_blocks
+from aidatalabs_services.data.declared_values import with_declared_values
 from aidatalabs_services.data.event_columns import judge_types
 from aidatalabs_services.data.ingest_batches import EventColumns, EventInput, Flags
+from aidatalabs_services.data.native.json_type import parse_column_type
+from aidatalabs_services.data.schema import TableSchema
 from aidatalabs_services.data.standard_tables import EVENTS
 from aidatalabs_services.data.verdicts import (
     EVENT_END_SECONDS,
@@ -50,12 +53,14 @@ class JudgedEvents:
 
 
 def judge_event_batch(
-    events: EventColumns, event_at: Callable[[int], EventInput], *, now_seconds: float
+    events: EventColumns, event_at: Callable[[int], EventInput], table: TableSchema, *, now_seconds: float
 ) -> JudgedEvents:
-    """Verdicts on events by the rules of the contract; `event_at` gives the strange ones.
+    """Verdicts on events for `table` by the rules of the contract; `event_at` gives the strange ones.
 
     Raises NotEncodable where those taken cannot be one block each partition: then they go one by one.
     """
+    properties = parse_column_type(table.types["properties"])
+    events = with_declared_values(events, properties)
     refused = _Refused()
     plain = ~events.strange
     _judge_times(events, plain, refused, now_seconds)
@@ -64,15 +69,17 @@ def judge_event_batch(
     kept = plain.copy()
     kept[list(refused.rows)] = False
     taken = _rows(events)
-    blocks = [encoded_blocks(taken if kept.all() else taken.filter(pa.array(kept)), EVENTS)]
+    blocks = [encoded_blocks(taken if kept.all() else taken.filter(pa.array(kept)), table)]
     count = int(kept.sum())
     strange = np.flatnonzero(events.strange).tolist()
     if strange:
-        verdict = judge_events([event_at(index) for index in strange], now_seconds=now_seconds)
+        verdict = judge_events(
+            [event_at(index) for index in strange], now_seconds=now_seconds, properties=properties
+        )
         refused.rows |= {
             strange[row.index]: replace(row, index=strange[row.index]) for row in verdict.rejected
         }
-        blocks.append(encoded_blocks(verdict.accepted, EVENTS))
+        blocks.append(encoded_blocks(verdict.accepted, table))
         count += verdict.accepted.num_rows
     return JudgedEvents(
         count, _together(blocks), tuple(refused.rows[index] for index in sorted(refused.rows))

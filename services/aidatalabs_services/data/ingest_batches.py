@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -69,7 +69,8 @@ class EventColumns:
 
     `timed` marks those that have a timestamp: `seconds` since 1970 UTC and `nanoseconds` after them, below
     10^9. `properties` is a struct of plain values in which a key may stand several times, once for each type
-    that it has. The `strange` events are to be looked at one by one: of them only their place counts.
+    that it has; `nulls` are the events that say null, by key where any does. The `strange` events are to be
+    looked at one by one: of them only their place counts.
     """
 
     timed: Flags
@@ -80,6 +81,7 @@ class EventColumns:
     values: NDArray[np.float64]
     properties: pa.Array
     strange: Flags
+    nulls: Mapping[str, Flags] = field(default_factory=dict)
 
     @property
     def count(self) -> int:

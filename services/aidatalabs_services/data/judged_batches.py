@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from aidatalabs_services.data.blocks import Blocks
+from aidatalabs_services.data.blocks import Blocks, encoded_blocks, joined_blocks
 from aidatalabs_services.data.column_batches import ColumnBatch, judge_columns
-from aidatalabs_services.data.column_types import ColumnType
 from aidatalabs_services.data.event_verdicts import judge_event_batch
 from aidatalabs_services.data.ingest_batches import EventBatch, RowBatch
-from aidatalabs_services.data.native.errors import NotEncodable
+from aidatalabs_services.data.native.errors import BatchValueInvalid, NotEncodable
+from aidatalabs_services.data.native.json_paths import MAX_PATHS
 from aidatalabs_services.data.native.json_type import parse_column_type
 from aidatalabs_services.data.schema import TableSchema
 from aidatalabs_services.data.standard_tables import EVENTS
@@ -26,7 +29,8 @@ from aidatalabs_services.data.verdicts import (
 
 # Fewer events are soon looked at one by one, and their rows share one block with those of other calls.
 _FEW_EVENTS = 64
-_PLAIN_JSON = ColumnType("JSON")
+
+_TOO_MANY = f"has more than {MAX_PATHS:,} different paths"
 
 Batch = EventBatch | RowBatch | ColumnBatch
 
@@ -50,27 +54,62 @@ def judged(batch: Batch, table: TableSchema) -> Judged:
     if isinstance(batch, ColumnBatch):
         verdict, blocks = judge_columns(batch.rows, table, now_seconds=now_seconds)
         return Judged(verdict.accepted.num_rows, blocks, verdict.rejected, verdict.unlisted_count)
-    if table.name == EVENTS.name:
-        properties = parse_column_type(table.types["properties"])
-        if not isinstance(batch, RowBatch):
-            return _judged_events(batch, now_seconds, properties)
-        return _unencoded(judge_event_rows(batch.mappings(), now_seconds=now_seconds, properties=properties))
-    assert isinstance(batch, RowBatch)  # noqa: S101 - events go into their own table only
-    return _unencoded(judge_rows(batch.columns(tuple(table.types)), batch.count, table))
-
-
-def _judged_events(batch: EventBatch, now_seconds: float, properties: ColumnType) -> Judged:
-    # Values at declared paths have rules of their own, which are those of one event.
-    by_column = batch.count > _FEW_EVENTS and properties == _PLAIN_JSON
-    columns = batch.event_columns() if by_column else None
+    if isinstance(batch, RowBatch) and table.name != EVENTS.name:
+        return _one_by_one(judge_rows(batch.columns(tuple(table.types)), batch.count, table), table)
+    properties = parse_column_type(table.types["properties"])
+    if isinstance(batch, RowBatch):
+        found = judge_event_rows(batch.mappings(), now_seconds=now_seconds, properties=properties)
+        return _one_by_one(found, table)
+    columns = batch.event_columns() if batch.count > _FEW_EVENTS else None
     if columns is not None:
         try:
-            found = judge_event_batch(columns, batch.event, now_seconds=now_seconds)
-            return Judged(found.accepted_count, found.blocks, found.rejected)
+            events = judge_event_batch(columns, batch.event, table, now_seconds=now_seconds)
+            return Judged(events.accepted_count, events.blocks, events.rejected)
         except NotEncodable:
-            pass  # more keys than a block may have, say: the engine takes them as text
-    return _unencoded(judge_events(batch.events(), now_seconds=now_seconds, properties=properties))
+            pass  # more keys than a block may have, say: they go one by one
+    return _one_by_one(judge_events(batch.events(), now_seconds=now_seconds, properties=properties), table)
 
 
-def _unencoded(verdict: Verdict) -> Judged:
-    return Judged(verdict.accepted.num_rows, verdict.accepted, verdict.rejected)
+def _one_by_one(verdict: Verdict, table: TableSchema) -> Judged:
+    """Rows that were judged one by one, encoded here where the engine would read them in its own way.
+
+    It takes the text of objects as it is, but for values at declared paths: of moments it does not know every
+    spelling that the rules do, and one without an offset is of the column's time zone to it.
+    """
+    if not verdict.accepted.num_rows or not _declares_paths(table):
+        return Judged(verdict.accepted.num_rows, verdict.accepted, verdict.rejected)
+    count = verdict.accepted.num_rows + len(verdict.rejected)
+    taken = np.delete(np.arange(count), [row.index for row in verdict.rejected])
+    late: list[RejectedRow] = []
+    blocks = joined_blocks(list(_encoded(verdict.accepted, taken, table, late)))
+    rejected = tuple(sorted((*verdict.rejected, *late), key=lambda row: row.index))
+    return Judged(len(taken) - len(late), blocks, rejected)
+
+
+def _declares_paths(table: TableSchema) -> bool:
+    kinds = map(parse_column_type, table.types.values())
+    return any(kind.name == "JSON" and kind.names for kind in kinds)
+
+
+def _encoded(
+    rows: pa.RecordBatch, places: NDArray[np.int64], table: TableSchema, late: list[RejectedRow]
+) -> Iterator[Blocks]:
+    """Rows as blocks, in halves where all together cannot be one; a row that cannot by itself goes to `late`.
+
+    `places` are those of the rows in their call.
+    """
+    try:
+        yield encoded_blocks(rows, table)
+    except NotEncodable as error:
+        middle = rows.num_rows // 2
+        if middle:
+            yield from _encoded(rows.slice(0, middle), places[:middle], table, late)
+            yield from _encoded(rows.slice(middle), places[middle:], table, late)
+        elif isinstance(error, BatchValueInvalid):
+            late.append(RejectedRow(int(places[0]), error.metadata["verdict"], error.words))
+        else:
+            late.append(RejectedRow(int(places[0]), "VALUE_INVALID", f"column {_objects(table)} {_TOO_MANY}"))
+
+
+def _objects(table: TableSchema) -> str:
+    return next(name for name, text in table.types.items() if text.startswith("JSON"))

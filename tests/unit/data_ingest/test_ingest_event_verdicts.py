@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
+from dataclasses import replace
 from typing import Any
 
 import chdb
@@ -17,6 +18,8 @@ from aidatalabs_services.data.adapters.ingest_messages import batch_of
 from aidatalabs_services.data.blocks import encoded_blocks, joined_blocks
 from aidatalabs_services.data.event_verdicts import judge_event_batch
 from aidatalabs_services.data.ingest_batches import EventBatch, RowBatch
+from aidatalabs_services.data.native.json_type import parse_column_type
+from aidatalabs_services.data.schema import TableSchema
 from aidatalabs_services.data.standard_tables import EVENTS
 from aidatalabs_services.data.verdicts import judge_events
 
@@ -94,23 +97,46 @@ def events_of(request: pb.IngestRequest) -> EventBatch:
     return batch
 
 
-@settings(max_examples=300, deadline=None)
-@given(request=requests())
-def test_the_verdicts_are_those_on_each_event_by_itself(request: pb.IngestRequest) -> None:
+def typed(declared: str) -> TableSchema:
+    """The table of events with these declared paths."""
+    columns = [
+        replace(column, type=f"JSON({declared})") if column.name == "properties" else column
+        for column in EVENTS.columns
+    ]
+    return replace(EVENTS, columns=tuple(columns))
+
+
+TABLES = st.sampled_from(
+    [
+        EVENTS,
+        typed("page LowCardinality(Nullable(String)), n Nullable(Int8), kind Nullable(Float64)"),
+        typed("a UInt8, page String, n Bool"),
+        typed("a Nullable(Bool), n Nullable(UInt256), page Nullable(Date), kind Nullable(Enum8('' = 1))"),
+        typed("a.b Nullable(Int64), n Nullable(Decimal(9, 2)), page LowCardinality(String)"),
+    ]
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(request=requests(), table=TABLES)
+def test_the_verdicts_are_those_on_each_event_by_itself(
+    request: pb.IngestRequest, table: TableSchema
+) -> None:
     batch = events_of(request)
     columns = batch.event_columns()
     assert columns is not None
-    alone = judge_events(batch.events(), now_seconds=NOW)
-    together = judge_event_batch(columns, batch.event, now_seconds=NOW)
+    properties = parse_column_type(table.types["properties"])
+    alone = judge_events(batch.events(), now_seconds=NOW, properties=properties)
+    together = judge_event_batch(columns, batch.event, table, now_seconds=NOW)
     assert together.rejected == alone.rejected
     assert together.accepted_count == alone.accepted.num_rows
 
 
-def stored(tmp_path: Any, name: str, blocks: Any) -> list[str]:
+def stored(tmp_path: Any, name: str, blocks: Any, table: TableSchema = EVENTS) -> list[str]:
     """What the engine reads of the blocks, in an order of their own."""
     path = tmp_path / name
     path.write_bytes(b"".join(joined_blocks([blocks]).values()))
-    columns = ", ".join(f"{column.name} {column.type}" for column in EVENTS.columns)
+    columns = ", ".join(f"{column.name} {column.type}" for column in table.columns).replace("'", "\\'")
     sql = (
         "SELECT timestamp, event_type, user_id, value, toString(properties), "
         "toString(arraySort(x -> x.1, arrayZip(mapKeys(JSONAllPathsWithTypes(properties)), "
@@ -146,12 +172,51 @@ def test_what_is_stored_is_what_would_be_of_each_event_by_itself(tmp_path: Any) 
     columns = batch.event_columns()
     assert columns is not None
     assert 0 < columns.strange.sum() < 400
-    together = judge_event_batch(columns, batch.event, now_seconds=2_000_000_000.0)
+    together = judge_event_batch(columns, batch.event, EVENTS, now_seconds=2_000_000_000.0)
     alone = judge_events(batch.events(), now_seconds=2_000_000_000.0)
     assert len(together.blocks) > 3
     wanted = stored(tmp_path, "alone", encoded_blocks(alone.accepted, EVENTS))
     assert stored(tmp_path, "together", together.blocks) == wanted
     assert len(wanted) == 400
+
+
+def test_values_at_declared_paths_are_stored_as_those_of_each_event_by_itself(tmp_path: Any) -> None:
+    chance = random.Random(7)
+    table = typed(
+        "`c.d` Nullable(Int64), day Nullable(Date), mood LowCardinality(Nullable(String)), "
+        "n Nullable(Int16), ok Bool, price Nullable(Decimal(9, 2)), share Nullable(Float64), size UInt8, "
+        "when Nullable(DateTime64(3)), who Nullable(UUID)"
+    )
+    request = pb.IngestRequest(platform="platforms/demo")
+    for number in range(400):
+        event = request.events.add(event_type="a", user_id=number, value=number / 4)
+        event.timestamp.seconds = 1_700_000_000 + number * 40_000
+        cells = {
+            "day": "2026-01-02",
+            "mood": f"é{number % 3}",
+            "n": [float(number), str(-number)][number % 2],
+            "ok": number % 3 == 0,
+            "price": [1.5, "22.25", 3.0][number % 3],
+            "share": [float(number), 0.5, "1e3"][number % 3],
+            "size": float(number % 256),
+            "when": "2026-01-02T03:04:05.678+02:00",
+            "who": "6F1C1A52-0C3E-4C1E-9D1C-0123456789AB",
+            "free": [float(number), "text", True, 0.5][number % 4],
+            "c": {"d": float(number)},
+        }
+        for key in chance.sample(sorted(cells), chance.randint(0, 11)):
+            value_of(event.properties.fields[key], cells[key])
+    batch = events_of(request)
+    columns = batch.event_columns()
+    assert columns is not None
+    properties = parse_column_type(table.types["properties"])
+    together = judge_event_batch(columns, batch.event, table, now_seconds=2_000_000_000.0)
+    alone = judge_events(batch.events(), now_seconds=2_000_000_000.0, properties=properties)
+    assert not alone.rejected
+    wanted = stored(tmp_path, "alone", encoded_blocks(alone.accepted, table), table)
+    assert stored(tmp_path, "together", together.blocks, table) == wanted
+    assert len(wanted) == 400
+    assert "2026-01-02 01:04:05.678" in "".join(wanted)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ timestamp = 0x08 · varint | 0x10 · varint
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 from aidatalabs_services.data.adapters.struct_wire import (
     BOOL,
     MISSING,
+    NULL,
     NUMBER,
     OTHER,
     TEXT,
@@ -52,7 +55,8 @@ def _read(wire: Wire, starts: Ints, ends: Ints) -> EventColumns:
     values = fields.double(0x29)
     fields.check_end()
     seconds, nanoseconds = _times(wire, time_starts, time_lengths)
-    names, arrays, strange = _objects(wire, object_starts, object_lengths)
+    cells = read_cells(wire, object_starts, object_starts + object_lengths)
+    names, arrays, strange = _objects(wire, cells, object_lengths)
     objects = pa.StructArray.from_arrays(arrays, names) if arrays else pa.array([{}] * count, pa.struct([]))
     return EventColumns(
         timed=timed,
@@ -63,6 +67,7 @@ def _read(wire: Wire, starts: Ints, ends: Ints) -> EventColumns:
         values=values,
         properties=objects,
         strange=strange,
+        nulls={key: nulls for key, each in cells.items() if (nulls := each.kinds == NULL).any()},
     )
 
 
@@ -118,11 +123,12 @@ def _times(wire: Wire, starts: Ints, lengths: Ints) -> tuple[Ints, Ints]:
     return seconds.astype(np.int64), nanoseconds.astype(np.int64)
 
 
-def _objects(wire: Wire, starts: Ints, lengths: Ints) -> tuple[list[str], list[pa.Array], Flags]:
-    """The keys of the flat objects with their values, a key twice where they are of several types; and which
-    objects are to be looked at one by one.
+def _objects(
+    wire: Wire, cells: Mapping[str, Cells], lengths: Ints
+) -> tuple[list[str], list[pa.Array], Flags]:
+    """The keys of the flat objects of these `lengths` with their values, a key twice where they are of
+    several types; and which objects are to be looked at one by one.
     """
-    cells = read_cells(wire, starts, starts + lengths)
     if len(cells) > _MOST_KEYS:
         raise Unusual
     strange: Flags = lengths * _LONGER_AS_TEXT > MAX_JSON_BYTES

@@ -40,6 +40,10 @@ for _tag, _kind in (
 # Bytes of a value by kind where that is fixed, its tag included.
 _PLAIN_LENGTH = np.array([0, 2, 9, 0, 2, 0], np.int64)
 _BYTE = np.uint64(0xFF)
+_U8, _U24, _SEVEN_BITS = np.uint64(8), np.uint64(24), np.uint64(0x7F)
+# Tags and lengths of one byte each, as most have them, read as one number: 0A length 0A length, 12 length.
+_ENTRY, _SHORT_ENTRY = np.uint64(0x000A000A), np.uint64(0x80FF80FF)
+_VALUE, _SHORT_VALUE = np.uint64(0x0012), np.uint64(0x80FF)
 # Reads beyond the last row land in zeros, which no rule below accepts.
 PADDING = bytes(16)
 _MAX_VARINT_BYTES = 4
@@ -208,13 +212,8 @@ class _Reader:
 
     def _step(self, rows: Ints, position: Ints) -> Ints:
         """Reads one field of each of `rows`; returns where the next one begins."""
-        self._expect(position, 0x0A)
-        length, inside = self._varint(position + 1)
-        end = inside + length
-        self._expect(inside, 0x0A)
-        key_length, key = self._varint(inside + 1)
-        self._expect(key + key_length, 0x12)
-        value_length, value = self._varint(key + key_length + 1)
+        end, key, key_length = self._entry(position)
+        value, value_length = self._value_place(key + key_length)
         if (value + value_length != end).any() or (end > self._ends[rows]).any():
             raise Unusual
         kinds = self._kinds(value, value_length)
@@ -227,6 +226,28 @@ class _Reader:
             if not rest.size:
                 return end
         raise Unusual
+
+    def _entry(self, position: Ints) -> tuple[Ints, Ints, Ints]:
+        """Of the entries at these places: where they end, where their keys begin, and the keys' lengths."""
+        word = self._word(position)
+        if ((word & _SHORT_ENTRY) == _ENTRY).all():
+            inside = position + 2
+            end = inside + ((word >> _U8) & _SEVEN_BITS).astype(np.int64)
+            return end, inside + 2, ((word >> _U24) & _SEVEN_BITS).astype(np.int64)
+        self._expect(position, 0x0A)
+        length, inside = self._varint(position + 1)
+        self._expect(inside, 0x0A)
+        key_length, key = self._varint(inside + 1)
+        return inside + length, key, key_length
+
+    def _value_place(self, position: Ints) -> tuple[Ints, Ints]:
+        """Where the values begin whose fields stand at these places, and their lengths."""
+        word = self._word(position)
+        if ((word & _SHORT_VALUE) == _VALUE).all():
+            return position + 2, ((word >> _U8) & _SEVEN_BITS).astype(np.int64)
+        self._expect(position, 0x12)
+        length, value = self._varint(position + 1)
+        return value, length
 
     def _expect(self, position: Ints, tag: int) -> None:
         if ((self._word(position) & _BYTE) != tag).any():
