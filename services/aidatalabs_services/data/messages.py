@@ -211,6 +211,7 @@ def _profile(profile: Profile) -> table_pb2.ColumnProfile:
         values=profile.values,
         values_complete=profile.values_complete,
         path_of=profile.path_of,
+        is_declared=profile.is_declared,
     )
 
 

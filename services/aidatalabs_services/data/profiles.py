@@ -30,7 +30,8 @@ _CONTAINERS = frozenset({"Array", "Map", "Tuple", "JSON"})
 class Profile:
     """What one column or JSON path holds; None where it was not measured.
 
-    `values` are the most frequent ones, most frequent first; `path_of` is the JSON column of a path.
+    `values` are the most frequent ones, most frequent first; `path_of` is the JSON column of a path, and
+    `is_declared` says that the column's type names it.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Profile:
     values: Sequence[str] = ()
     values_complete: bool = False
     path_of: str = ""
+    is_declared: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Measure:
     kind: ColumnType | None
     comment: str = ""
     path_of: str = ""
+    is_declared: bool = False
 
     @property
     def ordered(self) -> bool:
@@ -121,6 +124,7 @@ def path_measures(
                     kind,
                     parsed if known else None,
                     path_of=column,
+                    is_declared=path in declared,
                 )
             )
     return measures
@@ -146,7 +150,15 @@ def _measured(measure: Measure, rows: int, cells: Iterator[Json]) -> Measured:
     share = 1.0 - count / rows if rows else None
     if measure.kind is None:
         return Measured(
-            measure, count, Profile(measure.name, measure.type, null_share=share, path_of=measure.path_of)
+            measure,
+            count,
+            Profile(
+                measure.name,
+                measure.type,
+                null_share=share,
+                path_of=measure.path_of,
+                is_declared=measure.is_declared,
+            ),
         )
     distinct = int(next(cells))
     smallest, largest = (next(cells), next(cells)) if measure.ordered else (None, None)
@@ -165,6 +177,7 @@ def _measured(measure: Measure, rows: int, cells: Iterator[Json]) -> Measured:
         values=tuple(dict.fromkeys(value[:VALUE_CHARACTERS] for value in kept)),
         values_complete=measure.text and whole and len(kept) == distinct,
         path_of=measure.path_of,
+        is_declared=measure.is_declared,
     )
     return Measured(measure, count, profile)
 

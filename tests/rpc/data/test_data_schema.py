@@ -156,6 +156,21 @@ async def test_json_paths_have_profiles_after_their_column(data: Data) -> None:
     assert columns["doc.tags"].type == "Array(Nullable(String))"
 
 
+async def test_declared_paths_are_told_from_dynamic_ones(data: Data) -> None:
+    """A query names them alone: the engine knows no `.:String` of a path that has a type of its own."""
+    kind = "JSON(a.b LowCardinality(String), page Nullable(String))"
+    rows = [{"doc": {"page": "/p", "a": {"b": "x"}, "more": "y", "tags": [1]}}]
+    await make(data, "declared", {"doc": kind}, rows)
+    _, columns = await describe(data, "declared")
+    assert {name: (column.type, column.is_declared) for name, column in columns.items()} == {
+        "doc": ("JSON(`a.b` LowCardinality(String), page Nullable(String))", False),
+        "doc.a.b": ("LowCardinality(String)", True),
+        "doc.more": ("String", False),
+        "doc.page": ("Nullable(String)", True),
+        "doc.tags": ("Array(Nullable(Int64))", False),
+    }
+
+
 async def test_an_empty_table_is_described_without_figures(data: Data) -> None:
     await make(data, "empty", {"a": "String", "j": "JSON"}, [])
     table, columns = await describe(data, "empty")

@@ -14,7 +14,7 @@ from aidatalabs_services.agent.planner.outcomes import Clarification, Outcome, P
 from aidatalabs_services.agent.planner.planner import plan
 from tests.unit.planner.cellars import cellars, dives
 from tests.unit.planner.clubs import clubs
-from tests.unit.planner.domains import library, sensors, shop, trips
+from tests.unit.planner.domains import library, sensors, shop, trips, typed_sensors
 from tests.unit.planner.engine import Database
 from tests.unit.planner.ferries import ferries
 from tests.unit.planner.levies import levies
@@ -69,7 +69,8 @@ def asker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
     session.query("SET session_timezone = 'UTC'")
     specs = {"shop": shop, "sensors": sensors, "library": library, "trips": trips, "workshop": workshop,
              "clubs": clubs, "ferries": ferries, "cellars": cellars, "dives": dives,
-             "levies": levies, "practice": practice, "rounds": rounds}  # fmt: skip
+             "levies": levies, "practice": practice, "rounds": rounds,
+             "typed_sensors": typed_sensors}  # fmt: skip
     askers = {name: Asker(Database(session, f"{name}_data", make())) for name, make in specs.items()}
     yield lambda name: askers[name]
     session.close()
@@ -83,6 +84,11 @@ def shop_asker(asker: Callable[[str], Asker]) -> Asker:
 @pytest.fixture
 def sensor_asker(asker: Callable[[str], Asker]) -> Asker:
     return asker("sensors")
+
+
+@pytest.fixture
+def typed_sensor_asker(asker: Callable[[str], Asker]) -> Asker:
+    return asker("typed_sensors")
 
 
 @pytest.fixture

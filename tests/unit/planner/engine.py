@@ -73,7 +73,11 @@ class Database:
             if column_type(kind).kind == "json":
                 columns.append(Column(name, kind))
                 paths = self._paths(spec, name)
-                columns.extend(self._column(spec, f"{name}.{path}", text, "", name) for path, text in paths)
+                declared = {path for path, _ in paths if f"{path} " in kind}
+                columns.extend(
+                    self._column(spec, f"{name}.{path}", text, "", name, path in declared)
+                    for path, text in paths
+                )
             else:
                 columns.append(self._column(spec, name, kind, comment[0] if comment else "", None))
         return Table(spec.name, tuple(columns), len(spec.rows), "", spec.order_by)
@@ -85,10 +89,13 @@ class Database:
                 seen.setdefault(path, "String" if isinstance(value, str) else "Float64")
         return sorted(seen.items())
 
-    def _column(self, spec: Spec, name: str, kind: str, comment: str, path_of: str | None) -> Column:
+    def _column(
+        self, spec: Spec, name: str, kind: str, comment: str, path_of: str | None, is_declared: bool = False
+    ) -> Column:
         text = column_type(kind).kind == "text"
         quoted = ".".join(f"`{part}`" for part in name.split("."))
-        value = quoted if path_of is None else quoted + (".:String" if text else "::Nullable(Float64)")
+        dynamic = ".:String" if text else "::Nullable(Float64)"
+        value = quoted if path_of is None or is_declared else quoted + dynamic
         table = f"{self.name}.`{spec.name}`"
         facts = self.rows(
             f"SELECT uniqExact({value}), countIf(isNull({value})), "
@@ -104,5 +111,15 @@ class Database:
         share = int(facts[1]) / len(spec.rows) if spec.rows else None
         complete = text and int(facts[0]) <= _MOST_VALUES
         return Column(
-            name, kind, comment, int(facts[0]), share, facts[2], facts[3], values, complete, path_of
+            name,
+            kind,
+            comment,
+            int(facts[0]),
+            share,
+            facts[2],
+            facts[3],
+            values,
+            complete,
+            path_of,
+            is_declared,
         )

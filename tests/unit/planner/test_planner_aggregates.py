@@ -165,6 +165,17 @@ def test_a_limit_keeps_so_many_rows(shop_asker: Asker) -> None:
     assert [row[place] for row in rows] == newest
 
 
+def test_a_declared_path_is_named_alone_also_where_it_is_never_null(typed_sensor_asker: Asker) -> None:
+    """Of a path with a type of its own the engine knows no `.:String`."""
+    records = typed_sensor_asker.records("readings")
+    values: defaultdict[str, list[float]] = defaultdict(list)
+    for reading in records:
+        values[reading["details"]["firmware"]].append(reading["details"]["battery"])
+    rows = typed_sensor_asker.rows("average battery by firmware")
+    assert {row[0]: row[1] for row in rows} == pytest.approx({k: mean(v) for k, v in values.items()})
+    assert typed_sensor_asker.value("how many readings have firmware v1?") == len(values["v1"])
+
+
 def test_a_path_of_a_json_column_can_be_grouped_by_and_averaged(sensor_asker: Asker) -> None:
     values: defaultdict[str, list[float]] = defaultdict(list)
     for reading in sensor_asker.records("readings"):

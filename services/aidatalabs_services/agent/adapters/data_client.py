@@ -116,4 +116,5 @@ def _column(column: table_pb2.ColumnProfile) -> Column:
         values=tuple(column.values),
         values_complete=column.values_complete,
         path_of=column.path_of or None,
+        is_declared=column.is_declared,
     )

@@ -78,7 +78,7 @@ class Binder:
     def column(self, alias: str, table: str, name: str) -> Source:
         """A column of a joined table as a source."""
         column = self.index.column(table, name)
-        return Source(alias, name, column.type, column.path_of is not None)
+        return Source(alias, name, column.type, column.path_of is not None, declared=column.is_declared)
 
     def joins(self, used: set[str] | None = None) -> tuple[Join, ...]:
         """The joins that were needed, each after the one it stands on; with `used`, only those it takes

@@ -12,7 +12,8 @@ class Column:
     `type` is ClickHouse type text. `distinct_count` and `null_share` (0 to 1) are None where nobody
     counted. `minimum` and `maximum` are the values as ClickHouse prints them. `values` holds up to 2,000
     values, most frequent first; `values_complete` says that there are no others. `path_of` names the JSON
-    column a path belongs to: a path is named `properties.page` and carries its own observed type.
+    column a path belongs to: a path is named `properties.page` and carries its own observed type, or the
+    one that the column's type declares for it (`is_declared`).
     """
 
     name: str
@@ -25,6 +26,7 @@ class Column:
     values: tuple[str, ...] = ()
     values_complete: bool = False
     path_of: str | None = None
+    is_declared: bool = False
 
 
 @dataclass(frozen=True)

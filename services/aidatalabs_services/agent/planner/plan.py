@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass
 class Source:
     """Where a value comes from: one column of one table of the query.
 
-    `table` is the table's alias in this query. A JSON path has `path` set. A date that is spread over
-    whole number columns has no `column` but `calendar`: the names of its year, month, day and hour
-    columns, empty where the table has none.
+    `table` is the table's alias in this query. A JSON path has `path` set, and `declared` too where the
+    column's type names it. A date that is spread over whole number columns has no `column` but `calendar`:
+    the names of its year, month, day and hour columns, empty where the table has none.
     """
 
     table: str
@@ -23,6 +23,7 @@ class Source:
     type: str = ""
     path: bool = False
     calendar: tuple[str, ...] = ()
+    declared: bool = False
 
 
 @dataclass(frozen=True)

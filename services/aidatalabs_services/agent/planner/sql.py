@@ -200,10 +200,8 @@ class _Emitter:
         kind = column_type(source.type)
         if kind.numeric:
             return f"{path}::Nullable(Float64)"
-        if kind.kind == "bool":
-            return path if kind.nullable else f"{path}.:Bool"
-        if kind.kind == "text":
-            return path if kind.nullable else f"{path}.:String"  # a declared path is Nullable
+        if kind.kind in ("bool", "text"):
+            return path if source.declared else f"{path}.:{'Bool' if kind.kind == 'bool' else 'String'}"
         return f"{path}::Nullable(DateTime64(3))"
 
     def _calendar(self, source: Source, depth: int) -> str:

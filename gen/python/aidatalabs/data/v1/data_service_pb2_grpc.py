@@ -524,7 +524,8 @@ class DataServiceServicer:
         """Sends rows that were rejected, and kept in the table `dead_letters`, through ingest once more: after the table
         was mended (AddColumn), say. The oldest first; only those not replayed before. A row that is taken now is marked
         there (`replayed_at`) and never sent again; one that is refused again stays as it is. However often a call is
-        repeated, also after a crash, no row is stored twice.
+        repeated, also after a crash, no row is stored twice. A repeated call counts what it did itself: rows that the
+        first one took, and whose answer was lost, are not among the accepted, and those named by id are among the gone.
         Scope platform, role editor. Refuses with: INVALID_REQUEST, PAGE_TOKEN_INVALID, JOURNAL_FULL.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -221,7 +221,8 @@ class DataServiceStub:
     """Sends rows that were rejected, and kept in the table `dead_letters`, through ingest once more: after the table
     was mended (AddColumn), say. The oldest first; only those not replayed before. A row that is taken now is marked
     there (`replayed_at`) and never sent again; one that is refused again stays as it is. However often a call is
-    repeated, also after a crash, no row is stored twice.
+    repeated, also after a crash, no row is stored twice. A repeated call counts what it did itself: rows that the
+    first one took, and whose answer was lost, are not among the accepted, and those named by id are among the gone.
     Scope platform, role editor. Refuses with: INVALID_REQUEST, PAGE_TOKEN_INVALID, JOURNAL_FULL.
     """
     Query: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.QueryRequest, _data_service_pb2.QueryResponse]
@@ -466,7 +467,8 @@ class DataServiceAsyncStub(DataServiceStub):
     """Sends rows that were rejected, and kept in the table `dead_letters`, through ingest once more: after the table
     was mended (AddColumn), say. The oldest first; only those not replayed before. A row that is taken now is marked
     there (`replayed_at`) and never sent again; one that is refused again stays as it is. However often a call is
-    repeated, also after a crash, no row is stored twice.
+    repeated, also after a crash, no row is stored twice. A repeated call counts what it did itself: rows that the
+    first one took, and whose answer was lost, are not among the accepted, and those named by id are among the gone.
     Scope platform, role editor. Refuses with: INVALID_REQUEST, PAGE_TOKEN_INVALID, JOURNAL_FULL.
     """
     Query: _aio.UnaryUnaryMultiCallable[_data_service_pb2.QueryRequest, _data_service_pb2.QueryResponse]  # type: ignore[assignment]
@@ -876,7 +878,8 @@ class DataServiceServicer(metaclass=_abc_1.ABCMeta):
         """Sends rows that were rejected, and kept in the table `dead_letters`, through ingest once more: after the table
         was mended (AddColumn), say. The oldest first; only those not replayed before. A row that is taken now is marked
         there (`replayed_at`) and never sent again; one that is refused again stays as it is. However often a call is
-        repeated, also after a crash, no row is stored twice.
+        repeated, also after a crash, no row is stored twice. A repeated call counts what it did itself: rows that the
+        first one took, and whose answer was lost, are not among the accepted, and those named by id are among the gone.
         Scope platform, role editor. Refuses with: INVALID_REQUEST, PAGE_TOKEN_INVALID, JOURNAL_FULL.
         """
 

@@ -134,6 +134,7 @@ class ColumnProfile(_message.Message):
     VALUES_FIELD_NUMBER: _builtins.int
     VALUES_COMPLETE_FIELD_NUMBER: _builtins.int
     PATH_OF_FIELD_NUMBER: _builtins.int
+    IS_DECLARED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name in the table; a JSON path reads `properties.page`."""
     type: _builtins.str
@@ -152,6 +153,10 @@ class ColumnProfile(_message.Message):
     """True when `values` holds every value of the column."""
     path_of: _builtins.str
     """The JSON column that this path lies in; empty for a plain column."""
+    is_declared: _builtins.bool
+    """True for a path that the column's type declares: a query names it alone. The values of other paths have types of
+    their own each, and a query asks for those of one type: properties.page.:String.
+    """
     @_builtins.property
     def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The most frequent values of a text column, most frequent first, each at most 100 characters."""
@@ -169,10 +174,11 @@ class ColumnProfile(_message.Message):
         values: _abc.Iterable[_builtins.str] | None = ...,
         values_complete: _builtins.bool = ...,
         path_of: _builtins.str = ...,
+        is_declared: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_distinct_count", b"_distinct_count", "_maximum", b"_maximum", "_minimum", b"_minimum", "_null_share", b"_null_share", "distinct_count", b"distinct_count", "maximum", b"maximum", "minimum", b"minimum", "null_share", b"null_share"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_distinct_count", b"_distinct_count", "_maximum", b"_maximum", "_minimum", b"_minimum", "_null_share", b"_null_share", "comment", b"comment", "distinct_count", b"distinct_count", "maximum", b"maximum", "minimum", b"minimum", "name", b"name", "null_share", b"null_share", "path_of", b"path_of", "type", b"type", "values", b"values", "values_complete", b"values_complete"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_distinct_count", b"_distinct_count", "_maximum", b"_maximum", "_minimum", b"_minimum", "_null_share", b"_null_share", "comment", b"comment", "distinct_count", b"distinct_count", "is_declared", b"is_declared", "maximum", b"maximum", "minimum", b"minimum", "name", b"name", "null_share", b"null_share", "path_of", b"path_of", "type", b"type", "values", b"values", "values_complete", b"values_complete"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__distinct_count: _TypeAlias = _typing.Literal["distinct_count"]  # noqa: Y015
     _WhichOneofArgType__distinct_count: _TypeAlias = _typing.Literal["_distinct_count", b"_distinct_count"]  # noqa: Y015
