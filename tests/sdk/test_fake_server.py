@@ -139,3 +139,49 @@ def test_rows_of_a_result_may_miss_a_value_and_a_strange_page_token_is_refused()
     with pytest.raises(Failure) as caught:
         page([], request)
     assert caught.value.reason == "PAGE_TOKEN_INVALID"
+
+
+async def test_typed_paths_are_suggested_declared_kept_to_and_taken_back() -> None:
+    events: list[dict[str, object]] = [
+        {
+            "timestamp": "2026-01-02T03:04:05Z",
+            "event_type": "buy",
+            "properties": {"page": "/a", "cart": {"total": total}, "mixed": mixed},
+        }
+        for total, mixed in ((2, "x"), (2.5, 1))
+    ]
+    async with FakeServer() as fake, Client(fake.address, "t") as client:
+        await client.ingest_events(P, events)
+        suggested = await client.suggest_paths(P, "events")
+        assert {each.path: each.suggested_type for each in suggested.paths} == {
+            "page": "Nullable(String)",
+            "cart.total": "Nullable(Float64)",
+            "mixed": "",
+        }
+        with pytest.raises(errors.PathValuesMisfit) as caught:
+            await client.type_paths(P, "events", {"mixed": "Int64"})
+        assert caught.value.metadata["path"] == "mixed"
+        types = {"page": "LowCardinality(String)", "cart.total": "Float64"}
+        plan = await client.type_paths(P, "events", types, validate_only=True)
+        assert (plan.changed, len(plan.changes)) == (False, 2)
+        done = await client.type_paths(P, "events", types)
+        told = "JSON(`cart.total` Nullable(Float64), page LowCardinality(Nullable(String)))"
+        assert (done.changed, done.type_after) == (True, told)
+        assert not (await client.type_paths(P, "events", types)).changed
+        column = next(each for each in (await client.get_table(P, "events")).columns if "JSON" in each.type)
+        assert column.type == told
+        wrong = events[0] | {"properties": {"page": 7}}
+        receipt = await client.ingest_events(P, [wrong, events[0]])
+        assert (receipt.accepted_count, [row.index for row in receipt.rejected]) == (1, [0])
+        back = await client.type_paths(P, "events", untype=list(types))
+        assert (back.type_before, back.type_after) == (told, "JSON")
+
+
+async def test_paths_are_declared_of_json_columns_and_with_types_that_have_null() -> None:
+    async with FakeServer() as fake, Client(fake.address, "t") as client:
+        with pytest.raises(errors.TypeNotAllowed):
+            await client.type_paths(P, "events", {"tags": "Array(String)"})
+        with pytest.raises(errors.TableInvalid):
+            await client.suggest_paths(P, "events", "value")
+        with pytest.raises(errors.ColumnNotKnown):
+            await client.suggest_paths(P, "events", "nothing")

@@ -28,6 +28,7 @@ from aidatalabs_client.testing.scripts import (
     question_back,
 )
 from aidatalabs_client.testing.tables import FakeTables
+from aidatalabs_client.testing.typed_paths import FakeTypedPaths
 from aidatalabs_client.testing.workspace import Workspace
 
 _FILES = (
@@ -66,7 +67,11 @@ class FakeServer:
         self._workspace = Workspace(platforms)
         self._services = {
             "AgentService": (FakeAgent(self._scripts),),
-            "DataService": (FakeQueries(self._scripts), FakeTables(self._workspace)),
+            "DataService": (
+                FakeQueries(self._scripts),
+                FakeTables(self._workspace),
+                FakeTypedPaths(self._workspace),
+            ),
             "IdentityService": (self._workspace,),
             "PlatformService": (self._workspace,),
             "MonitoringService": (),

@@ -14,6 +14,7 @@ from aidatalabs.data.v1 import ingest_pb2, rollup_pb2, table_pb2
 from aidatalabs_client.answers import python_value
 from aidatalabs_client.row_messages import row_message
 from aidatalabs_client.testing.refusals import Failure, invalid, not_found, taken
+from aidatalabs_client.testing.typed_paths import misfit_of
 from aidatalabs_client.testing.workspace import EVENTS, Kept, Workspace, copied, page
 
 
@@ -225,6 +226,8 @@ def _stored(row: Struct, kinds: Mapping[str, str]) -> dict[str, Any]:
             stored[name] = python_value(kinds[name], value)
         except (TypeError, ValueError, ArithmeticError):
             raise invalid("VALUE_INVALID", f"column {name} must be a {kinds[name]}") from None
+        if kinds[name].startswith("JSON") and (path := misfit_of(kinds[name], stored[name])):
+            raise invalid("VALUE_INVALID", f"column {name} at path {path} is not of the declared type")
     missing = [name for name, kind in kinds.items() if stored[name] is None and "Nullable" not in kind]
     if missing:
         raise invalid("COLUMN_MISSING", f"column {missing[0]} has no value")
