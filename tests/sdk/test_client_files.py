@@ -217,13 +217,14 @@ def test_integers_beyond_double_precision_decimals_and_times_travel_as_text() ->
         "unsigned": str(2**64 - 1),
         "price": "1.10",
         "at": "2026-01-02T03:04:05.678912Z",
-        "nanos": "1970-01-01T00:00:00.000Z",
+        "nanos": "1970-01-01T00:00:00.000000001Z",
         "nan": None,
     }
-    assert (second["far"], second["nanos"], second["nan"]) == ("-1", "1970-01-01T00:00:00.001999Z", 0.1)
+    assert (second["far"], second["nanos"], second["nan"]) == ("-1", "1970-01-01T00:00:00.001999999Z", 0.1)
     types = dict(DataFile(table).columns())
     assert types["price"] == "Nullable(Decimal(30, 2))"
     assert (types["unsigned"], types["far"]) == ("UInt64", "Int64")
+    assert types["nanos"] == "DateTime64(9)"
     assert types["nan"] == "Nullable(Float64)", "its NaN travels as null"
 
 

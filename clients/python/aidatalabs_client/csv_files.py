@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from aidatalabs_client.errors import FileUnreadable
+from aidatalabs_client.file_types import fits_as_written, travels_as_written
 
 if TYPE_CHECKING:
     import _csv
@@ -34,10 +35,11 @@ _LOOKED_AT_BYTES = 64 * 1024
 _LOOKED_AT_ROWS = 50
 
 
-def read_csv(path: Path) -> pa.Table:
+def read_csv(path: Path, kind_of: Callable[[int, str], str]) -> pa.Table:
     """Reads a .csv or .tsv file, packed or not, with a comma, semicolon or tab between values.
 
-    Raises FileUnreadable, ArrowInvalid or OSError.
+    `kind_of` gives the type of the table's column for a place (from 0) and its header, empty where it has
+    none. Raises FileUnreadable, ArrowInvalid or OSError.
     """
     if path.suffix == ".zip":
         content = _only_member(path)
@@ -67,9 +69,8 @@ def read_csv(path: Path) -> pa.Table:
         if not _RAGGED.search(str(error)):
             raise
         raise FileUnreadable(f"{path.name}: {_first_ragged_line(content, delimiter)}") from error
-    if _MAYBE_DIGITS_AS_TEXT.search(content):
-        table = _with_digits_as_text(table, parsed)
-    return table
+    kinds = [kind_of(place, header) for place, header in enumerate(table.column_names)]
+    return _with_texts(table, kinds, parsed, digits=_MAYBE_DIGITS_AS_TEXT.search(content) is not None)
 
 
 def delimiter_of(content: bytes) -> str:
@@ -124,22 +125,43 @@ def _first_ragged_line(content: bytes, delimiter: str) -> str:
 _SIGNS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
 
 
-def _with_digits_as_text(table: pa.Table, parsed: Callable[[dict[str, pa.DataType]], pa.Table]) -> pa.Table:
-    """The table with codes such as `007` and 20-digit numbers as they are written, not as numbers."""
-    numbers = {
-        field.name: pa.string()
-        for field in table.schema
-        if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
-    }
-    written = parsed(numbers)
-    for place, name in enumerate(table.column_names):
+def _with_texts(
+    table: pa.Table,
+    kinds: Sequence[str],
+    parsed: Callable[[dict[str, pa.DataType]], pa.Table],
+    *,
+    digits: bool,
+) -> pa.Table:
+    """The table with text where that is what the table keeps (`kinds`, by place), as it is written.
+
+    With `digits` codes such as `007` and 20-digit numbers are text too.
+    """
+    wanted: dict[int, str] = {}
+    for place, (field, kind) in enumerate(zip(table.schema, kinds, strict=True)):
         # Only where the name is unique: others are refused anyway.
-        if name in numbers and table.column_names.count(name) == 1:
-            texts = written.column(place)
-            pattern = _CODE if pa.types.is_integer(table.schema.field(place).type) else _CODE_OR_LONG
-            if pc.any(pc.match_substring_regex(texts, pattern)).as_py():
-                table = table.set_column(place, name, texts)
+        if table.column_names.count(field.name) == 1 and (
+            travels_as_written(kind, field.type) or (digits and _is_number(field.type))
+        ):
+            wanted[place] = field.name
+    if not wanted:
+        return table
+    written = parsed(dict.fromkeys(wanted.values(), pa.string()))
+    for place, name in wanted.items():
+        texts, found = written.column(place), table.schema.field(place).type
+        as_told = travels_as_written(kinds[place], found) and fits_as_written(kinds[place], texts)
+        if as_told or (digits and _is_number(found) and _holds_codes(texts, found)):
+            table = table.set_column(place, name, texts)
     return table
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def _holds_codes(texts: pa.ChunkedArray, found: pa.DataType) -> bool:
+    """Whether some number would not give back the digits it was written with."""
+    pattern = _CODE if pa.types.is_integer(found) else _CODE_OR_LONG
+    return bool(pc.any(pc.match_substring_regex(texts, pattern)).as_py())
 
 
 def _only_member(path: Path) -> bytes:

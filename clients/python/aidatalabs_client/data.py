@@ -266,9 +266,14 @@ class DataCalls(Connection):
         from aidatalabs_client.files import content_key, read_file, table_name
 
         file = Path(path)
-        content = await asyncio.to_thread(read_file, file)
+        name = table or table_name(file)
+        known = await self._known_table(platform, name, create)
+        columns = None if known is None else [(column.name, column.type) for column in known.columns]
+        content = await asyncio.to_thread(read_file, file, columns)
+        if columns is not None:
+            content = content.as_stored(columns)
         key = await asyncio.to_thread(content_key, file) if again else ""
-        return await self._ingest_content(platform, table or table_name(file), content, create, key, progress)
+        return await self._ingest_content(platform, name, content, known is None, key, progress)
 
     async def _ingest_content(
         self,
@@ -279,10 +284,7 @@ class DataCalls(Connection):
         key: str,
         progress: Progress | None,
     ) -> Ingested:
-        known = None if key else await self._known_table(platform, table, create)
-        if known is not None:
-            content = content.as_stored((column.name, column.type) for column in known.columns)
-        elif create:
+        if create:
             columns = [table_pb2.Column(name=name, type=kind) for name, kind in content.columns()]
             await self.create_table(platform, table_pb2.Table(name=table, columns=columns))
         from aidatalabs_client.batches import store_batches

@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
-import pyarrow.json
 import pyarrow.parquet
 from google.protobuf.struct_pb2 import NULL_VALUE, Struct, Value
 
 from aidatalabs_client.csv_files import LARGEST_BYTES, read_csv
 from aidatalabs_client.errors import FileUnreadable
-from aidatalabs_client.row_messages import EXACT_INTEGER, moment_text
+from aidatalabs_client.json_lines import read_json_lines
+from aidatalabs_client.row_messages import EXACT_INTEGER, moment_text, nanosecond_text
 
 _BATCH_BYTES = 4 * 1024 * 1024
 _STEP_ROWS = 1000
@@ -69,6 +69,11 @@ class DataFile:
     def row_count(self) -> int:
         """Number of rows."""
         return int(self.table.num_rows)
+
+    @property
+    def nested(self) -> list[str]:
+        """The columns of objects or lists."""
+        return [field.name for field in self.table.schema if pa.types.is_nested(field.type)]
 
     def columns(self) -> list[tuple[str, str]]:
         """(name, ClickHouse type) of each column; Nullable only where a value is missing."""
@@ -118,17 +123,22 @@ class DataFile:
     def write(self, path: Path) -> None:
         """Writes the rows as a file that `read_file` takes: .csv, .tsv, .jsonl or .parquet, by its ending.
 
-        Raises FileUnreadable for another ending, OSError where the file cannot be written.
+        Raises FileUnreadable for another ending or for objects in a .csv or .tsv, OSError where the file
+        cannot be written.
         """
         ending = path.suffix.lower()
         if ending not in WRITABLE:
             raise FileUnreadable(f"{path.name}: its ending should be one of {', '.join(WRITABLE)}")
+        if self.nested and ending not in (".jsonl", ".parquet"):
+            raise FileUnreadable(f"{path.name}: it cannot hold the objects of column {self.nested[0]}")
         with path.open("wb") as file:
             if ending == ".parquet":
                 pa.parquet.write_table(self.table, file)
             elif ending == ".jsonl":
-                for row in self.table.to_pylist():
-                    file.write(json.dumps(row, default=_text, ensure_ascii=False).encode() + b"\n")
+                names = self.table.column_names
+                for row in zip(*map(_plain_values, self.table.columns), strict=True):
+                    text = json.dumps(dict(zip(names, row, strict=True)), default=_text, ensure_ascii=False)
+                    file.write(text.encode() + b"\n")
             else:
                 options = pa.csv.WriteOptions(delimiter="\t" if ending == ".tsv" else ",")
                 pa.csv.write_csv(self.table, file, options)
@@ -146,10 +156,17 @@ def pieces(rows: list[Struct], most_bytes: int = _BATCH_BYTES) -> Iterator[list[
     yield rows[start:]
 
 
-def read_file(path: Path) -> DataFile:
-    """Reads a .csv, .csv.zip, .csv.gz, .jsonl, .ndjson or .parquet file. Raises FileUnreadable."""
+def read_file(path: Path, columns: Iterable[tuple[str, str]] | None = None) -> DataFile:
+    """Reads a .csv, .csv.zip, .csv.gz, .jsonl, .ndjson or .parquet file for a table that has these columns
+    (name, ClickHouse type): what such a column keeps as text is read as it is written.
+
+    Without a table (None) types are made of the values alone. Raises FileUnreadable.
+    """
     try:
-        table = _read(path)
+        table = _read(path, None if columns is None else dict(columns))
+        for place, field in enumerate(table.schema):
+            if pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type):
+                table = table.set_column(place, field.name, _text_of_bytes(field.name, table.column(place)))
     except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeDecodeError) as error:
         raise FileUnreadable(f"{path.name}: {str(error).splitlines()[0]}") from error
     except OSError as error:
@@ -207,7 +224,17 @@ def column_name(text: str, otherwise: str = "column") -> str:
     return (f"_{name}" if name[0].isdigit() else name)[:63]
 
 
-def _read(path: Path) -> pa.Table:
+def _text_of_bytes(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    try:
+        return column.cast(pa.large_string())
+    except pa.ArrowInvalid:
+        raise FileUnreadable(f"column {name}: its text is not UTF-8; save the file as UTF-8") from None
+
+
+def _read(path: Path, kinds: Mapping[str, str] | None) -> pa.Table:
+    def kind_of(place: int, header: str) -> str:
+        return (kinds or {}).get(column_name(header, otherwise=f"column_{place + 1}"), "")
+
     if path.stat().st_size > LARGEST_BYTES:
         raise FileUnreadable(f"{path.name}: it is larger than 2 GiB; split it into several files")
     endings = [suffix.lower() for suffix in path.suffixes]
@@ -215,10 +242,9 @@ def _read(path: Path) -> pa.Table:
         with path.open("rb") as file:  # a file, not a path: errors would tell the whole path
             return pa.parquet.read_table(file)
     if endings[-1:] in ([".jsonl"], [".ndjson"]):
-        options = pa.json.ReadOptions(block_size=max(path.stat().st_size + 1, 1024))
-        return pa.json.read_json(path, read_options=options)
+        return read_json_lines(path, None if kinds is None else kind_of)
     if ".csv" in endings or endings[-1:] == [".tsv"]:
-        return read_csv(path)
+        return read_csv(path, kind_of)
     raise FileUnreadable(
         f"{path.name}: its ending should be .csv, .csv.zip, .csv.gz, .tsv, .jsonl or .parquet"
     )
@@ -227,7 +253,7 @@ def _read(path: Path) -> pa.Table:
 def _clickhouse_type(name: str, column: pa.ChunkedArray) -> str:
     kind = str(column.type)
     if kind.startswith("timestamp"):
-        base = "DateTime64(3)" if _is_whole_milliseconds(column) else "DateTime64(6)"
+        base = next(f"DateTime64({digits})" for digits in (3, 6, 9) if _is_whole(column, digits))
     elif kind.startswith("decimal"):
         base = f"Decimal({column.type.precision}, {column.type.scale})"
     elif kind.startswith(("dictionary", "time32", "time64")):
@@ -236,17 +262,17 @@ def _clickhouse_type(name: str, column: pa.ChunkedArray) -> str:
         return "JSON"
     elif kind in _SIMPLE_TYPES:
         base = _SIMPLE_TYPES[kind]
-    elif kind == "binary":
-        raise FileUnreadable(f"column {name}: its text is not UTF-8; save the file as UTF-8")
     else:
         raise FileUnreadable(f"column {name}: values of type {kind} have no column type; flatten them first")
     return f"Nullable({base})" if _misses_values(column) else base
 
 
-def _is_whole_milliseconds(column: pa.ChunkedArray) -> bool:
-    if column.type.unit in ("s", "ms"):
+def _is_whole(column: pa.ChunkedArray, digits: int) -> bool:
+    """Whether no moment has more than so many digits (3, 6 or 9) after the second."""
+    unit = {3: "ms", 6: "us", 9: "ns"}[digits]
+    if column.type.unit in ("s", "ms", unit) or (digits == 9):
         return True
-    cut = pc.cast(pc.cast(column, pa.timestamp("ms", column.type.tz), safe=False), column.type)
+    cut = pc.cast(pc.cast(column, pa.timestamp(unit, column.type.tz), safe=False), column.type)
     return not pc.any(pc.not_equal(cut, column)).as_py()
 
 
@@ -310,14 +336,21 @@ def _set_bools(rows: Sequence[Struct], name: str, column: pa.ChunkedArray) -> No
 
 
 def _set_texts(rows: Sequence[Struct], name: str, column: pa.ChunkedArray) -> None:
-    if pa.types.is_timestamp(column.type):
-        # Python's moments end at microseconds; finer digits are cut off.
-        column = pc.cast(column, pa.timestamp("us", column.type.tz), safe=False)
-    for row, value in zip(rows, column.to_pylist(), strict=True):
+    for row, value in zip(rows, _plain_values(column), strict=True):
         if value is None:
             row.fields[name].null_value = NULL_VALUE
         else:
             row.fields[name].string_value = value if isinstance(value, str) else _text(value)
+
+
+def _plain_values(column: pa.ChunkedArray) -> list[Any]:
+    """The values in Python; moments that are finer than its own are text."""
+    if not pa.types.is_timestamp(column.type) or column.type.unit != "ns":
+        return list(column.to_pylist())
+    if _is_whole(column, 6):
+        return list(column.cast(pa.timestamp("us", column.type.tz)).to_pylist())
+    ticks = column.cast(pa.int64()).to_pylist()
+    return [None if each is None else nanosecond_text(each) for each in ticks]
 
 
 def _set_nested(rows: Sequence[Struct], name: str, column: pa.ChunkedArray) -> None:
@@ -325,7 +358,7 @@ def _set_nested(rows: Sequence[Struct], name: str, column: pa.ChunkedArray) -> N
     missing: dict[str, object] | None = (
         {} if pa.types.is_struct(column.type) or pa.types.is_map(column.type) else None
     )
-    for row, value in zip(rows, column.to_pylist(), strict=True):
+    for row, value in zip(rows, column.to_pylist(maps_as_pydicts="lossy"), strict=True):
         row.fields[name].CopyFrom(_nested(missing if value is None else value))
 
 

@@ -55,6 +55,13 @@ def moment_text(moment: datetime.datetime) -> str:
     return _in_utc(moment).isoformat(timespec=digits).replace("+00:00", "Z")
 
 
+def nanosecond_text(ticks: int) -> str:
+    """RFC 3339 of a moment in nanoseconds since 1970 UTC, with nine digits."""
+    seconds, rest = divmod(ticks, 1_000_000_000)
+    moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=seconds)
+    return f"{moment.isoformat(timespec='seconds')}.{rest:09d}Z"
+
+
 def _in_utc(moment: datetime.datetime) -> datetime.datetime:
     zoned = moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
     return zoned.astimezone(datetime.UTC)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _SHOWN_REJECTED = 10
 _SHOWN_RENAMED = 8
 _SHOWN_COLUMNS = 20
+_FLAT = (".csv", ".tsv")
 _INVALID_EXIT, _NOT_FOUND_EXIT, _EXISTS_EXIT = 3, 5, 6  # the numbers of these gRPC codes
 
 
@@ -34,13 +35,16 @@ def add_to(app: typer.Typer) -> None:
 
 @dataclass(frozen=True)
 class _Job:
-    """What is stored where. `again`: also where rows of it were stored before."""
+    """What is stored where. `again`: also where rows of it were stored before. `rejected` is the file for
+    rejected rows.
+    """
 
     file: Path
     table: str
     platform: str
     create: bool
     again: bool
+    rejected: Path | None
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ def ingest(
         from aidatalabs_client.files import table_name  # slow to import, see the client
 
         _check_rejected(rejected, file)
-        job = _Job(file, table or table_name(file), platform_or_default(platform), create, again)
+        job = _Job(file, table or table_name(file), platform_or_default(platform), create, again, rejected)
         done = await _ingest(job)
         if output is Output.JSON:
             print_data({"platform": job.platform, "table": job.table} | done.sent.to_dict())
@@ -95,7 +99,7 @@ def ingest(
             _tell_made(job, done)
             _tell_sent(done.sent, job)
         if done.sent.rejected:
-            _fail_over_rejected(job, done, rejected)
+            _fail_over_rejected(job, done)
 
     run(work())
 
@@ -116,6 +120,17 @@ def _check_rejected(rejected: Path | None, file: Path) -> None:
         raise CommandFailed("--rejected names the file itself.", "Name another file.", USAGE_EXIT)
 
 
+def _check_form(job: _Job, content: DataFile) -> None:
+    """Raises CommandFailed where the file for rejected rows cannot hold the values of these."""
+    if job.rejected is not None and job.rejected.suffix.lower() in _FLAT and content.nested:
+        raise CommandFailed(
+            f"--rejected {job.rejected.name}: column {content.nested[0]} holds objects or lists, which such "
+            "a file has no form for. Nothing was stored.",
+            f"Name it {job.rejected.with_suffix('.jsonl').name}.",
+            USAGE_EXIT,
+        )
+
+
 async def _ingest(job: _Job) -> _Done:
     from aidatalabs_client import RowsDiffer, read_file
     from aidatalabs_client.files import content_key
@@ -123,12 +138,14 @@ async def _ingest(job: _Job) -> _Done:
 
     async with await connect() as client:
         known = await _known_table(client, job)
+        columns = None if known is None else [(column.name, column.type) for column in known.columns]
         with notes.status(f"reading {as_it_is(job.file.name)}"):
-            content = read_file(job.file)
+            content = read_file(job.file, columns)
+        _check_form(job, content)
         made = await _make_table(client, job, content) if known is None else []
-        if known is not None:
+        if known is not None and columns is not None:
             _check_columns(content, known, job)
-            content = content.as_stored((column.name, column.type) for column in known.columns)
+            content = content.as_stored(columns)
         ledger, place = await _ledger(client, job)
         if known is None:
             ledger.forget(place)  # whatever it knows was stored in a table that is gone
@@ -242,12 +259,14 @@ def _tell_sent(sent: Sent, job: _Job) -> None:
         console.print(f"  … and {len(sent.lines) - _SHOWN_REJECTED:,} more")
 
 
-def _fail_over_rejected(job: _Job, done: _Done, rejected: Path | None) -> None:
+def _fail_over_rejected(job: _Job, done: _Done) -> None:
     """Writes the rejected rows where a file is named for them, and ends the command with the next step."""
     told = f"{counted(len(done.sent.rejected), 'rejected')}."
     asked = ["aidatalabs", "ingest", str(job.file), "--table", job.table, *platform_option()]
+    rejected = job.rejected
     if rejected is None:
-        asked += ["--rejected", f"{job.table}-rejected.csv"]
+        ending = ".jsonl" if done.content.nested else ".csv"
+        asked += ["--rejected", f"{job.table}-rejected{ending}"]
         raise CommandFailed(
             told,
             f"What was taken stays stored. To mend the rest, have it written to a file: {shlex.join(asked)}",

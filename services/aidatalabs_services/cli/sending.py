@@ -93,8 +93,8 @@ def _value(row: RejectedRow, content: DataFile) -> str:
     named = _COLUMN.match(row.message)
     if named is None or named[1] not in content.table.column_names or row.reason == "COLUMN_NOT_KNOWN":
         return ""
-    value = content.table.column(named[1])[row.index].as_py()
-    if value is None:
+    value = content.table.column(named[1])[row.index]
+    if not value.is_valid:
         return ""
     text = str(value)
     short = text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
