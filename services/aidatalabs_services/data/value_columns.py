@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from aidatalabs_services.data.column_types import ColumnType
 from aidatalabs_services.data.ingest_batches import ColumnInput, Flags
 from aidatalabs_services.data.json_values import EXACT_LIMIT
+from aidatalabs_services.data.refusals import ValueRefused
 from aidatalabs_services.data.value_rules import (
     DAY_RANGE,
-    ValueRefused,
     arrow_type,
     cut_off,
     integer_range,

@@ -15,15 +15,15 @@ import ipaddress
 import math
 import re
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 import pyarrow as pa
 
 from aidatalabs_services.data.column_types import ColumnType, unquote_text
 from aidatalabs_services.data.json_values import EXACT_LIMIT, JsonRefused, json_text
-
-Rule = Callable[[object], object]
+from aidatalabs_services.data.path_values import Rule, as_declared, path_rule
+from aidatalabs_services.data.refusals import ValueRefused
 
 _WHOLE = re.compile(r"-?[0-9]{1,80}\Z")
 _DECIMAL = re.compile(r"-?[0-9]{1,80}(\.[0-9]{1,80})?\Z")
@@ -41,14 +41,6 @@ SECOND_RANGE = {"DateTime": (0, 2**32 - 1), "DateTime64": (-2_208_988_800, 10_41
 # A DateTime64(9) counts nanoseconds in 64 bits: it ends on 2262-04-11.
 _NANOSECOND_END = 9_223_372_036
 _FLOAT32_MAX = 3.4028234663852886e38
-
-
-class ValueRefused(Exception):
-    """The value does not fit; the text continues "column x …". `reason` is the verdict's reason."""
-
-    def __init__(self, message: str, reason: str = "VALUE_INVALID") -> None:
-        super().__init__(message)
-        self.reason = reason
 
 
 def integer_range(kind: ColumnType) -> tuple[int, int]:
@@ -134,7 +126,7 @@ def _plain_rule(kind: ColumnType) -> Rule:
     if name in DAY_RANGE:
         return functools.partial(_day, *DAY_RANGE[name])
     if name == "JSON" and kind.names:
-        return functools.partial(_typed_json, dict(zip(kind.names, map(rule_of, kind.inner), strict=True)))
+        return functools.partial(_typed_json, dict(zip(kind.names, map(_path_rule, kind.inner), strict=True)))
     if name == "Array":
         return functools.partial(_array, rule_of(kind.inner[0]))
     if name == "Map":
@@ -280,22 +272,19 @@ def _json(value: object) -> str:
 def _typed_json(rules: Mapping[str, Rule], value: object) -> str:
     text = _json(value)
     assert isinstance(value, Mapping)  # noqa: S101 - what _json takes
-    _check_paths(rules, "", value)
-    return text
+    written = as_declared(rules, value)
+    return text if written is value else _json(written)
 
 
-def _check_paths(rules: Mapping[str, Rule], prefix: str, value: Mapping[object, object]) -> None:
-    """Raises ValueRefused for the first value at a declared path that its type does not take."""
-    for key, item in value.items():
-        path = f"{prefix}{key}"
-        rule = rules.get(path)
-        if rule is not None:
-            try:
-                rule(item)
-            except ValueRefused as error:
-                raise ValueRefused(f"at path {path[:64]} {error}", error.reason) from None
-        elif isinstance(item, Mapping):
-            _check_paths(rules, f"{path}.", item)
+def _path_rule(kind: ColumnType) -> Rule:
+    moments = kind.base.name in SECOND_RANGE
+    return path_rule(rule_of(kind), ticks_per_second(kind.base) if moments else None)
+
+
+def has_zone(kind: ColumnType) -> bool:
+    """Whether a type is of moments in a time zone of its own."""
+    place = {"DateTime": 0, "DateTime64": 1}.get(kind.base.name)
+    return place is not None and len(kind.base.parameters) > place
 
 
 def day_number(year: int, month: int, day: int) -> int:

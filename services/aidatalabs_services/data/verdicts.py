@@ -20,9 +20,10 @@ from aidatalabs_services.data.column_types import ColumnType
 from aidatalabs_services.data.errors import shown_name
 from aidatalabs_services.data.ingest_batches import ColumnInput, Columns, EventInput
 from aidatalabs_services.data.native.json_type import parse_column_type
+from aidatalabs_services.data.refusals import ValueRefused
 from aidatalabs_services.data.schema import TableSchema
 from aidatalabs_services.data.value_columns import convert
-from aidatalabs_services.data.value_rules import ValueRefused, arrow_type, moment_seconds, rule_of
+from aidatalabs_services.data.value_rules import arrow_type, moment_seconds, rule_of
 
 _T = TypeVar("_T")
 _JSON = ColumnType("JSON")

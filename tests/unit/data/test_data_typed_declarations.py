@@ -6,13 +6,14 @@ import pytest
 
 from aidatalabs_services.data.errors import TypeNotAllowed
 from aidatalabs_services.data.native.json_type import parse_column_type, type_text
+from aidatalabs_services.data.refusals import ValueRefused
 from aidatalabs_services.data.typed_paths.declared import (
     declared_paths,
     path_violations,
     wanted_type,
     with_declared,
 )
-from aidatalabs_services.data.value_rules import ValueRefused, rule_of
+from aidatalabs_services.data.value_rules import rule_of
 
 
 @pytest.mark.parametrize(

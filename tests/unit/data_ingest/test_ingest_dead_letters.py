@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aidatalabs_services.data.column_types import ColumnType
 from aidatalabs_services.data.dead_letters.letters import LetterKeeping, LetterLimits, Origin
 from aidatalabs_services.data.dead_letters.quota import DayQuota
 from aidatalabs_services.data.dead_letters.row_texts import (
@@ -30,6 +31,8 @@ from aidatalabs_services.data.journal_records import (
     read_frames,
 )
 from aidatalabs_services.data.ports import Warehouse
+from aidatalabs_services.data.refusals import ValueRefused
+from aidatalabs_services.data.value_rules import rule_of
 from aidatalabs_services.data.verdicts import RejectedRow
 
 JSON = st.recursive(
@@ -81,7 +84,7 @@ def test_what_json_has_no_form_for_becomes_text_that_rows_are_read_from() -> Non
             "day": pa.array([0], pa.date32()),
             "price": pa.array([Decimal("1234567890123456789.50")], pa.decimal128(38, 2)),
             "big": pa.array([2**64 - 1], pa.uint64()),
-            "nan": pa.array([float("nan")]),
+            "far": pa.array([float("-inf")]),
             "tag": pa.array(["a"]).dictionary_encode(),
             "map": pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int8())),
             "raw": pa.array([b"\xff"]),
@@ -94,12 +97,22 @@ def test_what_json_has_no_form_for_becomes_text_that_rows_are_read_from() -> Non
         "day": "1970-01-01",
         "price": "1234567890123456789.50",
         "big": "18446744073709551615",
-        "nan": "nan",
+        "far": float("-inf"),
         "tag": "a",
         "map": {"k": 1},
         "raw": "\N{REPLACEMENT CHARACTER}",
         "nothing": None,
     }
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), 2**53, 2**70, 1e300])
+def test_a_number_that_was_refused_does_not_pass_as_text_when_its_row_is_replayed(number: float) -> None:
+    sent = {"properties": {"n": number}, "name": float(number)}
+    row = read_row(row_text(sent, 1 << 20).text, ["properties"])
+    assert row is not None
+    for column, kind in (("properties", "JSON"), ("name", "String")):
+        with pytest.raises(ValueRefused):
+            rule_of(ColumnType(kind))(row[column])
 
 
 def test_an_event_is_the_row_that_the_table_of_events_takes() -> None:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from aidatalabs_services.data.column_types import parse_type
 from aidatalabs_services.data.ingest_batches import ColumnInput
 from aidatalabs_services.data.json_values import JsonRefused, json_text
+from aidatalabs_services.data.refusals import ValueRefused
 from aidatalabs_services.data.value_columns import _one_by_one, convert
-from aidatalabs_services.data.value_rules import ValueRefused, rule_of
+from aidatalabs_services.data.value_rules import rule_of
 
 ENUM = "Enum8('a' = 1, 'it\\'s' = 2)"
 

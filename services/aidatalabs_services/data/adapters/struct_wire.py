@@ -111,7 +111,13 @@ def row_places(buffer: bytes, field: int, count: int) -> RowPlaces:
         position += length
     begin, starts, ends = position, [], []
     for _ in range(count):
-        length, position = _length(buffer, position + 1)
+        length, following = buffer[position + 1], buffer[position + 2]
+        if length < 0x80:
+            position += 2
+        elif following < 0x80:  # as most rows have it
+            length, position = (length & 0x7F) | following << 7, position + 3
+        else:
+            length, position = _length(buffer, position + 1)
         starts.append(position)
         position += length
         ends.append(position)

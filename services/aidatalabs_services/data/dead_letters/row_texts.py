@@ -1,7 +1,8 @@
 """A rejected row as the JSON text that is kept of it, written so that ingest can read it again.
 
 What JSON has no form for becomes the text that the rules of rows take (`value_rules`): times RFC 3339,
-decimals and large whole numbers in digits. Nothing here refuses: a row may be anything.
+decimals in digits, a column's large whole numbers too. All other numbers stay numbers, also those that no
+rule takes: as text they would pass where any text does. Nothing here refuses: a row may be anything.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class RowText:
 
 def row_text(row: Mapping[str, object], most_bytes: int) -> RowText:
     """The row as JSON, cut behind `most_bytes`."""
-    plain = _plain(row)
+    plain = {str(name): _column_value(value) for name, value in row.items()}
     try:
         whole = json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError:
@@ -113,12 +114,17 @@ def _moment(nanoseconds: int) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}".rjust(19, "0") + f"{digits}Z"
 
 
+def _column_value(value: object) -> object:
+    """Only columns of numbers are given whole ones beyond a double's: their rules take them as text."""
+    if isinstance(value, int) and abs(value) > EXACT_LIMIT:
+        return str(value)
+    return _plain(value)
+
+
 def _plain(value: object) -> object:
     """The same value in what JSON has; whole doubles as whole numbers."""
-    if value is None or isinstance(value, str | bool):
+    if value is None or isinstance(value, str | int):
         return value
-    if isinstance(value, int):
-        return value if abs(value) <= EXACT_LIMIT else str(value)
     if isinstance(value, float):
         return _number(value)
     if isinstance(value, Mapping):
@@ -135,9 +141,8 @@ def _plain(value: object) -> object:
 
 
 def _number(value: float) -> object:
-    if value != value or value in (float("inf"), float("-inf")):
-        return str(value)
-    return int(value) if value == int(value) and abs(value) <= EXACT_LIMIT else value
+    """Whole numbers without a point; NaN and infinities as they are, which only lenient readers take."""
+    return int(value) if abs(value) <= EXACT_LIMIT and value == int(value) else value
 
 
 def user_text(value: object) -> str:

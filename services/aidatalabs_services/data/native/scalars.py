@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from aidatalabs_services.data.column_types import ColumnType, unquote_text
 from aidatalabs_services.data.native.errors import Place
 from aidatalabs_services.data.native.wire import bytes_of, plain_text
+from aidatalabs_services.data.refusals import ValueRefused
 from aidatalabs_services.data.value_rules import (
     DAY_RANGE,
-    ValueRefused,
     integer_range,
     is_integer,
     moment_range,
