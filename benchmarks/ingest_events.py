@@ -49,7 +49,7 @@ Send = Callable[[AsyncClient, str, int], Awaitable[None]]
 
 async def run(mesh: Mesh, seconds: float = DEFAULT_SECONDS) -> list[Row]:
     """Events per second of each way at 8 and 64 callers, and microseconds per event of each stage."""
-    calls = await asyncio.to_thread(_calls)
+    calls = await asyncio.to_thread(event_calls)
     rows = await asyncio.to_thread(_stages, calls[0])
     async with (
         mesh.channel("data") as direct,
@@ -125,7 +125,7 @@ def _ingest(mesh: Mesh, channel: grpc.aio.Channel, calls: list[list[dict[str, An
     method: grpc.aio.UnaryUnaryMultiCallable[bytes, pb.IngestResponse] = channel.unary_unary(
         "/aidatalabs.data.v1.DataService/Ingest", response_deserializer=pb.IngestResponse.FromString
     )
-    messages = [_message(call).SerializeToString() for call in calls]
+    messages = [event_message(call).SerializeToString() for call in calls]
     metadata = tuple(mesh.headers.items())
 
     async def send(_: AsyncClient, platform: str, number: int) -> None:
@@ -151,11 +151,12 @@ def _post(mesh: Mesh, session: aiohttp.ClientSession, calls: list[list[dict[str,
     return send
 
 
-def _insert(calls: list[list[dict[str, Any]]]) -> Send:
+def json_insert(calls: list[list[dict[str, Any]]]) -> Callable[[AsyncClient, int], Awaitable[int]]:
+    """Inserts the n-th call's events as JSONEachRow and returns how many they are."""
     columns = list(EVENTS.types)
     lines = ["\n".join(map(json.dumps, call)).encode() for call in calls]
 
-    async def send(client: AsyncClient, _: str, number: int) -> None:
+    async def insert(client: AsyncClient, number: int) -> int:
         await client.raw_insert(
             "events",
             columns,
@@ -166,6 +167,16 @@ def _insert(calls: list[list[dict[str, Any]]]) -> Send:
                 "date_time_input_format": "best_effort",
             },
         )
+        return _CALL_EVENTS
+
+    return insert
+
+
+def _insert(calls: list[list[dict[str, Any]]]) -> Send:
+    insert = json_insert(calls)
+
+    async def send(client: AsyncClient, _: str, number: int) -> None:
+        await insert(client, number)
 
     return send
 
@@ -177,7 +188,7 @@ def _check(accepted: int) -> None:
 
 def _stages(call: list[dict[str, Any]]) -> list[Row]:
     """CPU time of each stage of the service, one after the other."""
-    message = _message(call).SerializeToString()
+    message = event_message(call).SerializeToString()
     request = pb.IngestRequest.FromString(message)
     batch = batch_of(request)
     if not isinstance(batch, MessageEvents) or (columns := batch.event_columns()) is None:
@@ -223,7 +234,7 @@ def _cpu_seconds(stage: Callable[[], object]) -> float:
     return best
 
 
-def _calls() -> list[list[dict[str, Any]]]:
+def event_calls() -> list[list[dict[str, Any]]]:
     """The events of each call, as JSON has them."""
     calls = []
     for batch in event_batches(_CALLS, _CALL_EVENTS):
@@ -237,7 +248,8 @@ def _calls() -> list[list[dict[str, Any]]]:
     return calls
 
 
-def _message(call: list[dict[str, Any]]) -> pb.IngestRequest:
+def event_message(call: list[dict[str, Any]]) -> pb.IngestRequest:
+    """One call's events as a message without platform and request id."""
     request = pb.IngestRequest()
     for event in call:
         message = request.events.add(

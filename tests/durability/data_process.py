@@ -4,7 +4,8 @@
     python data_process.py TWIN --alone KEYS PLATFORM    its own judge of tokens and roles, without a mesh
 
 Twins: `none`; `early` acknowledges a moment before its journal has the rows; `tokens` makes a new
-deduplication token for every insert, and so stores a block again that it cannot know to be stored.
+deduplication token for every insert, and so stores a block again that it cannot know to be stored; `offsets`
+tells Kafka that a message is stored a moment before it is.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from typing import Any
 from aidatalabs_services.data.adapters.clickhouse import ClickHouseWarehouse
 from aidatalabs_services.data.bootstrap import bootstrap
 from aidatalabs_services.data.intake import Intake, Waiting
+from aidatalabs_services.data.journal_records import ReadGroup
+from aidatalabs_services.data.kafka.ports import Message
+from aidatalabs_services.data.kafka.sink_lines import Line
 from aidatalabs_services.data.receipts import Progress, Taken
 from aidatalabs_services.data.settings import DataSettings
 from aidatalabs_services.runtime.caller import Role
@@ -33,6 +37,7 @@ from aidatalabs_services.runtime.tokens import TokenVerifier
 
 _EARLY_SECONDS = 0.2
 _UNMARKED_SECONDS = 0.1
+_UNSTORED_SECONDS = 0.05
 
 
 def break_acknowledgement() -> None:
@@ -64,7 +69,24 @@ def break_tokens() -> None:
     ClickHouseWarehouse.insert_block = insert_block  # type: ignore[method-assign]
 
 
-TWINS = {"none": lambda: None, "early": break_acknowledgement, "tokens": break_tokens}
+def break_offsets() -> None:
+    """The offset of a message is committed first and the message inserted a moment later."""
+    stored = Line._store
+
+    async def store(self: Line, message: Message, group: ReadGroup) -> None:
+        await self._confirm({message.lane: message.offset + 1})
+        await asyncio.sleep(_UNSTORED_SECONDS)
+        await stored(self, message, group)
+
+    Line._store = store  # type: ignore[method-assign]
+
+
+TWINS = {
+    "none": lambda: None,
+    "early": break_acknowledgement,
+    "tokens": break_tokens,
+    "offsets": break_offsets,
+}
 
 
 async def serve(settings: DataSettings, alone: list[str]) -> None:

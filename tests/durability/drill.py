@@ -14,7 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aidatalabs_services.mesh.pids import ProcessIdentity
@@ -134,6 +134,7 @@ async def drill(place: Place, plan: Plan, *, twin: str = NO_TWIN) -> Outcome:
         tasks = [asyncio.create_task(sender.run()) for sender in senders]
         try:
             moments = await _with_load(world, senders, tasks, plan, place.folder / "stop")
+            aside = await world.settled()
         finally:
             for task in tasks:
                 task.cancel()
@@ -143,6 +144,7 @@ async def drill(place: Place, plan: Plan, *, twin: str = NO_TWIN) -> Outcome:
         acknowledged = [each for one in senders for each in one.batches(logs[one].acknowledged)]
         begun = [each for one in senders for each in one.batches(logs[one].begun)]
         verdict = await judged(world.data_directory, acknowledged, begun)
+        verdict = replace(verdict, left_over=(*verdict.left_over, *aside))
     return Outcome(
         plan.seed,
         {one.path: one.look() for one in senders},

@@ -6,17 +6,14 @@ replace the ones of the same seeds there.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from benchmarks.machine import machine
 from tests.durability.drill import Outcome, Plan, drill, table
+from tests.durability.evidence import write
 from tests.durability.worlds import Behind, Place
 
 SEEDS = 20
@@ -36,7 +33,7 @@ async def test_twenty_seeds_of_kills_lose_and_double_nothing(tmp_path: Path) -> 
         outcomes.append(outcome)
         sys.stdout.write(f"\n{table([outcome])}\n{dict(outcome.refused)}\n")
         sys.stdout.flush()
-        REPORT.write_text(json.dumps(report(outcomes), indent=1) + "\n")
+        write(REPORT, outcomes)
     sys.stdout.write(f"\n{table(outcomes)}\n")
     assert [one for one in outcomes if not (one.verdict.holds and one.stored)] == []
     assert [told for one in outcomes for told in one.told_amiss] == []
@@ -53,14 +50,3 @@ async def test_the_whole_drill_finds_out_a_broken_twin(tmp_path: Path, twin: str
     sys.stdout.write(f"\n{table([outcome])}\n{dict(outcome.refused)}\n")
     assert outcome.stored
     assert not outcome.verdict.holds
-
-
-def report(outcomes: Sequence[Outcome]) -> dict[str, object]:
-    """The evidence as it is kept: these seeds, and others that a run before wrote."""
-    found = json.loads(REPORT.read_text())["seeds"] if REPORT.exists() else []
-    seeds = {one["seed"]: one for one in found} | {one.seed: _evidence(one) for one in outcomes}
-    return {"machine": machine(), "seeds": [seeds[number] for number in sorted(seeds)]}
-
-
-def _evidence(outcome: Outcome) -> dict[str, object]:
-    return asdict(outcome) | {"refused": dict(outcome.refused), "moments": len(outcome.moments)}

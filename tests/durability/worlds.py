@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,6 +59,12 @@ class World(Protocol):
 
     def find(self, name: str) -> ProcessIdentity | None:
         """Which process has this name now; None while it is being replaced."""
+
+    async def start(self) -> None:
+        """Starts all of it and makes the platform."""
+
+    async def settled(self) -> tuple[str, ...]:
+        """Returns when nothing that was acknowledged waits any more; names what was put aside."""
 
     async def stop(self) -> None:
         """Stops all of it; the engine's directory is free on return. Idempotent."""
@@ -111,6 +117,10 @@ class Alone:
         running = self._process is not None and self._process.returncode is None
         data = ProcessIdentity.of(self._process.pid) if running and self._process is not None else None
         return data if name == "data" else engine_of(data)
+
+    async def settled(self) -> tuple[str, ...]:
+        """The journal is in order: a client that saw its last batch stored has seen them all."""
+        return ()
 
     async def stop(self) -> None:
         """See World."""
@@ -166,6 +176,10 @@ class Behind:
             return None
         return engine_of(identity) if name == "engine" else identity
 
+    async def settled(self) -> tuple[str, ...]:
+        """As of a data service alone."""
+        return ()
+
     async def stop(self) -> None:
         """See World."""
         if self._up:
@@ -202,11 +216,11 @@ class Place:
     """Where worlds are made: a folder of this run, and which kind."""
 
     folder: Path
-    kind: type[Alone] | type[Behind]
+    kind: Callable[[Path, str, Mapping[str, str]], World]
     settings: Mapping[str, str] = field(default_factory=SETTINGS.copy)
 
     @asynccontextmanager
-    async def world(self, twin: str = NO_TWIN) -> AsyncIterator[Alone | Behind]:
+    async def world(self, twin: str = NO_TWIN) -> AsyncIterator[World]:
         """A world that is up; it is stopped however the block ends."""
         self.folder.mkdir(parents=True, exist_ok=True)
         made = self.kind(self.folder, twin, self.settings)

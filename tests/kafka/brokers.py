@@ -74,12 +74,13 @@ class Broker:
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(self.words(), stdout=log, stderr=log, cwd=self.directory)
         end = time.monotonic() + 60
-        while not self._answers():
+        while not self.answers():
             assert self._process.poll() is None, (self.directory / "log").read_text()[-3000:]
             assert time.monotonic() < end, "the broker takes no connection"
             time.sleep(0.05)
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Whether it takes a connection now."""
         with socket.socket() as probe:
             probe.settimeout(0.5)
             return probe.connect_ex(("127.0.0.1", self.port)) == 0

@@ -30,8 +30,9 @@ from aidatalabs_services.data.journal import Journal, JournalLimits
 from aidatalabs_services.data.journal_files import REMOVED_SUFFIX, JournalLock, remove_journal
 from aidatalabs_services.data.journal_records import GroupRecord, RequestRecord
 from aidatalabs_services.data.judged_batches import Batch, judged
-from aidatalabs_services.data.kafka.carrier import Carrier, KafkaKeeper
+from aidatalabs_services.data.kafka.carrier import Carrier
 from aidatalabs_services.data.kafka.outbox import broker_away
+from aidatalabs_services.data.kafka.platform_keeper import KafkaKeeper
 from aidatalabs_services.data.keeper import JournalKeeper, Keeper
 from aidatalabs_services.data.ports import Warehouse
 from aidatalabs_services.data.receipts import Key, Progress, Receipt, Taken

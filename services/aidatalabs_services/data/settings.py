@@ -192,7 +192,7 @@ class DataSettings(ServerSettings):
         description="Topics are `<prefix>.<platform uid>.<table>`; one prefix for each deployment.",
     )
     kafka_partition_count: int = Field(
-        default=12, ge=1, le=1000, description="Partitions of a table's topic, when it is made."
+        default=12, ge=1, le=400, description="Partitions of a table's topic, when it is made."
     )
     kafka_replication_count: int = Field(
         default=3, ge=1, le=9, description="Replicas of each; all but one must be in sync to acknowledge."
@@ -260,6 +260,9 @@ class DataSettings(ServerSettings):
             raise ValueError("kafka_sasl_username and kafka_sasl_password are needed with a SASL protocol")
         if (self.kafka_tls_certificate is None) != (self.kafka_tls_key is None):
             raise ValueError("kafka_tls_certificate and kafka_tls_key belong together")
+        for path in (self.kafka_tls_authority, self.kafka_tls_certificate, self.kafka_tls_key):
+            if path is not None and not path.is_file():
+                raise ValueError("kafka_tls_authority, kafka_tls_certificate and kafka_tls_key must be files")
         return self
 
     @model_validator(mode="after")

@@ -41,9 +41,9 @@ class Rig:
 
     async def _refused(self, token: str) -> None: ...
 
-    def add(self, partition: int, offset: int) -> None:
-        record = GroupRecord(0, 0.0, "trips", "trips-1", f"{partition}-{offset}", ("id",), (), (b"rows",))
-        self.line.add(Message("t", partition, offset, group_frame(record)))
+    def add(self, partition: int, offset: int, **headers: bytes) -> bool:
+        record = GroupRecord(0, 5.0, "trips", "trips-1", f"{partition}-{offset}", ("id",), (), (b"rows",))
+        return self.line.add(Message("t", partition, offset, group_frame(record), headers))
 
     @property
     def inserted(self) -> list[str]:
@@ -75,8 +75,7 @@ async def test_the_first_message_of_every_partition_goes_before_the_second_of_an
 
 async def test_an_offset_is_committed_before_the_next_insert_and_each_message_is_taken_once() -> None:
     rig = Rig()
-    for offset in (3, 4, 3, 4, 6):
-        rig.add(0, offset)
+    assert [rig.add(0, offset) for offset in (3, 4, 3, 4, 6)] == [True, True, False, False, True]
     await until(lambda: rig.steps[-1:] == [("commit", ("t", 0), 7)])
     assert rig.steps == [("commit", ("t", 0), each) for each in (4, 5, 7)]
     assert rig.inserted == ["0:3", "0:4", "0:6"]
@@ -112,4 +111,16 @@ async def test_a_commit_that_does_not_get_through_repeats_the_insert_under_the_s
     await until(lambda: rig.steps[-1:] == [("commit", ("t", 0), 2)])
     assert rig.inserted == ["0:0", "0:0", "0:0", "0:1"]
     assert len(rig.warehouse.blocks) == 2
+    await rig.line.stop(1)
+
+
+async def test_a_message_that_was_sent_to_another_platform_is_buried() -> None:
+    rig = Rig()
+    rig.add(0, 0, uid=b"other")
+    rig.add(0, 1, uid=b"\xff")
+    rig.add(0, 2, uid=b"uid")
+    await until(lambda: rig.steps[-1:] == [("commit", ("t", 0), 3)])
+    assert [step for step in rig.steps if step[0] == "dead"] == [("dead", ("t", 0), 0), ("dead", ("t", 0), 1)]
+    assert rig.inserted == ["0:2"]
+    assert rig.line.newest_seconds(("t", 0)) == 5.0
     await rig.line.stop(1)

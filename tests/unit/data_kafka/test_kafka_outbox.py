@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import pytest
 
@@ -29,12 +29,13 @@ class ScriptedWriter:
         self.renewals = 0
         self.unreachable = 0
         self.is_replaced = False
+        self.gone: set[str] = set()
 
     async def write(self, parcels: Sequence[Parcel]) -> Sequence[Place]:
         step = self.script.pop(0) if self.script else "ok"
         if step == "replaced":
             raise WriterReplaced
-        if step == "undone":
+        if step == "undone" or self.gone & {parcel.topic for parcel in parcels}:
             raise OutcomeUnknown
         if step == "large" or any(parcel.token == "huge" for parcel in parcels):
             raise MessageRefused
@@ -57,6 +58,9 @@ class ScriptedWriter:
 
     async def close(self) -> None: ...
 
+    async def restore(self, topics: Collection[str]) -> None:
+        self.gone -= set(topics)
+
     async def look_up(self, tokens: Sequence[str]) -> dict[str, Place]:
         return {token: self.written[token] for token in tokens if token in self.written}
 
@@ -65,7 +69,9 @@ class ScriptedWriter:
 
 
 def outbox(writer: ScriptedWriter, *, patience: float = 5.0) -> Outbox:
-    made = Outbox(writer, writer.look_up, writer.replaced, batch_bytes=1000, patience_seconds=patience)
+    made = Outbox(
+        writer, writer.look_up, writer.replaced, writer.restore, batch_bytes=1000, patience_seconds=patience
+    )
     made.start()
     return made
 
@@ -96,6 +102,15 @@ async def test_what_waits_while_the_broker_is_away_is_given_up_and_never_written
     assert caught.value.retry_after_seconds
     assert writer.written == {}
     await sending.send(parcel("b"))  # and goes on when it is back
+    await sending.close()
+
+
+async def test_a_topic_that_was_deleted_is_made_anew_and_cuts_nobody_off_for_good() -> None:
+    writer = ScriptedWriter()
+    writer.gone = {"topic"}
+    sending = outbox(writer)
+    await asyncio.wait_for(asyncio.gather(*(sending.send(parcel(f"{each}")) for each in range(3))), 5)
+    assert len(writer.written) == 3
     await sending.close()
 
 

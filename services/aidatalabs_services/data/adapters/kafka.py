@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,11 @@ from aidatalabs_services.data.schema import Schema
 from aidatalabs_services.data.settings import DataSettings
 from aidatalabs_services.runtime.metrics import Metrics
 
+# Blocks of the first messages of all partitions of a table: with them the engine still knows, of the last
+# 1,000 tokens of a table, that of the block that was at work when a worker died.
+_FIRST_BLOCKS = 400
+_MOST_TOPICS = 50
+
 
 def kafka_carrier(
     settings: DataSettings,
@@ -32,14 +38,18 @@ def kafka_carrier(
 ) -> Carrier:
     """The carrier of this process; connects when it is started."""
     lines = LineLimits(fence_seconds=settings.kafka_session_seconds / 3)
-    limits = CarrierLimits(message_bytes=settings.kafka_message_bytes, ack_seconds=settings.kafka_ack_seconds)
+    limits = CarrierLimits(
+        message_bytes=settings.kafka_message_bytes,
+        message_blocks=max(1, _FIRST_BLOCKS // settings.kafka_partition_count),
+        ack_seconds=settings.kafka_ack_seconds,
+    )
     tables = Tables(store, schema, holds, lines)
     carrier = Carrier(kafka_cluster(settings), tables, stored=stored, limits=limits, line_limits=lines)
     metrics.reading(
         "aidatalabs_kafka_lag",
-        "Offsets that the sink has not passed, by topic/partition.",
-        lambda: _shown(carrier.lag),
-        label="lane",
+        "Offsets that the sink has not passed, of the topics furthest behind and of all others together.",
+        lambda: shown_lag(carrier.lag),
+        label="topic",
     )
     metrics.reading(
         "aidatalabs_kafka_sink_bytes",
@@ -88,5 +98,12 @@ def _writer_name(path: Path) -> str:
     return path.read_text()
 
 
-def _shown(lag: Mapping[tuple[str, int], int]) -> dict[str, float]:
-    return {f"{topic}/{partition}": float(behind) for (topic, partition), behind in lag.items()}
+def shown_lag(lag: Mapping[tuple[str, int], int]) -> dict[str, float]:
+    """The lag by topic, of as many topics as a metric should have series for; `others` has the rest."""
+    behind: Counter[str] = Counter()
+    for (topic, _), offsets in lag.items():
+        behind[topic] += offsets
+    most = behind.most_common(_MOST_TOPICS)
+    return {topic: float(offsets) for topic, offsets in most} | {
+        "others": float(behind.total() - sum(offsets for _, offsets in most))
+    }

@@ -177,10 +177,14 @@ async def _next(consumer: Any) -> Sequence[Message]:
     async with speaking(_READ_SECONDS):
         found = await consumer.getmany(timeout_ms=int(_POLL_SECONDS * 1000), max_records=_MOST_MESSAGES)
     return [
-        Message(each.topic, each.partition, each.offset, bytes(each.value or b""), dict(each.headers))
+        Message(each.topic, each.partition, each.offset, bytes(each.value or b""), _headers(each.headers))
         for records in found.values()
         for each in records
     ]
+
+
+def _headers(given: Iterable[tuple[str, bytes | None]]) -> Mapping[str, bytes]:
+    return {name: value or b"" for name, value in given}
 
 
 async def _stop(consumer: Any) -> None:

@@ -28,6 +28,7 @@ from aidatalabs_services.data.kafka.ports import BrokerUnavailable, Lane
 _LOG = logging.getLogger(__name__)
 _OVERHEAD_BYTES = 64 * 1024
 _RECEIPT_HOURS = 25
+_SEGMENT_SECONDS = 86_400.0
 _CLOSE_SECONDS = 2.0
 
 
@@ -55,6 +56,8 @@ class KafkaTopics:
     async def ensure(self, topic: str, *, receipts: bool = False) -> None:
         """Makes a topic where it is missing."""
         layout = self._layout
+        # A message of somebody else that just fits gets its headers in the topic of dead letters.
+        overhead = _OVERHEAD_BYTES * (1 if self._names.table_of(topic) else 2)
         keep = _RECEIPT_HOURS * 3600.0 if receipts else layout.retention_seconds
         new = NewTopic(
             topic,
@@ -62,9 +65,16 @@ class KafkaTopics:
             layout.replication,
             topic_configs={
                 "retention.ms": str(int(keep * 1000)),
-                "max.message.bytes": str(layout.message_bytes + _OVERHEAD_BYTES),
+                # The time alone decides, by the broker's clock: one of ours that is wrong must not make rows
+                # look old enough to go.
+                "retention.bytes": "-1",
+                "message.timestamp.type": "LogAppendTime",
+                "segment.ms": str(int(min(keep / 7, _SEGMENT_SECONDS) * 1000)),
+                "max.message.bytes": str(layout.message_bytes + overhead),
                 "min.insync.replicas": str(max(1, layout.replication - 1)),
                 "cleanup.policy": "delete",
+                # Whatever comes in, what is read needs no library of a compression that is not here.
+                "compression.type": "uncompressed",
             },
         )
         async with self._speaking():

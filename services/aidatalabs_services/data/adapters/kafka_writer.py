@@ -20,6 +20,7 @@ from aiokafka.errors import (
 from aidatalabs_services.data.adapters.kafka_connection import KafkaConnection, speaking
 from aidatalabs_services.data.kafka.letters import PLACE, SESSION, UID, WRITER, TopicNames, place_text
 from aidatalabs_services.data.kafka.ports import (
+    BrokerUnavailable,
     MessageRefused,
     OutcomeUnknown,
     Parcel,
@@ -64,7 +65,12 @@ class KafkaWriter:
         async with self._transaction() as producer:
             lanes = [await self._lane(producer, parcel.topic) for parcel in parcels]
             sent = [
-                [await producer.send(parcel.topic, value, partition=lane) for value in parcel.values]
+                [
+                    await producer.send(
+                        parcel.topic, value, partition=lane, headers=[(UID, parcel.uid.encode())]
+                    )
+                    for value in parcel.values
+                ]
                 for parcel, lane in zip(parcels, lanes, strict=True)
             ]
             places = []
@@ -110,17 +116,29 @@ class KafkaWriter:
 
     async def note(self, topic: str, value: bytes, headers: Mapping[str, bytes]) -> None:
         """Writes one message of its own."""
-        async with self._noting, speaking(3 * self._connection.request_seconds):
-            if self._notes is None:
-                notes = AIOKafkaProducer(
-                    **self._connection.arguments(),
-                    acks="all",
-                    enable_idempotence=True,
-                    max_request_size=self._message_bytes + _OVERHEAD_BYTES,
-                )
-                await self._started(notes)
-                self._notes = notes
-            await self._notes.send_and_wait(topic, value, headers=list(headers.items()))
+        async with self._noting:
+            try:
+                async with speaking(3 * self._connection.request_seconds):
+                    await self._note(topic, value, headers)
+            except BrokerUnavailable as error:
+                if isinstance(error.__cause__, (MessageSizeTooLargeError, RecordListTooLargeError)):
+                    raise MessageRefused from error
+                # What failed once may fail for good: an idempotent producer that lost its place does.
+                notes, self._notes = self._notes, None
+                await self._drop(notes)
+                raise
+
+    async def _note(self, topic: str, value: bytes, headers: Mapping[str, bytes]) -> None:
+        if self._notes is None:
+            notes = AIOKafkaProducer(
+                **self._connection.arguments(),
+                acks="all",
+                enable_idempotence=True,
+                max_request_size=self._message_bytes + 2 * _OVERHEAD_BYTES,
+            )
+            await self._started(notes)
+            self._notes = notes
+        await self._notes.send_and_wait(topic, value, headers=list(headers.items()))
 
     async def close(self) -> None:
         """Ends every connection."""
@@ -171,3 +189,9 @@ class KafkaWriter:
         with contextlib.suppress(Exception):
             async with asyncio.timeout(_STOP_SECONDS):
                 await producer.stop()
+                return
+        # It still waits to send: without these its tasks and connections would be there for good.
+        for part in (producer._sender, producer.client):
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(_STOP_SECONDS):
+                    await part.close()

@@ -11,7 +11,7 @@ import contextlib
 import contextvars
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from aidatalabs_services.data.journal_records import GroupRecord
@@ -21,6 +21,7 @@ from aidatalabs_services.data.kafka.ports import (
     BrokerUnavailable,
     Lane,
     Message,
+    MessageRefused,
     OutcomeUnknown,
     Parcel,
     ReceiptReader,
@@ -31,10 +32,9 @@ from aidatalabs_services.data.kafka.ports import (
 )
 from aidatalabs_services.data.kafka.receipts_log import Heard, ReceiptsLog
 from aidatalabs_services.data.kafka.sink_lines import Burials, LineLimits, Tables
-from aidatalabs_services.data.kafka.sink_worker import SinkWorker, WorkerLimits
+from aidatalabs_services.data.kafka.sink_worker import SinkWorker, WorkerLimits, note_lost
 from aidatalabs_services.data.kafka.standing import Standing
 from aidatalabs_services.data.kafka.tasks import ended
-from aidatalabs_services.data.keeper import Keeper, KeptGroup
 from aidatalabs_services.data.receipts import Progress
 from aidatalabs_services.data.standard_tables import DEAD_LETTERS
 
@@ -43,6 +43,7 @@ _PAUSE_SECONDS = 0.5
 _DRAIN_LOOK_SECONDS = 0.1
 _FRESH_SECONDS = 0.2
 _LAG_LOG_SECONDS = 60.0
+_STARTS_LOOK_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,13 @@ class Cluster:
 
 @dataclass(frozen=True)
 class CarrierLimits:
-    """`message_bytes` of one message, `batch_bytes` of one transaction, `ack_seconds` a call waits for the
-    broker, `look_seconds` between two looks at topics and offsets, `receipt_seconds` as the journal has it.
+    """`message_bytes` and `message_blocks` of one message, `batch_bytes` of one transaction, `ack_seconds` a
+    call waits for the broker, `look_seconds` between two looks at topics and offsets, `receipt_seconds` as
+    the journal has it.
     """
 
     message_bytes: int = 32 * 1024 * 1024
+    message_blocks: int = 32
     batch_bytes: int = 48 * 1024 * 1024
     ack_seconds: float = 10.0
     look_seconds: float = 5.0
@@ -109,6 +112,7 @@ class Carrier:
             cluster.writer,
             self._log.look_up,
             self._log.is_replaced,
+            self._restore,
             batch_bytes=self._limits.batch_bytes,
             patience_seconds=self._limits.ack_seconds,
         )
@@ -129,6 +133,7 @@ class Carrier:
         self._looking = asyncio.Lock()
         self._lag: Mapping[Lane, int] = {}
         self._lag_logged = 0.0
+        self._starts_looked = time.monotonic()
         self._works: list[asyncio.Task[None]] = []
 
     @property
@@ -180,7 +185,8 @@ class Carrier:
         if not record.blocks and not any(request.request_id for request in record.requests):
             return Progress(stored=True)
         topic = self._names.data(uid, record.table)
-        values = await asyncio.to_thread(group_messages, record, self._limits.message_bytes)
+        limits = self._limits
+        values = await asyncio.to_thread(group_messages, record, limits.message_bytes, limits.message_blocks)
         await self._ensure(topic)
         parcel = Parcel(uid, record.token, topic, values, receipt_message(record))
         place = await self._outbox.send(parcel)
@@ -260,7 +266,7 @@ class Carrier:
                 await self._cluster.writer.announce(self._cluster.session)
                 break
             except (BrokerUnavailable, OutcomeUnknown, WriterReplaced) as error:
-                _LOG.warning("Kafka is not ready (%s), tried again", type(error).__name__)
+                _LOG.warning("Kafka is not ready (%s: %s), tried again", type(error).__name__, error)
             except Exception:  # noqa: BLE001 - the service goes on without ingest until it works
                 _LOG.exception("Kafka could not be opened for an unforeseen reason, tried again")
             await asyncio.sleep(_PAUSE_SECONDS)
@@ -290,11 +296,19 @@ class Carrier:
         """Topics, offsets and lag as they are now."""
         names = await self._cluster.topics.names()
         topics = self._follow(names)
+        due = time.monotonic() - self._starts_looked > _STARTS_LOOK_SECONDS
+        starts = await self._cluster.topics.starts(topics) if due else {}
         stored = await self._cluster.topics.committed()
         # What was refused is noted before the sink goes past it, so it is read before the sink is believed.
         await self._log.caught_up()
         self._standing.advance(stored)
+        if due:
+            self._starts_looked = time.monotonic()
+            note_lost({lane: stored.get(lane, 0) for lane in starts}, starts)
         ends = await self._cluster.topics.ends(topics)
+        for lane, end in ends.items():
+            if stored.get(lane, 0) <= end < self._standing.stored(lane):  # made anew
+                self._standing.restart(lane, stored.get(lane, 0), end)
         self._lag = {lane: max(0, end - stored.get(lane, 0)) for lane, end in ends.items()}
         self._looked = time.monotonic()
         if any(self._lag.values()) and self._looked - self._lag_logged > _LAG_LOG_SECONDS:
@@ -328,6 +342,14 @@ class Carrier:
         await self._cluster.topics.ensure(topic)
         self._follow(await self._cluster.topics.names() | {topic})
 
+    async def _restore(self, topics: Collection[str]) -> None:
+        """Makes topics that somebody deleted; where that cannot be, writing into them says so."""
+        for topic in topics:
+            owner = self._names.table_of(topic)
+            if owner and owner[0] not in self._removed:
+                with contextlib.suppress(BrokerUnavailable):
+                    await self._cluster.topics.ensure(topic)
+
     async def _hear(self, uid: str, record: GroupRecord, progress: Progress) -> None:
         if self._heard is not None and uid not in self._removed:
             await self._heard(uid, record, progress)
@@ -337,55 +359,15 @@ class Carrier:
         dead = self._names.dead(message.topic)
         await self._cluster.topics.ensure(dead)
         origin = f"{message.topic}/{message.partition}/{message.offset}"
-        await self._cluster.writer.note(dead, message.value, {"why": why.encode(), "origin": origin.encode()})
+        headers = {"why": why.encode(), "origin": origin.encode()}
+        try:
+            await self._cluster.writer.note(dead, message.value, headers)
+        except MessageRefused:
+            # Somebody else's: ours fit. It stays where it is until the topic's time is over.
+            _LOG.error("%s: too large for the topic of dead letters", origin)
+            await self._cluster.writer.note(dead, b"", headers | {"size": str(len(message.value)).encode()})
 
     async def _refuse(self, token: str) -> None:
         """Tells every process that not all rows of a group will be in the table."""
         self._standing.refuse(token)
         await self._cluster.writer.note(self._names.receipts, b"", {REFUSED: token.encode()})
-
-
-class KafkaKeeper:
-    """The groups of one platform in Kafka; `before` is its journal, where one is left from before Kafka."""
-
-    def __init__(self, uid: str, carrier: Carrier, before: Keeper | None) -> None:
-        self._uid = uid
-        self._carrier = carrier
-        self._before = before
-        self._sequence = 0
-
-    @property
-    def waiting_groups(self) -> int:
-        """Groups known here that are not stored."""
-        left = self._before.waiting_groups if self._before else 0
-        return left + self._carrier.waiting_groups(self._uid)
-
-    async def recover(self) -> Sequence[KeptGroup]:
-        """What a journal still has; the receipts topic is read for all platforms at once."""
-        return await self._before.recover() if self._before else ()
-
-    def next_sequence(self) -> int:
-        """Counts the groups of this life; their order is that of their offsets."""
-        self._sequence += 1
-        return self._sequence
-
-    async def keep(self, record: GroupRecord) -> Progress:
-        """Writes a group into its topic."""
-        return await self._carrier.keep(self._uid, record)
-
-    async def drained(self, table: str) -> None:
-        """Returns when everything of the table that is in the journal and the topic has been dealt with."""
-        if self._before:
-            await self._before.drained(table)
-        await self._carrier.drained(self._uid, table)
-
-    async def stored_rows_forgotten(self) -> None:
-        """Returns when neither journal nor broker gives a row that was stored before this call."""
-        if self._before:
-            await self._before.stored_rows_forgotten()
-        await self._carrier.stored_rows_forgotten(self._uid)
-
-    async def close(self) -> None:
-        """Closes the journal; the carrier is closed for all platforms at once."""
-        if self._before:
-            await self._before.close()

@@ -12,7 +12,7 @@ import contextvars
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from aidatalabs_services.data.errors import IngestTooLarge
@@ -55,7 +55,8 @@ class Outbox:
 
     `look_up` reads the receipts topic to its end and gives the places of the groups of these tokens that are
     in it; `is_replaced` does so and tells whether another process has announced itself under the writer's
-    name. What could not even be begun after `patience_seconds` is given up.
+    name; `restore` makes topics that are not there any more. What could not even be begun after
+    `patience_seconds` is given up.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Outbox:
         writer: Writer,
         look_up: Callable[[Sequence[str]], Awaitable[dict[str, Place]]],
         is_replaced: Callable[[], Awaitable[bool]],
+        restore: Callable[[Collection[str]], Awaitable[None]],
         *,
         batch_bytes: int,
         patience_seconds: float,
@@ -70,6 +72,7 @@ class Outbox:
         self._writer = writer
         self._look_up = look_up
         self._is_replaced = is_replaced
+        self._restore = restore
         self._batch_bytes = batch_bytes
         self._patience = patience_seconds
         self._queue: deque[_Sending] = deque()
@@ -157,6 +160,8 @@ class Outbox:
                     self.replaced = True
                 else:
                     await self._writer.renew()
+                    # A topic that is gone cuts off everybody's transactions, each time.
+                    await self._restore({sending.parcel.topic for sending in batch if sending.parcel.values})
                 found = await self._look_up([sending.parcel.token for sending in batch])
                 break
             except WriterReplaced:

@@ -137,7 +137,10 @@ class Writer(Protocol):
         ...
 
     async def note(self, topic: str, value: bytes, headers: Mapping[str, bytes]) -> None:
-        """Writes one message outside of any transaction, on every replica in sync when it returns."""
+        """Writes one message outside of any transaction, on every replica in sync when it returns.
+
+        Raises MessageRefused.
+        """
         ...
 
     async def close(self) -> None:

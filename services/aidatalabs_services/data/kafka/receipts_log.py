@@ -17,6 +17,7 @@ from aidatalabs_services.data.kafka.letters import (
     SESSION,
     UID,
     WRITER,
+    header,
     read_group,
     read_place,
 )
@@ -109,30 +110,28 @@ class ReceiptsLog:
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _read(self, message: Message) -> None:
-        headers = message.headers
-        if REFUSED in headers:
-            self._standing.refuse(headers[REFUSED].decode())
-        elif SESSION in headers:
-            if headers.get(WRITER, b"").decode() == self._writer:
-                own = headers[SESSION].decode() == self._session
+        if REFUSED in message.headers:
+            self._standing.refuse(header(message, REFUSED))
+        elif SESSION in message.headers:
+            if header(message, WRITER) == self._writer:
+                own = header(message, SESSION) == self._session
                 self._replaced = self._announced and not own
                 self._announced |= own
         else:
             await self._read_group(message)
 
     async def _read_group(self, message: Message) -> None:
-        group = read_group(message)
-        if group is None or PLACE not in message.headers or UID not in message.headers:
+        group, place, uid = read_group(message), read_place(header(message, PLACE)), header(message, UID)
+        if group is None or place is None or not uid:
             _LOG.error("message %d of the receipts topic is no receipt; passed over", message.offset)
             return
-        place = read_place(message.headers[PLACE])
         token = group.record.token
         known = token in self._places
         self._places[token] = place
         if len(self._places) > _TOKENS_KEPT:
             self._places.popitem(last=False)
-        if known or message.headers.get(WRITER, b"").decode() == self._session:
+        if known or header(message, WRITER) == self._session:
             return
         if any(request.request_id for request in group.record.requests):
             progress = self._standing.progress_of(place, token)
-            await self._heard(message.headers[UID].decode(), group.record, progress)
+            await self._heard(uid, group.record, progress)

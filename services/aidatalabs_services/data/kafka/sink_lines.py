@@ -27,7 +27,7 @@ from aidatalabs_services.data.block_inserts import BlockInserts
 from aidatalabs_services.data.errors import InsertRefused
 from aidatalabs_services.data.holds import TableHolds
 from aidatalabs_services.data.journal_records import GroupRecord, ReadGroup
-from aidatalabs_services.data.kafka.letters import block_token, read_group
+from aidatalabs_services.data.kafka.letters import UID, block_token, header, read_group
 from aidatalabs_services.data.kafka.ports import AssignmentLost, BrokerUnavailable, Lane, Message
 from aidatalabs_services.data.kafka.tasks import ended
 from aidatalabs_services.data.ports import Warehouse
@@ -128,6 +128,7 @@ class Line:
         self._queues: dict[Lane, deque[Message]] = {}
         self._turn: deque[Lane] = deque()
         self._last: dict[Lane, int] = {}
+        self._newest: dict[Lane, float] = {}
         self._first: set[Lane] = set()
         self._confirmed = time.monotonic()
         self._work = asyncio.Event()
@@ -141,10 +142,10 @@ class Line:
         self._first = set(first)
         self._confirmed = time.monotonic()
 
-    def add(self, message: Message) -> None:
-        """Takes a message; those of one partition in their order, each once."""
+    def add(self, message: Message) -> bool:
+        """Takes a message; those of one partition in their order. False where it was taken before."""
         if message.offset <= self._last.get(message.lane, -1):
-            return
+            return False
         self._last[message.lane] = message.offset
         queue = self._queues.setdefault(message.lane, deque())
         if not queue:
@@ -154,6 +155,11 @@ class Line:
         self._work.set()
         if self._task is None:
             self._task = asyncio.create_task(self._run(), context=contextvars.Context())
+        return True
+
+    def newest_seconds(self, lane: Lane) -> float:
+        """When the newest group was made that came from a partition here, Unix time; 0 before the first."""
+        return self._newest.get(lane, 0.0)
 
     def passed_over(self, lane: Lane) -> None:
         """There is nothing in a partition after all that would have gone first."""
@@ -215,10 +221,11 @@ class Line:
         if time.monotonic() - self._confirmed > self._limits.fence_seconds:
             await self._confirm({lane: message.offset})  # changes nothing, but fails where it is not ours
         group = read_group(message)
-        if group is None or group.record.table != self._table:
-            _LOG.error("%s/%d: message %d is broken", *lane, message.offset)
+        if group is None or group.record.table != self._table or not self._is_ours(message):
+            _LOG.error("%s/%d: message %d is none of this table", *lane, message.offset)
             await self._burials.dead(message, "broken")
         else:
+            self._newest[lane] = max(self.newest_seconds(lane), group.record.created_seconds)
             await self._store(message, group)
         await self._confirm({lane: message.offset + 1})
         self._queues[lane].popleft()
@@ -226,6 +233,10 @@ class Line:
         if not self._queues[lane]:
             self._turn.remove(lane)
         self._first.discard(lane)
+
+    def _is_ours(self, message: Message) -> bool:
+        """Whether a message was sent to this platform, not copied from another's topic."""
+        return UID not in message.headers or header(message, UID) == self._uid
 
     async def _store(self, message: Message, group: ReadGroup) -> None:
         kept = True

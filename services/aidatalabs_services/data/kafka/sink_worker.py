@@ -9,14 +9,25 @@ import logging
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from aidatalabs_services.data.kafka.letters import TopicNames
-from aidatalabs_services.data.kafka.ports import AssignmentLost, BrokerUnavailable, Lane, SinkReader, Topics
+from aidatalabs_services.data.kafka.letters import TopicNames, read_group
+from aidatalabs_services.data.kafka.ports import (
+    AssignmentLost,
+    BrokerUnavailable,
+    Lane,
+    Message,
+    SinkReader,
+    Topics,
+)
 from aidatalabs_services.data.kafka.sink_lines import Burials, Line, LineLimits, Tables
 from aidatalabs_services.data.kafka.standing import Standing
 from aidatalabs_services.data.kafka.tasks import ended
 
 _LOG = logging.getLogger(__name__)
 _PAUSE_SECONDS = 0.5
+
+
+class OffsetsWentBack(Exception):
+    """A partition gives offsets again that it gave before: it is not what it was."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +71,7 @@ class SinkWorker:
         self._lanes: frozenset[Lane] = frozenset()
         self._ends: dict[Lane, int] = {}
         self._committed: dict[Lane, int] = {}
+        self._made_anew: set[Lane] = set()
         self._failure: Exception | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -95,6 +107,8 @@ class SinkWorker:
                 await self._serve(reader)
             except BrokerUnavailable as error:
                 _LOG.warning("the sink cannot read at the moment: %s", error)
+            except OffsetsWentBack as error:
+                _LOG.error("%s: a topic was made anew, or has lost its end; the sink begins anew", error)
             except Exception:  # noqa: BLE001 - acknowledged rows are never given up
                 _LOG.exception("the sink failed in an unforeseen way; begun anew")
             finally:
@@ -118,11 +132,21 @@ class SinkWorker:
                 await self._changed.wait()
                 continue
             for message in await reader.next():
-                line = self._lines.get(message.topic)
-                if line is not None and message.lane in self._lanes:
-                    line.add(message)
+                self._add(message)
             await self._pass_over(reader)
             reader.hold_back(self._held_back())
+
+    def _add(self, message: Message) -> None:
+        """Hands a message to its line. Raises OffsetsWentBack where it was read before, or seems to be."""
+        line, lane = self._lines.get(message.topic), message.lane
+        if line is None or lane not in self._lanes:
+            return
+        if message.offset >= self._committed.get(lane, 0) and line.add(message):
+            return
+        group = read_group(message)
+        if group is not None and group.record.created_seconds > line.newest_seconds(lane):
+            self._made_anew.add(lane)
+        raise OffsetsWentBack(f"{message.topic}/{message.partition} counts from {message.offset} again")
 
     async def _revoked(self) -> None:
         """The group takes all partitions back, to give them out anew."""
@@ -144,7 +168,8 @@ class SinkWorker:
         committed = dict(await reader.committed(lanes))
         self._ends = dict(await self._topics.ends(topics))
         starts = await self._topics.starts(topics)
-        _note_lost(committed, starts)
+        note_lost(committed, starts)
+        await self._set_right(reader, committed, starts)
         self._committed = committed
         for topic in topics:
             owner = self._names.table_of(topic)
@@ -162,6 +187,23 @@ class SinkWorker:
         reader.go_back({lane: max(committed.get(lane, 0), starts.get(lane, 0)) for lane in lanes})
         self._lanes = frozenset(lanes)
         reader.hold_back(self._held_back())
+
+    async def _set_right(
+        self, reader: SinkReader, committed: dict[Lane, int], starts: Mapping[Lane, int]
+    ) -> None:
+        """Changes the offsets of partitions that end before them: what they count is not there any more.
+
+        Such a partition either was made anew, and is read from its start, or has lost its end in a failure of
+        the brokers: then everything that is left was stored.
+        """
+        ahead = [lane for lane, offset in committed.items() if offset > self._ends.get(lane, offset)]
+        for lane in ahead:
+            anew = lane in self._made_anew
+            committed[lane] = starts.get(lane, 0) if anew else self._ends[lane]
+            _LOG.error("%s/%d ends before what was stored; goes on at %d", *lane, committed[lane])
+        self._made_anew.clear()
+        if ahead:
+            await reader.commit({lane: committed[lane] for lane in ahead})
 
     def _held_back(self) -> set[Lane]:
         """Partitions that are not read on from: what was read is enough for now."""
@@ -202,10 +244,10 @@ class SinkWorker:
         self._standing.advance(offsets)
 
 
-def _note_lost(committed: Mapping[Lane, int], starts: Mapping[Lane, int]) -> None:
+def note_lost(committed: Mapping[Lane, int], starts: Mapping[Lane, int]) -> None:
     """Messages that the broker deleted before they were stored are lost: that must be seen."""
     for lane, start in starts.items():
-        if 0 < committed.get(lane, 0) < start:
+        if lane in committed and committed[lane] < start:
             _LOG.error(
                 "%s/%d: offsets %d to %d were deleted by the broker before they were stored",
                 *lane,

@@ -48,6 +48,20 @@ class Standing:
                 progress.finish(stored=token not in self._refused)
                 self._counts[lane[0]] -= 1
 
+    def restart(self, lane: Lane, offset: int, end: int) -> None:
+        """A partition counts anew: the sink is at `offset`; what lay at `end` or behind it is gone."""
+        self._stored[lane] = offset
+        waiting = self._waiting.get(lane, [])
+        gone = [entry for entry in waiting if entry[0] >= end]
+        self._waiting[lane] = sorted(entry for entry in waiting if entry[0] < end)
+        for _, _, _, progress in gone:
+            progress.finish(stored=False)
+        self._counts[lane[0]] -= len(gone)
+
+    def stored(self, lane: Lane) -> int:
+        """The offset before which the sink has dealt with everything, as far as is known here."""
+        return self._stored.get(lane, 0)
+
     def forget(self, topic: str) -> None:
         """Drops what is known of a topic that is deleted."""
         for lane in [lane for lane in self._stored | self._waiting if lane[0] == topic]:

@@ -1,0 +1,158 @@
+"""Worlds whose data service ingests through an Apache Kafka of their own, which is killed like the rest.
+
+    client ─► (edge ─►) data ─► broker ─► the sink in data ─► engine
+
+What is acknowledged lies in the broker alone. The broker is started again whenever it ends, on the same data.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from aidatalabs_services.mesh.pids import ProcessIdentity
+from tests.durability.worlds import SETTINGS, Alone, Behind
+from tests.kafka.brokers import ApacheKafka, Broker
+
+PREFIX = "drill"
+PARTITIONS = 12
+_START_SECONDS = 60.0
+_SETTLE_SECONDS = 240.0
+_LOOK_SECONDS = 0.1
+
+
+class KeptBroker:
+    """A broker that is started again whenever it ends."""
+
+    def __init__(self, broker: Broker) -> None:
+        self.broker = broker
+        self._process: asyncio.subprocess.Process | None = None
+        self._keeper: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Returns when it takes connections."""
+        self.broker.directory.mkdir(parents=True)
+        await asyncio.to_thread(self.broker.prepare)
+        self._keeper = asyncio.create_task(self._keep())
+        async with asyncio.timeout(_START_SECONDS):
+            while not await asyncio.to_thread(self.broker.answers):
+                await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _keep(self) -> None:
+        while True:
+            with (self.broker.directory / "log").open("ab") as log:
+                self._process = await asyncio.create_subprocess_exec(
+                    *self.broker.words(), cwd=self.broker.directory, stdout=log, stderr=log
+                )
+            await self._process.wait()
+
+    def find(self) -> ProcessIdentity | None:
+        """The process that runs now."""
+        running = self._process is not None and self._process.returncode is None
+        return ProcessIdentity.of(self._process.pid) if running and self._process is not None else None
+
+    async def stop(self) -> None:
+        """Ends it for good."""
+        if self._keeper is None:
+            return
+        self._keeper.cancel()
+        await asyncio.gather(self._keeper, return_exceptions=True)
+        self._keeper = None
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+
+
+class Brokered:
+    """A world of another kind with a broker beside it."""
+
+    def __init__(
+        self,
+        kind: type[Alone] | type[Behind],
+        folder: Path,
+        twin: str,
+        settings: Mapping[str, str] = SETTINGS,
+    ) -> None:
+        self.targets = (*kind.targets, "broker")
+        self._broker = KeptBroker(ApacheKafka(folder / "broker"))
+        self._world = kind(folder, twin, {**settings, **self._kafka()})
+        self.address = self._world.address
+        self.data_directory = self._world.data_directory
+
+    def _kafka(self) -> Mapping[str, str]:
+        broker = self._broker.broker
+        own = {
+            "BOOTSTRAP_SERVERS": broker.servers,
+            "PREFIX": PREFIX,
+            "PARTITION_COUNT": PARTITIONS,
+            "REPLICATION_COUNT": 1,
+            "SESSION_SECONDS": broker.session_seconds,
+        }
+        return {f"AIDATALABS_DATA_KAFKA_{name}": str(value) for name, value in own.items()}
+
+    @property
+    def token(self) -> str:
+        """What the clients show."""
+        return self._world.token
+
+    async def start(self) -> None:
+        """Starts the broker, then the world."""
+        await self._broker.start()
+        await self._world.start()
+
+    def find(self, name: str) -> ProcessIdentity | None:
+        """See World."""
+        return self._broker.find() if name == "broker" else self._world.find(name)
+
+    async def settled(self) -> tuple[str, ...]:
+        """Returns when the sink has passed all that is in the topics; names those of dead letters."""
+        async with asyncio.timeout(_SETTLE_SECONDS):
+            while True:
+                try:
+                    behind, dead = await self._behind()
+                except (KafkaError, OSError):
+                    behind, dead = 1, ()  # the last kill was the broker's
+                if not behind:
+                    return dead
+                await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _behind(self) -> tuple[int, tuple[str, ...]]:
+        """Offsets that the sink has not passed, and topics of messages that could not be stored."""
+        servers = self._broker.broker.servers
+        looker = AIOKafkaConsumer(bootstrap_servers=servers, enable_auto_commit=False)
+        admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+        try:
+            await looker.start()
+            await admin.start()
+            topics = {topic for topic in await admin.list_topics() if topic.startswith(f"{PREFIX}.")}
+            dead = tuple(sorted(topic for topic in topics if topic.endswith(".dead")))
+            lanes = [
+                TopicPartition(topic, partition)
+                for topic in topics - {*dead, f"{PREFIX}.receipts"}
+                for partition in range(PARTITIONS)
+            ]
+            ends = await looker.end_offsets(lanes)
+            stored = await admin.list_consumer_group_offsets(f"{PREFIX}.sink")
+            behind = [
+                end - max(0, stored[lane].offset if lane in stored else 0) for lane, end in ends.items()
+            ]
+            return sum(behind), dead
+        finally:
+            await looker.stop()
+            await admin.close()
+
+    async def stop(self) -> None:
+        """See World."""
+        await self._world.stop()
+        await self._broker.stop()
+
+
+def brokered(kind: type[Alone] | type[Behind]) -> partial[Brokered]:
+    """Worlds of this kind with a broker, for a `Place`."""
+    return partial(Brokered, kind)
