@@ -243,7 +243,8 @@ def _peer(insert: Callable[[AsyncClient, int], Awaitable[int]]) -> Send:
 
         async def worker() -> None:
             while time.perf_counter() < end:
-                target.acknowledged += await insert(target.client, next(numbers))
+                stored = await insert(target.client, next(numbers))
+                target.acknowledged += stored
 
         await asyncio.gather(worker(), worker())
 

@@ -177,7 +177,14 @@ async def _next(consumer: Any) -> Sequence[Message]:
     async with speaking(_READ_SECONDS):
         found = await consumer.getmany(timeout_ms=int(_POLL_SECONDS * 1000), max_records=_MOST_MESSAGES)
     return [
-        Message(each.topic, each.partition, each.offset, bytes(each.value or b""), _headers(each.headers))
+        Message(
+            each.topic,
+            each.partition,
+            each.offset,
+            bytes(each.value or b""),
+            _headers(each.headers),
+            each.timestamp,
+        )
         for records in found.values()
         for each in records
     ]

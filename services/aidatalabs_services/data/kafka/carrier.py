@@ -344,10 +344,11 @@ class Carrier:
 
     async def _restore(self, topics: Collection[str]) -> None:
         """Makes topics that somebody deleted; where that cannot be, writing into them says so."""
-        for topic in topics:
-            owner = self._names.table_of(topic)
-            if owner and owner[0] not in self._removed:
-                with contextlib.suppress(BrokerUnavailable):
+        owners = {topic: self._names.table_of(topic) for topic in topics}
+        with contextlib.suppress(BrokerUnavailable):
+            await self._cluster.topics.ensure(self._names.receipts, receipts=True)
+            for topic, owner in owners.items():
+                if owner and owner[0] not in self._removed:
                     await self._cluster.topics.ensure(topic)
 
     async def _hear(self, uid: str, record: GroupRecord, progress: Progress) -> None:

@@ -35,13 +35,14 @@ class AssignmentLost(Exception):
 
 @dataclass(frozen=True)
 class Message:
-    """One message as it was read."""
+    """One message as it was read; `stamp_ms` is the broker's time of it, Unix milliseconds."""
 
     topic: str
     partition: int
     offset: int
     value: bytes = field(repr=False)
     headers: Mapping[str, bytes] = field(default_factory=dict)
+    stamp_ms: int = 0
 
     @property
     def lane(self) -> Lane:

@@ -114,10 +114,21 @@ class Burials:
 
 
 class Line:
-    """The messages of one topic that this worker has been given, on their way into one table."""
+    """The messages of one topic that this worker has been given, on their way into one table.
+
+    `stamps` is told the time of the last message of each partition that was dealt with, by the broker's
+    clock.
+    """
 
     def __init__(
-        self, uid: str, table: str, tables: Tables, commit: Commit, burials: Burials, limits: LineLimits
+        self,
+        uid: str,
+        table: str,
+        tables: Tables,
+        commit: Commit,
+        burials: Burials,
+        limits: LineLimits,
+        stamps: dict[Lane, int],
     ) -> None:
         self._uid = uid
         self._table = table
@@ -125,10 +136,10 @@ class Line:
         self._commit = commit
         self._burials = burials
         self._limits = limits
+        self._stamps = stamps
         self._queues: dict[Lane, deque[Message]] = {}
         self._turn: deque[Lane] = deque()
         self._last: dict[Lane, int] = {}
-        self._newest: dict[Lane, float] = {}
         self._first: set[Lane] = set()
         self._confirmed = time.monotonic()
         self._work = asyncio.Event()
@@ -156,10 +167,6 @@ class Line:
         if self._task is None:
             self._task = asyncio.create_task(self._run(), context=contextvars.Context())
         return True
-
-    def newest_seconds(self, lane: Lane) -> float:
-        """When the newest group was made that came from a partition here, Unix time; 0 before the first."""
-        return self._newest.get(lane, 0.0)
 
     def passed_over(self, lane: Lane) -> None:
         """There is nothing in a partition after all that would have gone first."""
@@ -225,9 +232,9 @@ class Line:
             _LOG.error("%s/%d: message %d is none of this table", *lane, message.offset)
             await self._burials.dead(message, "broken")
         else:
-            self._newest[lane] = max(self.newest_seconds(lane), group.record.created_seconds)
             await self._store(message, group)
         await self._confirm({lane: message.offset + 1})
+        self._stamps[lane] = message.stamp_ms
         self._queues[lane].popleft()
         self.size_bytes -= len(message.value)
         if not self._queues[lane]:

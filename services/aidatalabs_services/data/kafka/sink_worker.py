@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from aidatalabs_services.data.kafka.letters import TopicNames, read_group
+from aidatalabs_services.data.kafka.letters import TopicNames
 from aidatalabs_services.data.kafka.ports import (
     AssignmentLost,
     BrokerUnavailable,
@@ -71,7 +71,8 @@ class SinkWorker:
         self._lanes: frozenset[Lane] = frozenset()
         self._ends: dict[Lane, int] = {}
         self._committed: dict[Lane, int] = {}
-        self._made_anew: set[Lane] = set()
+        self._stamps: dict[Lane, int] = {}
+        self._left: dict[Lane, int] = {}
         self._failure: Exception | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -137,16 +138,15 @@ class SinkWorker:
             reader.hold_back(self._held_back())
 
     def _add(self, message: Message) -> None:
-        """Hands a message to its line. Raises OffsetsWentBack where it was read before, or seems to be."""
+        """Hands a message to its line. Raises OffsetsWentBack where its offset was read before."""
         line, lane = self._lines.get(message.topic), message.lane
         if line is None or lane not in self._lanes:
             return
-        if message.offset >= self._committed.get(lane, 0) and line.add(message):
+        if message.stamp_ms <= self._left.get(lane, -1):
             return
-        group = read_group(message)
-        if group is not None and group.record.created_seconds > line.newest_seconds(lane):
-            self._made_anew.add(lane)
-        raise OffsetsWentBack(f"{message.topic}/{message.partition} counts from {message.offset} again")
+        self._left.pop(lane, None)
+        if message.offset < self._committed.get(lane, 0) or not line.add(message):
+            raise OffsetsWentBack(f"{message.topic}/{message.partition} counts from {message.offset} again")
 
     async def _revoked(self) -> None:
         """The group takes all partitions back, to give them out anew."""
@@ -175,7 +175,7 @@ class SinkWorker:
             owner = self._names.table_of(topic)
             if owner is None:
                 continue
-            line = Line(*owner, self._tables, self._commit, self._burials, self._line_limits)
+            line = Line(*owner, self._tables, self._commit, self._burials, self._line_limits, self._stamps)
             behind = [
                 lane
                 for lane in lanes
@@ -193,15 +193,18 @@ class SinkWorker:
     ) -> None:
         """Changes the offsets of partitions that end before them: what they count is not there any more.
 
-        Such a partition either was made anew, and is read from its start, or has lost its end in a failure of
-        the brokers: then everything that is left was stored.
+        Such a partition was made anew, while the last messages of the old one were being stored, or it has
+        lost its end in a failure of the brokers. What is in it is told apart by its age: messages no newer
+        than the last one stored here are left from before. Where nothing was stored here, all of them are.
         """
         ahead = [lane for lane, offset in committed.items() if offset > self._ends.get(lane, offset)]
         for lane in ahead:
-            anew = lane in self._made_anew
-            committed[lane] = starts.get(lane, 0) if anew else self._ends[lane]
+            if lane in self._stamps:
+                self._left[lane] = self._stamps[lane]
+                committed[lane] = starts.get(lane, 0)
+            else:
+                committed[lane] = self._ends[lane]
             _LOG.error("%s/%d ends before what was stored; goes on at %d", *lane, committed[lane])
-        self._made_anew.clear()
         if ahead:
             await reader.commit({lane: committed[lane] for lane in ahead})
 
