@@ -29,7 +29,7 @@ from aidatalabs.data.v1 import ingest_pb2
 from aidatalabs_client.errors import ApiError
 from aidatalabs_services.mesh.pids import ProcessIdentity
 from tests.durability.events import ROWS, STREAM, BatchOf
-from tests.durability.worlds import PLATFORM, Alone, Behind
+from tests.durability.worlds import PLATFORM, World
 
 _SERVICE = "/aidatalabs.data.v1.DataService"
 _CALL_SECONDS = 60.0
@@ -112,7 +112,7 @@ class Prepared:
 class Overload:
     """One run against a world that is up."""
 
-    def __init__(self, world: Alone | Behind, push: Push) -> None:
+    def __init__(self, world: World, push: Push) -> None:
         self._world = world
         self._push = push
         self._prepared = Prepared(push.stream_rows)

@@ -50,8 +50,11 @@ class World(Protocol):
     """A way in that is up; every process of it may be killed."""
 
     address: str
-    token: str
     data_directory: Path
+
+    @property
+    def token(self) -> str:
+        """What clients show."""
 
     @property
     def targets(self) -> tuple[str, ...]:

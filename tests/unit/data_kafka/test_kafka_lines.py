@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 from aidatalabs_services.data.holds import TableHolds
 from aidatalabs_services.data.journal_records import GroupRecord, group_frame
@@ -18,7 +18,7 @@ from tests.unit.data_ingest.warehouse import MemoryWarehouse
 class Rig:
     """One line over a warehouse in memory, with what it committed and in which order things happened."""
 
-    def __init__(self, **limits: float) -> None:
+    def __init__(self, **limits: Any) -> None:
         self.warehouse = MemoryWarehouse()
         self.steps: list[tuple[str, Lane, int]] = []
         self.stamps: dict[Lane, int] = {}
@@ -125,3 +125,29 @@ async def test_a_message_that_was_sent_to_another_platform_is_buried() -> None:
     assert rig.inserted == ["0:2"]
     assert rig.stamps == {("t", 0): 502}
     await rig.line.stop(1)
+
+
+async def test_a_line_of_a_table_that_others_write_to_inserts_no_more_than_its_share_in_a_while() -> None:
+    rig = Rig(shared_blocks=12, doubt_seconds=0.5)
+    rig.line.begin([], 0.25)
+    begun = time.monotonic()
+    for offset in range(8):
+        rig.add(0, offset)
+    await until(lambda: len(rig.inserted) == 3)
+    await asyncio.sleep(0.2)
+    assert len(rig.inserted) == 3
+    await until(lambda: len(rig.inserted) == 8)
+    assert time.monotonic() - begun >= 1.0
+    await rig.line.stop(1)
+
+
+async def test_a_line_that_waits_for_its_share_ends_at_once() -> None:
+    rig = Rig(shared_blocks=4, doubt_seconds=60.0)
+    rig.line.begin([], 0.25)
+    rig.add(0, 0)
+    rig.add(0, 1)
+    await until(lambda: rig.steps == [("commit", ("t", 0), 1)])
+    begun = time.monotonic()
+    await rig.line.stop(5)
+    assert time.monotonic() - begun < 1
+    assert rig.inserted == ["0:0"]

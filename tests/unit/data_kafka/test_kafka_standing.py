@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from aidatalabs_services.data.adapters.kafka import shown_lag
+import pytest
+
+from aidatalabs_services.data.adapters.kafka import message_blocks, shown_lag
 from aidatalabs_services.data.kafka.ports import Place
+from aidatalabs_services.data.kafka.sink_lines import LineLimits
 from aidatalabs_services.data.kafka.standing import Standing
 
 
@@ -36,3 +39,9 @@ def test_the_lag_has_few_series_however_many_tables_there_are() -> None:
     assert sum(shown.values()) == sum(lag.values())
     assert shown["topic499"] == 12 * 499
     assert shown_lag({}) == {"others": 0.0}
+
+
+@pytest.mark.parametrize("partitions", [1, 3, 12, 100, 400])
+def test_the_first_messages_of_all_partitions_leave_the_engine_room_for_tokens(partitions: int) -> None:
+    # The engine knows 1,000; beside them come the blocks of other workers (`LineLimits.shared_blocks`).
+    assert 1 <= message_blocks(partitions) * partitions <= 1000 - LineLimits().shared_blocks

@@ -26,6 +26,8 @@ from aidatalabs_services.runtime.metrics import Metrics
 # 1,000 tokens of a table, that of the block that was at work when a worker died.
 _FIRST_BLOCKS = 400
 _MOST_TOPICS = 50
+# The longest until partitions are given out anew, once it is known that a worker is gone.
+_GIVE_OUT_SECONDS = 10.0
 
 
 def kafka_carrier(
@@ -37,10 +39,11 @@ def kafka_carrier(
     stored: Callable[[int], None],
 ) -> Carrier:
     """The carrier of this process; connects when it is started."""
-    lines = LineLimits(fence_seconds=settings.kafka_session_seconds / 3)
+    session = settings.kafka_session_seconds
+    lines = LineLimits(fence_seconds=session / 3, doubt_seconds=2 * session + _GIVE_OUT_SECONDS)
     limits = CarrierLimits(
         message_bytes=settings.kafka_message_bytes,
-        message_blocks=max(1, _FIRST_BLOCKS // settings.kafka_partition_count),
+        message_blocks=message_blocks(settings.kafka_partition_count),
         ack_seconds=settings.kafka_ack_seconds,
     )
     tables = Tables(store, schema, holds, lines)
@@ -96,6 +99,11 @@ def _writer_name(path: Path) -> str:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         durable_file(path, uuid.uuid4().hex.encode())
     return path.read_text()
+
+
+def message_blocks(partition_count: int) -> int:
+    """The most blocks of one message where a table's topic has so many partitions."""
+    return max(1, _FIRST_BLOCKS // partition_count)
 
 
 def shown_lag(lag: Mapping[tuple[str, int], int]) -> dict[str, float]:

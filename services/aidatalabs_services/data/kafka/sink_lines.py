@@ -10,6 +10,8 @@ many, under tokens that the engine knows.
 
 The engine knows a table's last 1,000 tokens. So after the partitions were given out, the first message of
 each that has any goes before the second of any other: those are the ones that may be in the engine already.
+And while other workers have part of the table, no more is inserted in the time in which one of them may be
+gone unnoticed than those tokens leave room for.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ from aidatalabs_services.runtime.errors import ServiceError
 
 _LOG = logging.getLogger(__name__)
 _FIRST_PAUSE_SECONDS = 0.05
+_LOOK_SECONDS = 0.2
 
 Commit = Callable[[dict[Lane, int]], Awaitable[None]]
 
@@ -44,11 +47,15 @@ Commit = Callable[[dict[Lane, int]], Awaitable[None]]
 class LineLimits:
     """`insert_seconds` for one insert until its outcome counts as not known, `pause_seconds` the longest wait
     between two tries, `fence_seconds` how long the group's last word that a partition is ours is believed.
+    `shared_blocks` is the most that all workers of one table together begin within `doubt_seconds`, the
+    longest until the partitions of a worker that died are another's.
     """
 
     insert_seconds: float = 120.0
     pause_seconds: float = 1.0
     fence_seconds: float = 3.0
+    shared_blocks: int = 500
+    doubt_seconds: float = 30.0
 
 
 class Tables:
@@ -141,6 +148,8 @@ class Line:
         self._turn: deque[Lane] = deque()
         self._last: dict[Lane, int] = {}
         self._first: set[Lane] = set()
+        self._most_begun: int | None = None
+        self._begun: deque[float] = deque()
         self._confirmed = time.monotonic()
         self._work = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -148,9 +157,13 @@ class Line:
         self.busy: Lane | None = None
         self.size_bytes = 0
 
-    def begin(self, first: Collection[Lane]) -> None:
-        """The partitions were given out; of each of `first` one message goes before all else."""
+    def begin(self, first: Collection[Lane], share: float = 1.0) -> None:
+        """The partitions were given out; of each of `first` one message goes before all else.
+
+        `share` of all partitions of the table are this worker's.
+        """
         self._first = set(first)
+        self._most_begun = None if share >= 1 else max(1, int(self._limits.shared_blocks * share))
         self._confirmed = time.monotonic()
 
     def add(self, message: Message) -> bool:
@@ -250,6 +263,7 @@ class Line:
         for index, (start, length) in enumerate(group.spans):
             payload = message.value[start : start + length]
             token = block_token(message, group, index)
+            await self._paced()
             try:
                 kept &= await self._tables.insert(
                     self._uid, group.record, payload, letters=group.is_letters(index), token=token
@@ -262,6 +276,20 @@ class Line:
             await self._burials.refused(group.record.token)
         else:
             self._burials.stored(sum(request.accepted_count for request in group.record.requests))
+
+    async def _paced(self) -> None:
+        """Waits until one more block may be begun in a table that others write to as well."""
+        if self._most_begun is None:
+            return
+        while len(self._begun) >= self._most_begun:
+            wait = self._begun[0] + self._limits.doubt_seconds - time.monotonic()
+            if wait <= 0:
+                self._begun.popleft()
+            elif self._stopping:
+                raise AssignmentLost
+            else:
+                await asyncio.sleep(min(wait, _LOOK_SECONDS))
+        self._begun.append(time.monotonic())
 
     async def _confirm(self, offsets: dict[Lane, int]) -> None:
         await self._commit(offsets)

@@ -181,7 +181,8 @@ class SinkWorker:
                 for lane in lanes
                 if lane[0] == topic and committed.get(lane, 0) < self._ends.get(lane, 0)
             ]
-            line.begin(behind)
+            mine, all_lanes = (sum(lane[0] == topic for lane in each) for each in (lanes, self._ends))
+            line.begin(behind, mine / max(mine, all_lanes))
             self._lines[topic] = line
         # What was read while this went on has no line to go to: it is read again.
         reader.go_back({lane: max(committed.get(lane, 0), starts.get(lane, 0)) for lane in lanes})
