@@ -37,6 +37,10 @@ class ScriptedWriter:
             raise WriterReplaced
         if step == "undone" or self.gone & {parcel.topic for parcel in parcels}:
             raise OutcomeUnknown
+        if step == "stray":
+            raise asyncio.CancelledError
+        if step == "odd":
+            raise ValueError("nobody foresaw this")
         if step == "large" or any(parcel.token == "huge" for parcel in parcels):
             raise MessageRefused
         for parcel in parcels:
@@ -142,6 +146,16 @@ async def test_a_writer_whose_transaction_only_timed_out_goes_on() -> None:
     assert (await sending.send(parcel("a"))).topic == "topic"
     assert writer.renewals == 1
     await sending.close()
+
+
+@pytest.mark.parametrize("step", ["stray", "odd"])
+async def test_a_failure_that_nobody_foresaw_is_a_refusal_and_not_the_end_of_sending(step: str) -> None:
+    writer = ScriptedWriter(step)
+    sending = outbox(writer)
+    with pytest.raises(ServiceUnavailable):
+        await asyncio.wait_for(sending.send(parcel("a")), 5)
+    await asyncio.wait_for(sending.send(parcel("b")), 5)
+    await asyncio.wait_for(sending.close(), 5)
 
 
 async def test_close_answers_everybody() -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from aidatalabs_services.data.journal_records import GroupRecord, RequestRecord
 from aidatalabs_services.data.kafka.letters import receipt_message
-from aidatalabs_services.data.kafka.ports import Lane, Message, Topics
-from aidatalabs_services.data.kafka.receipts_log import ReceiptsLog
+from aidatalabs_services.data.kafka.ports import BrokerUnavailable, Lane, Message, Topics
+from aidatalabs_services.data.kafka.receipts_log import Heard, ReceiptsLog
 from aidatalabs_services.data.kafka.standing import Standing
 from aidatalabs_services.data.receipts import Progress
 
@@ -38,6 +38,7 @@ class Topic:
         self.messages = [Message("r", 0, at, *each) for at, each in enumerate(messages)]
         self.read = 0
         self.opened = 0
+        self.failures: list[BaseException] = []
 
     async def ends(self, topics: Collection[str]) -> Mapping[Lane, int]:
         return {("r", 0): len(self.messages)}
@@ -48,6 +49,8 @@ class Topic:
 
     async def next(self) -> Sequence[Message]:
         await asyncio.sleep(0.005)
+        if self.failures:
+            raise self.failures.pop()
         found, self.read = self.messages[self.read :], len(self.messages)
         return found
 
@@ -55,6 +58,19 @@ class Topic:
         return self.read
 
     async def close(self) -> None: ...
+
+
+def log_of(topic: Topic, hear: Heard) -> ReceiptsLog:
+    return ReceiptsLog(
+        cast(Topics, topic),
+        lambda: topic,
+        Standing(),
+        hear,
+        topic="r",
+        writer="me",
+        session="now",
+        receipt_seconds=60.0,
+    )
 
 
 @pytest.mark.parametrize("nonsense", NONSENSE)
@@ -67,16 +83,7 @@ async def test_nonsense_in_the_receipts_topic_is_passed_over(
     async def hear(uid: str, record: GroupRecord, progress: Progress) -> None:
         heard.append(f"{uid} {record.token}")
 
-    log = ReceiptsLog(
-        cast(Topics, topic),
-        lambda: topic,
-        Standing(),
-        hear,
-        topic="r",
-        writer="me",
-        session="now",
-        receipt_seconds=60.0,
-    )
+    log = log_of(topic, hear)
     log.start()
     begun = time.monotonic()
     async with asyncio.timeout(3):
@@ -85,3 +92,18 @@ async def test_nonsense_in_the_receipts_topic_is_passed_over(
     assert time.monotonic() - begun < 1
     assert not await log.is_replaced()
     await log.close()
+
+
+@pytest.mark.parametrize("failure", [asyncio.CancelledError(), BrokerUnavailable(), ValueError()])
+async def test_reading_goes_on_after_a_failure_and_ends_when_it_is_told_to(failure: BaseException) -> None:
+    topic = Topic((RECEIPT, GOOD))
+    topic.failures = [failure]
+
+    async def hear(uid: str, record: GroupRecord, progress: Progress) -> None: ...
+
+    log = log_of(topic, hear)
+    log.start()
+    async with asyncio.timeout(5):
+        assert set(await log.look_up(["token"])) == {"token"}
+    assert topic.opened == 2
+    await asyncio.wait_for(log.close(), 5)

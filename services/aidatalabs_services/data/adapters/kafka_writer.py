@@ -27,6 +27,7 @@ from aidatalabs_services.data.kafka.ports import (
     Place,
     WriterReplaced,
 )
+from aidatalabs_services.data.kafka.tasks import is_told_to_stop
 
 _LOG = logging.getLogger(__name__)
 _OVERHEAD_BYTES = 64 * 1024
@@ -172,6 +173,10 @@ class KafkaWriter:
         except MessageRefused:
             raise
         except (KafkaError, OSError, TimeoutError, AssertionError) as error:
+            raise OutcomeUnknown(type(error).__name__) from error
+        except asyncio.CancelledError as error:
+            if is_told_to_stop():
+                raise
             raise OutcomeUnknown(type(error).__name__) from error
 
     async def _started(self, producer: Any) -> None:

@@ -225,8 +225,10 @@ class Carrier:
         """
         while True:
             with contextlib.suppress(BrokerUnavailable):
+                topics = {name for name in await self._cluster.topics.names() if self._names.is_of(name, uid)}
                 stored = await self._cluster.topics.committed()
-                before = {lane: offset for lane, offset in stored.items() if self._names.is_of(lane[0], uid)}
+                ends = await self._cluster.topics.ends(topics)
+                before = {lane: min(stored[lane], end) for lane, end in ends.items() if lane in stored}
                 if before:
                     await self._cluster.topics.forget(before)
                 return

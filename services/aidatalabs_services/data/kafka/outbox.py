@@ -25,7 +25,7 @@ from aidatalabs_services.data.kafka.ports import (
     Writer,
     WriterReplaced,
 )
-from aidatalabs_services.data.kafka.tasks import ended
+from aidatalabs_services.data.kafka.tasks import ended, is_told_to_stop
 from aidatalabs_services.runtime.errors import ServiceUnavailable
 
 _LOG = logging.getLogger(__name__)
@@ -108,8 +108,14 @@ class Outbox:
                 continue
             try:
                 await self._send(batch)
+            except asyncio.CancelledError:
+                if is_told_to_stop():
+                    raise
+                _LOG.warning("a transaction was given up by the library")
+            except Exception:  # noqa: BLE001 - one batch must not be the last
+                _LOG.exception("a transaction failed in an unforeseen way")
             finally:
-                self._fail(batch, broker_away())  # of those that have no outcome: only when this task ends
+                self._fail(batch, broker_away())  # of those that have no outcome
 
     def _next_batch(self) -> list[_Sending]:
         batch: list[_Sending] = []

@@ -23,7 +23,7 @@ from aidatalabs_services.data.kafka.letters import (
 )
 from aidatalabs_services.data.kafka.ports import BrokerUnavailable, Message, Place, ReceiptReader, Topics
 from aidatalabs_services.data.kafka.standing import Standing
-from aidatalabs_services.data.kafka.tasks import ended
+from aidatalabs_services.data.kafka.tasks import ended, is_told_to_stop
 from aidatalabs_services.data.receipts import Progress
 
 _LOG = logging.getLogger(__name__)
@@ -102,6 +102,10 @@ class ReceiptsLog:
                     self._position = await reader.position()
             except BrokerUnavailable as error:
                 _LOG.warning("the receipts topic cannot be read at the moment: %s", error)
+            except asyncio.CancelledError:
+                if is_told_to_stop():
+                    raise
+                _LOG.warning("reading the receipts topic was given up by the library; begun anew")
             except Exception:  # noqa: BLE001 - without it no call would be answered again
                 _LOG.exception("reading the receipts topic failed in an unforeseen way; begun anew")
             finally:

@@ -31,7 +31,7 @@ from aidatalabs_services.data.holds import TableHolds
 from aidatalabs_services.data.journal_records import GroupRecord, ReadGroup
 from aidatalabs_services.data.kafka.letters import UID, block_token, header, read_group
 from aidatalabs_services.data.kafka.ports import AssignmentLost, BrokerUnavailable, Lane, Message
-from aidatalabs_services.data.kafka.tasks import ended
+from aidatalabs_services.data.kafka.tasks import ended, is_told_to_stop
 from aidatalabs_services.data.ports import Warehouse
 from aidatalabs_services.data.schema import Schema
 from aidatalabs_services.runtime.errors import ServiceError
@@ -221,6 +221,10 @@ class Line:
                 # Not taken out of the queue: it is inserted again, under the same token.
                 _LOG.warning("%s: the broker does not answer (%s)", lane[0], error)
                 await asyncio.sleep(self._limits.pause_seconds)
+            except asyncio.CancelledError:
+                if is_told_to_stop():
+                    raise
+                _LOG.warning("%s: a wait was given up by the library", lane[0])
             except Exception:  # noqa: BLE001 - acknowledged rows are never given up
                 _LOG.exception("%s: a message could not be stored for an unforeseen reason", lane[0])
                 await asyncio.sleep(self._limits.pause_seconds)

@@ -20,7 +20,7 @@ from aidatalabs_services.data.kafka.ports import (
 )
 from aidatalabs_services.data.kafka.sink_lines import Burials, Line, LineLimits, Tables
 from aidatalabs_services.data.kafka.standing import Standing
-from aidatalabs_services.data.kafka.tasks import ended
+from aidatalabs_services.data.kafka.tasks import ended, is_told_to_stop
 
 _LOG = logging.getLogger(__name__)
 _PAUSE_SECONDS = 0.5
@@ -110,6 +110,10 @@ class SinkWorker:
                 _LOG.warning("the sink cannot read at the moment: %s", error)
             except OffsetsWentBack as error:
                 _LOG.error("%s: a topic was made anew, or has lost its end; the sink begins anew", error)
+            except asyncio.CancelledError:
+                if is_told_to_stop():
+                    raise
+                _LOG.warning("the sink's reading was given up by the library; begun anew")
             except Exception:  # noqa: BLE001 - acknowledged rows are never given up
                 _LOG.exception("the sink failed in an unforeseen way; begun anew")
             finally:

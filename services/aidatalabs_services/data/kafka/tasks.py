@@ -1,4 +1,4 @@
-"""The end of tasks that run until they are told to stop."""
+"""The end of tasks that run until they are told to stop, and of nothing else."""
 
 from __future__ import annotations
 
@@ -20,3 +20,11 @@ async def ended(*tasks: asyncio.Task[None] | None) -> None:
     for finished in tasks:
         if finished is not None and not finished.cancelled():
             finished.exception()  # nobody else reads it
+
+
+def is_told_to_stop() -> bool:
+    """Whether the running task was cancelled. Where not, a CancelledError is that of a future of a library
+    which gave it up: it must not end a task that others rely on.
+    """
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
