@@ -143,7 +143,7 @@ async def drill(place: Place, plan: Plan, *, twin: str = NO_TWIN) -> Outcome:
         logs = {sender: LogEntries.of(sender.log) for sender in senders}
         acknowledged = [each for one in senders for each in one.batches(logs[one].acknowledged)]
         begun = [each for one in senders for each in one.batches(logs[one].begun)]
-        verdict = await judged(world.data_directory, acknowledged, begun)
+        verdict = await judged(world.data_directory, acknowledged, begun, database=world.database)
         verdict = replace(verdict, left_over=(*verdict.left_over, *aside))
     return Outcome(
         plan.seed,

@@ -35,11 +35,11 @@ _HOURLY = (
 _HOURS = """
 SELECT toStartOfHour(timestamp) AS hour, event_type, count(), sum(value) FROM events GROUP BY ALL ORDER BY ALL
 """
-_STATES = (
-    "SELECT name, type FROM system.columns WHERE table = '{0}' AND database = 'analytics' ORDER BY position"
-)
+_STATES = """
+SELECT name, type FROM system.columns WHERE table = '{0}' AND database = currentDatabase() ORDER BY position
+"""
 _TARGETS = """
-SELECT name FROM system.tables WHERE database = 'analytics' AND engine = 'AggregatingMergeTree'
+SELECT name FROM system.tables WHERE database = currentDatabase() AND engine = 'AggregatingMergeTree'
 AND match(name, '^_rollup_{0}_[0-9]+$')
 """
 
@@ -69,6 +69,7 @@ class Engine:
     """A running engine, asked over its HTTP interface."""
 
     process: EngineProcess = field(repr=False)
+    database: str = "analytics"
 
     async def ask(self, sql: str, form: str = "TabSeparated") -> bytes:
         """The answer to one statement in a format."""
@@ -77,7 +78,7 @@ class Engine:
     def _ask(self, sql: str) -> bytes:
         place = self.process
         request = urllib.request.Request(
-            f"http://{place.host}:{place.port}/?database=analytics&wait_end_of_query=1",
+            f"http://{place.host}:{place.port}/?database={self.database}&wait_end_of_query=1",
             sql.encode(),
             {"X-ClickHouse-User": "default", "X-ClickHouse-Key": place.password},
         )
@@ -91,7 +92,12 @@ class Engine:
 
 
 async def judged(
-    data_directory: Path, acknowledged: Sequence[BatchOf], begun: Sequence[BatchOf], *, tampering: str = ""
+    data_directory: Path,
+    acknowledged: Sequence[BatchOf],
+    begun: Sequence[BatchOf],
+    *,
+    tampering: str = "",
+    database: str = "analytics",
 ) -> Verdict:
     """Compares what is stored with what was promised; nothing else may run on the directory.
 
@@ -99,7 +105,7 @@ async def judged(
     first, for tests of this judge.
     """
     (directory,) = (path for path in (data_directory / "engines").iterdir() if path.is_dir())
-    engine = Engine(await _started(directory))
+    engine = Engine(await _started(directory), database)
     try:
         if tampering:
             await engine.ask(tampering, "")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.durability.brokered import brokered
+from tests.durability.brokered import Pair, brokered
 from tests.durability.drill import Outcome, Plan, drill, table
 from tests.durability.evidence import write
 from tests.durability.worlds import Alone, Behind, Place
@@ -69,6 +69,19 @@ async def test_kills_of_the_whole_way_in_with_apache_kafka_behind_it_lose_and_do
     assert outcome.verdict.holds, outcome
     assert outcome.told_amiss == []
     assert outcome.kills == dict.fromkeys((*Behind.targets, "broker", "client rows", "client stream"), KILLS)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_kills_of_two_services_that_share_the_work_lose_and_double_nothing(
+    tmp_path: Path, seed: int
+) -> None:
+    outcome = await drill(Place(tmp_path, Pair), Plan(seed, 2 * KILLS, LEAST_EVENTS, names=Pair.targets))
+    told(outcome)
+    assert outcome.stored
+    assert outcome.verdict.holds, outcome
+    assert outcome.told_amiss == []
+    assert outcome.kills == dict.fromkeys(Pair.targets, 2 * KILLS)
 
 
 @pytest.mark.timeout(600)

@@ -51,6 +51,7 @@ class World(Protocol):
 
     address: str
     data_directory: Path
+    database: str
 
     @property
     def token(self) -> str:
@@ -77,6 +78,7 @@ class Alone:
     """A data service that is started again whenever it ends; tokens and roles are the test's own."""
 
     targets = ("data", "engine")
+    database = "analytics"
 
     def __init__(self, folder: Path, twin: str, settings: Mapping[str, str] = SETTINGS) -> None:
         self.data_directory = folder / "data"
@@ -142,6 +144,7 @@ class Behind:
     """A mesh without agent and monitoring, in a HOME of its own."""
 
     targets = ("edge", "data", "engine", "platform", "identity", "postgres")
+    database = "analytics"
 
     def __init__(self, folder: Path, twin: str, settings: Mapping[str, str] = SETTINGS) -> None:
         self._given = dict(settings)

@@ -74,6 +74,7 @@ class SinkWorker:
         self._stamps: dict[Lane, int] = {}
         self._left: dict[Lane, int] = {}
         self._failure: Exception | None = None
+        self._passing: asyncio.Task[None] | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -138,7 +139,10 @@ class SinkWorker:
                 continue
             for message in await reader.next():
                 self._add(message)
-            await self._pass_over(reader)
+            self._passing = asyncio.create_task(self._pass_over(reader))
+            await asyncio.wait([self._passing])
+            if not self._passing.cancelled():
+                self._passing.result()
             reader.hold_back(self._held_back())
 
     def _add(self, message: Message) -> None:
@@ -153,8 +157,12 @@ class SinkWorker:
             raise OffsetsWentBack(f"{message.topic}/{message.partition} counts from {message.offset} again")
 
     async def _revoked(self) -> None:
-        """The group takes all partitions back, to give them out anew."""
+        """The group takes all partitions back, to give them out anew.
+
+        No commit may be left that is repeated under what the group is then: it would be believed.
+        """
         lines, self._lines, self._lanes = list(self._lines.values()), {}, frozenset()
+        await ended(self._passing)
         await asyncio.gather(*(line.stop(self._limits.finish_seconds) for line in lines))
 
     async def _assigned(self, lanes: Collection[Lane]) -> None:
