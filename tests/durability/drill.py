@@ -24,7 +24,7 @@ from tests.durability.plans import ROOT
 from tests.durability.stored import Verdict, judged
 from tests.durability.worlds import NO_TWIN, PLATFORM, Place, World
 
-_STUCK_SECONDS = 120.0
+_STUCK_SECONDS = 240.0
 # A client waits that long at most until its last batch is in the table.
 _STORED_SECONDS = 300.0
 _LOOK_SECONDS = 0.02
