@@ -24,6 +24,7 @@ from aidatalabs_services.cli import (
     metrics_commands,
     platform_commands,
     question_commands,
+    rollup_commands,
     table_commands,
 )
 from aidatalabs_services.cli.failures import EXIT_CODES, fail_with_settings
@@ -80,6 +81,7 @@ for _commands in (
 ):
     _commands.add_to(app)
 app.add_typer(table_commands.app, name="tables")
+app.add_typer(rollup_commands.app, name="rollups")
 app.add_typer(dead_letter_commands.app, name="dead-letters")
 app.add_typer(platform_commands.app, name="platforms")
 

@@ -205,6 +205,9 @@ def _cost_text(cost: query_pb2.QueryStatistics) -> str:
             text += f"; at most {cost.age_seconds:.0f} s old"
     if cost.rollup:
         text += f", served from {cost.rollup}"
+        if cost.rollup_lag_seconds:
+            newer = "without" if cost.age_seconds else "and"
+            text += f" {newer} the rows of the last {cost.rollup_lag_seconds:.1f} s"
     if cost.HasField("budget_left_rows"):
         text += f"; {cost.budget_left_rows:,} rows left today"
     return text

@@ -13,6 +13,7 @@ from aidatalabs_services.data.adapters.data_metrics import (
     IngestMeter,
     measure_engines,
     measure_queries,
+    measure_rollups,
     measure_storage,
 )
 from aidatalabs_services.data.adapters.measured_warehouse import MeasuredWarehouse
@@ -79,6 +80,7 @@ class _Parts:
             letters=self._letters.keeping,
         )
         self._rollups = self._rolled_up()
+        measure_rollups(metrics, self._rollups.followers)
         self._queries = queries(
             settings, store, self._schemas, versions, self._budget, self._rollups, metrics
         )
@@ -125,6 +127,10 @@ class _Parts:
             ),
             standard=settings.standard_rollups,
             is_held=self._holds.is_deleting,
+            writes=self._store.writes,
+            # On a server of its own others write too, and other replicas would follow as well.
+            may_follow=not settings.clickhouse_host,
+            follow_seconds=settings.rollup_follow_seconds,
         )
 
     def _removed(self) -> PlatformRemoval:

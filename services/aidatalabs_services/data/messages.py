@@ -17,7 +17,14 @@ from aidatalabs_services.data.ports import Json
 from aidatalabs_services.data.profiles import Profile
 from aidatalabs_services.data.queries import Explanation
 from aidatalabs_services.data.results import Served
-from aidatalabs_services.data.rollups.declarations import STANDARD_NAMES, Declaration, Grain, Kind, Measure
+from aidatalabs_services.data.rollups.declarations import (
+    STANDARD_NAMES,
+    Declaration,
+    Grain,
+    Kind,
+    Maintenance,
+    Measure,
+)
 from aidatalabs_services.data.rollups.records import READY, Record
 from aidatalabs_services.data.rollups.serving import RollupUse
 from aidatalabs_services.data.schema import ColumnSchema, TableSchema
@@ -28,6 +35,7 @@ from aidatalabs_services.runtime.errors import FieldViolation, InvalidRequest
 
 _ROWS_A_TURN = 500
 _GRAINS = {rollup_pb2.Rollup.HOUR: Grain.HOUR, rollup_pb2.Rollup.DAY: Grain.DAY}
+_MAINTENANCE = {number: Maintenance[name] for name, number in rollup_pb2.Rollup.Maintenance.items() if number}
 _KINDS = {number: Kind[name] for name, number in rollup_pb2.RollupMeasure.Kind.items() if number}
 
 
@@ -122,6 +130,7 @@ def query_message(served: Served, budget_left: int | None) -> pb.QueryResponse:
             rollup=served.route.rollup,
             rollup_reason=served.route.reason,
             max_relative_error=served.route.max_relative_error,
+            rollup_lag_seconds=served.route.lag_seconds,
         ),
         data_version=stored.tables_version,
     )
@@ -178,6 +187,7 @@ def explanation_message(explanation: Explanation, budget_left: int | None) -> pb
         rollup=explanation.route.rollup,
         rollup_reason=explanation.route.reason,
         max_relative_error=explanation.route.max_relative_error,
+        rollup_lag_seconds=explanation.route.lag_seconds,
     )
 
 
@@ -229,6 +239,7 @@ def declaration_of(message: rollup_pb2.Rollup) -> Declaration:
         _GRAINS[message.grain],
         tuple(message.dimensions),
         tuple(Measure(each.column, _KINDS[each.kind]) for each in message.measures),
+        _MAINTENANCE.get(message.maintenance, Maintenance.SYNCHRONOUS),
     )
 
 
@@ -251,6 +262,9 @@ def rollup_message(record: Record) -> rollup_pb2.Rollup:
         row_count=record.row_count,
         size_bytes=record.size_bytes,
         standard=declared.name in STANDARD_NAMES,
+        maintenance=rollup_pb2.Rollup.Maintenance.Value(declared.maintenance.name),
+        behind_rows=record.behind_rows,
+        lag_seconds=record.lag_seconds,
     )
 
 

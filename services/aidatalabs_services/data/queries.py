@@ -114,7 +114,7 @@ class Queries:
     async def _answered(self, query: Admitted, options: QueryOptions) -> Served:
         """The rows by way of roll-ups where they serve; of the tables where one went meanwhile."""
         age = options.max_staleness_seconds
-        routed = await self._routed(query, options.use)
+        routed = await self._routed(query, replace(options.use, max_staleness_seconds=age))
         try:
             return await self._results.of(routed, max_staleness_seconds=age)
         except ROLLUP_FAULTS:

@@ -100,7 +100,8 @@ class Results:
         """
         served = await self._served(query, max_staleness_seconds)
         self.served["aged" if served.source == "kept" and served.age_seconds else served.source] += 1
-        return replace(served, route=query.route)
+        age = max(served.age_seconds, query.route.lag_seconds if query.route.is_stale else 0.0)
+        return replace(served, route=query.route, age_seconds=age)
 
     async def _served(self, query: Admitted, max_staleness_seconds: float) -> Served:
         statement = query.statement
@@ -164,13 +165,14 @@ class Results:
             moment = time.time()
             outcome = await self._read(query)
         self._estimates.learn(query.uid, query.statement, outcome, from_rows=not query.route.targets)
-        is_same = version == await self._current_version(query)
+        # States that lack rows are what the tables held some time before, and of no version.
+        is_same = version == await self._current_version(query) and not query.route.is_stale
         rows = convert_rows([kind for _, kind in outcome.columns], outcome.rows)
         stored = StoredResult(
             payload=await self._render(outcome.columns, rows, outcome.truncated),
             row_count=len(rows),
             data_version=version if is_same else "",
-            read_time=moment,
+            read_time=moment - (query.route.lag_seconds if query.route.is_stale else 0.0),
             elapsed_seconds=outcome.elapsed_seconds,
             read_rows=outcome.read_rows,
             read_bytes=outcome.read_bytes,
@@ -215,7 +217,8 @@ def _key(query: Admitted) -> str:
     of it, the roll-ups stand for it, as the moment is another one each time.
     """
     route = query.route
-    runs = (route.targets, route.max_relative_error) if query.statement.by_time else query.sql
+    by_time = (route.targets, route.max_relative_error, route.is_stale)
+    runs = by_time if query.statement.by_time else query.sql
     parts = (query.statement.sha256, query.tables_version, query.limits.max_rows, runs)
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 

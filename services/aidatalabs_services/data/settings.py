@@ -59,6 +59,14 @@ class DataSettings(ServerSettings):
         " more.",
     )
 
+    rollup_follow_seconds: float = Field(
+        default=1.0,
+        ge=0.1,
+        le=3600,
+        description="Time between two looks at a table whose roll-ups are asynchronous; longer is cheaper for"
+        " inserts and dearer for queries, which read newer rows themselves.",
+    )
+
     query_seconds: float = Field(default=10.0, gt=0, le=60, description="A query is stopped after this long.")
     query_rows: int = Field(default=10_000, ge=1, le=10_000, description="Most rows of an answer in JSON.")
     query_result_bytes: int = Field(default=16 * _MIB, ge=_MIB, description="Most bytes of a result.")

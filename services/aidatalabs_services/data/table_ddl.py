@@ -27,9 +27,9 @@ _MAX_COMMENT = 1000
 _MAX_DAYS = 36_500
 _DAYS = {"DAY": 1, "WEEK": 7, "MONTH": 31, "YEAR": 366}
 # Engine bookkeeping columns: a user's column of that name would hide them or break deletes.
-_RESERVED_COLUMNS = frozenset(
-    {"_row_exists", "_part", "_part_uuid", "_partition_id", "_partition_value", "_sample_factor"}
-)
+_ROW_BOOKKEEPING = {"_row_exists", "_block_number", "_block_offset", "_sample_factor"}
+_PART_BOOKKEEPING = {"_part", "_part_uuid", "_partition_id", "_partition_value"}
+_RESERVED_COLUMNS = frozenset(_ROW_BOOKKEEPING | _PART_BOOKKEEPING)
 
 
 def checked(table: TableSchema) -> TableSchema:

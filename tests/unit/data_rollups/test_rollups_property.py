@@ -34,7 +34,7 @@ def world() -> Iterator[World]:
     world.close()
 
 
-def _difference(world: World, sql: str, served_by: Counter[str]) -> str | None:
+def difference(world: World, sql: str, served_by: Counter[str]) -> str | None:
     """None where the roll-up gives what the rows give; otherwise both answers."""
     try:
         raw, served = world.served(sql, _USE)
@@ -56,7 +56,7 @@ def test_what_roll_ups_serve_is_what_the_rows_give(world: World) -> None:
     @given(queries())
     @_QUICK
     def compare(sql: str) -> None:
-        assert _difference(world, sql, seen) is None
+        assert difference(world, sql, seen) is None
 
     compare()
     # A test that nothing is served in would pass as well.
@@ -72,7 +72,7 @@ def test_a_rewriter_that_takes_after_for_from_is_found_out(
     @given(queries())
     @settings(_QUICK, max_examples=140, phases=[Phase.generate])
     def compare(sql: str) -> None:
-        assert _difference(world, sql, Counter()) is None
+        assert difference(world, sql, Counter()) is None
 
     with pytest.raises(AssertionError):
         compare()
@@ -89,7 +89,7 @@ def test_what_roll_ups_serve_is_what_the_rows_give_over_many_tables(world: World
         if filled[-1:] != [seed]:
             world.refill(made_rows(seed, seed * 40))
             filled.append(seed)
-        assert _difference(world, sql, seen) is None
+        assert difference(world, sql, seen) is None
 
     compare()
     assert seen["by_hour"] >= 500, seen

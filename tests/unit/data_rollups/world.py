@@ -15,7 +15,7 @@ from aidatalabs_services.data.column_types import quote_text
 from aidatalabs_services.data.rollups.declarations import Declaration, Grain, Kind, Measure
 from aidatalabs_services.data.rollups.layout import create_target, create_view, layout_of, select_states
 from aidatalabs_services.data.rollups.records import READY, Record, target_name
-from aidatalabs_services.data.rollups.serving import Columns, RollupUse, Route, Serving
+from aidatalabs_services.data.rollups.serving import Columns, Lag, RollupUse, Route, Serving
 from aidatalabs_services.data.schema import ColumnSchema, TableSchema
 from aidatalabs_services.data.statements import TableSchema as DoorTable
 from aidatalabs_services.data.statements import admit
@@ -80,6 +80,9 @@ class World:
             "PARTITION BY toYYYYMM(timestamp) SETTINGS non_replicated_deduplication_window = 1000, "
             "index_granularity = 64"
         )
+        self._make_rollups()
+
+    def _make_rollups(self) -> None:
         for count, layout in enumerate(self.layouts):
             target = target_name(layout.declaration.name, 1)
             self.execute(create_target(layout, target, comment="", fsync=False))
@@ -93,6 +96,10 @@ class World:
         for start in range(0, len(rows), 40):
             lines = "\n".join(map(json.dumps, rows[start : start + 40]))
             self.execute(f"INSERT INTO events FORMAT JSONEachRow\n{lines}")
+            self.refilled(start // 40)
+
+    def refilled(self, block: int) -> None:
+        """Called after each block of rows; where the roll-ups follow, they may do so now."""
 
     def close(self) -> None:
         """Stops the engine."""
@@ -108,7 +115,9 @@ class World:
         answer = json.loads(self._run(sql, "JSONCompact"))
         return [(each["name"], each["type"]) for each in answer["meta"]], answer["data"]
 
-    def served(self, sql: str, use: RollupUse | None = None) -> tuple[str, Route]:
+    def served(
+        self, sql: str, use: RollupUse | None = None, *, lag: Lag = lambda _record: None
+    ) -> tuple[str, Route]:
         """(the admitted SQL, what it runs as) of a caller's text."""
         door = {"events": DoorTable("events", dict(self.columns))}
         statement = admit(sql, door, database=DATABASE)
@@ -122,6 +131,7 @@ class World:
                 self._describe,
                 clock=NOW,
                 by_time=statement.by_time,
+                lag=lag,
             )
         )
         return statement.sql, served

@@ -14,6 +14,7 @@ from aidatalabs_services.data.budgets import RowBudget
 from aidatalabs_services.data.engine.pool import EnginePool
 from aidatalabs_services.data.ingest import Ingestor
 from aidatalabs_services.data.receipts import Receipt
+from aidatalabs_services.data.rollups.followers import Followers
 from aidatalabs_services.runtime.metrics import CallOutcome, Metrics, Reading
 from aidatalabs_services.runtime.metrics_windows import LastHour
 
@@ -95,6 +96,15 @@ def measure_budget(metrics: Metrics, budget: RowBudget) -> None:
         "Platforms that read rows today, by the share of their budget that they used.",
         by_share,
         label="used",
+    )
+
+
+def measure_rollups(metrics: Metrics, followers: Followers) -> None:
+    """How far asynchronous roll-ups are behind their tables."""
+    metrics.reading(
+        "aidatalabs_rollup_lag_seconds",
+        "Age of the oldest row that an asynchronous roll-up may lack, the longest of all platforms'.",
+        followers.longest_lag_seconds,
     )
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from aidatalabs_services.data.errors import BackupDamaged, BackupVersionNotSupported
-from aidatalabs_services.data.rollups.declarations import Declaration, Grain, Kind, Measure
+from aidatalabs_services.data.rollups.declarations import Declaration, Grain, Kind, Maintenance, Measure
 from aidatalabs_services.data.schema import ColumnSchema, TableSchema
 
 FORMAT = 1
@@ -212,6 +212,7 @@ def _rollup_document(declaration: Declaration) -> dict[str, Any]:
         "grain": declaration.grain.value,
         "dimensions": list(declaration.dimensions),
         "measures": [[each.column, each.kind.value] for each in declaration.measures],
+        "maintenance": declaration.maintenance.value,
     }
 
 
@@ -223,6 +224,7 @@ def _rollup(document: dict[str, Any]) -> Declaration:
         Grain(document["grain"]),
         tuple(map(str, document["dimensions"])),
         tuple(Measure(str(column), Kind(kind)) for column, kind in document["measures"]),
+        Maintenance(document.get("maintenance", Maintenance.SYNCHRONOUS.value)),
     )
 
 

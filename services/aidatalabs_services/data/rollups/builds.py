@@ -4,6 +4,9 @@ The hidden table is made, with the record BUILDING. Then, while inserts wait for
 table's parts are linked into a snapshot and the view is put in place: what came before is in the snapshot,
 what comes after passes the view. The snapshot is then read in pieces at leisure, and the record becomes
 READY. A build that a crash cut short is known by its record and begun anew.
+
+An asynchronous one needs no pause and no view: it is made of the blocks that are there, and its worker goes
+on from the highest of them.
 """
 
 from __future__ import annotations
@@ -20,9 +23,10 @@ from aidatalabs_services.data.holds import TableHolds
 from aidatalabs_services.data.ports import Warehouse
 from aidatalabs_services.data.rollups import records
 from aidatalabs_services.data.rollups.declarations import Declaration
+from aidatalabs_services.data.rollups.epochs import PIECE_ROWS as FOLLOWED_ROWS
+from aidatalabs_services.data.rollups.epochs import Epochs
 from aidatalabs_services.data.rollups.layout import (
     Layout,
-    comment_of,
     create_target,
     create_view,
     day_ranges,
@@ -30,7 +34,14 @@ from aidatalabs_services.data.rollups.layout import (
     select_merged,
     select_states,
 )
-from aidatalabs_services.data.rollups.records import BUILDING, READY, SNAPSHOT, VIEW, Record
+from aidatalabs_services.data.rollups.progress import Progress
+from aidatalabs_services.data.rollups.records import (
+    BUILDING,
+    READY,
+    SNAPSHOT,
+    VIEW,
+    Record,
+)
 from aidatalabs_services.data.schema import TableSchema
 from aidatalabs_services.data.table_ddl import quoted
 from aidatalabs_services.runtime.errors import ServiceUnavailable
@@ -87,6 +98,7 @@ class Builder:
         self._piece_rows = piece_rows
         self._doubts = doubts or Doubts()
         self._drained = drained
+        self.epochs = Epochs(warehouse, piece_rows=min(piece_rows, FOLLOWED_ROWS))
 
     async def build(
         self,
@@ -111,16 +123,31 @@ class Builder:
             over=base.target if base else "",
         )
         try:
-            filled = await self._begin(uid, making, record)
-            if filled:
+            progress = None
+            if declaration.is_asynchronous:
+                progress = await self._first_epoch(uid, making.layout, record)
+            elif await self._begin(uid, making, record):
                 await self._fill(uid, making, record)
-            comment = comment_of(declaration, state=READY, identity=table.identity, over=record.over)
-            await records.put_state(self._warehouse, uid, record, comment)
+            ready = replace(record, state=READY, progress=progress)
+            await records.put(self._warehouse, uid, ready)
             await self._drop(uid, f"{record.target}{SNAPSHOT}")
         except BaseException:
             await asyncio.shield(self._undo(uid, record))
             raise
-        return replace(record, state=READY)
+        return ready
+
+    async def _first_epoch(self, uid: str, layout: Layout, record: Record) -> Progress:
+        """Makes the table and the states of every block that is there now."""
+        await self._execute(
+            uid,
+            create_target(layout, record.target, comment=records.comment(record), fsync=self._fsync),
+            record.target,
+        )
+        now = time.time()
+        blocks = await self.epochs.keep_blocks(uid, layout.table.name)
+        piece = self.epochs.piece_rows
+        made = await self.epochs.make(uid, layout, record.target, blocks, piece_rows=piece)
+        return Progress(blocks.top, (made,) if made else (), now)
 
     async def _undo(self, uid: str, record: Record) -> None:
         try:
@@ -131,10 +158,8 @@ class Builder:
     async def _begin(self, uid: str, making: _Making, record: Record) -> bool:
         """Makes table, snapshot and view; returns whether the snapshot has rows."""
         table, source, target = making.layout.table.name, making.source, record.target
-        comment = comment_of(record.declaration, state=BUILDING, identity=record.identity, over=record.over)
-        await self._execute(
-            uid, create_target(making.layout, target, comment=comment, fsync=self._fsync), target
-        )
+        created = create_target(making.layout, target, comment=records.comment(record), fsync=self._fsync)
+        await self._execute(uid, created, target)
         async with self._still(uid, table):
             found = await records.rows(
                 self._warehouse,

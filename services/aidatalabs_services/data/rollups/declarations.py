@@ -10,14 +10,16 @@ from aidatalabs_services.data.column_types import ColumnType
 from aidatalabs_services.data.errors import RollupInvalid, TypeNotAllowed
 from aidatalabs_services.data.native.json_type import parse_column_type
 from aidatalabs_services.data.schema import TableSchema
-from aidatalabs_services.data.standard_tables import EVENTS
+from aidatalabs_services.data.standard_tables import EVENTS, EVENTS_HOURLY, is_dead_letters
 from aidatalabs_services.runtime.errors import FieldViolation
 
 NAME = re.compile(r"[a-z]([a-z0-9_]{0,46}[a-z0-9])?")
 MAX_DIMENSIONS = 8
 MAX_MEASURES = 24
+BLOCK = "_block_number"
+"""The engine's column for the number of the block that a row came with."""
 _PATH = re.compile(r"([a-zA-Z_][a-zA-Z0-9_]*)((?:\.[a-zA-Z_][a-zA-Z0-9_]*)+)(\.:String)?")
-_OURS = re.compile(r"_[sdb][0-9]*")
+_OURS = re.compile(r"_[sdb][0-9]*|_epoch")
 _UTC = ("", "'UTC'")
 
 
@@ -50,6 +52,13 @@ class Kind(enum.Enum):
     QUANTILES = "quantiles"
 
 
+class Maintenance(enum.Enum):
+    """Who fills a roll-up: each insert by itself, or a worker that follows the table at a distance."""
+
+    SYNCHRONOUS = "synchronous"
+    ASYNCHRONOUS = "asynchronous"
+
+
 @dataclass(frozen=True)
 class Measure:
     """One column and what is kept of it."""
@@ -68,6 +77,12 @@ class Declaration:
     grain: Grain
     dimensions: tuple[str, ...] = ()
     measures: tuple[Measure, ...] = ()
+    maintenance: Maintenance = Maintenance.SYNCHRONOUS
+
+    @property
+    def is_asynchronous(self) -> bool:
+        """Whether a worker fills it."""
+        return self.maintenance is Maintenance.ASYNCHRONOUS
 
 
 @dataclass(frozen=True)
@@ -118,13 +133,20 @@ def bound_dimensions(declaration: Declaration) -> tuple[Dimension, ...]:
 
 
 def checked(
-    declaration: Declaration, table: TableSchema, *, reserved: frozenset[str] = frozenset()
+    declaration: Declaration,
+    table: TableSchema,
+    *,
+    reserved: frozenset[str] = frozenset(),
+    may_follow: bool = True,
 ) -> Declaration:
     """The same declaration, found to be one that can be kept over `table`.
 
-    `reserved` are names that it may not have. Raises RollupInvalid naming every field that breaks a rule.
+    `reserved` are names that it may not have, `may_follow` says whether there is a worker here. Raises
+    RollupInvalid naming every field that breaks a rule.
     """
     wrong = [*_name_faults(declaration), *_time_faults(declaration, table)]
+    if declaration.is_asynchronous:
+        wrong += _following_faults(table, may_follow=may_follow)
     if declaration.name in reserved:
         wrong.append(FieldViolation("rollup.name", "is a standard roll-up's, and those are turned off here"))
     wrong += _dimension_faults(declaration, table)
@@ -148,6 +170,18 @@ def _name_faults(declaration: Declaration) -> list[FieldViolation]:
     if len(declaration.measures) > MAX_MEASURES:
         wrong.append(FieldViolation("rollup.measures", f"must be at most {MAX_MEASURES}"))
     return wrong
+
+
+def _following_faults(table: TableSchema, *, may_follow: bool) -> list[FieldViolation]:
+    """A worker knows rows by the number of the block they came with: nothing may change them later."""
+    fault = ""
+    if not may_follow:
+        fault = "must be SYNCHRONOUS: on a server of its own nobody follows the tables"
+    elif table.column(BLOCK) is not None:
+        fault = f"must be SYNCHRONOUS: the table has a column {BLOCK}, the engine's own name for blocks"
+    elif is_dead_letters(table) or table.name == EVENTS_HOURLY.name:
+        fault = f"must be SYNCHRONOUS: rows of {table.name} change after they came"
+    return [FieldViolation("rollup.maintenance", fault)] if fault else []
 
 
 def column_type(table: TableSchema, name: str) -> ColumnType | None:

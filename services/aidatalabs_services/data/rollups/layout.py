@@ -13,19 +13,24 @@ from dataclasses import dataclass
 
 from aidatalabs_services.data.column_types import ColumnType, quote_text
 from aidatalabs_services.data.rollups.declarations import (
+    BLOCK,
     Declaration,
     Dimension,
     Grain,
     Kind,
+    Maintenance,
     Measure,
     bound_dimensions,
     column_type,
 )
+from aidatalabs_services.data.rollups.progress import Progress, progress_of
 from aidatalabs_services.data.schema import TableSchema
 from aidatalabs_services.data.standard_tables import EVENTS
 from aidatalabs_services.data.table_ddl import quoted
 
 PREFIX = "_rollup_"
+EPOCH = "_epoch"
+"""The column of an asynchronous roll-up that says which states count (see `progress`)."""
 QUANTILE_ERROR = 0.01
 # A sketch has one bin per 2 % of magnitude, so magnitudes are held between 2^-30 (smaller counts as zero) and
 # 2^40. Scaled by 2^30 they lie above 1: below it the engine's bins are wider than the 1 % they stand for.
@@ -217,20 +222,28 @@ def _merge_function(state: State) -> str:
 
 
 def create_target(layout: Layout, name: str, *, comment: str, fsync: bool) -> str:
-    """CREATE TABLE of the states. Nothing is stored twice when a block comes again with its token."""
+    """CREATE TABLE of the states. Nothing is stored twice when a block comes again with its token.
+
+    Of an asynchronous roll-up each epoch is a partition: it goes as a whole and is merged with no other.
+    Blocks have no tokens there, and two with the same states both count.
+    """
+    follows = layout.declaration.is_asynchronous
     time = quoted(layout.declaration.time_column)
     columns = [
         f"{time} {layout.time_type}",
         *(f"{quoted(each.column)} {_dimension_type(each, layout)}" for each in layout.dimensions),
         *(f"{quoted(state.name)} {_state_type(state, layout)}" for state in layout.states),
+        *([f"{quoted(EPOCH)} UInt64"] if follows else []),
     ]
+    partition = quoted(EPOCH) if follows else f"toYYYYMM({time})"
     keys = ", ".join([time, *(quoted(each.column) for each in layout.dimensions)])
-    settings = ["non_replicated_deduplication_window = 1000", "allow_nullable_key = 1"]
+    window = 0 if follows else 1000
+    settings = [f"non_replicated_deduplication_window = {window}", "allow_nullable_key = 1"]
     if fsync:
         settings += ["fsync_after_insert = 1", "fsync_part_directory = 1"]
     return (
         f"CREATE TABLE {quoted(name)} ({', '.join(columns)}) ENGINE = AggregatingMergeTree "
-        f"PARTITION BY toYYYYMM({time}) ORDER BY ({keys}) SETTINGS {', '.join(settings)} "
+        f"PARTITION BY {partition} ORDER BY ({keys}) SETTINGS {', '.join(settings)} "
         f"COMMENT {quote_text(comment)}"
     )
 
@@ -240,7 +253,33 @@ def create_view(name: str, target: str, states: str) -> str:
     return f"CREATE MATERIALIZED VIEW {quoted(name)} TO {quoted(target)} AS {states}"
 
 
-def comment_of(declaration: Declaration, *, state: str, identity: str, over: str = "") -> str:
+def epoch_condition(progress: Progress) -> str:
+    """The states that count, as SQL over the hidden table of an asynchronous roll-up."""
+    numbers = ", ".join(str(each.number) for each in progress.epochs)
+    return f"{quoted(EPOCH)} IN ({numbers})" if numbers else "0"
+
+
+def block_condition(above: int, upto: int | None = None) -> str:
+    """Rows whose block is above one and not above another, as SQL over the source table.
+
+    The name of a part ends with the blocks that it is made of (`202601_5_9_1`): those with none of them are
+    not opened, whatever merges meanwhile.
+    """
+    block = quoted(BLOCK)
+    held = [f"toUInt64(splitByChar('_', `_part`)[3]) > {above}", f"{block} > {above}"] if above else []
+    if upto is not None:
+        held.append(f"{block} <= {upto}")
+    return " AND ".join(held) or "1"
+
+
+def comment_of(
+    declaration: Declaration,
+    *,
+    state: str,
+    identity: str,
+    over: str = "",
+    progress: Progress | None = None,
+) -> str:
     """The record of a roll-up as its table's comment keeps it: with the table it lives, moves and goes."""
     return json.dumps(
         {
@@ -254,12 +293,14 @@ def comment_of(declaration: Declaration, *, state: str, identity: str, over: str
             "grain": declaration.grain.value,
             "dimensions": declaration.dimensions,
             "measures": [[each.column, each.kind.value] for each in declaration.measures],
+            "maintenance": declaration.maintenance.value,
+            "progress": progress.document() if progress else None,
         }
     )
 
 
-def read_comment(text: str) -> tuple[Declaration, str, str, str] | None:
-    """(declaration, state, identity of its table, hidden table it is made of) of a record, or None."""
+def read_comment(text: str) -> tuple[Declaration, str, str, str, Progress | None] | None:
+    """(declaration, state, identity of its table, what it is made of, progress) of a record, or None."""
     try:
         record = json.loads(text)
         declaration = Declaration(
@@ -269,8 +310,10 @@ def read_comment(text: str) -> tuple[Declaration, str, str, str] | None:
             Grain(record["grain"]),
             tuple(record["dimensions"]),
             tuple(Measure(column, Kind(kind)) for column, kind in record["measures"]),
+            Maintenance(record.get("maintenance", Maintenance.SYNCHRONOUS.value)),
         )
-        return declaration, str(record["state"]), str(record["identity"]), str(record["over"])
+        progress = progress_of(record.get("progress"))
+        return declaration, str(record["state"]), str(record["identity"]), str(record["over"]), progress
     except (ValueError, KeyError, TypeError):
         return None
 

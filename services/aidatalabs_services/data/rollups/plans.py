@@ -13,7 +13,17 @@ from aidatalabs_services.data.dialect import DoorDialect
 from aidatalabs_services.data.rollups import aggregates, time_axis
 from aidatalabs_services.data.rollups.conditions import Bound, Conditions, conditions_of, whole
 from aidatalabs_services.data.rollups.declarations import Dimension
-from aidatalabs_services.data.rollups.layout import PREFIX, Layout, State, bucket, last_tick, select_states
+from aidatalabs_services.data.rollups.layout import (
+    PREFIX,
+    Layout,
+    State,
+    block_condition,
+    bucket,
+    epoch_condition,
+    last_tick,
+    select_states,
+)
+from aidatalabs_services.data.rollups.progress import Progress
 from aidatalabs_services.data.rollups.scope import NotServedError, Scope
 from aidatalabs_services.data.table_ddl import quoted
 
@@ -31,12 +41,20 @@ _REFUSED_PARTS = {
 class Source:
     """A roll-up that is ready: its layout, its hidden table, and the time before which it is not to be used.
 
-    `not_before` (aware) is there where rows of the table expire: the engine drops them when it likes.
+    `not_before` (aware) is there where rows of the table expire: the engine drops them when it likes. An
+    asynchronous one has `progress`: rows above its watermark are read themselves, unless `alone`.
     """
 
     layout: Layout
     target: str
     not_before: datetime | None = None
+    progress: Progress | None = None
+    alone: bool = False
+
+    @property
+    def lacks_rows(self) -> bool:
+        """Whether there may be rows to read beside its states."""
+        return self.progress is not None and not self.alone
 
 
 def parsed(sql: str) -> exp.Expr:
@@ -79,8 +97,9 @@ class Plan:
         shared = [each for _, each in self.conditions.shared]
         time = exp.column(exp.to_identifier(layout.declaration.time_column, quoted=True))
         alias = exp.TableAlias(this=exp.to_identifier(self.scope.alias, quoted=True))
-        if not self.ragged and not shaped:
-            kept = [*shared, *(bound.condition for bound in self.conditions.bounds)]
+        epochs = self._epochs() if not shaped else []
+        if not self.ragged and not self.source.lacks_rows and not shaped:
+            kept = [*epochs, *shared, *(bound.condition for bound in self.conditions.bounds)]
             select.set("where", exp.Where(this=_all_of(kept)) if kept else None)
             table = exp.Table(
                 this=exp.to_identifier(self.source.target, quoted=True),
@@ -97,19 +116,22 @@ class Plan:
         ]
         columns += [exp.column(exp.to_identifier(each.name, quoted=True)) for each in self.states]
         of_rollup = f"SELECT {', '.join(map(written, columns))} FROM {target} AS {quoted(self.scope.alias)}"  # noqa: S608
-        kept = [*whole_buckets, *shared]
+        kept = [*epochs, *whole_buckets, *shared]
         if kept:
             of_rollup += f" WHERE {written(_all_of(kept))}"
-        of_rows = select_states(
-            layout,
-            f"{quoted(database)}.{quoted(layout.table.name)} AS {quoted(self.scope.alias)}",
-            self._row_condition(bounds),
-            states=self.states,
-            dimensions=self.dimensions,
-        )
+        of_rows = [
+            select_states(
+                layout,
+                f"{quoted(database)}.{quoted(layout.table.name)} AS {quoted(self.scope.alias)}",
+                condition,
+                states=self.states,
+                dimensions=self.dimensions,
+            )
+            for condition in self._row_conditions(bounds, shaped=shaped)
+        ]
         # Put into the text at the end: reading it back into a tree would take longer than all the rest.
         mark = f"{PREFIX}from_{len(froms)}_"
-        froms[mark] = f"({of_rollup} UNION ALL {of_rows})"
+        froms[mark] = f"({' UNION ALL '.join([of_rollup, *of_rows])})"
         select.set("where", None)
         select.set("from_", exp.From(this=exp.Table(this=exp.to_identifier(mark, quoted=True), alias=alias)))
 
@@ -138,19 +160,30 @@ class Plan:
             held.append(exp.GTE(this=first.copy(), expression=_moment(self.source.not_before)))
         return held
 
-    def _row_condition(self, bounds: Sequence[Bound]) -> str:
-        """Rows inside `bounds` whose bucket is not whole, as SQL; with a hint for the primary key."""
+    def _epochs(self) -> list[exp.Expr]:
+        """The states that count, as a condition where that is not all of them."""
+        progress = self.source.progress
+        return [] if progress is None else [parsed_expression(epoch_condition(progress))]
+
+    def _row_conditions(self, bounds: Sequence[Bound], *, shaped: bool) -> list[str]:
+        """Rows inside `bounds` to read themselves, as SQL: those whose bucket is not whole, with a hint for
+        the primary key, and those of whole buckets that came after the states. No row is in both.
+        """
         layout = self.source.layout
         time = quoted(layout.declaration.time_column)
         kept = [written(_all_of([rows])) for rows, _ in self.conditions.shared]
         kept += [written(_all_of([bound.condition])) for bound in bounds]
         start = parsed_expression(bucket(layout, time))
         held = self._whole(bounds, start)
-        kept.append(f"NOT ({written(_all_of(held))})" if held else "NOT 1")
-        near = list(self._near(bounds, time))
-        if near:
-            kept.append(f"({' OR '.join(near)})")
-        return " AND ".join(f"({each})" for each in kept)
+        conditions = []
+        if self.ragged or shaped:
+            cut = [*kept, f"NOT ({written(_all_of(held))})" if held else "NOT 1"]
+            near = list(self._near(bounds, time))
+            conditions.append([*cut, f"({' OR '.join(near)})"] if near else cut)
+        if self.source.progress is not None and self.source.lacks_rows and not shaped:
+            new = block_condition(self.source.progress.watermark)
+            conditions.append([new, *kept, *([written(_all_of(held))] if held else [])])
+        return [" AND ".join(f"({each})" for each in condition) for condition in conditions]
 
     def _near(self, bounds: Sequence[Bound], time: str) -> list[str]:
         # Two buckets of room on each side: these only save reading, what decides stands before them.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aidatalabs_services.data.column_types import quote_text
 from aidatalabs_services.data.ports import Json, QueryLimits, Warehouse
 from aidatalabs_services.data.query_ids import new_query_id
 from aidatalabs_services.data.rollups.declarations import Declaration
-from aidatalabs_services.data.rollups.layout import PREFIX, read_comment
+from aidatalabs_services.data.rollups.layout import PREFIX, comment_of, read_comment
+from aidatalabs_services.data.rollups.progress import Progress
 from aidatalabs_services.data.table_ddl import quoted
 
 BUILDING, READY, FENCED = "BUILDING", "READY", "FENCED"
@@ -22,6 +23,12 @@ SELECT name, engine, comment, ifNull(total_rows, 0), ifNull(total_bytes, 0), toS
 FROM system.tables
 WHERE database = currentDatabase() AND startsWith(name, '_rollup_')
 """
+_EPOCHS = """
+SELECT DISTINCT table, partition_id
+FROM system.parts
+WHERE database = currentDatabase() AND active AND startsWith(table, '_rollup_')
+    AND match(partition_id, '^[0-9]+$')
+"""
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,8 @@ class Record:
     """One generation of a roll-up as it is in the engine.
 
     `identity` is the engine's id of the table that it was made over; a generation replaces the ones before.
-    `over` is the hidden table of states that it is made of, empty where it is made of rows.
+    `over` is the hidden table of states that it is made of, empty where it is made of rows. An asynchronous
+    one that is ready has `progress`; `behind_rows` and `lag_seconds` are filled in for people alone.
     """
 
     declaration: Declaration
@@ -40,6 +48,9 @@ class Record:
     row_count: int = 0
     size_bytes: int = 0
     over: str = ""
+    progress: Progress | None = None
+    behind_rows: int = 0
+    lag_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -70,11 +81,23 @@ async def find(warehouse: Warehouse, uid: str) -> Found:
         read = read_comment(comment) if matched and engine == "AggregatingMergeTree" else None
         if matched is None or read is None or read[0].name != matched[1]:
             continue
-        declaration, state, identity, over = read
-        records.append(
-            Record(declaration, state, identity, int(matched[2]), name, int(row_count), int(size), over)
-        )
-    return Found(records, frozenset(names))
+        declaration, state, identity, over, progress = read
+        sizes = (int(row_count), int(size))
+        records.append(Record(declaration, state, identity, int(matched[2]), name, *sizes, over, progress))
+    return Found(await _whole(warehouse, uid, records), frozenset(names))
+
+
+async def _whole(warehouse: Warehouse, uid: str, found: Sequence[Record]) -> Sequence[Record]:
+    """The same; those that lack states their record lists, after a power loss say, are to be made anew."""
+    if not any(each.progress for each in found):
+        return found
+    stored = {(str(table), int(number)) for table, number in await rows(warehouse, uid, _EPOCHS)}
+    return [
+        replace(each, state=BUILDING, progress=None)
+        if each.progress and any((each.target, number) not in stored for number in each.progress.numbers)
+        else each
+        for each in found
+    ]
 
 
 async def remove(warehouse: Warehouse, uid: str, target: str) -> None:
@@ -83,9 +106,20 @@ async def remove(warehouse: Warehouse, uid: str, target: str) -> None:
         await warehouse.execute(uid, f"DROP TABLE IF EXISTS {quoted(name)} SYNC", table=name)
 
 
-async def put_state(warehouse: Warehouse, uid: str, record: Record, comment: str) -> None:
+def comment(record: Record) -> str:
+    """The record as its hidden table's comment keeps it."""
+    return comment_of(
+        record.declaration,
+        state=record.state,
+        identity=record.identity,
+        over=record.over,
+        progress=record.progress,
+    )
+
+
+async def put(warehouse: Warehouse, uid: str, record: Record) -> None:
     """Writes a record anew; it is on disk when this returns."""
-    sql = f"ALTER TABLE {quoted(record.target)} MODIFY COMMENT {quote_text(comment)}"
+    sql = f"ALTER TABLE {quoted(record.target)} MODIFY COMMENT {quote_text(comment(record))}"
     await warehouse.execute(uid, sql, table=record.target)
 
 

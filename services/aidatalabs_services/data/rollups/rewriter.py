@@ -28,7 +28,8 @@ class Rewrite:
     """A statement over roll-ups.
 
     `shape` is the same without conditions on time and with both sources, and `raw_shape` the statement as it
-    was, likewise: what their columns are called and which types they have must be the same.
+    was, likewise: what their columns are called and which types they have must be the same. `stale` says that
+    an asynchronous roll-up is read without the rows that it lacks.
     """
 
     sql: str
@@ -38,6 +39,7 @@ class Rewrite:
     targets: tuple[str, ...]
     error: float
     ragged: bool
+    stale: bool
 
 
 @dataclass
@@ -47,6 +49,7 @@ class _Found:
     reasons: list[str] = field(default_factory=list)
     error: float = 0.0
     ragged: bool = False
+    stale: bool = False
     froms: dict[str, str] = field(default_factory=dict)  # mark -> the SQL that stands there
 
 
@@ -82,6 +85,7 @@ def rewrite(
         tuple(sorted(found.targets)),
         found.error,
         found.ragged,
+        found.stale,
     )
 
 
@@ -133,6 +137,7 @@ def _rewrite_one(
     found.targets.add(plan.source.target)
     found.error = max(found.error, plan.error)
     found.ragged |= plan.ragged
+    found.stale |= plan.source.progress is not None and plan.source.alone
     plan.put(select, database, found.froms, shaped=False)
     plan.put(shape, database, found.froms, shaped=True)
     plan.trim(raw_shape)

@@ -7,7 +7,7 @@ import contextvars
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 
 from aidatalabs_services.data.errors import (
@@ -29,7 +29,9 @@ from aidatalabs_services.data.rollups.declarations import (
     Declaration,
     checked,
 )
-from aidatalabs_services.data.rollups.layout import comment_of
+from aidatalabs_services.data.rollups.followed import FollowedRollups
+from aidatalabs_services.data.rollups.followers import Followers
+from aidatalabs_services.data.rollups.platforms import Platform
 from aidatalabs_services.data.rollups.records import FENCED, READY, Record
 from aidatalabs_services.data.rollups.serving import Columns, RollupUse, Route, Serving
 from aidatalabs_services.data.schema import Schema, SchemaCache, TableSchema
@@ -43,26 +45,12 @@ _REFRESH_SECONDS = 30.0
 _SOON_SECONDS = 2.0
 
 
-@dataclass
-class _Platform:
-    """What is known of one platform's roll-ups; `building` holds the work under way by name,
-    `fenced` what somebody here took out of use and will have rebuilt.
-    """
-
-    serving: Serving
-    found: dict[str, Record] = field(default_factory=dict)
-    until: float = 0.0
-    building: dict[str, asyncio.Task[None]] = field(default_factory=dict)
-    failed: dict[str, ServiceError] = field(default_factory=dict)
-    fenced: dict[str, Declaration] = field(default_factory=dict)
-    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-
 class Rollups:
     """Roll-ups by the platform's uid. `fsync` as for tables; `most` is how many a platform may have.
 
     `standard` says whether the standard ones are kept, `is_held` of which (uid, table) rows are being
-    deleted: there nothing is begun that nobody asked for.
+    deleted: there nothing is begun that nobody asked for. Where `may_follow`, workers look every
+    `follow_seconds` whether `writes` (see DataVersions) tells of something new for asynchronous ones.
     """
 
     def __init__(
@@ -76,6 +64,9 @@ class Rollups:
         builder: Builder | None = None,
         standard: bool = True,
         is_held: Callable[[str, str], bool] = lambda uid, table: False,
+        writes: Callable[[str], int] | None = None,
+        may_follow: bool = True,
+        follow_seconds: float = 1.0,
     ) -> None:
         self._warehouse = warehouse
         self._schemas = schemas
@@ -84,7 +75,10 @@ class Rollups:
         self._unwanted = frozenset() if standard else STANDARD_NAMES
         self._is_held = is_held
         self._builder = builder or Builder(warehouse, holds, fsync=fsync)
-        self._platforms: dict[str, _Platform] = {}
+        self._platforms: dict[str, Platform] = {}
+        self._may_follow = may_follow
+        followed = FollowedRollups(warehouse, schemas, self._builder.epochs, self._platforms.get)
+        self.followers = Followers(self._builder.epochs, followed, writes=writes, seconds=follow_seconds)
 
     async def provision(self, uid: str) -> None:
         """Makes the standard roll-ups where they are missing, and waits for them. Idempotent."""
@@ -99,7 +93,7 @@ class Rollups:
         table = (await self._schemas.get(uid)).get(declaration.table)
         if table is None:
             raise table_not_found(declaration.table)
-        checked(declaration, table, reserved=self._unwanted)
+        checked(declaration, table, reserved=self._unwanted, may_follow=self._may_follow)
         platform = await self._platform(uid)
         held = platform.found.get(declaration.name)
         if held is not None and held.declaration != declaration:
@@ -122,19 +116,34 @@ class Rollups:
         return await self.get(uid, declaration.name)
 
     async def get(self, uid: str, name: str) -> Record:
-        """One roll-up with its rows and bytes. Raises RollupNotFound."""
+        """One roll-up with its rows, bytes and lag. Raises RollupNotFound."""
         platform = await self._platform(uid, fresh=True)
         if name not in platform.found:
             raise RollupNotFound(
                 f"The platform has no roll-up {name!r}. List the roll-ups to see which there are.",
                 metadata={"rollup": name[:64]},
             )
-        return platform.found[name]
+        return await self._with_lag(uid, platform.found[name])
 
     async def list(self, uid: str) -> Sequence[Record]:
         """Every roll-up, in order of their names."""
         platform = await self._platform(uid, fresh=True)
-        return [platform.found[name] for name in sorted(platform.found)]
+        found = [platform.found[name] for name in sorted(platform.found)]
+        return [await self._with_lag(uid, each) for each in found]
+
+    async def _with_lag(self, uid: str, record: Record) -> Record:
+        """The record of an asynchronous roll-up with how far it is behind now."""
+        progress = record.progress
+        if progress is None or record.state != READY:
+            return record
+        rows = await self._builder.epochs.behind(uid, record.declaration.table, progress)
+        return replace(record, behind_rows=rows, lag_seconds=self._lag(uid, record) if rows else 0.0)
+
+    def _lag(self, uid: str, record: Record) -> float:
+        """Seconds; after a start by the clock, until somebody has looked."""
+        known = self.followers.lag_seconds(uid, record)
+        since = record.progress.as_of if record.progress else time.time()
+        return max(0.0, time.time() - since) if known is None else known
 
     async def drop(self, uid: str, name: str) -> None:
         """Drops a roll-up; queries read the rows again. Raises RollupNotFound or RollupProtected."""
@@ -184,11 +193,8 @@ class Rollups:
             for record in over:
                 if record.state == READY:
                     # Out of sight first: no query may begin on it once the rows change.
-                    platform.found[record.declaration.name] = replace(record, state=FENCED)
-                    comment = comment_of(
-                        record.declaration, state=FENCED, identity=record.identity, over=record.over
-                    )
-                    await records.put_state(self._warehouse, uid, record, comment)
+                    platform.found[record.declaration.name] = replace(record, state=FENCED, progress=None)
+                    await records.put(self._warehouse, uid, replace(record, state=FENCED, progress=None))
 
     async def rebuild(self, uid: str, table: str, *, wait: bool = True) -> None:
         """Builds anew what `fence` took out of use; the old states go when the new ones are ready.
@@ -216,7 +222,8 @@ class Rollups:
         """The SQL that an admitted statement runs as. Never raises for the sake of a roll-up."""
         try:
             platform = await self._platform(uid)
-            return await platform.serving.served(
+            lease = platform.lease()
+            route = await platform.serving.served(
                 statement.sql,
                 statement.tables,
                 schema,
@@ -224,7 +231,9 @@ class Rollups:
                 use,
                 partial(self._describe, uid),
                 by_time=statement.by_time,
+                lag=partial(self.followers.lag_seconds, uid),
             )
+            return route if lease.epochs.keys().isdisjoint(route.targets) else replace(route, lease=lease)
         except ServiceError as error:
             _LOG.info("a query is read from the rows: %s", error.reason)
             return Route(statement.sql, reason="Read from the rows: the roll-ups cannot be read now.")
@@ -237,12 +246,14 @@ class Rollups:
 
     def forget(self, uid: str) -> None:
         """Drops what is known of a platform that is gone; builds end."""
+        self.followers.forget(uid)
         platform = self._platforms.pop(uid, None)
         for task in list(platform.building.values()) if platform else ():
             task.cancel()
 
     async def close(self) -> None:
-        """Ends the builds; what was not ready is begun anew after the next start."""
+        """Ends builds and workers; what was not ready is begun anew after the next start."""
+        await self.followers.close()
         tasks = [task for each in self._platforms.values() for task in each.building.values()]
         for task in tasks:
             task.cancel()
@@ -254,18 +265,18 @@ class Rollups:
         limits = replace(records.OWN, max_seconds=min(records.OWN.max_seconds, left))
         return await self._warehouse.result_columns(uid, sql, limits=limits, query_id=new_query_id())
 
-    async def _platform(self, uid: str, *, fresh: bool = False) -> _Platform:
+    async def _platform(self, uid: str, *, fresh: bool = False) -> Platform:
         """What is known, read anew when it is old; the standard roll-ups are begun where they are missing."""
         platform = self._platforms.get(uid)
         if platform is None:
-            platform = self._platforms[uid] = _Platform(Serving(self._warehouse.database_of(uid)))
+            platform = self._platforms[uid] = Platform(Serving(self._warehouse.database_of(uid)))
         if fresh or time.monotonic() >= platform.until:
             async with platform.changing:
                 if fresh or time.monotonic() >= platform.until:
                     await self._read(uid, platform)
         return platform
 
-    async def _read(self, uid: str, platform: _Platform) -> None:
+    async def _read(self, uid: str, platform: Platform) -> None:
         found = await records.find(self._warehouse, uid)
         schema = await self._warehouse.schema(uid)  # an older one could make a roll-up look like nobody's
         newest = latest(found.records)
@@ -295,8 +306,10 @@ class Rollups:
                 # Nobody is building it: a crash came in between.
                 self._build(uid, platform, record.declaration, table)
         platform.until = time.monotonic() + _REFRESH_SECONDS
+        if platform.followed():
+            self.followers.watch(uid)
 
-    def _is_free(self, uid: str, platform: _Platform, declaration: Declaration) -> bool:
+    def _is_free(self, uid: str, platform: Platform, declaration: Declaration) -> bool:
         """Whether a build may begin that nobody asked for."""
         return declaration.name not in platform.fenced and not self._is_held(uid, declaration.table)
 
@@ -312,7 +325,7 @@ class Rollups:
         wanted = record.declaration.name not in self._unwanted
         return wanted and table is not None and table.identity == record.identity
 
-    def _build(self, uid: str, platform: _Platform, declaration: Declaration, table: TableSchema) -> None:
+    def _build(self, uid: str, platform: Platform, declaration: Declaration, table: TableSchema) -> None:
         if declaration.name in platform.building:
             return
         work = self._built(uid, platform, declaration, table)
@@ -325,9 +338,14 @@ class Rollups:
             declaration.name,
             Record(declaration, records.BUILDING, table.identity, 0, ""),
         )
-        task.add_done_callback(lambda done: _ended(platform, declaration.name, done))
+        task.add_done_callback(lambda done: self._ended(uid, platform, declaration.name, done))
 
-    async def _base(self, platform: _Platform, declaration: Declaration) -> Record | None:
+    def _ended(self, uid: str, platform: Platform, name: str, task: asyncio.Task[None]) -> None:
+        platform.ended(name, task)
+        if platform.followed() and self._platforms.get(uid) is platform:
+            self.followers.watch(uid)
+
+    async def _base(self, platform: Platform, declaration: Declaration) -> Record | None:
         """The roll-up whose states this one is made of, once it is ready. Raises ServiceUnavailable."""
         name = BASES.get(declaration.name)
         if name is None:
@@ -345,7 +363,7 @@ class Rollups:
         return base
 
     async def _built(
-        self, uid: str, platform: _Platform, declaration: Declaration, table: TableSchema
+        self, uid: str, platform: Platform, declaration: Declaration, table: TableSchema
     ) -> None:
         base = await self._base(platform, declaration)
         before = [
@@ -367,11 +385,3 @@ async def _noted(work: Awaitable[None], name: str, failed: dict[str, ServiceErro
     except ServiceError as error:
         failed[name] = error
         _LOG.warning("roll-up %s could not be built yet: %s", name, error.reason)
-
-
-def _ended(platform: _Platform, name: str, task: asyncio.Task[None]) -> None:
-    if platform.building.get(name) is task:
-        del platform.building[name]
-        held = platform.found.get(name)
-        if held is not None and held.state != READY:
-            platform.found.pop(name)

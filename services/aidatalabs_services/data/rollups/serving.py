@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -27,21 +27,35 @@ _Kept = TypeVar("_Kept")
 Columns = Sequence[tuple[str, str]]
 Describe = Callable[[str], Awaitable[Columns]]
 """(name, type) of each column that a SELECT gives, without running it."""
+Lag = Callable[[Record], float | None]
+"""Seconds that an asynchronous roll-up is behind its table, None where nobody knows."""
 
 
 @dataclass(frozen=True)
 class RollupUse:
-    """What a caller allows: `max_relative_error` 0 means exact results only; `exclude` reads the rows."""
+    """What a caller allows: `max_relative_error` 0 means exact results only; `exclude` reads the rows.
+
+    States of asynchronous roll-ups that are at most `max_staleness_seconds` behind may stand for all rows.
+    """
 
     max_relative_error: float = 0.0
     exclude: bool = False
+    max_staleness_seconds: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Lease:
+    """Epochs by hidden table that somebody may be about to read: they stay while this object is held."""
+
+    epochs: Mapping[str, frozenset[int]]
 
 
 @dataclass(frozen=True)
 class Route:
     """The SQL to run; `rollup` names the roll-ups it reads (empty: none), `reason` says why.
 
-    `targets` are the hidden tables of states that it reads.
+    `targets` are the hidden tables of states that it reads. `lag_seconds` is how far asynchronous ones are
+    behind; newer rows are read themselves but where `is_stale` says that the caller accepts to miss them.
     """
 
     sql: str
@@ -49,6 +63,9 @@ class Route:
     reason: str = ""
     max_relative_error: float = 0.0
     targets: tuple[str, ...] = ()
+    lag_seconds: float = 0.0
+    is_stale: bool = False
+    lease: Lease | None = field(default=None, compare=False, repr=False)
 
 
 EXACT = RollupUse()
@@ -56,7 +73,11 @@ FROM_ROWS = Route("")
 """The statement runs as it is, and there is nothing to say about it."""
 
 
-_Asked = tuple[str, tuple[Source, ...], RollupUse]
+_Asked = tuple[str, tuple[Source, ...], float]
+
+
+def _nobody_knows(_: Record) -> float | None:
+    return None
 
 
 class Serving:
@@ -79,6 +100,7 @@ class Serving:
         *,
         by_time: bool = True,
         clock: datetime | None = None,
+        lag: Lag = _nobody_knows,
     ) -> Route:
         """The SQL that the physical `sql` over `tables` runs as.
 
@@ -87,14 +109,18 @@ class Serving:
         if use.exclude:
             return Route(sql, reason="Roll-ups were left out, as asked.")
         now = clock or datetime.now(UTC)
-        sources = usable_sources(schema, found, tables, now)
-        asked = (sql, tuple(sources), use)
+        lags = {record.target: lag(record) for record in found if record.progress}
+        accepted = use.max_staleness_seconds
+        near = {target for target, known in lags.items() if known is not None and known <= accepted}
+        sources = usable_sources(schema, found, tables, now, alone=near if accepted else ())
+        asked = (sql, tuple(sources), use.max_relative_error)
         known = None if by_time else self._routes.get(asked)
         if known is None:
             known = await self._route(sql, sources, use, describe, now)
             if not by_time:
                 _remember(self._routes, asked, known)
-        return known
+        followed = [record for record in found if record.progress and record.target in known.targets]
+        return _with_lag(known, followed, lags) if followed else known
 
     async def _route(
         self, sql: str, sources: Sequence[Source], use: RollupUse, describe: Describe, now: datetime
@@ -106,7 +132,14 @@ class Serving:
         except NotServedError as error:
             return Route(sql, reason=f"Read from the rows: {error}.")
         names = ", ".join(rewritten.rollups)
-        return Route(rewritten.sql, names, _why(rewritten), rewritten.error, rewritten.targets)
+        return Route(
+            rewritten.sql,
+            names,
+            _why(rewritten),
+            rewritten.error,
+            rewritten.targets,
+            is_stale=rewritten.stale,
+        )
 
     async def _checked(
         self, sql: str, sources: Sequence[Source], use: RollupUse, describe: Describe, now: datetime
@@ -164,9 +197,17 @@ def _remember(kept: OrderedDict[_Key, _Kept], key: _Key, value: _Kept) -> None:
 
 
 def usable_sources(
-    schema: Schema, found: Sequence[Record], tables: Sequence[str], now: datetime
+    schema: Schema,
+    found: Sequence[Record],
+    tables: Sequence[str],
+    now: datetime,
+    *,
+    alone: Collection[str] = (),
 ) -> list[Source]:
-    """The roll-ups that are ready over `tables`, those with the fewest rows first."""
+    """The roll-ups that are ready over `tables`, those with the fewest rows first.
+
+    Of asynchronous ones the hidden tables in `alone` are read without the rows that they lack.
+    """
     sources = []
     # A roll-up that is made of another one is fed only as long as that one is the current one.
     ready = {record.target for record in found if record.state == READY}
@@ -179,13 +220,32 @@ def usable_sources(
         ttl = _expiry(table.ttl, record.declaration.time_column, now)
         if ttl is None:
             continue
-        sources.append(Source(layout_of(record.declaration, table), record.target, ttl[0]))
+        layout = layout_of(record.declaration, table)
+        is_alone = record.target in alone
+        sources.append(Source(layout, record.target, ttl[0], record.progress, is_alone))
     return sources
 
 
-def _cost(record: Record) -> tuple[bool, int, int]:
+def _cost(record: Record) -> tuple[bool, int, bool, int]:
     declared = record.declaration
-    return declared.grain is Grain.HOUR, len(declared.dimensions), record.row_count
+    hourly, width = declared.grain is Grain.HOUR, len(declared.dimensions)
+    return hourly, width, declared.is_asynchronous, record.row_count
+
+
+def _with_lag(route: Route, followed: Sequence[Record], lags: Mapping[str, float | None]) -> Route:
+    """The route of now with how far its roll-ups are behind; after a start that is told by the clock."""
+    clock = datetime.now(UTC).timestamp()
+    lag = 0.0
+    for record in followed:
+        known = lags[record.target]
+        since = record.progress.as_of if record.progress else clock
+        lag = max(lag, clock - since if known is None else known)
+    if route.is_stale:
+        told = f"rows of the last {lag:.1f} s may be missing, as was accepted"
+    else:
+        told = f"rows of the last {lag:.1f} s, not in it yet, were read themselves"
+    reason = f"{route.reason[:-1]}; {told}." if lag else route.reason
+    return replace(route, reason=reason, lag_seconds=lag)
 
 
 def _expiry(ttl: str, time_column: str, now: datetime) -> tuple[datetime | None] | None:

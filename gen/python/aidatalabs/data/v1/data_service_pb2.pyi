@@ -634,7 +634,7 @@ class QueryRequest(_message.Message):
     @_builtins.property
     def max_staleness(self) -> _duration_pb2.Duration:
         """Accepts rows that were read up to this long ago, even if the tables have changed since; then nothing is asked of
-        the engine. Holds for queries that depend on the time (`now()`) too, never for those that depend on chance.
+        the engine, and the states of an asynchronous roll-up that are no older may stand for all rows. Holds for queries that depend on the time (`now()`) too, never for those that depend on chance.
         Absent or 0: the rows are what the tables hold now. At most a day.
         """
 
@@ -866,6 +866,7 @@ class ExplainQueryResponse(_message.Message):
     ROLLUP_FIELD_NUMBER: _builtins.int
     ROLLUP_REASON_FIELD_NUMBER: _builtins.int
     MAX_RELATIVE_ERROR_FIELD_NUMBER: _builtins.int
+    ROLLUP_LAG_SECONDS_FIELD_NUMBER: _builtins.int
     sql: _builtins.str
     """The query as it would run: re-rendered from its parse, never the caller's text."""
     sql_sha256: _builtins.str
@@ -898,6 +899,8 @@ class ExplainQueryResponse(_message.Message):
     """Why it is served so, or from the rows, in one sentence."""
     max_relative_error: _builtins.float
     """How far the result may be from that over the rows; 0 means not at all. See Rollup."""
+    rollup_lag_seconds: _builtins.float
+    """Seconds that an asynchronous roll-up among them is behind: newer rows would be read themselves. 0 for others."""
     @_builtins.property
     def tables(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Tables it reads, in order of their names."""
@@ -925,10 +928,11 @@ class ExplainQueryResponse(_message.Message):
         rollup: _builtins.str = ...,
         rollup_reason: _builtins.str = ...,
         max_relative_error: _builtins.float = ...,
+        rollup_lag_seconds: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_budget_left_rows", b"_budget_left_rows", "budget_left_rows", b"budget_left_rows"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_budget_left_rows", b"_budget_left_rows", "budget_left_rows", b"budget_left_rows", "columns", b"columns", "data_version", b"data_version", "estimated_bytes", b"estimated_bytes", "estimated_marks", b"estimated_marks", "estimated_parts", b"estimated_parts", "estimated_rows", b"estimated_rows", "estimated_seconds", b"estimated_seconds", "max_relative_error", b"max_relative_error", "ordered", b"ordered", "rollup", b"rollup", "rollup_reason", b"rollup_reason", "schema_version", b"schema_version", "sql", b"sql", "sql_sha256", b"sql_sha256", "tables", b"tables"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_budget_left_rows", b"_budget_left_rows", "budget_left_rows", b"budget_left_rows", "columns", b"columns", "data_version", b"data_version", "estimated_bytes", b"estimated_bytes", "estimated_marks", b"estimated_marks", "estimated_parts", b"estimated_parts", "estimated_rows", b"estimated_rows", "estimated_seconds", b"estimated_seconds", "max_relative_error", b"max_relative_error", "ordered", b"ordered", "rollup", b"rollup", "rollup_lag_seconds", b"rollup_lag_seconds", "rollup_reason", b"rollup_reason", "schema_version", b"schema_version", "sql", b"sql", "sql_sha256", b"sql_sha256", "tables", b"tables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__budget_left_rows: _TypeAlias = _typing.Literal["budget_left_rows"]  # noqa: Y015
     _WhichOneofArgType__budget_left_rows: _TypeAlias = _typing.Literal["_budget_left_rows", b"_budget_left_rows"]  # noqa: Y015

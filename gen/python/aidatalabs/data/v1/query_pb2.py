@@ -26,7 +26,7 @@ from aidatalabs.data.v1 import table_pb2 as aidatalabs_dot_data_dot_v1_dot_table
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x61idatalabs/data/v1/query.proto\x12\x12\x61idatalabs.data.v1\x1a\x1e\x61idatalabs/data/v1/table.proto\x1a\x1cgoogle/protobuf/struct.proto\"\x85\x01\n\x06Result\x12+\n\x07\x63olumns\x18\x01 \x03(\x0b\x32\x1a.aidatalabs.data.v1.Column\x12(\n\x04rows\x18\x02 \x03(\x0b\x32\x1a.google.protobuf.ListValue\x12\x11\n\trow_count\x18\x03 \x01(\x03\x12\x11\n\ttruncated\x18\x04 \x01(\x08\"\xab\x02\n\x0fQueryStatistics\x12\x17\n\x0f\x65lapsed_seconds\x18\x01 \x01(\x01\x12\x11\n\tread_rows\x18\x02 \x01(\x03\x12\x12\n\nread_bytes\x18\x03 \x01(\x03\x12\x0e\n\x06\x63\x61\x63hed\x18\x04 \x01(\x08\x12\x13\n\x0b\x61ge_seconds\x18\x05 \x01(\x01\x12\x13\n\x0bresult_rows\x18\x06 \x01(\x03\x12\x14\n\x0cresult_bytes\x18\x07 \x01(\x03\x12\x11\n\tcost_rows\x18\x08 \x01(\x03\x12\x1d\n\x10\x62udget_left_rows\x18\t \x01(\x03H\x00\x88\x01\x01\x12\x0e\n\x06rollup\x18\r \x01(\t\x12\x15\n\rrollup_reason\x18\x0e \x01(\t\x12\x1a\n\x12max_relative_error\x18\x0f \x01(\x01\x42\x13\n\x11_budget_left_rows\"0\n\x0f\x43olumnReference\x12\r\n\x05table\x18\x01 \x01(\t\x12\x0e\n\x06\x63olumn\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x61idatalabs/data/v1/query.proto\x12\x12\x61idatalabs.data.v1\x1a\x1e\x61idatalabs/data/v1/table.proto\x1a\x1cgoogle/protobuf/struct.proto\"\x85\x01\n\x06Result\x12+\n\x07\x63olumns\x18\x01 \x03(\x0b\x32\x1a.aidatalabs.data.v1.Column\x12(\n\x04rows\x18\x02 \x03(\x0b\x32\x1a.google.protobuf.ListValue\x12\x11\n\trow_count\x18\x03 \x01(\x03\x12\x11\n\ttruncated\x18\x04 \x01(\x08\"\xc7\x02\n\x0fQueryStatistics\x12\x17\n\x0f\x65lapsed_seconds\x18\x01 \x01(\x01\x12\x11\n\tread_rows\x18\x02 \x01(\x03\x12\x12\n\nread_bytes\x18\x03 \x01(\x03\x12\x0e\n\x06\x63\x61\x63hed\x18\x04 \x01(\x08\x12\x13\n\x0b\x61ge_seconds\x18\x05 \x01(\x01\x12\x13\n\x0bresult_rows\x18\x06 \x01(\x03\x12\x14\n\x0cresult_bytes\x18\x07 \x01(\x03\x12\x11\n\tcost_rows\x18\x08 \x01(\x03\x12\x1d\n\x10\x62udget_left_rows\x18\t \x01(\x03H\x00\x88\x01\x01\x12\x0e\n\x06rollup\x18\r \x01(\t\x12\x15\n\rrollup_reason\x18\x0e \x01(\t\x12\x1a\n\x12max_relative_error\x18\x0f \x01(\x01\x12\x1a\n\x12rollup_lag_seconds\x18\x10 \x01(\x01\x42\x13\n\x11_budget_left_rows\"0\n\x0f\x43olumnReference\x12\r\n\x05table\x18\x01 \x01(\t\x12\x0e\n\x06\x63olumn\x18\x02 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,7 +36,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RESULT']._serialized_start=117
   _globals['_RESULT']._serialized_end=250
   _globals['_QUERYSTATISTICS']._serialized_start=253
-  _globals['_QUERYSTATISTICS']._serialized_end=552
-  _globals['_COLUMNREFERENCE']._serialized_start=554
-  _globals['_COLUMNREFERENCE']._serialized_end=602
+  _globals['_QUERYSTATISTICS']._serialized_end=580
+  _globals['_COLUMNREFERENCE']._serialized_start=582
+  _globals['_COLUMNREFERENCE']._serialized_end=630
 # @@protoc_insertion_point(module_scope)

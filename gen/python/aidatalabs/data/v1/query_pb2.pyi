@@ -80,6 +80,7 @@ class QueryStatistics(_message.Message):
     ROLLUP_FIELD_NUMBER: _builtins.int
     ROLLUP_REASON_FIELD_NUMBER: _builtins.int
     MAX_RELATIVE_ERROR_FIELD_NUMBER: _builtins.int
+    ROLLUP_LAG_SECONDS_FIELD_NUMBER: _builtins.int
     elapsed_seconds: _builtins.float
     """Time in the engine."""
     read_rows: _builtins.int
@@ -108,6 +109,10 @@ class QueryStatistics(_message.Message):
     """Why it was served so, or from the rows, in one sentence."""
     max_relative_error: _builtins.float
     """How far the result may be from that over the rows; 0 means not at all. See Rollup."""
+    rollup_lag_seconds: _builtins.float
+    """Seconds that an asynchronous roll-up among them was behind: newer rows were read themselves, or are missing where
+    `max_staleness` allowed that (then `age_seconds` is at least this). 0 for other roll-ups.
+    """
     def __init__(
         self,
         *,
@@ -123,10 +128,11 @@ class QueryStatistics(_message.Message):
         rollup: _builtins.str = ...,
         rollup_reason: _builtins.str = ...,
         max_relative_error: _builtins.float = ...,
+        rollup_lag_seconds: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_budget_left_rows", b"_budget_left_rows", "budget_left_rows", b"budget_left_rows"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_budget_left_rows", b"_budget_left_rows", "age_seconds", b"age_seconds", "budget_left_rows", b"budget_left_rows", "cached", b"cached", "cost_rows", b"cost_rows", "elapsed_seconds", b"elapsed_seconds", "max_relative_error", b"max_relative_error", "read_bytes", b"read_bytes", "read_rows", b"read_rows", "result_bytes", b"result_bytes", "result_rows", b"result_rows", "rollup", b"rollup", "rollup_reason", b"rollup_reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_budget_left_rows", b"_budget_left_rows", "age_seconds", b"age_seconds", "budget_left_rows", b"budget_left_rows", "cached", b"cached", "cost_rows", b"cost_rows", "elapsed_seconds", b"elapsed_seconds", "max_relative_error", b"max_relative_error", "read_bytes", b"read_bytes", "read_rows", b"read_rows", "result_bytes", b"result_bytes", "result_rows", b"result_rows", "rollup", b"rollup", "rollup_lag_seconds", b"rollup_lag_seconds", "rollup_reason", b"rollup_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__budget_left_rows: _TypeAlias = _typing.Literal["budget_left_rows"]  # noqa: Y015
     _WhichOneofArgType__budget_left_rows: _TypeAlias = _typing.Literal["_budget_left_rows", b"_budget_left_rows"]  # noqa: Y015

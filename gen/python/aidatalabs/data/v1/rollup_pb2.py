@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x61idatalabs/data/v1/rollup.proto\x12\x12\x61idatalabs.data.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\"\xd3\x04\n\x06Rollup\x12\x36\n\x04name\x18\x01 \x01(\tB(\xbaH%r#2!^[a-z]([a-z0-9_]{0,46}[a-z0-9])?$\x12\x33\n\x05table\x18\x02 \x01(\tB$\xbaH!r\x1f\x32\x1d^[a-zA-Z_][a-zA-Z0-9_]{0,62}$\x12\x39\n\x0btime_column\x18\x03 \x01(\tB$\xbaH!r\x1f\x32\x1d^[a-zA-Z_][a-zA-Z0-9_]{0,62}$\x12;\n\x05grain\x18\x04 \x01(\x0e\x32 .aidatalabs.data.v1.Rollup.GrainB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1c\n\ndimensions\x18\x05 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x08\x12=\n\x08measures\x18\x06 \x03(\x0b\x32!.aidatalabs.data.v1.RollupMeasureB\x08\xbaH\x05\x92\x01\x02\x10\x18\x12\x35\n\x05state\x18\x07 \x01(\x0e\x32 .aidatalabs.data.v1.Rollup.StateB\x04\xe2\x41\x01\x03\x12\x19\n\x0blag_seconds\x18\x08 \x01(\x01\x42\x04\xe2\x41\x01\x03\x12\x17\n\trow_count\x18\t \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x18\n\nsize_bytes\x18\n \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08standard\x18\x0b \x01(\x08\x42\x04\xe2\x41\x01\x03\"1\n\x05Grain\x12\x15\n\x11GRAIN_UNSPECIFIED\x10\x00\x12\x08\n\x04HOUR\x10\x01\x12\x07\n\x03\x44\x41Y\x10\x02\"7\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0c\n\x08\x42UILDING\x10\x01\x12\t\n\x05READY\x10\x02\"\x8a\x02\n\rRollupMeasure\x12\x34\n\x06\x63olumn\x18\x01 \x01(\tB$\xbaH!r\x1f\x32\x1d^[a-zA-Z_][a-zA-Z0-9_]{0,62}$\x12@\n\x04kind\x18\x02 \x01(\x0e\x32&.aidatalabs.data.v1.RollupMeasure.KindB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\"\x80\x01\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\t\n\x05\x43OUNT\x10\x01\x12\x07\n\x03SUM\x10\x02\x12\x07\n\x03MIN\x10\x03\x12\x07\n\x03MAX\x10\x04\x12\x08\n\x04UNIQ\x10\x05\x12\x13\n\x0fUNIQ_COMBINED64\x10\x06\x12\x0e\n\nUNIQ_EXACT\x10\x07\x12\r\n\tQUANTILES\x10\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x61idatalabs/data/v1/rollup.proto\x12\x12\x61idatalabs.data.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\"\x84\x06\n\x06Rollup\x12\x36\n\x04name\x18\x01 \x01(\tB(\xbaH%r#2!^[a-z]([a-z0-9_]{0,46}[a-z0-9])?$\x12\x33\n\x05table\x18\x02 \x01(\tB$\xbaH!r\x1f\x32\x1d^[a-zA-Z_][a-zA-Z0-9_]{0,62}$\x12\x39\n\x0btime_column\x18\x03 \x01(\tB$\xbaH!r\x1f\x32\x1d^[a-zA-Z_][a-zA-Z0-9_]{0,62}$\x12;\n\x05grain\x18\x04 \x01(\x0e\x32 .aidatalabs.data.v1.Rollup.GrainB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1c\n\ndimensions\x18\x05 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x08\x12=\n\x08measures\x18\x06 \x03(\x0b\x32!.aidatalabs.data.v1.RollupMeasureB\x08\xbaH\x05\x92\x01\x02\x10\x18\x12\x35\n\x05state\x18\x07 \x01(\x0e\x32 .aidatalabs.data.v1.Rollup.StateB\x04\xe2\x41\x01\x03\x12\x19\n\x0blag_seconds\x18\x08 \x01(\x01\x42\x04\xe2\x41\x01\x03\x12\x17\n\trow_count\x18\t \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x18\n\nsize_bytes\x18\n \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08standard\x18\x0b \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x45\n\x0bmaintenance\x18\x0c \x01(\x0e\x32&.aidatalabs.data.v1.Rollup.MaintenanceB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x19\n\x0b\x62\x65hind_rows\x18\r \x01(\x03\x42\x04\xe2\x41\x01\x03\"1\n\x05Grain\x12\x15\n\x11GRAIN_UNSPECIFIED\x10\x00\x12\x08\n\x04HOUR\x10\x01\x12\x07\n\x03\x44\x41Y\x10\x02\"7\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0c\n\x08\x42UILDING\x10\x01\x12\t\n\x05READY\x10\x02\"M\n\x0bMaintenance\x12\x1b\n\x17MAINTENANCE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSYNCHRONOUS\x10\x01\x12\x10\n\x0c\x41SYNCHRONOUS\x10\x02\"\x8a\x02\n\rRollupMeasure\x12\x34\n\x06\x63olumn\x18\x01 \x01(\tB$\xbaH!r\x1f\x32\x1d^[a-zA-Z_][a-zA-Z0-9_]{0,62}$\x12@\n\x04kind\x18\x02 \x01(\x0e\x32&.aidatalabs.data.v1.RollupMeasure.KindB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\"\x80\x01\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\t\n\x05\x43OUNT\x10\x01\x12\x07\n\x03SUM\x10\x02\x12\x07\n\x03MIN\x10\x03\x12\x07\n\x03MAX\x10\x04\x12\x08\n\x04UNIQ\x10\x05\x12\x13\n\x0fUNIQ_COMBINED64\x10\x06\x12\x0e\n\nUNIQ_EXACT\x10\x07\x12\r\n\tQUANTILES\x10\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -55,18 +55,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROLLUP'].fields_by_name['size_bytes']._serialized_options = b'\342A\001\003'
   _globals['_ROLLUP'].fields_by_name['standard']._loaded_options = None
   _globals['_ROLLUP'].fields_by_name['standard']._serialized_options = b'\342A\001\003'
+  _globals['_ROLLUP'].fields_by_name['maintenance']._loaded_options = None
+  _globals['_ROLLUP'].fields_by_name['maintenance']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_ROLLUP'].fields_by_name['behind_rows']._loaded_options = None
+  _globals['_ROLLUP'].fields_by_name['behind_rows']._serialized_options = b'\342A\001\003'
   _globals['_ROLLUPMEASURE'].fields_by_name['column']._loaded_options = None
   _globals['_ROLLUPMEASURE'].fields_by_name['column']._serialized_options = b'\272H!r\0372\035^[a-zA-Z_][a-zA-Z0-9_]{0,62}$'
   _globals['_ROLLUPMEASURE'].fields_by_name['kind']._loaded_options = None
   _globals['_ROLLUPMEASURE'].fields_by_name['kind']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
   _globals['_ROLLUP']._serialized_start=118
-  _globals['_ROLLUP']._serialized_end=713
-  _globals['_ROLLUP_GRAIN']._serialized_start=607
-  _globals['_ROLLUP_GRAIN']._serialized_end=656
-  _globals['_ROLLUP_STATE']._serialized_start=658
-  _globals['_ROLLUP_STATE']._serialized_end=713
-  _globals['_ROLLUPMEASURE']._serialized_start=716
-  _globals['_ROLLUPMEASURE']._serialized_end=982
-  _globals['_ROLLUPMEASURE_KIND']._serialized_start=854
-  _globals['_ROLLUPMEASURE_KIND']._serialized_end=982
+  _globals['_ROLLUP']._serialized_end=890
+  _globals['_ROLLUP_GRAIN']._serialized_start=705
+  _globals['_ROLLUP_GRAIN']._serialized_end=754
+  _globals['_ROLLUP_STATE']._serialized_start=756
+  _globals['_ROLLUP_STATE']._serialized_end=811
+  _globals['_ROLLUP_MAINTENANCE']._serialized_start=813
+  _globals['_ROLLUP_MAINTENANCE']._serialized_end=890
+  _globals['_ROLLUPMEASURE']._serialized_start=893
+  _globals['_ROLLUPMEASURE']._serialized_end=1159
+  _globals['_ROLLUPMEASURE_KIND']._serialized_start=1031
+  _globals['_ROLLUPMEASURE_KIND']._serialized_end=1159
 # @@protoc_insertion_point(module_scope)

@@ -21,7 +21,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Rollup(_message.Message):
-    """States of a table kept per bucket of time and dimensions, up to date with every insert. Queries name the table as
+    """States of a table kept per bucket of time and dimensions. Queries name the table as
     ever; the service answers them from a roll-up where the result is shown to be the same.
 
     The same means: the same rows, names and types of columns. A state that is merged gives what the function gives
@@ -70,7 +70,7 @@ class Rollup(_message.Message):
         BUILDING: Rollup._State.ValueType  # 1
         """Being filled, or being made anew after rows were deleted or the ttl was changed; queries read the rows."""
         READY: Rollup._State.ValueType  # 2
-        """Up to date with every acknowledged insert."""
+        """Serves: by itself or, where it is asynchronous, with the rows that are not in it yet."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
         """Whether it serves."""
@@ -80,7 +80,36 @@ class Rollup(_message.Message):
     BUILDING: Rollup.State.ValueType  # 1
     """Being filled, or being made anew after rows were deleted or the ttl was changed; queries read the rows."""
     READY: Rollup.State.ValueType  # 2
-    """Up to date with every acknowledged insert."""
+    """Serves: by itself or, where it is asynchronous, with the rows that are not in it yet."""
+
+    class _Maintenance:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _MaintenanceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Rollup._Maintenance.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        MAINTENANCE_UNSPECIFIED: Rollup._Maintenance.ValueType  # 0
+        """Means SYNCHRONOUS."""
+        SYNCHRONOUS: Rollup._Maintenance.ValueType  # 1
+        """Each insert, which costs it time: an acknowledged row is in the states."""
+        ASYNCHRONOUS: Rollup._Maintenance.ValueType  # 2
+        """A worker, at a distance: inserts cost what they cost without it. Answers are the same, because rows that are
+        not in the states yet are read themselves; the distance only costs queries time. A caller who accepts
+        `max_staleness` of at least `lag_seconds` is spared it. For heavy states: of each user, many quantiles.
+        """
+
+    class Maintenance(_Maintenance, metaclass=_MaintenanceEnumTypeWrapper):
+        """Who fills it."""
+
+    MAINTENANCE_UNSPECIFIED: Rollup.Maintenance.ValueType  # 0
+    """Means SYNCHRONOUS."""
+    SYNCHRONOUS: Rollup.Maintenance.ValueType  # 1
+    """Each insert, which costs it time: an acknowledged row is in the states."""
+    ASYNCHRONOUS: Rollup.Maintenance.ValueType  # 2
+    """A worker, at a distance: inserts cost what they cost without it. Answers are the same, because rows that are
+    not in the states yet are read themselves; the distance only costs queries time. A caller who accepts
+    `max_staleness` of at least `lag_seconds` is spared it. For heavy states: of each user, many quantiles.
+    """
 
     NAME_FIELD_NUMBER: _builtins.int
     TABLE_FIELD_NUMBER: _builtins.int
@@ -93,6 +122,8 @@ class Rollup(_message.Message):
     ROW_COUNT_FIELD_NUMBER: _builtins.int
     SIZE_BYTES_FIELD_NUMBER: _builtins.int
     STANDARD_FIELD_NUMBER: _builtins.int
+    MAINTENANCE_FIELD_NUMBER: _builtins.int
+    BEHIND_ROWS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Unique on the platform, `[a-z][a-z0-9_]*[a-z0-9]`, at most 48 characters."""
     table: _builtins.str
@@ -104,13 +135,21 @@ class Rollup(_message.Message):
     state: Global___Rollup.State.ValueType
     """Set by the server."""
     lag_seconds: _builtins.float
-    """Seconds it may be behind the table, set by the server; 0 while READY, because each insert fills it too."""
+    """Age of the oldest row that its states may lack, in seconds, set by the server; 0 where they lack none, which is
+    always so of a synchronous one that is READY.
+    """
     row_count: _builtins.int
     """Rows of states, set by the server."""
     size_bytes: _builtins.int
     """Bytes on disk, set by the server."""
     standard: _builtins.bool
     """True of those that every platform has; they stay. Set by the server."""
+    maintenance: Global___Rollup.Maintenance.ValueType
+    """Who fills it; unset means SYNCHRONOUS. ASYNCHRONOUS is not to be had over `dead_letters` and `events_hourly`, whose
+    rows change after they came, nor where ClickHouse is a server of its own.
+    """
+    behind_rows: _builtins.int
+    """Rows of the table that are not in the states yet, set by the server; 0 of a synchronous one that is READY."""
     @_builtins.property
     def dimensions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Columns (text, whole numbers, days, UUIDs, addresses), or paths into a JSON column: `properties.page` stands for
@@ -135,10 +174,12 @@ class Rollup(_message.Message):
         row_count: _builtins.int = ...,
         size_bytes: _builtins.int = ...,
         standard: _builtins.bool = ...,
+        maintenance: Global___Rollup.Maintenance.ValueType = ...,
+        behind_rows: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimensions", b"dimensions", "grain", b"grain", "lag_seconds", b"lag_seconds", "measures", b"measures", "name", b"name", "row_count", b"row_count", "size_bytes", b"size_bytes", "standard", b"standard", "state", b"state", "table", b"table", "time_column", b"time_column"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["behind_rows", b"behind_rows", "dimensions", b"dimensions", "grain", b"grain", "lag_seconds", b"lag_seconds", "maintenance", b"maintenance", "measures", b"measures", "name", b"name", "row_count", b"row_count", "size_bytes", b"size_bytes", "standard", b"standard", "state", b"state", "table", b"table", "time_column", b"time_column"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -12,10 +12,10 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file aidatalabs/data/v1/rollup.proto.
  */
 export const file_aidatalabs_data_v1_rollup: GenFile = /*@__PURE__*/
-  fileDesc("Ch9haWRhdGFsYWJzL2RhdGEvdjEvcm9sbHVwLnByb3RvEhJhaWRhdGFsYWJzLmRhdGEudjEi0wQKBlJvbGx1cBI2CgRuYW1lGAEgASgJQii6SCVyIzIhXlthLXpdKFthLXowLTlfXXswLDQ2fVthLXowLTldKT8kEjMKBXRhYmxlGAIgASgJQiS6SCFyHzIdXlthLXpBLVpfXVthLXpBLVowLTlfXXswLDYyfSQSOQoLdGltZV9jb2x1bW4YAyABKAlCJLpIIXIfMh1eW2EtekEtWl9dW2EtekEtWjAtOV9dezAsNjJ9JBI7CgVncmFpbhgEIAEoDjIgLmFpZGF0YWxhYnMuZGF0YS52MS5Sb2xsdXAuR3JhaW5CCrpIB4IBBBABIAASHAoKZGltZW5zaW9ucxgFIAMoCUIIukgFkgECEAgSPQoIbWVhc3VyZXMYBiADKAsyIS5haWRhdGFsYWJzLmRhdGEudjEuUm9sbHVwTWVhc3VyZUIIukgFkgECEBgSNQoFc3RhdGUYByABKA4yIC5haWRhdGFsYWJzLmRhdGEudjEuUm9sbHVwLlN0YXRlQgTiQQEDEhkKC2xhZ19zZWNvbmRzGAggASgBQgTiQQEDEhcKCXJvd19jb3VudBgJIAEoA0IE4kEBAxIYCgpzaXplX2J5dGVzGAogASgDQgTiQQEDEhYKCHN0YW5kYXJkGAsgASgIQgTiQQEDIjEKBUdyYWluEhUKEUdSQUlOX1VOU1BFQ0lGSUVEEAASCAoESE9VUhABEgcKA0RBWRACIjcKBVN0YXRlEhUKEVNUQVRFX1VOU1BFQ0lGSUVEEAASDAoIQlVJTERJTkcQARIJCgVSRUFEWRACIooCCg1Sb2xsdXBNZWFzdXJlEjQKBmNvbHVtbhgBIAEoCUIkukghch8yHV5bYS16QS1aX11bYS16QS1aMC05X117MCw2Mn0kEkAKBGtpbmQYAiABKA4yJi5haWRhdGFsYWJzLmRhdGEudjEuUm9sbHVwTWVhc3VyZS5LaW5kQgq6SAeCAQQQASAAIoABCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIJCgVDT1VOVBABEgcKA1NVTRACEgcKA01JThADEgcKA01BWBAEEggKBFVOSVEQBRITCg9VTklRX0NPTUJJTkVENjQQBhIOCgpVTklRX0VYQUNUEAcSDQoJUVVBTlRJTEVTEAhiBnByb3RvMw", [file_buf_validate_validate, file_google_api_field_behavior]);
+  fileDesc("Ch9haWRhdGFsYWJzL2RhdGEvdjEvcm9sbHVwLnByb3RvEhJhaWRhdGFsYWJzLmRhdGEudjEihAYKBlJvbGx1cBI2CgRuYW1lGAEgASgJQii6SCVyIzIhXlthLXpdKFthLXowLTlfXXswLDQ2fVthLXowLTldKT8kEjMKBXRhYmxlGAIgASgJQiS6SCFyHzIdXlthLXpBLVpfXVthLXpBLVowLTlfXXswLDYyfSQSOQoLdGltZV9jb2x1bW4YAyABKAlCJLpIIXIfMh1eW2EtekEtWl9dW2EtekEtWjAtOV9dezAsNjJ9JBI7CgVncmFpbhgEIAEoDjIgLmFpZGF0YWxhYnMuZGF0YS52MS5Sb2xsdXAuR3JhaW5CCrpIB4IBBBABIAASHAoKZGltZW5zaW9ucxgFIAMoCUIIukgFkgECEAgSPQoIbWVhc3VyZXMYBiADKAsyIS5haWRhdGFsYWJzLmRhdGEudjEuUm9sbHVwTWVhc3VyZUIIukgFkgECEBgSNQoFc3RhdGUYByABKA4yIC5haWRhdGFsYWJzLmRhdGEudjEuUm9sbHVwLlN0YXRlQgTiQQEDEhkKC2xhZ19zZWNvbmRzGAggASgBQgTiQQEDEhcKCXJvd19jb3VudBgJIAEoA0IE4kEBAxIYCgpzaXplX2J5dGVzGAogASgDQgTiQQEDEhYKCHN0YW5kYXJkGAsgASgIQgTiQQEDEkUKC21haW50ZW5hbmNlGAwgASgOMiYuYWlkYXRhbGFicy5kYXRhLnYxLlJvbGx1cC5NYWludGVuYW5jZUIIukgFggECEAESGQoLYmVoaW5kX3Jvd3MYDSABKANCBOJBAQMiMQoFR3JhaW4SFQoRR1JBSU5fVU5TUEVDSUZJRUQQABIICgRIT1VSEAESBwoDREFZEAIiNwoFU3RhdGUSFQoRU1RBVEVfVU5TUEVDSUZJRUQQABIMCghCVUlMRElORxABEgkKBVJFQURZEAIiTQoLTWFpbnRlbmFuY2USGwoXTUFJTlRFTkFOQ0VfVU5TUEVDSUZJRUQQABIPCgtTWU5DSFJPTk9VUxABEhAKDEFTWU5DSFJPTk9VUxACIooCCg1Sb2xsdXBNZWFzdXJlEjQKBmNvbHVtbhgBIAEoCUIkukghch8yHV5bYS16QS1aX11bYS16QS1aMC05X117MCw2Mn0kEkAKBGtpbmQYAiABKA4yJi5haWRhdGFsYWJzLmRhdGEudjEuUm9sbHVwTWVhc3VyZS5LaW5kQgq6SAeCAQQQASAAIoABCgRLaW5kEhQKEEtJTkRfVU5TUEVDSUZJRUQQABIJCgVDT1VOVBABEgcKA1NVTRACEgcKA01JThADEgcKA01BWBAEEggKBFVOSVEQBRITCg9VTklRX0NPTUJJTkVENjQQBhIOCgpVTklRX0VYQUNUEAcSDQoJUVVBTlRJTEVTEAhiBnByb3RvMw", [file_buf_validate_validate, file_google_api_field_behavior]);
 
 /**
- * States of a table kept per bucket of time and dimensions, up to date with every insert. Queries name the table as
+ * States of a table kept per bucket of time and dimensions. Queries name the table as
  * ever; the service answers them from a roll-up where the result is shown to be the same.
  *
  * The same means: the same rows, names and types of columns. A state that is merged gives what the function gives
@@ -81,7 +81,8 @@ export type Rollup = Message<"aidatalabs.data.v1.Rollup"> & {
   state: Rollup_State;
 
   /**
-   * Seconds it may be behind the table, set by the server; 0 while READY, because each insert fills it too.
+   * Age of the oldest row that its states may lack, in seconds, set by the server; 0 where they lack none, which is
+   * always so of a synchronous one that is READY.
    *
    * @generated from field: double lag_seconds = 8;
    */
@@ -107,6 +108,21 @@ export type Rollup = Message<"aidatalabs.data.v1.Rollup"> & {
    * @generated from field: bool standard = 11;
    */
   standard: boolean;
+
+  /**
+   * Who fills it; unset means SYNCHRONOUS. ASYNCHRONOUS is not to be had over `dead_letters` and `events_hourly`, whose
+   * rows change after they came, nor where ClickHouse is a server of its own.
+   *
+   * @generated from field: aidatalabs.data.v1.Rollup.Maintenance maintenance = 12;
+   */
+  maintenance: Rollup_Maintenance;
+
+  /**
+   * Rows of the table that are not in the states yet, set by the server; 0 of a synchronous one that is READY.
+   *
+   * @generated from field: int64 behind_rows = 13;
+   */
+  behindRows: bigint;
 };
 
 /**
@@ -171,7 +187,7 @@ export enum Rollup_State {
   BUILDING = 1,
 
   /**
-   * Up to date with every acknowledged insert.
+   * Serves: by itself or, where it is asynchronous, with the rows that are not in it yet.
    *
    * @generated from enum value: READY = 2;
    */
@@ -183,6 +199,42 @@ export enum Rollup_State {
  */
 export const Rollup_StateSchema: GenEnum<Rollup_State> = /*@__PURE__*/
   enumDesc(file_aidatalabs_data_v1_rollup, 0, 1);
+
+/**
+ * Who fills it.
+ *
+ * @generated from enum aidatalabs.data.v1.Rollup.Maintenance
+ */
+export enum Rollup_Maintenance {
+  /**
+   * Means SYNCHRONOUS.
+   *
+   * @generated from enum value: MAINTENANCE_UNSPECIFIED = 0;
+   */
+  MAINTENANCE_UNSPECIFIED = 0,
+
+  /**
+   * Each insert, which costs it time: an acknowledged row is in the states.
+   *
+   * @generated from enum value: SYNCHRONOUS = 1;
+   */
+  SYNCHRONOUS = 1,
+
+  /**
+   * A worker, at a distance: inserts cost what they cost without it. Answers are the same, because rows that are
+   * not in the states yet are read themselves; the distance only costs queries time. A caller who accepts
+   * `max_staleness` of at least `lag_seconds` is spared it. For heavy states: of each user, many quantiles.
+   *
+   * @generated from enum value: ASYNCHRONOUS = 2;
+   */
+  ASYNCHRONOUS = 2,
+}
+
+/**
+ * Describes the enum aidatalabs.data.v1.Rollup.Maintenance.
+ */
+export const Rollup_MaintenanceSchema: GenEnum<Rollup_Maintenance> = /*@__PURE__*/
+  enumDesc(file_aidatalabs_data_v1_rollup, 0, 2);
 
 /**
  * What is kept of one column in every bucket.
