@@ -38,6 +38,7 @@ ROLLUP_CASES = (
                 "grain": "DAY",
                 "dimensions": ["event_type"],
                 "measures": [{"column": "value", "kind": "MAX"}],
+                "maintenance": "ASYNCHRONOUS",
             }
         },
         SHOP | {"rollup": {"name": "x", "table": "events", "time_column": "user_id", "grain": "DAY"}},

@@ -118,6 +118,15 @@ _WHOLE: Mapping[str, tuple[dict[str, Any], ...]] = {
     "DataService_CreateRollup": (
         {"rollup": {"name": "made", "table": "events", "time_column": "timestamp", "grain": "DAY"}},
         {"rollup": {"name": "made", "table": "events", "time_column": "user_id", "grain": "HOUR"}},
+        {
+            "rollup": {
+                "name": "made",
+                "table": "events",
+                "time_column": "timestamp",
+                "grain": "HOUR",
+                "maintenance": "ASYNCHRONOUS",
+            }
+        },
     ),
     "DataService_Ingest": tuple({"table": "things", "rows": rows, "events": []} for rows in _KNOWN["rows"])
     + tuple({"table": "", "events": events, "rows": []} for events in _KNOWN["events"]),

@@ -9,7 +9,12 @@ from typing import Any
 from aidatalabs.data.v1.rollup_pb2 import Rollup
 
 BY_DAY = Rollup(
-    name="views_by_day", table="events", time_column="timestamp", grain=Rollup.DAY, dimensions=["event_type"]
+    name="views_by_day",
+    table="events",
+    time_column="timestamp",
+    grain=Rollup.DAY,
+    dimensions=["event_type"],
+    maintenance=Rollup.ASYNCHRONOUS,
 )
 
 
@@ -36,7 +41,7 @@ ROLLUP_STEPS = (
     Step(
         "data.v1.DataService/GetRollup",
         lambda c, p: c.get_rollup(p, "views_by_day"),
-        lambda found: list(found.dimensions) == ["event_type"],
+        lambda found: (list(found.dimensions), found.maintenance) == (["event_type"], Rollup.ASYNCHRONOUS),
     ),
     Step(
         "data.v1.DataService/DropRollup",

@@ -245,7 +245,7 @@ HOLDS = {
     "TypePaths": ("'type_after': 'JSON(`cart.total` Nullable(Float64))'",),
     "CreateRollup": ("'name': 'views_by_day'", "'state': 'READY'"),
     "ListRollups": ("'name': 'events_by_day'", "'name': 'views_by_day'"),
-    "GetRollup": ("'time_column': 'timestamp'", "'kind': 'MAX'"),
+    "GetRollup": ("'time_column': 'timestamp'", "'kind': 'MAX'", "'maintenance': 'ASYNCHRONOUS'"),
     "ListTables": ("'tables': [{'name': 'boxes'",),
     "GetTable": ("'row_count': '2'",),
     "UpdateTable": ("'comment': 'of all sizes'",),

@@ -107,7 +107,7 @@ def create(
             grain=rollup_pb2.Rollup.Grain.Value(grain.name),
             dimensions=dimension or [],
             measures=[_measure(one) for one in measure or []],
-            maintenance="ASYNCHRONOUS" if asynchronous else "SYNCHRONOUS",
+            maintenance=rollup_pb2.Rollup.ASYNCHRONOUS if asynchronous else rollup_pb2.Rollup.SYNCHRONOUS,
         )
         async with await connect() as client:
             made = await client.create_rollup(platform_or_default(platform), declared)

@@ -17,7 +17,7 @@ from aidatalabs_services.data.adapters.clickhouse import ClickHouseWarehouse
 from aidatalabs_services.data.adapters.measured_warehouse import MeasuredWarehouse
 from aidatalabs_services.data.adapters.servers import EmbeddedServers
 from aidatalabs_services.data.bootstrap import engine_pool
-from aidatalabs_services.data.errors import RollupAlreadyExists, RollupInvalid
+from aidatalabs_services.data.errors import RollupAlreadyExists
 from aidatalabs_services.data.holds import TableHolds
 from aidatalabs_services.data.rollups import plans, records
 from aidatalabs_services.data.rollups.declarations import (
@@ -165,15 +165,15 @@ async def compared_while_all_goes_on(place: Place, uid: str, rollups: Rollups, *
     chance = random.Random(seed)
     derived = DerivedRollups(rollups)
     number = 0
-    for turn in range(14):
+    for turn in range(10):
         for _ in range(chance.randint(0, 3)):
             await place.insert(uid, number, rows=chance.choice([1, 7, 100]))
             number += 1
-        if turn in (5, 9):
+        if turn in (4, 8):
             noted = await derived.prepare(uid, "events", "user_id = 7", key=f"d{turn}")
             await delete_person(place, uid)
             await derived.correct(uid, "events", noted, key=f"d{turn}")
-        if turn == 7:
+        if turn == 6:
             await place.warehouse.execute(uid, "OPTIMIZE TABLE events FINAL", table="events")
         await asyncio.sleep(chance.choice([0.0, 0.02, 0.05]))
         await check(place, uid, rollups)
@@ -216,7 +216,14 @@ def from_the_first_block_of_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plans, "block_condition", condition)
 
 
-@pytest.mark.parametrize("broken", [all_states_count, one_block_too_far, from_the_first_block_of_a_part])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        all_states_count,
+        pytest.param(one_block_too_far, marks=pytest.mark.soak),
+        pytest.param(from_the_first_block_of_a_part, marks=pytest.mark.soak),
+    ],
+)
 async def test_a_broken_twin_is_found_out(
     place: Place, monkeypatch: pytest.MonkeyPatch, broken: Callable[[pytest.MonkeyPatch], None]
 ) -> None:
@@ -234,7 +241,7 @@ async def test_a_broken_twin_is_found_out(
     await rollups.close()
 
 
-@pytest.mark.parametrize("lost", ["the piece", "the record"])
+@pytest.mark.parametrize("lost", ["the record", pytest.param("the piece", marks=pytest.mark.soak)])
 async def test_a_kill_between_the_states_and_their_record_counts_nothing_twice(
     place: Place, monkeypatch: pytest.MonkeyPatch, lost: str
 ) -> None:
@@ -305,6 +312,7 @@ async def held_by(rollups: Rollups, uid: str) -> Progress:
     return progress
 
 
+@pytest.mark.soak
 async def test_who_accepts_an_age_is_answered_from_the_states_alone(place: Place) -> None:
     uid = await old_home(place)
     rollups = followed_in(place, seconds=0.3)
@@ -351,6 +359,7 @@ async def test_rows_that_all_expired_before_a_start_leave_no_gap_in_the_count(pl
     await after.close()
 
 
+@pytest.mark.soak
 async def test_states_that_are_gone_are_made_anew(place: Place) -> None:
     uid = await old_home(place)
     rollups = followed_in(place)
@@ -370,6 +379,7 @@ async def test_states_that_are_gone_are_made_anew(place: Place) -> None:
     await after.close()
 
 
+@pytest.mark.soak
 async def test_pieces_are_small_and_whole_blocks_also_of_a_long_history(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -393,22 +403,6 @@ async def test_pieces_are_small_and_whole_blocks_also_of_a_long_history(
     assert seen
     assert max(seen) <= 300
     await check(place, uid, rollups)
-    await rollups.close()
-
-
-@pytest.mark.parametrize(
-    ("table", "may_follow"), [("events_hourly", True), ("dead_letters", True), ("events", False)]
-)
-async def test_what_nobody_can_follow_is_refused(place: Place, table: str, may_follow: bool) -> None:
-    uid = await old_home(place)
-    rollups = followed_in(place, may_follow=may_follow)
-    time = {"events": "timestamp", "events_hourly": "hour"}.get(table, "rejected_at")
-    declared = Declaration("followed", table, time, Grain.DAY, maintenance=Maintenance.ASYNCHRONOUS)
-    if table not in await place.schemas.get(uid):
-        pytest.skip("this home has no dead letters")
-    with pytest.raises(RollupInvalid) as caught:
-        await rollups.create(uid, declared)
-    assert [each.field for each in caught.value.violations] == ["rollup.maintenance"]
     await rollups.close()
 
 

@@ -138,11 +138,10 @@ class Builder:
 
     async def _first_epoch(self, uid: str, layout: Layout, record: Record) -> Progress:
         """Makes the table and the states of every block that is there now."""
-        await self._execute(
-            uid,
-            create_target(layout, record.target, comment=records.comment(record), fsync=self._fsync),
-            record.target,
-        )
+        created = create_target(layout, record.target, comment=records.comment(record), fsync=self._fsync)
+        # Not in the middle of a change of the table's types: whoever makes one looks who reads them.
+        async with self._holds.building(uid, layout.table.name):
+            await self._execute(uid, created, record.target)
         now = time.time()
         blocks = await self.epochs.keep_blocks(uid, layout.table.name)
         piece = self.epochs.piece_rows
