@@ -100,7 +100,8 @@ class Results:
         """
         served = await self._served(query, max_staleness_seconds)
         self.served["aged" if served.source == "kept" and served.age_seconds else served.source] += 1
-        age = max(served.age_seconds, query.route.lag_seconds if query.route.is_stale else 0.0)
+        lacking = time.time() - query.route.as_of if query.route.is_stale else 0.0
+        age = max(served.age_seconds, lacking)
         return replace(served, route=query.route, age_seconds=age)
 
     async def _served(self, query: Admitted, max_staleness_seconds: float) -> Served:
@@ -172,7 +173,7 @@ class Results:
             payload=await self._render(outcome.columns, rows, outcome.truncated),
             row_count=len(rows),
             data_version=version if is_same else "",
-            read_time=moment - (query.route.lag_seconds if query.route.is_stale else 0.0),
+            read_time=min(moment, query.route.as_of) if query.route.is_stale else moment,
             elapsed_seconds=outcome.elapsed_seconds,
             read_rows=outcome.read_rows,
             read_bytes=outcome.read_bytes,

@@ -29,7 +29,8 @@ BY_USER = "SELECT user_id, count(), max(value) FROM events GROUP BY user_id ORDE
 async def by_user(data: Data) -> rollup_pb2.Rollup:
     """The roll-up as it is listed."""
     found = await data.call("ListRollups", pb.ListRollupsRequest(platform=DEMO))
-    return next(each for each in found.rollups if each.name == "by_user")
+    listed: rollup_pb2.Rollup = next(each for each in found.rollups if each.name == "by_user")
+    return listed
 
 
 async def caught_up(data: Data) -> rollup_pb2.Rollup:

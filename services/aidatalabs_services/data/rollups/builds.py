@@ -144,8 +144,7 @@ class Builder:
             await self._execute(uid, created, record.target)
         now = time.time()
         blocks = await self.epochs.keep_blocks(uid, layout.table.name)
-        piece = self.epochs.piece_rows
-        made = await self.epochs.make(uid, layout, record.target, blocks, piece_rows=piece)
+        made = await self.epochs.make(uid, layout, record.target, blocks, piece_rows=self._piece_rows)
         return Progress(blocks.top, (made,) if made else (), now)
 
     async def _undo(self, uid: str, record: Record) -> None:

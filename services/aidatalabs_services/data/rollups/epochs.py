@@ -114,23 +114,26 @@ class Epochs:
         """The states of some blocks as an epoch that is in no record yet; None where they have no rows."""
         number = new_number()
         table = quoted(layout.table.name)
-        where = block_condition(blocks.above, blocks.upto)
-        pieces = [where]
+        pieces = [block_condition(blocks.above, blocks.upto)]
         if blocks.most_rows > piece_rows:
-            day = f"toDate32({quoted(layout.declaration.time_column)})"
-            counted = await records.rows(
-                self._warehouse,
-                uid,
-                f"SELECT toString({day}) AS d, count() FROM {table} WHERE {where} GROUP BY d ORDER BY d",  # noqa: S608
-            )
-            days = [(str(each), int(count)) for each, count in counted]
-            pieces = [
-                f"{where} AND {day} BETWEEN '{first}' AND '{last}'"
-                for first, last in day_ranges(days, piece_rows)
-            ]
+            pieces = await self._by_days(uid, layout, table, pieces[0], piece_rows)
         for piece in pieces:
             await self._insert(uid, target, select_states(layout, table, piece), number)
         return await self._counted(uid, target, number)
+
+    async def _by_days(self, uid: str, layout: Layout, source: str, where: str, piece_rows: int) -> list[str]:
+        """Conditions over `source` (SQL) for days that together hold about so many rows of those `where`."""
+        day = f"toDate32({quoted(layout.declaration.time_column)})"
+        counted = await records.rows(
+            self._warehouse,
+            uid,
+            f"SELECT toString({day}) AS d, count() FROM {source} WHERE {where} GROUP BY d ORDER BY d",  # noqa: S608
+        )
+        days = [(str(each), int(count)) for each, count in counted]
+        return [
+            f"{where} AND {day} BETWEEN '{first}' AND '{last}'"
+            for first, last in day_ranges(days, piece_rows)
+        ]
 
     async def fold(self, uid: str, layout: Layout, target: str, old: tuple[Epoch, ...]) -> Epoch | None:
         """The states of several epochs as one that is in no record yet; the engine merges them later."""
@@ -141,8 +144,12 @@ class Epochs:
         ]
         columns += [quoted(each.name) for each in layout.states]
         numbers = ", ".join(str(each.number) for each in old)
-        states = f"SELECT {', '.join(columns)} FROM {quoted(target)} WHERE {quoted(EPOCH)} IN ({numbers})"  # noqa: S608
-        await self._insert(uid, target, states, number)
+        pieces = [f"{quoted(EPOCH)} IN ({numbers})"]
+        if sum(each.row_count for each in old) > self.piece_rows:
+            pieces = await self._by_days(uid, layout, quoted(target), pieces[0], self.piece_rows)
+        for piece in pieces:
+            states = f"SELECT {', '.join(columns)} FROM {quoted(target)} WHERE {piece}"  # noqa: S608 - quoted
+            await self._insert(uid, target, states, number)
         return await self._counted(uid, target, number)
 
     async def _insert(self, uid: str, target: str, states: str, number: int) -> None:

@@ -154,17 +154,26 @@ class Followers:
                 pause = _LONGEST_PAUSE_SECONDS
 
     async def _round(self, uid: str, worker: _Worker, found: Sequence[Record]) -> bool:
-        """A piece of each roll-up that may be behind; whether there is more to do at once."""
+        """A piece of each roll-up that may be behind; whether there is more to do at once.
+
+        Raises what went wrong with one of them, after the others had their turn.
+        """
         worker.looks = {each.target: look for each in found if (look := worker.looks.get(each.target))}
         worker.unswept &= {each.target for each in found}
         is_busy = False
+        failure: ServiceError | TimeoutError | None = None
         for record in found:
             if self._is_near(uid, worker.looks.get(record.target)) and record.target not in worker.unswept:
                 continue
-            async with self._turns:
-                table = await self._followed.table(uid, record)
-                if table is not None and not await self._must_wait(uid, worker):
-                    is_busy |= await self._advance(uid, worker, record, table)
+            try:
+                async with self._turns:
+                    table = await self._followed.table(uid, record)
+                    if table is not None and not await self._must_wait(uid, worker):
+                        is_busy |= await self._advance(uid, worker, record, table)
+            except (ServiceError, TimeoutError) as error:
+                failure = error  # of this one: the others go on
+        if failure is not None:
+            raise failure
         return is_busy
 
     def _is_near(self, uid: str, look: _Look | None) -> bool:

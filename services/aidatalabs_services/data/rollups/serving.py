@@ -55,7 +55,8 @@ class Route:
     """The SQL to run; `rollup` names the roll-ups it reads (empty: none), `reason` says why.
 
     `targets` are the hidden tables of states that it reads. `lag_seconds` is how far asynchronous ones are
-    behind; newer rows are read themselves but where `is_stale` says that the caller accepts to miss them.
+    behind; newer rows are read themselves but where `is_stale` says that the caller accepts to miss them. Every
+    row that was there at `as_of` (Unix seconds) is read in either case.
     """
 
     sql: str
@@ -65,6 +66,7 @@ class Route:
     targets: tuple[str, ...] = ()
     lag_seconds: float = 0.0
     is_stale: bool = False
+    as_of: float = 0.0
     lease: Lease | None = field(default=None, compare=False, repr=False)
 
 
@@ -245,7 +247,7 @@ def _with_lag(route: Route, followed: Sequence[Record], lags: Mapping[str, float
     else:
         told = f"rows of the last {lag:.1f} s, not in it yet, were read themselves"
     reason = f"{route.reason[:-1]}; {told}." if lag else route.reason
-    return replace(route, reason=reason, lag_seconds=lag)
+    return replace(route, reason=reason, lag_seconds=lag, as_of=clock - lag)
 
 
 def _expiry(ttl: str, time_column: str, now: datetime) -> tuple[datetime | None] | None:
