@@ -1,4 +1,4 @@
-"""Asynchronous roll-ups while rows come and go, engines are killed, and one piece of the design is missing."""
+"""Asynchronous roll-ups while rows come and go, engines are killed, or a piece of the design is missing."""
 
 from __future__ import annotations
 

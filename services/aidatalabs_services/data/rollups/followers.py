@@ -27,6 +27,7 @@ _LOG = logging.getLogger(__name__)
 _LONGEST_PAUSE_SECONDS = 30.0
 _MOST_MEMORY = 0.8
 _MOST_WAITS = 5
+_MOST_WAITS_FOR_MEMORY = 60
 _PIECES_AT_ONCE = 2
 _LEAST_PIECE_ROWS = 10_000
 
@@ -172,6 +173,7 @@ class Followers:
                         is_busy |= await self._advance(uid, worker, record, table)
             except (ServiceError, TimeoutError) as error:
                 failure = error  # of this one: the others go on
+                worker.unswept.add(record.target)
         if failure is not None:
             raise failure
         return is_busy
@@ -181,11 +183,16 @@ class Followers:
         return bool(look and look.is_whole and self._writes and self._writes(uid) == look.writes)
 
     async def _must_wait(self, uid: str, worker: _Worker) -> bool:
-        """Whether people's queries go first, for a few looks, or memory is short."""
+        """Whether people's queries go first, for a few looks, or memory is short, for a minute of them.
+
+        Then a small piece is tried all the same: what is left to the rows costs every query memory.
+        """
         load = await self._epochs.load(uid)
-        if load.memory_share > _MOST_MEMORY:
-            return True
-        worker.waits = worker.waits + 1 if load.reading and worker.waits < _MOST_WAITS else 0
+        is_short = load.memory_share > _MOST_MEMORY
+        most = _MOST_WAITS_FOR_MEMORY if is_short else _MOST_WAITS if load.reading else 0
+        worker.waits = worker.waits + 1 if worker.waits < most else 0
+        if is_short:
+            worker.piece_rows = _LEAST_PIECE_ROWS
         return worker.waits > 0
 
     async def _advance(self, uid: str, worker: _Worker, record: Record, table: TableSchema) -> bool:
@@ -193,6 +200,8 @@ class Followers:
         progress = record.progress
         if progress is None:
             return False
+        if record.target not in worker.looks:
+            worker.unswept.add(record.target)  # a process that was killed may have left some
         writes = self._writes(uid) if self._writes else 0
         moment, now = time.monotonic(), time.time()
         blocks = await self._epochs.next_blocks(

@@ -55,8 +55,8 @@ class Route:
     """The SQL to run; `rollup` names the roll-ups it reads (empty: none), `reason` says why.
 
     `targets` are the hidden tables of states that it reads. `lag_seconds` is how far asynchronous ones are
-    behind; newer rows are read themselves but where `is_stale` says that the caller accepts to miss them. Every
-    row that was there at `as_of` (Unix seconds) is read in either case.
+    behind; newer rows are read themselves but where `is_stale` says that the caller accepts to miss them.
+    Every row that was there at `as_of` (Unix seconds) is read in either case.
     """
 
     sql: str
