@@ -119,6 +119,7 @@ class Source(_message.Message):
     TYPE_FIELD_NUMBER: _builtins.int
     PATH_FIELD_NUMBER: _builtins.int
     CALENDAR_FIELD_NUMBER: _builtins.int
+    DECLARED_FIELD_NUMBER: _builtins.int
     table: _builtins.str
     """Alias of the table in this query."""
     column: _builtins.str
@@ -127,6 +128,8 @@ class Source(_message.Message):
     """ClickHouse type."""
     path: _builtins.bool
     """True for a path in a JSON column."""
+    declared: _builtins.bool
+    """True for a path that the column's type declares."""
     @_builtins.property
     def calendar(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """A date spread over number columns: the names of its year, month, day and hour columns, empty where missing."""
@@ -139,10 +142,11 @@ class Source(_message.Message):
         type: _builtins.str = ...,
         path: _builtins.bool = ...,
         calendar: _abc.Iterable[_builtins.str] | None = ...,
+        declared: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar", "column", b"column", "path", b"path", "table", b"table", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar", "column", b"column", "declared", b"declared", "path", b"path", "table", b"table", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
