@@ -86,12 +86,12 @@ class ColumnType:
         return not self.nullable and self.base.name not in _NOT_SORTABLE
 
 
-def quote_text(text: str) -> str:
-    """A SQL literal in single quotes, as the engine writes it."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+def quote_text(text: str, quote: str = "'") -> str:
+    """A SQL literal in single quotes, as the engine writes it; in backticks a name."""
+    escaped = text.replace("\\", "\\\\").replace(quote, "\\" + quote)
     for mark, char in _UNESCAPED.items():
         escaped = escaped.replace(char, "\\" + mark)
-    return f"'{escaped}'"
+    return f"{quote}{escaped}{quote}"
 
 
 def unquote_text(literal: str) -> str:

@@ -209,8 +209,11 @@ def ttl_of_engine(engine_full: str) -> str:
 
 
 def quoted(name: str) -> str:
-    """An identifier in backticks; only names that passed `checked` or came from the engine get here."""
-    return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
+    """An identifier in backticks; only names that passed `checked` or came from the engine get here.
+
+    A key of an object may hold any character, and the engine takes no statement with a NUL in it.
+    """
+    return quote_text(name, "`")
 
 
 def create_table(

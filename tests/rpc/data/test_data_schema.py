@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from aidatalabs.data.v1 import data_service_pb2 as pb
-from aidatalabs.data.v1 import table_pb2
+from aidatalabs.data.v1 import table_pb2, typed_path_pb2
 from aidatalabs_services.data.catalog import Catalogue, TableProfile
 from aidatalabs_services.data.ports import QueryLimits, QueryOutcome
 from aidatalabs_services.data.query_parts import query_limits
@@ -169,6 +169,17 @@ async def test_declared_paths_are_told_from_dynamic_ones(data: Data) -> None:
         "doc.page": ("Nullable(String)", True),
         "doc.tags": ("Array(Nullable(Int64))", False),
     }
+
+
+async def test_no_key_of_an_object_stands_in_the_way_of_a_description(data: Data) -> None:
+    """One event with such a key would leave the whole platform without answers."""
+    keys = ["a\0b", "`", "\\", "'", '"', "file", "\n", "\x01", "--", "{x:UInt8}", "\u201c", "SETTINGS", "%s"]
+    await make(data, "strange", {"doc": "JSON"}, [{"doc": {key: "v" for key in keys}}])
+    _, columns = await describe(data, "strange")
+    assert set(columns) == {"doc", *(f"doc.{key}" for key in keys)}
+    assert {tuple(column.values) for name, column in columns.items() if name != "doc"} == {("v",)}
+    asked = typed_path_pb2.SuggestPathsRequest(platform=DEMO, table="strange", column="doc")
+    assert len((await data.call("SuggestPaths", asked)).paths) == len(keys)
 
 
 async def test_an_empty_table_is_described_without_figures(data: Data) -> None:
