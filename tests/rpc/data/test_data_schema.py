@@ -174,7 +174,7 @@ async def test_declared_paths_are_told_from_dynamic_ones(data: Data) -> None:
 async def test_no_key_of_an_object_stands_in_the_way_of_a_description(data: Data) -> None:
     """One event with such a key would leave the whole platform without answers."""
     keys = ["a\0b", "`", "\\", "'", '"', "file", "\n", "\x01", "--", "{x:UInt8}", "\u201c", "SETTINGS", "%s"]
-    await make(data, "strange", {"doc": "JSON"}, [{"doc": {key: "v" for key in keys}}])
+    await make(data, "strange", {"doc": "JSON"}, [{"doc": dict.fromkeys(keys, "v")}])
     _, columns = await describe(data, "strange")
     assert set(columns) == {"doc", *(f"doc.{key}" for key in keys)}
     assert {tuple(column.values) for name, column in columns.items() if name != "doc"} == {("v",)}
