@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 from aidatalabs.agent.v1 import agent_service_pb2 as agent_pb
 from aidatalabs.common.v1 import access_service_pb2 as access_pb
 from aidatalabs.data.v1 import data_service_pb2 as data_pb
+from aidatalabs.data.v1 import ingest_pb2, typed_path_pb2
 from aidatalabs.platform.v1 import platform_pb2
 from aidatalabs.platform.v1 import platform_service_pb2 as platform_pb
 from aidatalabs_services.runtime.errors import InvalidRequest
@@ -51,3 +52,29 @@ def test_a_field_that_does_not_fit_is_told_in_words(message: Message, told: str)
 @pytest.mark.parametrize("member", ["ben@example.com", "allUsers", "users/" + "0" * 36, "a/b+c@x-y.example"])
 def test_members_may_be_named_in_three_ways(member: str) -> None:
     RequestRules().check(platform_pb.RemoveMemberRequest(platform=P, member=member))
+
+
+def test_messages_that_no_rule_is_about_are_not_visited_and_all_others_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A call of ten thousand events has rules at three of its fields."""
+    rules, visited = RequestRules(), list[Message]()
+    real = rules._validator.collect_violations
+
+    def noting(message: Message) -> object:
+        visited.append(message)
+        return real(message)
+
+    monkeypatch.setattr(rules._validator, "collect_violations", noting)
+    ingest = data_pb.IngestRequest(platform=P, request_id="a b", events=[ingest_pb2.Event()] * 3)
+    with pytest.raises(InvalidRequest) as caught:
+        rules.check(ingest)
+    assert [each.field for each in caught.value.violations] == ["request_id"]
+    assert visited == [data_pb.IngestRequest(platform=P, request_id="a b")]
+    assert len(ingest.events) == 3, "the message itself stays as it came"
+    typing = typed_path_pb2.TypePathsRequest(
+        platform=P, table="t", column="p", paths=[typed_path_pb2.TypedPath()], untyped_paths=["x"]
+    )
+    with pytest.raises(InvalidRequest) as caught:
+        rules.check(typing)
+    assert {each.field for each in caught.value.violations} == {"paths[0].path", "paths[0].type"}
