@@ -148,3 +148,42 @@ def test_a_file_of_digits_goes_into_a_table_of_text(tmp_path: Path) -> None:
         again = client.ingest_file(P, second, table="codes", again=True)
         assert (stored.accepted_count, again.accepted_count) == (1, 1)
         assert [row["code"] for row in fake.rows("codes")] == ["A1", "10", "10"]
+
+
+def test_json_lines_whose_values_change_their_kind_are_read_and_judged_row_by_row(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(
+        '{"id": 1, "p": {"k": 1, "day": "2026-01-02"}, "n": 1}\n\n'
+        '{"id": "x", "p": {"k": "é", "deep": [{"a": null}]}, "n": 2.5}\n'
+        '{"id": true, "late": 12345678901234567890123}\n'
+    )
+    content = read_file(path)
+    assert content.columns() == [
+        ("id", "String"),
+        ("p", "JSON"),
+        ("n", "Nullable(Float64)"),
+        ("late", "Nullable(String)"),
+    ]
+    found = rows(path, {"id": "Int64", "p": "JSON", "n": "Nullable(Float64)"})
+    assert found[0] == {"id": "1", "p": {"k": 1, "day": "2026-01-02"}, "n": 1, "late": None}
+    assert found[1]["p"] == {"k": "é", "deep": [{"a": None}]}
+    assert (found[2]["id"], found[2]["late"]) == ("true", "12345678901234567890123")
+    sent = [row.fields["id"].WhichOneof("kind") for row in content.as_stored([("id", "Int64")]).batch(0)]
+    assert sent == ["number_value", "string_value", "string_value"], "what is a number travels as one"
+    content.write(tmp_path / "b.jsonl")
+    assert rows(tmp_path / "b.jsonl") == rows(path)
+
+
+def test_lists_read_line_by_line_go_into_columns_of_lists(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"id": 1, "l": [1, "x"]}\n{"id": "x"}\n')
+    assert [row["l"] for row in rows(path, {"id": "String", "l": "Array(String)"})] == [[1, "x"], None]
+    with pytest.raises(FileUnreadable, match=r"column l: .* flatten them first"):
+        read_file(path).columns()
+
+
+def test_a_line_that_is_no_object_is_told_by_its_number(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"a": 1}\n{"a": "x"}\n{"a": NaN}\n')
+    with pytest.raises(FileUnreadable, match=r"a\.jsonl: line 3 is not JSON"):
+        read_file(path)

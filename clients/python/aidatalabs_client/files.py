@@ -73,7 +73,7 @@ class DataFile:
     @property
     def nested(self) -> list[str]:
         """The columns of objects or lists."""
-        return [field.name for field in self.table.schema if pa.types.is_nested(field.type)]
+        return [field.name for field in self.table.schema if _is_nested(field.type)]
 
     def columns(self) -> list[tuple[str, str]]:
         """(name, ClickHouse type) of each column; Nullable only where a value is missing."""
@@ -258,7 +258,7 @@ def _clickhouse_type(name: str, column: pa.ChunkedArray) -> str:
         base = f"Decimal({column.type.precision}, {column.type.scale})"
     elif kind.startswith(("dictionary", "time32", "time64")):
         base = "String"
-    elif kind.startswith(("struct", "map")):
+    elif kind.startswith(("struct", "map")) or (_is_json(column) and not _holds_lists(column)):
         return "JSON"
     elif kind in _SIMPLE_TYPES:
         base = _SIMPLE_TYPES[kind]
@@ -304,9 +304,22 @@ def _setter_kind(column: pa.ChunkedArray) -> str:
         bounds = pc.min_max(column).as_py()
         far = max(abs(bounds["min"] or 0), abs(bounds["max"] or 0)) > EXACT_INTEGER
         return "text" if far else "number"
-    if pa.types.is_nested(column.type):
-        return "nested"
-    return "text"
+    return "nested" if _is_nested(column.type) else "text"
+
+
+def _is_json(column: pa.ChunkedArray) -> bool:
+    return isinstance(column.type, pa.JsonType)
+
+
+def _holds_lists(column: pa.ChunkedArray) -> bool:
+    if _is_json(column):
+        return any(text is not None and text.startswith("[") for text in column.to_pylist())
+    return not (pa.types.is_struct(column.type) or pa.types.is_map(column.type))
+
+
+def _is_nested(kind: pa.DataType) -> bool:
+    """Whether the values are objects or lists, taken apart or as JSON."""
+    return bool(pa.types.is_nested(kind)) or isinstance(kind, pa.JsonType)
 
 
 def _set_numbers(rows: Sequence[Struct], name: str, column: pa.ChunkedArray) -> None:
@@ -345,8 +358,10 @@ def _set_texts(rows: Sequence[Struct], name: str, column: pa.ChunkedArray) -> No
 
 def _plain_values(column: pa.ChunkedArray) -> list[Any]:
     """The values in Python; moments that are finer than its own are text."""
+    if _is_json(column):
+        return [None if each is None else json.loads(each) for each in column.to_pylist()]
     if not pa.types.is_timestamp(column.type) or column.type.unit != "ns":
-        return list(column.to_pylist())
+        return list(column.to_pylist(maps_as_pydicts="lossy"))
     if _is_whole(column, 6):
         return list(column.cast(pa.timestamp("us", column.type.tz)).to_pylist())
     ticks = column.cast(pa.int64()).to_pylist()
@@ -355,10 +370,8 @@ def _plain_values(column: pa.ChunkedArray) -> list[Any]:
 
 def _set_nested(rows: Sequence[Struct], name: str, column: pa.ChunkedArray) -> None:
     # A JSON column holds an object in every row; an empty one reads NULL at each path, as none would.
-    missing: dict[str, object] | None = (
-        {} if pa.types.is_struct(column.type) or pa.types.is_map(column.type) else None
-    )
-    for row, value in zip(rows, column.to_pylist(maps_as_pydicts="lossy"), strict=True):
+    missing: dict[str, object] | None = None if _holds_lists(column) else {}
+    for row, value in zip(rows, _plain_values(column), strict=True):
         row.fields[name].CopyFrom(_nested(missing if value is None else value))
 
 

@@ -1,10 +1,16 @@
-"""Files of JSON lines: text stays the text it is, also where it looks like a day or a time."""
+"""Files of JSON lines: text stays the text it is, also where it looks like a day or a time.
+
+Arrow reads them quickly and wants one type for a key throughout. Where a file has several they are read line
+by line: objects and lists stay JSON (`pa.json_`), a column of several kinds of values becomes one of text.
+"""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.json
@@ -23,7 +29,12 @@ def read_json_lines(path: Path, kind_of: KindOf | None) -> pa.Table:
 
     Without one, columns of times become times. Raises FileUnreadable, ArrowInvalid or OSError.
     """
-    read = _read(path, None)
+    try:
+        read = _read(path, None)
+    except pa.ArrowInvalid as error:
+        if "changed from" not in str(error):
+            raise
+        return _read_by_line(path)
     schema = pa.schema(
         [
             field.with_type(_as_written(field.type, None if kind_of is None else kind_of(place, field.name)))
@@ -67,3 +78,50 @@ def _without_times(kind: pa.DataType) -> pa.DataType:
 
 def _has_doubles(schema: pa.Schema) -> bool:
     return any(pa.types.is_floating(field.type) for field in schema)
+
+
+def _read_by_line(path: Path) -> pa.Table:
+    columns: dict[str, list[Any]] = {}
+    count = 0
+    for count, row in enumerate(_rows(path), 1):
+        for name, value in row.items():
+            values = columns.setdefault(name, [])
+            values += [None] * (count - 1 - len(values))
+            values.append(value)
+    for values in columns.values():
+        values += [None] * (count - len(values))
+    return pa.table({name: _column(values) for name, values in columns.items()})
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                try:
+                    row = json.loads(line, parse_constant=_refuse)
+                except (ValueError, RecursionError):
+                    raise FileUnreadable(f"{path.name}: line {number:,} is not JSON") from None
+                if not isinstance(row, dict):
+                    raise FileUnreadable(f"{path.name}: line {number:,} is no JSON object")
+                yield row
+
+
+def _refuse(word: str) -> None:
+    raise ValueError(word)
+
+
+def _column(values: Sequence[Any]) -> pa.Array:
+    kinds = {type(value) for value in values if value is not None}
+    if kinds and kinds <= {dict, list}:
+        texts = [None if value is None else json.dumps(value) for value in values]
+        return pa.ExtensionArray.from_storage(pa.json_(), pa.array(texts, pa.string()))
+    if kinds == {int, float} or len(kinds) < 2:
+        try:
+            return pa.array(
+                [float(value) if float in kinds and value is not None else value for value in values]
+            )
+        except OverflowError:
+            pass  # whole numbers of more than 64 bits: digits as they are written
+    return pa.array(
+        [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
+    )

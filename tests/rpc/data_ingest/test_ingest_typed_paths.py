@@ -102,6 +102,18 @@ async def test_a_row_with_more_paths_than_a_block_may_have_is_refused_where_a_pa
     assert (refused.reason, refused.metadata["most"]) == ("INGEST_TOO_LARGE", "4096")
 
 
+async def test_keys_that_no_query_can_name_are_in_nobodys_way(data: Data) -> None:
+    """Their values are looked at like all others: a Float64 without a fraction would become an Int64."""
+    await create(data, "unnamed", {"p": "JSON"})
+    keys = ["", "a..b", ".c", "d.", "page"]
+    rows: list[dict[str, Any]] = [{"p": {key: 1.5 if key != "page" else "/a"}} for key in keys]
+    assert (await stored(data, request_of("unnamed", rows, "unnamed-1"))).accepted_count == len(keys)
+    paths = [typed_path_pb2.TypedPath(path="page", type="String")]
+    asked = typed_path_pb2.TypePathsRequest(platform=DEMO, table="unnamed", column="p", paths=paths)
+    assert (await data.call("TypePaths", asked)).changed
+    assert await data.rows("SELECT count(), any(p.page) FROM unnamed") == [[len(keys), "/a"]]
+
+
 async def test_many_events_are_taken_by_column_where_paths_are_declared(
     data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -43,6 +43,9 @@ def place(column: str, path: str) -> str:
 
 def value_of(column: str, path: str, kind: str, *, declared: bool) -> str:
     """The values of one type at a path as SQL; NULL in other rows."""
+    if not all(path.split(".")):
+        # Such a key cannot be written as a name: `a..b`, or none at all.
+        return f"getSubcolumn({quoted(column)}, {quote_text(f'{path}.:{quoted(kind)}')})"
     here = place(column, path)
     return here if declared else f"{here}.:{quoted(kind)}"
 
