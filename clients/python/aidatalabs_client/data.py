@@ -267,7 +267,11 @@ class DataCalls(Connection):
 
         file = Path(path)
         name = table or table_name(file)
-        known = await self._known_table(platform, name, create)
+        try:
+            known = await self._known_table(platform, name, create)
+        except TableNotFound:
+            await asyncio.to_thread(read_file, file)  # what is wrong with the file is told first
+            raise
         columns = None if known is None else [(column.name, column.type) for column in known.columns]
         content = await asyncio.to_thread(read_file, file, columns)
         if columns is not None:
