@@ -32,12 +32,14 @@ from aidatalabs_services.runtime.caller import Role
 from aidatalabs_services.runtime.logs import configure_logging
 from aidatalabs_services.runtime.server import run
 from aidatalabs_services.runtime.settings import load_settings
-from aidatalabs_services.runtime.testing import ALICE, StaticRoles
+from aidatalabs_services.runtime.testing import ALICE, BOB, StaticRoles
 from aidatalabs_services.runtime.tokens import TokenVerifier
 
 _EARLY_SECONDS = 0.2
 _UNMARKED_SECONDS = 0.1
 _UNSTORED_SECONDS = 0.05
+# Somebody else's, for the overload drill.
+NEIGHBOUR = "platforms/neighbour"
 
 
 def break_acknowledgement() -> None:
@@ -99,7 +101,7 @@ async def serve(settings: DataSettings, alone: list[str]) -> None:
             read: Mapping[str, Any] = json.loads(Path(keys).read_text())
             return read
 
-        roles = StaticRoles(platforms={(platform, ALICE): Role.ADMIN})
+        roles = StaticRoles(platforms={(platform, ALICE): Role.ADMIN, (NEIGHBOUR, BOB): Role.ADMIN})
         service = replace(service, verifier=TokenVerifier(source), roles=roles)
     await run(service, settings)
 

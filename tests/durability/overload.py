@@ -2,8 +2,8 @@
 
     measure   callers that wait for each answer            calls a second it can sustain, its usual latency
     overload  ten times as many calls, whatever is answered, and more streams than are let in, each pushing
-              batches as fast as flow control lets it
-    after     one call at a time until it takes as long as usual
+              batches as fast as flow control lets it; beside them a neighbour on another platform
+    after     one call at a time until it is stored, not only journalled, in the usual time
 
 Calls bring one of a few prepared batches under ids of their own, so each stored row is counted against the
 acknowledgements of its batch: no more, no fewer.
@@ -29,9 +29,9 @@ from aidatalabs.data.v1 import ingest_pb2
 from aidatalabs_client.errors import ApiError
 from aidatalabs_services.mesh.pids import ProcessIdentity
 from tests.durability.events import ROWS, STREAM, BatchOf
-from tests.durability.worlds import PLATFORM, World
+from tests.durability.neighbour import SERVICE, Neighbour, stored
+from tests.durability.worlds import PLATFORM, Alone, Behind, Tenant, World
 
-_SERVICE = "/aidatalabs.data.v1.DataService"
 _CALL_SECONDS = 60.0
 _TICK_SECONDS = 0.01
 _SAMPLE_SECONDS = 0.1
@@ -39,6 +39,7 @@ _PREPARED = 6
 _OUTSTANDING_CALLS = 2_000
 _WINDOW = 48
 _STEADY_PROBES = 3
+_STORED_SECONDS = 60.0
 MIB = 1024 * 1024
 # What gRPC's own client says where a stream was refused while a message was being written into it: the
 # service's status is lost there (grpc/grpc#36066). Streams alone, and never one that was let in.
@@ -79,11 +80,18 @@ class Told:
 
 @dataclass
 class Figures:
-    """What a run measured. Rates are events a second, memory is the resident set in MiB at its highest."""
+    """What a run measured. Rates are events a second, memory is the resident set in MiB at its highest.
+
+    `recovered_seconds` and `stored_seconds` count from the moment in which nobody sends too much any more:
+    until calls are as quick as before, and until everything acknowledged up to then is in the table.
+    """
 
     sustained_calls: float = 0.0
     sustained_events: float = 0.0
     usual_seconds: float = 0.0
+    call_seconds: list[float] = field(default_factory=list)
+    refusal_seconds: list[float] = field(default_factory=list)
+    stored_seconds: float = -1.0
     offered_times: float = 0.0
     calls: Told = field(default_factory=Told)
     batches: Told = field(default_factory=Told)
@@ -91,7 +99,16 @@ class Figures:
     idle_mib: dict[str, int] = field(default_factory=dict)
     peak_mib: dict[str, int] = field(default_factory=dict)
     recovered_seconds: float = -1.0
-    probes: list[float] = field(default_factory=list)
+    probes: list[tuple[float, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Called:
+    """One call: how long it took, its id, and the state in its receipt, none where it was refused."""
+
+    seconds: float
+    key: str
+    state: str
 
 
 class Prepared:
@@ -119,9 +136,9 @@ class Overload:
         self._metadata = (("authorization", f"Bearer {world.token}"),)
         self._channels: list[grpc.aio.Channel] = []
         self.figures = Figures()
-        self.last_key = ""
+        self.neighbour: Neighbour | None = None
         self._ended_at = 0.0
-        self._rest: list[asyncio.Task[float | None]] = []
+        self._rest: list[asyncio.Task[Any]] = []
 
     async def run(self) -> Figures:
         """All three parts."""
@@ -133,9 +150,15 @@ class Overload:
         try:
             async with self._sampled(self.figures.idle_mib):
                 await self._measure()
+            assert isinstance(self._world, Alone | Behind)  # worlds that somebody else lives in as well
+            self.neighbour = Neighbour(await self._world.neighbour())
+            end = asyncio.Event()
+            living = asyncio.create_task(self.neighbour.live(self._world.address, end))
             async with self._sampled(self.figures.peak_mib):
                 await self._overload()
             await self._recover()
+            end.set()
+            await living
         finally:
             await asyncio.gather(*(channel.close() for channel in self._channels))
         told = self.figures.calls.acknowledged + self.figures.batches.acknowledged
@@ -149,8 +172,8 @@ class Overload:
         told = self.figures.calls.acknowledged + self.figures.batches.acknowledged
         return {batch: told[key] for key, batch in self._prepared.by_key.items()}
 
-    async def _call(self, number: int) -> float | None:
-        """One call; its seconds, or None where it was refused."""
+    async def _call(self, number: int) -> Called:
+        """One call."""
         channel: Any = self._channels[number % len(self._channels)]
         place = number % _PREPARED
         key = f"o-{uuid.uuid4()}"
@@ -158,15 +181,16 @@ class Overload:
         begun = time.monotonic()
         try:
             # Bytes as they are: messages one behind the other are one message with the fields of both.
-            await channel.unary_unary(f"{_SERVICE}/Ingest")(
+            answer = await channel.unary_unary(f"{SERVICE}/Ingest")(
                 self._prepared.calls[place] + named, metadata=self._metadata, timeout=_CALL_SECONDS
             )
         except grpc.aio.AioRpcError as failed:
             self.figures.calls.failed(ApiError.of(failed))
-            return None
+            return Called(time.monotonic() - begun, key, "")
+        seconds = time.monotonic() - begun
         self.figures.calls.acknowledged[self._prepared.rows[place].key] += 1
-        self.last_key = key
-        return time.monotonic() - begun
+        state = pb.IngestResponse.FromString(answer).receipt.state
+        return Called(seconds, key, ingest_pb2.Receipt.State.Name(state))
 
     async def _measure(self) -> None:
         end = time.monotonic() + self._push.measure_seconds
@@ -176,9 +200,9 @@ class Overload:
             for number in itertools.count(first, self._push.callers):
                 if time.monotonic() >= end:
                     return
-                seconds = await self._call(number)
-                if seconds is not None:
-                    taken.append(seconds)
+                called = await self._call(number)
+                if called.state:
+                    taken.append(called.seconds)
 
         begun = time.monotonic()
         await asyncio.gather(*(caller(each) for each in range(self._push.callers)))
@@ -186,36 +210,39 @@ class Overload:
         self.figures.sustained_calls = rate
         mean = sum(one.count for one in self._prepared.rows) / _PREPARED
         self.figures.sustained_events = rate * mean
-        usual = sorted([await self._probe() for _ in range(8)])
+        await asyncio.sleep(1.0)  # merges of what was measured with
+        usual = sorted([(await self._call(0)).seconds for _ in range(8)])
         self.figures.usual_seconds = usual[-2]
-
-    async def _probe(self) -> float:
-        seconds = await self._call(0)
-        return _CALL_SECONDS if seconds is None else seconds
 
     async def _overload(self) -> None:
         end = time.monotonic() + self._push.seconds
         streams = [asyncio.create_task(self._stream(each, end)) for each in range(self._push.streams)]
         sent = await self._storm(end)
         self.figures.offered_times = sent / self._push.seconds / self.figures.sustained_calls
-        async with asyncio.timeout(_CALL_SECONDS):
-            await asyncio.gather(*streams)
-        self._ended_at = time.monotonic()
+        self._ended_at = end
+        self._rest += streams
 
     async def _storm(self, end: float) -> int:
         """Calls at the set rate until the moment `end`, then the answers of those under way."""
         rate = self._push.times * self.figures.sustained_calls
-        calls: set[asyncio.Task[float | None]] = set()
+        calls: set[asyncio.Task[Called]] = set()
         begun, sent = time.monotonic(), 0
+
+        def ended(task: asyncio.Task[Called]) -> None:
+            calls.discard(task)
+            called = task.result()
+            figures = self.figures
+            (figures.call_seconds if called.state else figures.refusal_seconds).append(called.seconds)
+
         while (now := time.monotonic()) < end:
             due = int((now - begun) * rate) - sent
             for _ in range(min(due, _OUTSTANDING_CALLS - len(calls))):
                 task = asyncio.create_task(self._call(sent))
                 calls.add(task)
-                task.add_done_callback(calls.discard)
+                task.add_done_callback(ended)
                 sent += 1
             await asyncio.sleep(_TICK_SECONDS)
-        self._rest = list(calls)
+        self._rest += calls
         return sent
 
     async def _stream(self, which: int, end: float) -> None:
@@ -230,7 +257,7 @@ class Overload:
         window, let_in = asyncio.Semaphore(_WINDOW), asyncio.Event()
         open_batches: dict[str, str] = {}
         channel: Any = self._channels[which % len(self._channels)]
-        call = channel.stream_stream(f"{_SERVICE}/IngestStream")(metadata=self._metadata)
+        call = channel.stream_stream(f"{SERVICE}/IngestStream")(metadata=self._metadata)
 
         async def push() -> None:
             for number in itertools.count(which):
@@ -266,33 +293,34 @@ class Overload:
 
     async def _recover(self) -> None:
         limit = max(2 * self.figures.usual_seconds, 0.1)
+        storing = asyncio.create_task(self._note_stored())
         steady = 0
         while time.monotonic() - self._ended_at < _CALL_SECONDS and steady < _STEADY_PROBES:
-            seconds = await self._probe()
-            self.figures.probes.append(round(seconds, 3))
-            steady = steady + 1 if seconds <= limit else 0
+            called = await self._call(0)
+            self.figures.probes.append((round(called.seconds, 3), called.state or "REFUSED"))
+            steady = steady + 1 if called.seconds <= limit and called.state == "STORED" else 0
             if steady == 1:
                 self.figures.recovered_seconds = round(time.monotonic() - self._ended_at, 2)
             await asyncio.sleep(0.05)
         if steady < _STEADY_PROBES:
             self.figures.recovered_seconds = -1.0
-        await asyncio.gather(*self._rest)
+        await storing
 
-    async def stored(self, seconds: float) -> bool:
-        """Whether the last acknowledged call is in the table within this time, and so all before it."""
-        end = time.monotonic() + seconds
-        async with grpc.aio.insecure_channel(self._world.address) as opened:
-            channel: Any = opened
-            asked = pb.GetReceiptRequest(platform=PLATFORM, request_id=self.last_key).SerializeToString()
-            while time.monotonic() < end:
-                with suppress(grpc.aio.AioRpcError):
-                    answer = await channel.unary_unary(f"{_SERVICE}/GetReceipt")(
-                        asked, metadata=self._metadata, timeout=5.0
-                    )
-                    if ingest_pb2.Receipt.FromString(answer).state == ingest_pb2.Receipt.STORED:
-                        return True
-                await asyncio.sleep(0.1)
-        return False
+    async def _note_stored(self) -> None:
+        """Notes when everything that was acknowledged is in the table, the answers that are due included."""
+        await asyncio.wait(self._rest, timeout=_CALL_SECONDS)
+        open_calls = sum(not task.done() for task in self._rest)
+        self.figures.calls.amiss.update({"without an answer": open_calls} if open_calls else {})
+        # A last call is stored after all that were acknowledged before it.
+        called = await self._acknowledged_call()
+        await stored(self._channels[0], Tenant(PLATFORM, self._world.token), called.key)
+        self.figures.stored_seconds = round(time.monotonic() - self._ended_at, 2)
+
+    async def _acknowledged_call(self) -> Called:
+        async with asyncio.timeout(_STORED_SECONDS):
+            while not (called := await self._call(0)).state:
+                await asyncio.sleep(0.2)
+        return called
 
     @asynccontextmanager
     async def _sampled(self, peaks: dict[str, int]) -> AsyncIterator[None]:
@@ -332,7 +360,10 @@ def table(figures: Figures, bounds: dict[str, int]) -> str:
         f"acknowledged {figures.acknowledged_events:,} events; refused calls {dict(figures.calls.refused)}, "
         f"batches {dict(figures.batches.refused)}; amiss {dict(figures.calls.amiss + figures.batches.amiss)}",
         f"a call took {figures.usual_seconds:.3f} s before; again so {figures.recovered_seconds:.1f} s after "
-        f"the end of the overload (probes: {figures.probes[:12]})",
+        f"the end of the overload; all acknowledged by then was stored after {figures.stored_seconds:.1f} s",
+        f"in it an acknowledged one took {spread(figures.call_seconds)}, a refused one "
+        f"{spread(figures.refusal_seconds)}",
+        f"after it: {[(seconds, state.lower()) for seconds, state in figures.probes[:20]]}",
         "process    before  highest  bound (MiB)",
         *(
             f"{name:<9} {figures.idle_mib.get(name, 0):>7} {peak:>8} {bounds[name]:>6}"
@@ -340,6 +371,15 @@ def table(figures: Figures, bounds: dict[str, int]) -> str:
         ),
     ]
     return "\n".join(lines)
+
+
+def spread(seconds: Sequence[float]) -> str:
+    """Their middle, 95th hundredth and highest in words."""
+    if not seconds:
+        return "(none)"
+    ordered = sorted(seconds)
+    high = ordered[min(len(ordered) - 1, len(ordered) * 95 // 100)]
+    return f"{ordered[len(ordered) // 2]:.3f} s (p95 {high:.3f}, most {ordered[-1]:.3f})"
 
 
 def promised(expected: dict[BatchOf, int]) -> Sequence[tuple[int, int]]:

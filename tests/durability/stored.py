@@ -127,9 +127,15 @@ async def judged(
     )
 
 
-async def counted(data_directory: Path) -> tuple[Numbers, Numbers, list[str]]:
-    """The numbers of the stored events, how often each is stored, and the roll-ups that are not equal."""
-    (directory,) = (path for path in (data_directory / "engines").iterdir() if path.is_dir())
+def engine_folders(data_directory: Path) -> set[Path]:
+    """Where the engines of the platforms that there are keep their tables."""
+    return {path for path in (data_directory / "engines").iterdir() if path.is_dir()}
+
+
+async def counted(directory: Path) -> tuple[Numbers, Numbers, list[str]]:
+    """Of one engine's folder the numbers of the stored events, how often each is stored, and the roll-ups
+    that are not equal.
+    """
     engine = Engine(await _started(directory))
     try:
         sql = "SELECT toInt64(user_id) AS number, toInt64(count()) AS n FROM events GROUP BY ALL ORDER BY ALL"

@@ -30,11 +30,12 @@ from aidatalabs_services.mesh.pids import ProcessIdentity
 from aidatalabs_services.mesh.settings import MeshSettings
 from aidatalabs_services.mesh.state import read_record
 from aidatalabs_services.runtime.caller import Role
-from aidatalabs_services.runtime.testing import TokenMint
+from aidatalabs_services.runtime.testing import BOB, TokenMint
 from tests.durability.plans import DATA_PROCESS, ROOT, TWIN_VARIABLE
 from tests.e2e.conftest import ADMIN, free_port
 
 PLATFORM = "platforms/drill"
+NEIGHBOUR = "platforms/neighbour"
 NO_TWIN = "none"
 SETTINGS = {
     # An acknowledgement is that of the journal alone: nothing waits for the engine.
@@ -44,6 +45,14 @@ SETTINGS = {
     "AIDATALABS_DATA_ENGINE_MEMORY_BYTES": str(1024**3),
 }
 _START_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A platform, and a token of somebody who may send rows to it."""
+
+    platform: str
+    token: str = field(repr=False)
 
 
 class World(Protocol):
@@ -86,6 +95,7 @@ class Alone:
         self.address = f"127.0.0.1:{port}"
         mint = TokenMint()
         self.token = mint.token()
+        self._neighbour = Tenant(NEIGHBOUR, mint.token(BOB))
         keys = folder / "keys.json"
         keys.write_text(json.dumps(mint.jwks()))
         self._argv = (sys.executable, "-P", str(DATA_PROCESS), twin, "--alone", str(keys), PLATFORM)
@@ -102,10 +112,18 @@ class Alone:
     async def start(self) -> None:
         """Starts it and provisions the platform."""
         self._keeper = asyncio.create_task(self._keep())
+        await self._provision(Tenant(PLATFORM, self.token))
+
+    async def neighbour(self) -> Tenant:
+        """Somebody else with a platform of their own, made now."""
+        await self._provision(self._neighbour)
+        return self._neighbour
+
+    async def _provision(self, tenant: Tenant) -> None:
         async with grpc.aio.insecure_channel(self.address) as channel, asyncio.timeout(_START_SECONDS):
             await pb_grpc.DataServiceStub(channel).ProvisionPlatform(
-                pb.ProvisionPlatformRequest(platform=PLATFORM),
-                metadata=(("authorization", f"Bearer {self.token}"),),
+                pb.ProvisionPlatformRequest(platform=tenant.platform),
+                metadata=(("authorization", f"Bearer {tenant.token}"),),
                 wait_for_ready=True,
             )
 
@@ -171,6 +189,15 @@ class Behind:
         async with Client(self.address, self.token) as client:
             await client.create_platform(PLATFORM.partition("/")[2])
 
+    async def neighbour(self) -> Tenant:
+        """Somebody else with a platform of their own, made now."""
+        record = read_record(MeshHome.at(self._home))
+        assert record is not None
+        token = await token_of(record, "neighbour@example.com", Role.ADMIN, 3600.0)
+        async with Client(self.address, token) as client:
+            await client.create_platform(NEIGHBOUR.partition("/")[2])
+        return Tenant(NEIGHBOUR, token)
+
     def find(self, name: str) -> ProcessIdentity | None:
         """See World."""
         record = read_record(MeshHome.at(self._home))
@@ -194,7 +221,7 @@ class Behind:
 
 
 def engine_of(data: ProcessIdentity | None) -> ProcessIdentity | None:
-    """The engine that this data service started."""
+    """The engine that this data service started, of several the first."""
     with contextlib.suppress(psutil.Error):
         for child in psutil.Process(data.pid).children() if data is not None else ():
             if "aidatalabs_services.data.engine" in child.cmdline():

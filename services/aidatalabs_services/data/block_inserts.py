@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 
 from aidatalabs_services.data.blocks import NATIVE
 from aidatalabs_services.data.errors import InsertRefused
@@ -43,15 +44,22 @@ class BlockInserts:
         letters: bool,
         token: str,
         places: asyncio.Semaphore,
+        begun: Callable[[], None] = lambda: None,
     ) -> bool:
         """Stores a block of a group, of its rows or its `letters`; False where the table is gone for good.
+
+        `begun` is called when nobody holds the table any more.
 
         Raises InsertRefused where the engine will never take it, ServiceUnavailable and TimeoutError where it
         is not known whether it did.
         """
         into = DEAD_LETTERS.name if letters else record.table
         # The hold first: a table that is held must not take a place from the others.
-        async with self._holds.inserting(uid, into), places, asyncio.timeout(self._insert_seconds):
+        async with AsyncExitStack() as held:
+            await held.enter_async_context(self._holds.inserting(uid, into))
+            begun()
+            await held.enter_async_context(places)
+            await held.enter_async_context(asyncio.timeout(self._insert_seconds))
             table = await (self._letters_table(uid) if letters else self._table_now(uid, record))
             if table is None:
                 _LOG.warning("table %s was dropped: an acknowledged block goes with it", into)

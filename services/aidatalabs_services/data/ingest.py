@@ -19,12 +19,14 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+from aidatalabs_services.data.backlog import Backlog, Room
 from aidatalabs_services.data.batch_threads import BatchThreads
 from aidatalabs_services.data.column_batches import ColumnBatch
 from aidatalabs_services.data.dead_letters.letters import LetterKeeping, Letters, Origin
-from aidatalabs_services.data.errors import IngestTooLarge, ReceiptNotFound, TableNotFound, TableProtected
+from aidatalabs_services.data.errors import IngestTooLarge, ReceiptNotFound
 from aidatalabs_services.data.holds import TableHolds
-from aidatalabs_services.data.ingest_batches import EventBatch, RowBatch
+from aidatalabs_services.data.ingest_batches import EventBatch
+from aidatalabs_services.data.ingest_tables import ingest_table
 from aidatalabs_services.data.intake import IngestLimits, Intake, Waiting, WaitingRoom, off_loop
 from aidatalabs_services.data.journal import Journal, JournalLimits
 from aidatalabs_services.data.journal_files import REMOVED_SUFFIX, JournalLock, remove_journal
@@ -38,7 +40,7 @@ from aidatalabs_services.data.ports import Warehouse
 from aidatalabs_services.data.receipts import Key, Progress, Receipt, Taken
 from aidatalabs_services.data.schema import Schema, TableSchema
 from aidatalabs_services.data.sink import Sink, SinkLimits
-from aidatalabs_services.data.standard_tables import DEAD_LETTERS, EVENTS, is_dead_letters, is_protected
+from aidatalabs_services.data.standard_tables import DEAD_LETTERS, EVENTS, is_dead_letters
 from aidatalabs_services.data.type_fences import TypeFences
 from aidatalabs_services.data.verdicts import RejectedRow
 from aidatalabs_services.runtime.caller import optional_call
@@ -158,13 +160,22 @@ class Ingestor:
 
     def waiting_groups(self, uid: str) -> int:
         """Journalled groups of a platform that its engine has not confirmed."""
-        opening = self._intakes.get(uid)
-        opened = opening is not None and opening.done() and opening.exception() is None
-        return opening.result().waiting_groups if opening is not None and opened else 0
+        return opened.waiting_groups if (opened := self._opened(uid)) else 0
 
     def waiting_groups_of_all(self) -> int:
         """The same over every platform."""
         return sum(map(self.waiting_groups, self._intakes))
+
+    def backlog_seconds(self) -> float:
+        """Seconds until what is acknowledged is stored, in the table of all platforms with the most."""
+        opened = filter(None, map(self._opened, self._intakes))
+        return max((each.backlog.longest_seconds() for each in opened), default=0.0)
+
+    def _opened(self, uid: str) -> Intake | None:
+        opening = self._intakes.get(uid)
+        if opening is None or not opening.done() or opening.cancelled() or opening.exception() is not None:
+            return None
+        return opening.result()
 
     async def ingest(
         self, uid: str, platform: str, table: str, request_id: str, batch: Batch, *, replayed: bool = False
@@ -175,21 +186,32 @@ class Ingestor:
         Raises InvalidRequest (no row, or events for another table), IngestTooLarge, TableNotFound,
         TableProtected, IdempotencyMismatch, JournalFull, Overloaded and ServiceUnavailable.
         """
-        self._check_size(batch)
-        if uid in self._removed:
-            raise platform_not_found(platform)
-        async with self._fences.taking(uid, table or EVENTS.name):
-            taken, repeated = await self._taken(uid, platform, table, request_id, batch, replayed)
-        await taken.progress.wait(0.0 if replayed else self._store_seconds())
+        self._check(uid, platform, batch)
+        intake = await self._ready_intake(uid)
+        key = (table or EVENTS.name, request_id)
+        # A letter is one row, and a replay ends with the first that is refused.
+        room = Room() if replayed else intake.room(key, batch.count)
+        return await self._answered(intake, platform, key, batch, room, replayed=replayed)
+
+    async def _answered(
+        self, intake: Intake, platform: str, key: Key, batch: Batch, room: Room, *, replayed: bool = False
+    ) -> Receipt:
+        """The receipt of a call that has its room, once its rows are stored or waiting is of no use."""
+        try:
+            async with self._fences.taking(intake.uid, key[0]):
+                taken, repeated = await self._taken(intake, platform, key, batch, replayed=replayed)
+        finally:
+            room.leave()
+        if not replayed:
+            await taken.progress.wait(self._store_seconds(intake, key[0]))
         return taken.receipt(repeated=repeated)
 
     async def _taken(
-        self, uid: str, platform: str, table: str, request_id: str, batch: Batch, replayed: bool
+        self, intake: Intake, platform: str, key: Key, batch: Batch, *, replayed: bool
     ) -> tuple[Taken, bool]:
         """The call once it is journalled, and whether it was before this."""
-        intake = await self._ready_intake(uid)
+        uid, request_id = intake.uid, key[1]
         digest = await self._work(uid, batch, batch.digest) if request_id else b""
-        key = (table or EVENTS.name, request_id)
         described = await self._table_or_hindrance(uid, key[0], batch)
         identity = described.identity if isinstance(described, TableSchema) else ""
         claim = await self._acknowledged(intake.claim(key, identity, digest))
@@ -233,12 +255,30 @@ class Ingestor:
         keeping.note(uid, letters)
         return letters
 
+    async def room_for_batch(self, uid: str, table: str, batch_id: str, size: int) -> Room:
+        """Room for a batch of `size` bytes among what waits to be stored, when there is some.
+
+        Raises Overloaded where that takes too long, and ServiceUnavailable.
+        """
+        if uid in self._removed:
+            return Room()  # refused when it is taken
+        return await (await self._ready_intake(uid)).room_for_batch((table or EVENTS.name, batch_id), size)
+
     async def ingest_columns(
-        self, uid: str, platform: str, table: str, batch_id: str, arrow_ipc: bytes
+        self, uid: str, platform: str, table: str, batch_id: str, arrow_ipc: bytes, room: Room
     ) -> Receipt:
-        """Takes one batch of a stream: an Arrow IPC stream. Raises as `ingest` does, and BatchInvalid."""
-        batch = await self._threads.run(uid, lambda: ColumnBatch(arrow_ipc, table or EVENTS.name))
-        return await self.ingest(uid, platform, table, batch_id, batch)
+        """Takes one batch of a stream, an Arrow IPC stream, and its room, which is given back in any case.
+
+        Raises as `ingest` does, and BatchInvalid.
+        """
+        try:
+            batch = await self._threads.run(uid, lambda: ColumnBatch(arrow_ipc, table or EVENTS.name))
+            self._check(uid, platform, batch)
+            intake = await self._ready_intake(uid)
+        except BaseException:
+            room.leave()
+            raise
+        return await self._answered(intake, platform, (table or EVENTS.name, batch_id), batch, room)
 
     async def receipt(self, uid: str, table: str, request_id: str) -> Receipt:
         """The receipt of a call or batch that is remembered, as it is now. Raises ReceiptNotFound."""
@@ -263,7 +303,10 @@ class Ingestor:
             return await self._threads.run(uid, work)
         return await off_loop(batch.count, work)
 
-    def _check_size(self, batch: Batch) -> None:
+    def _check(self, uid: str, platform: str, batch: Batch) -> None:
+        """Raises what needs no look at the rows."""
+        if uid in self._removed:
+            raise platform_not_found(platform)
         if batch.count == 0 and isinstance(batch, ColumnBatch):
             nothing = FieldViolation("arrow_ipc", "holds no row; leave such batches out")
             raise InvalidRequest("The batch brings no row.", violations=[nothing])
@@ -281,33 +324,15 @@ class Ingestor:
     ) -> TableSchema | ServiceUnavailable:
         """The table, or why it cannot be known now: a repeated call gets its first receipt even so."""
         try:
-            return await self._table(uid, name, batch)
+            return ingest_table(await self._schema(uid), name, batch)
         except ServiceUnavailable as hindrance:
             return hindrance
 
-    async def _table(self, uid: str, name: str, batch: Batch) -> TableSchema:
-        described = (await self._schema(uid)).get(name)
-        if described is None:
-            raise TableNotFound(
-                f"The platform has no table {name}. Create it first, or list the tables there are.",
-                metadata={"table": name},
-            )
-        if is_dead_letters(described):
-            raise TableProtected(
-                f"Table {name} holds what was rejected; send rows to the tables themselves.",
-                metadata={"table": name},
-            )
-        if is_protected(described) and name != EVENTS.name:
-            raise TableProtected(
-                f"Table {name} is kept by the engine; send events to {EVENTS.name} instead.",
-                metadata={"table": name},
-            )
-        if name != EVENTS.name and not isinstance(batch, RowBatch | ColumnBatch):
-            wrong = FieldViolation("events", f"goes into table {EVENTS.name} only; send rows to {name}")
-            raise InvalidRequest("Events were sent to another table.", violations=[wrong])
-        return described
-
-    def _store_seconds(self) -> float:
+    def _store_seconds(self, intake: Intake, table: str) -> float:
+        """How long a call waits for its rows to be stored; not at all where that takes longer anyway."""
+        backlog = intake.backlog
+        if not backlog.is_stopped(table) and backlog.seconds(table) > self._limits.store_seconds:
+            return 0.0
         call = optional_call()
         left = call.seconds_left() - _ANSWER_MARGIN_SECONDS if call else self._limits.store_seconds
         return max(0.0, min(self._limits.store_seconds, left))
@@ -353,17 +378,19 @@ class Ingestor:
     async def _open(self, uid: str) -> Intake:
         if not _UID.match(uid):
             raise ValueError("not the uid of a platform")
-        keeper = self._keeper(uid)
-        receipt_seconds = self._journal_limits.receipt_seconds
-        intake = Intake(uid, keeper, self._limits, receipt_seconds, self._room)
+        backlog = Backlog(self._limits.backlog_seconds)
+        seconds = self._journal_limits.receipt_seconds
+        intake = Intake(uid, self._keeper(uid, backlog), self._limits, seconds, self._room, backlog)
         await intake.recover()
         return intake
 
-    def _keeper(self, uid: str) -> Keeper:
+    def _keeper(self, uid: str, backlog: Backlog) -> Keeper:
         folder = self._directory / uid
         if self._carrier is not None and not folder.is_dir():
             return KafkaKeeper(uid, self._carrier, None)
         journal = Journal(folder, self._journal_limits, self._executor)
-        sink = Sink(uid, self._warehouse, self._schema, journal, self._sink_limits, self._holds, self._stored)
+        sink = Sink(
+            uid, self._warehouse, self._schema, journal, self._sink_limits, self._holds, self._stored, backlog
+        )
         kept = JournalKeeper(journal, sink)
         return kept if self._carrier is None else KafkaKeeper(uid, self._carrier, kept)

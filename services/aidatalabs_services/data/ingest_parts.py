@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
@@ -86,14 +87,19 @@ def _carrier(
 
 
 def _ingest_limits(settings: DataSettings) -> IngestLimits:
-    """With Kafka the broker's word is the acknowledgement: no call waits for the engine as well."""
+    """With Kafka the broker's word is the acknowledgement: no call waits for the engine as well, and how far
+    that is behind is no matter of this process.
+    """
     local = IngestLimits(
-        store_seconds=settings.ingest_store_seconds, waiting_bytes_of_all=settings.ingest_waiting_bytes
+        store_seconds=settings.ingest_store_seconds,
+        waiting_bytes_of_all=settings.ingest_waiting_bytes,
+        backlog_seconds=settings.ingest_backlog_seconds,
+        batch_seconds=settings.ingest_stream_wait_seconds,
     )
     if not settings.kafka_bootstrap_servers:
         return local
     most = min(local.group_bytes, settings.kafka_message_bytes * 7 // 8)
-    return replace(local, store_seconds=0.0, group_bytes=most)
+    return replace(local, store_seconds=0.0, group_bytes=most, backlog_seconds=math.inf)
 
 
 def ingest_calls(

@@ -1,6 +1,6 @@
 """Streams of batches: each is taken as a call of its own, several at a time, answered as it is acknowledged.
 
-    reader ─► room (batches of this stream, bytes of all streams) ─► Ingestor ─► answers
+    reader ─► room (batches of this stream, bytes of all streams, backlog of the table) ─► Ingestor ─► answers
 
 Where there is no room the reader does not read on, so that the sender is held up by flow control; the loop is
 never blocked and nothing that was acknowledged is dropped.
@@ -13,11 +13,13 @@ from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
+from aidatalabs_services.data.backlog import Room
 from aidatalabs_services.data.errors import TableNotFound, TableProtected
 from aidatalabs_services.data.receipts import Receipt
-from aidatalabs_services.runtime.errors import Overloaded, PlatformNotFound
+from aidatalabs_services.runtime.errors import Overloaded, PlatformNotFound, ServiceUnavailable
 
-Take = Callable[[str, bytes], Awaitable[Receipt]]
+Take = Callable[[str, bytes, Room], Awaitable[Receipt]]
+Enter = Callable[[str, int], Awaitable[Room]]
 # Refusals that hold for every batch of a stream: it ends with them.
 _OF_THE_STREAM = (TableNotFound, TableProtected, PlatformNotFound)
 
@@ -81,6 +83,11 @@ class StreamRoom:
         self._given.set()
 
 
+async def _anywhere(_batch_id: str, _size: int) -> Room:
+    """Where nothing bounds the backlog."""
+    return Room()
+
+
 class IngestStreams:
     """Runs streams; `batch_count` batches of one are in work at a time."""
 
@@ -89,14 +96,17 @@ class IngestStreams:
         self._batch_count = batch_count
 
     async def answers(
-        self, batches: AsyncIterator[Batch], take: Take, *, owner: str = ""
+        self, batches: AsyncIterator[Batch], take: Take, *, enter: Enter = _anywhere, owner: str = ""
     ) -> AsyncGenerator[BatchAnswer, None]:
-        """An answer for each batch, as they are taken; `take` gets id and content, `owner` shares the room.
+        """An answer for each batch, as they are taken; `owner` shares the room.
+
+        `enter` gets id and size and waits for the table's backlog, `take` gets id, content and what `enter`
+        gave, for it to leave.
 
         Raises what `batches` raises after the answers to batches that were read before, and the refusals that
         hold for the whole stream at once.
         """
-        run = _Run(batches, take, self._room, self._batch_count, owner)
+        run = _Run(batches, take, enter, self._room, self._batch_count, owner)
         try:
             while (answer := await run.next()) is not None:
                 yield answer
@@ -108,10 +118,17 @@ class _Run:
     """One stream: a reader that starts a task per batch, and the answers they leave."""
 
     def __init__(
-        self, batches: AsyncIterator[Batch], take: Take, room: StreamRoom, count: int, owner: str
+        self,
+        batches: AsyncIterator[Batch],
+        take: Take,
+        enter: Enter,
+        room: StreamRoom,
+        count: int,
+        owner: str,
     ) -> None:
         self._batches = batches
         self._take = take
+        self._enter = enter
         self._room = room
         self._owner = owner
         self._places = asyncio.Semaphore(count)
@@ -150,25 +167,34 @@ class _Run:
         self._answers.put_nowait(None)
 
     async def _begin(self, batch: Batch) -> None:
+        size = len(batch.arrow_ipc)
         try:
-            await self._room.take(self._owner, len(batch.arrow_ipc))
-        except Overloaded as error:
+            await self._room.take(self._owner, size)
+            room = await self._entered(batch.batch_id, size)
+        except (Overloaded, ServiceUnavailable) as error:
             self._answers.put_nowait(BatchAnswer(batch.batch_id, error))
             return
-        task = asyncio.create_task(self._one(batch))
+        task = asyncio.create_task(self._one(batch, room))
         self._tasks.add(task)
         # Not inside the task: one that is cancelled before it began runs nothing of its own.
-        size = len(batch.arrow_ipc)
-        task.add_done_callback(lambda ended: self._ended(ended, size))
+        task.add_done_callback(lambda ended: self._ended(ended, size, room))
 
-    def _ended(self, task: asyncio.Task[None], size: int) -> None:
+    async def _entered(self, batch_id: str, size: int) -> Room:
+        try:
+            return await self._enter(batch_id, size)
+        except BaseException:
+            self._room.give(self._owner, size)
+            raise
+
+    def _ended(self, task: asyncio.Task[None], size: int, room: Room) -> None:
         self._tasks.discard(task)
         self._room.give(self._owner, size)
+        room.leave()
 
-    async def _one(self, batch: Batch) -> None:
+    async def _one(self, batch: Batch, room: Room) -> None:
         outcome: Receipt | Exception
         try:
-            outcome = await self._take(batch.batch_id, batch.arrow_ipc)
+            outcome = await self._take(batch.batch_id, batch.arrow_ipc, room)
         except _OF_THE_STREAM as error:
             self._failure = self._failure or error
             self._answers.put_nowait(None)

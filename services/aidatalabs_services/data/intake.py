@@ -7,13 +7,14 @@ import contextvars
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 
 import pyarrow as pa
 
+from aidatalabs_services.data.backlog import Backlog, Room
 from aidatalabs_services.data.blocks import NATIVE, ROWS_FORMAT, Blocks, blocks_of, joined
 from aidatalabs_services.data.dead_letters.letters import Letters
 from aidatalabs_services.data.errors import IngestTooLarge
@@ -26,7 +27,7 @@ from aidatalabs_services.runtime.errors import Overloaded, ServiceUnavailable
 
 # Work on fewer rows is done at once: handing it to a thread would take longer.
 _INLINE_ROWS = 64
-# The longest wait for more calls while the engine is far behind; a call waits longer for its rows anyway.
+# The longest wait for more calls while many groups wait; a call waits longer for its rows anyway.
 _GATHER_MOST_SECONDS = 0.25
 _T = TypeVar("_T")
 
@@ -38,8 +39,10 @@ class IngestLimits:
     `call_rows` is the most of one call, `group_rows` and `group_bytes` of one group, `waiting_rows` of one
     platform's calls that are not journalled yet, `waiting_bytes` of their encoded blocks and
     `waiting_bytes_of_all` of the rows of all platforms; `store_seconds` is the longest wait before
-    JOURNALLED; `gather_seconds` for each group that the engine has not confirmed lets small calls gather into
-    a larger one; `receipt_count` bounds the receipts kept in memory.
+    JOURNALLED, and for others to share a group with; `gather_seconds` for each group that the engine has not
+    confirmed lets small calls gather into a larger one; `receipt_count` bounds the receipts kept in memory;
+    `backlog_seconds` is the longest that what is acknowledged for a table may take to be stored,
+    `batch_seconds` the longest wait of a stream's batch for that.
     """
 
     call_rows: int = 10_000
@@ -51,6 +54,8 @@ class IngestLimits:
     store_seconds: float = 2.0
     gather_seconds: float = 0.01
     receipt_count: int = 250_000
+    backlog_seconds: float = 3.0
+    batch_seconds: float = 10.0
 
 
 class WaitingRoom:
@@ -123,14 +128,41 @@ class Waiting:
         return self.table == other.table and self.is_encoded == other.is_encoded
 
 
+@dataclass
+class _Group:
+    """Calls that are journalled together, with their rows and the bytes of their blocks."""
+
+    calls: list[Waiting] = field(default_factory=list)
+    rows: int = 0
+    size: int = 0
+
+    def has_room(self, call: Waiting, limits: IngestLimits) -> bool:
+        """Whether one more fits."""
+        fits = self.size + call.block_bytes <= limits.group_bytes
+        return fits and self.rows + call.row_count <= limits.group_rows
+
+    def add(self, call: Waiting) -> None:
+        """Takes it in."""
+        self.calls.append(call)
+        self.rows += call.row_count
+        self.size += call.block_bytes
+
+
 class Intake:
     """One platform's way in: its keeper, its receipts and the calls that wait for a group."""
 
     def __init__(
-        self, uid: str, keeper: Keeper, limits: IngestLimits, receipt_seconds: float, room: WaitingRoom
+        self,
+        uid: str,
+        keeper: Keeper,
+        limits: IngestLimits,
+        receipt_seconds: float,
+        room: WaitingRoom,
+        backlog: Backlog,
     ) -> None:
-        self._uid = uid
+        self.uid = uid
         self._room = room
+        self.backlog = backlog
         self._limits = limits
         self._keeper = keeper
         self._index = ReceiptIndex(limit=limits.receipt_count, seconds=receipt_seconds)
@@ -188,6 +220,20 @@ class Intake:
         """The call taken before under this key, if it is remembered."""
         return self._index.find(key, identity, time.time())
 
+    def room(self, key: Key, rows: int) -> Room:
+        """Room in its table's backlog for a call of so many rows. Raises Overloaded."""
+        return Room() if self._is_known(key) else self.backlog.enter(key[0], rows)
+
+    async def room_for_batch(self, key: Key, size: int) -> Room:
+        """The same for a stream's batch of `size` bytes, which waits for it."""
+        if self._is_known(key):
+            return Room()
+        return await self.backlog.wait_to_enter(key[0], size, seconds=self._limits.batch_seconds)
+
+    def _is_known(self, key: Key) -> bool:
+        """Whether a call of this key was taken before: repeated, it gets its receipt and adds nothing."""
+        return bool(key[1]) and self.find(key, "") is not None
+
     def release(self, key: Key, claim: Claim | None) -> None:
         """Gives a claim up."""
         if claim is not None:
@@ -212,7 +258,7 @@ class Intake:
         return await asyncio.shield(waiting.taken)
 
     def _fits(self, waiting: Waiting) -> bool:
-        if not self._room.fits(self._uid, waiting.held_bytes):
+        if not self._room.fits(self.uid, waiting.held_bytes):
             return False
         # A lone batch always fits: one that is larger than the limit could never be sent otherwise.
         rest, size = self._waiting_bytes, waiting.block_bytes
@@ -221,7 +267,7 @@ class Intake:
         return waiting.is_encoded or self._waiting_rows + waiting.row_count <= self._limits.waiting_rows
 
     def _count(self, waiting: Waiting, sign: int) -> None:
-        (self._room.take if sign > 0 else self._room.give)(self._uid, waiting.held_bytes)
+        (self._room.take if sign > 0 else self._room.give)(self.uid, waiting.held_bytes)
         self._waiting_bytes += sign * waiting.block_bytes
         if not waiting.is_encoded:
             self._waiting_rows += sign * waiting.row_count
@@ -230,27 +276,35 @@ class Intake:
         """Journals the waiting calls of one table, group by group, until none is left."""
         try:
             while self._queues[table]:
-                behind = self._keeper.waiting_groups - 1
-                if behind > 0:
-                    # Each group is an insert of its own: the further behind, the larger they get.
-                    await asyncio.sleep(min(behind * self._limits.gather_seconds, _GATHER_MOST_SECONDS))
-                group = self._next_group(table)
-                await self._journal_or_tell(group)
+                await asyncio.sleep(self._gather_seconds(table))
+                waiting, self._queues[table] = self._queues[table], []
+                for group in self._groups(waiting):
+                    await self._journal_or_tell(group)
         finally:
             del self._writers[table], self._queues[table]
 
-    def _next_group(self, table: str) -> list[Waiting]:
-        """The longest run of waiting calls that go together and fit one group."""
-        queue = self._queues[table]
-        count, rows, size = 0, 0, 0
-        while count < len(queue) and queue[count].goes_with(queue[0]):
-            rows += queue[count].row_count
-            size += queue[count].block_bytes
-            if count and (rows > self._limits.group_rows or size > self._limits.group_bytes):
-                break
-            count += 1
-        self._queues[table] = queue[count:]
-        return queue[:count]
+    def _gather_seconds(self, table: str) -> float:
+        """How long calls gather: each group is an insert of its own, so the further behind, the larger."""
+        behind = self._keeper.waiting_groups - 1
+        if behind <= 0 or not self._limits.gather_seconds:
+            return 0.0
+        # Half of what the sink has to do anyway: it does not run dry, and no call waits longer for its rows.
+        for_sink = min(self.backlog.sink_seconds(table) / 2, self._limits.store_seconds)
+        return max(for_sink, min(behind * self._limits.gather_seconds, _GATHER_MOST_SECONDS))
+
+    def _groups(self, waiting: Sequence[Waiting]) -> list[list[Waiting]]:
+        """Calls that waited together in as few groups as there can be: each group is an insert of its own.
+
+        Calls and batches of streams come mixed and do not go together, so that several are filled at once.
+        """
+        groups: list[_Group] = []
+        for call in waiting:
+            # The latest that it goes with: those before are full.
+            group = next((each for each in reversed(groups) if call.goes_with(each.calls[0])), None)
+            if group is None or not group.has_room(call, self._limits):
+                groups.append(group := _Group())
+            group.add(call)
+        return [group.calls for group in groups]
 
     async def _journal_or_tell(self, group: list[Waiting]) -> None:
         """Journals a group; where only all of it together is too large, in halves."""

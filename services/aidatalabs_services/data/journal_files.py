@@ -91,6 +91,16 @@ class PendingGroup:
         """Whether nothing of it is left to do."""
         return len(self.stored) == len(self.spans)
 
+    @property
+    def row_count(self) -> int:
+        """How many rows it brings into its table."""
+        return sum(request.accepted_count for request in self.record.requests)
+
+    @property
+    def waiting_sizes(self) -> list[int]:
+        """Bytes of each block that is left to store."""
+        return [length for index, (_, length) in enumerate(self.spans) if index not in self.stored]
+
     def is_letters(self, index: int) -> bool:
         """Whether a block is of the table of rejected rows."""
         return index >= len(self.spans) - self.record.letter_blocks

@@ -142,6 +142,13 @@ class DataSettings(ServerSettings):
     ingest_store_seconds: float = Field(
         default=2.0, ge=0, description="An ingest call waits this long for its rows to be in the table."
     )
+    ingest_backlog_seconds: float = Field(
+        default=3.0,
+        gt=0,
+        le=3600,
+        description="Longest that a table's acknowledged rows may take to be stored, at the pace of the last"
+        " seconds; beyond, calls are refused with RetryInfo. Does not count while its engine is away.",
+    )
     ingest_table_insert_count: int = Field(
         default=2, ge=1, le=4, description="Large inserts into one table at once."
     )

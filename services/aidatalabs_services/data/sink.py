@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from aidatalabs_services.data.backlog import Backlog
 from aidatalabs_services.data.block_inserts import BlockInserts
 from aidatalabs_services.data.errors import InsertRefused
 from aidatalabs_services.data.holds import TableHolds
@@ -93,8 +94,10 @@ class Sink:
         limits: SinkLimits,
         holds: TableHolds,
         stored: Callable[[int], None],
+        backlog: Backlog,
     ) -> None:
         self._uid = uid
+        self._backlog = backlog
         self._inserts = BlockInserts(warehouse, schema, holds, limits.insert_seconds)
         self._journal = journal
         self._limits = limits
@@ -111,6 +114,7 @@ class Sink:
     def add(self, group: PendingGroup, progress: Progress) -> None:
         """Takes a journalled group; `progress` ends when it is in the table."""
         name = group.record.table
+        self._backlog.add(name, group.waiting_sizes, group.row_count)
         self._tables.setdefault(name, _Table()).waiting.append(_Entry(group, progress))
         self._begin(name)
 
@@ -150,6 +154,7 @@ class Sink:
         del table.running[entry]
         if not task.cancelled() and (error := task.exception()) is not None:
             _LOG.error("table %s: a group waits for the next start", name, exc_info=error)
+            self._backlog.remove(name, entry.group.waiting_sizes)
         self._begin(name)
         if not table.running and not table.waiting:
             del self._tables[name]
@@ -159,7 +164,7 @@ class Sink:
         await self._store(table, group)
         entry.progress.finish(stored=not group.refused)
         if not group.refused:
-            self._stored(sum(request.accepted_count for request in group.record.requests))
+            self._stored(group.row_count)
 
     async def _store(self, table: _Table, group: PendingGroup) -> None:
         for index in range(len(group.spans)):
@@ -167,6 +172,7 @@ class Sink:
                 async with self._doubt(table):
                     kept = await self._insert_until_known(group, index)
                     self._journal.mark(group, index, kept=kept)
+                    self._backlog.remove(group.record.table, [group.spans[index][1]])
 
     @asynccontextmanager
     async def _doubt(self, table: _Table) -> AsyncIterator[None]:
@@ -215,17 +221,19 @@ class Sink:
         raise AssertionError("the count has no end")
 
     async def _insert(self, group: PendingGroup, index: int, payload: bytes) -> bool:
-        try:
-            return await self._inserts.insert(
-                self._uid,
-                group.record,
-                payload,
-                letters=group.is_letters(index),
-                token=f"{group.record.token}-{index}",
-                places=self._places,
-            )
-        except InsertRefused as error:
-            return await self._park(group, index, payload, error)
+        with self._backlog.inserting(group.record.table, len(payload)) as begun:
+            try:
+                return await self._inserts.insert(
+                    self._uid,
+                    group.record,
+                    payload,
+                    letters=group.is_letters(index),
+                    token=f"{group.record.token}-{index}",
+                    places=self._places,
+                    begun=begun,
+                )
+            except InsertRefused as error:
+                return await self._park(group, index, payload, error)
 
     async def _park(self, group: PendingGroup, index: int, payload: bytes, error: InsertRefused) -> bool:
         """Keeps a block that the engine will never take out of the way of the others, as a file."""

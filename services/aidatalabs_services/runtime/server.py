@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -44,6 +45,9 @@ __all__ = ["LIFELINE_VARIABLE", "AddressInUse", "RunningServer", "Service", "run
 
 LIFELINE_VARIABLE = "AIDATALABS_LIFELINE_FD"
 _DAY_SECONDS = 86_400.0
+# How long a thread that computes keeps the event loop waiting, at every turn of it. Beside three such threads
+# a server took 20 calls a second with Python's own 0.005, and 300 with this.
+_THREAD_TURN_SECONDS = 0.0005
 _INFRASTRUCTURE = (
     MethodAccess("/grpc.health.v1.Health/Check", Scope.OPEN, Role.NONE, deadline_seconds=5.0),
     MethodAccess("/grpc.health.v1.Health/List", Scope.OPEN, Role.NONE, deadline_seconds=5.0),
@@ -223,6 +227,7 @@ async def run(
     for number in signals:
         loop.add_signal_handler(number, stop.set)
     _watch_lifeline(loop, stop)
+    sys.setswitchinterval(_THREAD_TURN_SECONDS)
     watch = LoopWatch()
     watch.start()
     server = await start_server(service, settings, table=table, contract=contract)

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from aidatalabs_services.data.adapters.clickhouse import ClickHouseWarehouse
 from aidatalabs_services.data.adapters.servers import EmbeddedServers
+from aidatalabs_services.data.backlog import Room
 from aidatalabs_services.data.engine.limits import EngineLimits
 from aidatalabs_services.data.engine.pool import EnginePool
 from aidatalabs_services.data.holds import TableHolds
@@ -61,7 +62,9 @@ def arrow(first: int) -> bytes:
 async def send(ingestor: Ingestor, first: int) -> int:
     """One call; returns how many of its rows are acknowledged."""
     if first % (2 * _ROWS) == 1:
-        receipt = await ingestor.ingest_columns(UID, "platforms/demo", "events", f"b-{first}", arrow(first))
+        receipt = await ingestor.ingest_columns(
+            UID, "platforms/demo", "events", f"b-{first}", arrow(first), Room()
+        )
         return receipt.accepted_count
     events = [
         EventInput(10**18, "view", each, {"n": float(each), "s": "n/a"}, 1.0)

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from aidatalabs_services.data.adapters.clickhouse import ClickHouseWarehouse
 from aidatalabs_services.data.adapters.servers import EmbeddedServers
+from aidatalabs_services.data.backlog import Room
 from aidatalabs_services.data.dead_letters.letters import LetterLimits
 from aidatalabs_services.data.dead_letters.parts import DeadLetters
 from aidatalabs_services.data.engine.limits import EngineLimits
@@ -58,7 +59,9 @@ async def send(ingestor: Ingestor, number: int, call: int) -> Receipt:
     users = user_ids(number, call)
     if call % 2:
         batch = _columns(users, rejected_users(number, call), call)
-        return await ingestor.ingest_columns(UID, "platforms/demo", "events", f"{number}-{call}", batch)
+        return await ingestor.ingest_columns(
+            UID, "platforms/demo", "events", f"{number}-{call}", batch, Room()
+        )
     events = [
         EventInput(10**18 + (each % 3) * _MONTH_NANOSECONDS, "crash", each, {"call": float(call)}, 1.0)
         for each in users

@@ -205,7 +205,7 @@ from aidatalabs_services.runtime.testing import StaticRoles
 from tests.rpc.runtime.echo_service import CONTRACT, TABLE, Echo
 
 async def close():
-    print("closed", flush=True)
+    print(f"closed after turns of {sys.getswitchinterval():g} seconds", flush=True)
 
 configure_logging("echo")
 service = replace(Echo().service(), roles=StaticRoles(), close=close)
@@ -240,6 +240,8 @@ async def test_process_drains_and_ends_with_0(how: str) -> None:
         rest, _ = await asyncio.wait_for(child.communicate(), 20)
         assert child.returncode == 0
         assert [word in rest.decode() for word in ("draining", "closed", "stopped")] == [True] * 3
+        # Threads that compute are told to let the event loop on soon.
+        assert "turns of 0.0005 seconds" in rest.decode()
     finally:
         if write_end >= 0:
             os.close(write_end)

@@ -8,6 +8,7 @@ from contextlib import aclosing
 
 import pytest
 
+from aidatalabs_services.data.backlog import Room
 from aidatalabs_services.data.errors import TableNotFound
 from aidatalabs_services.data.ingest_streams import Batch, BatchAnswer, IngestStreams, StreamRoom
 from aidatalabs_services.data.receipts import Receipt, ReceiptState
@@ -47,7 +48,7 @@ def streams(*, batch_count: int = 4, wait_seconds: float = 5.0) -> IngestStreams
 async def test_a_stream_whose_answers_nobody_reads_is_read_no_further_than_its_batches_in_work() -> None:
     source = Source(100)
 
-    async def take(batch_id: str, _data: bytes) -> Receipt:
+    async def take(batch_id: str, _data: bytes, _room: Room) -> Receipt:
         return receipt(batch_id)
 
     async with aclosing(streams(batch_count=4).answers(source.batches(), take)) as answers:
@@ -62,7 +63,7 @@ async def test_a_stream_whose_answers_nobody_reads_is_read_no_further_than_its_b
 async def test_batches_of_all_streams_together_take_no_more_than_the_room() -> None:
     working = most = 0
 
-    async def take(batch_id: str, data: bytes) -> Receipt:
+    async def take(batch_id: str, data: bytes, _room: Room) -> Receipt:
         nonlocal working, most
         working += len(data)
         most = max(most, working)
@@ -84,7 +85,7 @@ async def test_batches_of_all_streams_together_take_no_more_than_the_room() -> N
 async def test_a_batch_that_finds_no_room_in_time_is_told_when_to_come_again() -> None:
     release = asyncio.Event()
 
-    async def take(batch_id: str, _data: bytes) -> Receipt:
+    async def take(batch_id: str, _data: bytes, _room: Room) -> Receipt:
         await release.wait()
         return receipt(batch_id)
 
@@ -99,7 +100,7 @@ async def test_a_batch_that_finds_no_room_in_time_is_told_when_to_come_again() -
 
 
 async def test_a_batch_larger_than_all_room_is_taken_alone() -> None:
-    async def take(batch_id: str, _data: bytes) -> Receipt:
+    async def take(batch_id: str, _data: bytes, _room: Room) -> Receipt:
         return receipt(batch_id)
 
     source = Source(3, size=5 * ROOM)
@@ -108,7 +109,7 @@ async def test_a_batch_larger_than_all_room_is_taken_alone() -> None:
 
 
 async def test_what_breaks_the_stream_comes_after_the_answers_that_were_due() -> None:
-    async def take(batch_id: str, _data: bytes) -> Receipt:
+    async def take(batch_id: str, _data: bytes, _room: Room) -> Receipt:
         await asyncio.sleep(0.01)
         return receipt(batch_id)
 
@@ -130,7 +131,7 @@ async def test_a_table_that_is_not_there_ends_the_stream_at_once() -> None:
         yield Batch("b0", b"x")
         await never.wait()
 
-    async def take(_batch_id: str, _data: bytes) -> Receipt:
+    async def take(_batch_id: str, _data: bytes, _room: Room) -> Receipt:
         raise TableNotFound("There is none.")
 
     async with asyncio.timeout(5):
@@ -140,7 +141,7 @@ async def test_a_table_that_is_not_there_ends_the_stream_at_once() -> None:
 
 
 async def test_a_failure_nobody_foresaw_is_told_to_its_batch_and_gives_its_room_back() -> None:
-    async def take(batch_id: str, _data: bytes) -> Receipt:
+    async def take(batch_id: str, _data: bytes, _room: Room) -> Receipt:
         if batch_id == "b1":
             raise RuntimeError("a fault of ours")
         return receipt(batch_id)
@@ -155,7 +156,7 @@ async def test_a_stream_that_ends_as_a_batch_begins_gives_its_room_back() -> Non
     room = StreamRoom(ROOM, wait_seconds=0.05)
     begun: list[str] = []
 
-    async def take(batch_id: str, _data: bytes) -> Receipt:
+    async def take(batch_id: str, _data: bytes, _room: Room) -> Receipt:
         begun.append(batch_id)
         return receipt(batch_id)
 

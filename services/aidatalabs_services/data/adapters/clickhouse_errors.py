@@ -41,6 +41,8 @@ _CONNECTION = (209, 210, 516)
 _TABLE_EXISTS = (57,)
 # What passes by itself: an insert that met one of these is repeated with its token.
 _INSERT_WAITS = frozenset((*_TIMEOUT, *_MEMORY, *_BUSY, *_CANCELLED, *_CONNECTION, 242, 252, 319, 999))
+# Of those, what an engine says that has too much to do.
+_INSERT_TOO_MUCH = frozenset((*_TIMEOUT, *_MEMORY, *_BUSY, 252))
 _TYPE_NOT_TAKEN = 43
 # The two words that are taken from the engine's text: names of a type and a function, with no value in them.
 _ILLEGAL_TYPE = re.compile(
@@ -109,7 +111,8 @@ def ddl_errors(table: str) -> Iterator[None]:
 
 @contextmanager
 def insert_errors(*, encodes: bool) -> Iterator[None]:
-    """The same for inserts: InsertRefused where repeating is useless, else ServiceUnavailable.
+    """The same for inserts: InsertRefused where repeating is useless, Overloaded where the engine says it
+    has too much to do, else ServiceUnavailable.
 
     `encodes` says that the driver turns values into bytes, so that an error without a number may be theirs.
     """
@@ -119,6 +122,8 @@ def insert_errors(*, encodes: bool) -> Iterator[None]:
         code = _code(error)
         if encodes and code == 0 and not isinstance(error, TimeoutError) and not _lost(error):
             raise InsertRefused(0) from error  # the driver could not encode the values
+        if code in _INSERT_TOO_MUCH:
+            raise _busy() from error
         if code == 0 or code in _INSERT_WAITS:
             raise _unavailable() from error
         raise InsertRefused(code) from error
@@ -172,14 +177,18 @@ def _failed(code: int, known: str = "") -> QueryFailed:
 def _passing(error: BaseException, code: int) -> ServiceError | None:
     """Faults that are not the statement's: busy, stopped, or not reachable."""
     if code in _BUSY:
-        return Overloaded(
-            "The engine runs as many queries as it may. Try again shortly.", retry_after_seconds=1.0
-        )
+        return _busy()
     if code in _CANCELLED:
         return CallCancelled("The query was stopped before its answer was complete.")
     if code == 0 or code in _CONNECTION:
         return _unavailable()  # without a number it was not the engine that refused
     return None
+
+
+def _busy() -> Overloaded:
+    return Overloaded(
+        "The engine runs as many queries as it may. Try again shortly.", retry_after_seconds=1.0
+    )
 
 
 def _unavailable() -> ServiceUnavailable:

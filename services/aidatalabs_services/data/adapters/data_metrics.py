@@ -35,6 +35,11 @@ class IngestMeter:
             "Journalled groups that the engines have not confirmed.",
             ingestor.waiting_groups_of_all,
         )
+        metrics.reading(
+            "aidatalabs_ingest_backlog_seconds",
+            "Seconds until what is acknowledged is stored, in the table that is the furthest behind.",
+            ingestor.backlog_seconds,
+        )
 
     def note(self, receipt: Receipt) -> None:
         """Counts the rows of one answered call."""

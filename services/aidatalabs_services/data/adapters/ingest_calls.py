@@ -15,6 +15,7 @@ from aidatalabs.data.v1 import data_service_pb2 as pb
 from aidatalabs.data.v1 import ingest_pb2
 from aidatalabs_services.data.adapters.data_metrics import IngestMeter
 from aidatalabs_services.data.adapters.ingest_messages import batch_of, receipt_message
+from aidatalabs_services.data.backlog import Room
 from aidatalabs_services.data.dead_letters.replays import MOST_LISTED, Choice, Replays
 from aidatalabs_services.data.ingest import Ingestor
 from aidatalabs_services.data.ingest_streams import Batch, BatchAnswer, IngestStreams
@@ -67,8 +68,13 @@ class IngestCalls:
                 check(request)
                 yield _batch(request, table)
 
-        async def take(batch_id: str, arrow_ipc: bytes) -> Receipt:
-            receipt = await self._ingestor.ingest_columns(uid, first.platform, table, batch_id, arrow_ipc)
+        async def enter(batch_id: str, size: int) -> Room:
+            return await self._ingestor.room_for_batch(uid, table, batch_id, size)
+
+        async def take(batch_id: str, arrow_ipc: bytes, room: Room) -> Receipt:
+            receipt = await self._ingestor.ingest_columns(
+                uid, first.platform, table, batch_id, arrow_ipc, room
+            )
             self._meter.note(receipt)
             return receipt
 
@@ -76,7 +82,7 @@ class IngestCalls:
         async with (
             self._places.place(uid, current_user()),
             aclosing(batches()) as source,
-            aclosing(self._streams.answers(source, take, owner=uid)) as answers,
+            aclosing(self._streams.answers(source, take, enter=enter, owner=uid)) as answers,
         ):
             async for answer in answers:
                 yield _answer_message(answer)
