@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import time
+
 import pytest
 
 from aidatalabs_services.data.adapters.kafka import message_blocks, shown_lag
+from aidatalabs_services.data.adapters.kafka_connection import OnceInAWhile
 from aidatalabs_services.data.kafka.ports import Place
 from aidatalabs_services.data.kafka.sink_lines import LineLimits
 from aidatalabs_services.data.kafka.standing import Standing
@@ -39,6 +43,19 @@ def test_the_lag_has_few_series_however_many_tables_there_are() -> None:
     assert sum(shown.values()) == sum(lag.values())
     assert shown["topic499"] == 12 * 499
     assert shown_lag({}) == {"others": 0.0}
+
+
+def test_what_the_library_repeats_is_logged_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
+    logger = logging.getLogger("aiokafka.test")
+    logger.addFilter(OnceInAWhile(0.2))
+    for number in range(50):
+        logger.error("Topic %s not found", number)
+        logger.error(f"node {number} is away")  # its own text each time: let through, and forgotten again
+    assert [record.getMessage() for record in caplog.records].count("Topic 0 not found") == 1
+    assert len(caplog.records) == 51
+    time.sleep(0.25)
+    logger.error("Topic %s not found", 50)
+    assert caplog.records[-1].getMessage() == "Topic 50 not found"
 
 
 @pytest.mark.parametrize("partitions", [1, 3, 12, 100, 400])

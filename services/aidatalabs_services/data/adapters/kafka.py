@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from aidatalabs_services.data.adapters.kafka_connection import KafkaConnection
+from aidatalabs_services.data.adapters.kafka_connection import KafkaConnection, quieten_library
 from aidatalabs_services.data.adapters.kafka_readers import KafkaReceiptReader, KafkaSinkReader
 from aidatalabs_services.data.adapters.kafka_topics import KafkaTopics, TopicLayout
 from aidatalabs_services.data.adapters.kafka_writer import KafkaWriter
@@ -64,6 +64,7 @@ def kafka_carrier(
 
 def kafka_cluster(settings: DataSettings) -> Cluster:
     """The parts that speak to the cluster of the settings."""
+    quieten_library()
     names = TopicNames(settings.kafka_prefix)
     connection = KafkaConnection(
         settings.kafka_bootstrap_servers,

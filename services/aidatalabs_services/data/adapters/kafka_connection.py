@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,6 +15,45 @@ from typing import Any
 from aiokafka import errors
 
 from aidatalabs_services.data.kafka.ports import BrokerUnavailable
+
+# Modules of the library that say the same many times a second as long as a broker is away.
+_CHATTY = (
+    "aiokafka",
+    "aiokafka.cluster",
+    "aiokafka.conn",
+    "aiokafka.consumer.fetcher",
+    "aiokafka.consumer.group_coordinator",
+    "aiokafka.producer.sender",
+)
+_MOST_SAYINGS = 200
+
+
+class OnceInAWhile(logging.Filter):
+    """Lets each saying through once in so many seconds, whatever is filled into it."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._seconds = seconds
+        self._said: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a record is let through."""
+        saying, now = (record.name, str(record.msg)), time.monotonic()
+        if now - self._said.get(saying, -self._seconds) < self._seconds:
+            return False
+        if len(self._said) >= _MOST_SAYINGS:
+            self._said.clear()
+        self._said[saying] = now
+        return True
+
+
+_ONCE = OnceInAWhile(30.0)
+
+
+def quieten_library() -> None:
+    """Has the library log each failure now and then; our own words say it as well."""
+    for name in _CHATTY:
+        logging.getLogger(name).addFilter(_ONCE)
 
 
 @dataclass(frozen=True)
