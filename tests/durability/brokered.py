@@ -25,7 +25,7 @@ from tests.kafka.brokers import ApacheKafka, Broker
 PREFIX = "drill"
 PARTITIONS = 12
 _DATABASE_PREFIX = "drill_"
-_START_SECONDS = 60.0
+_START_SECONDS = 180.0
 _SETTLE_SECONDS = 240.0
 _LOOK_SECONDS = 0.1
 

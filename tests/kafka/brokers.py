@@ -82,7 +82,7 @@ class Broker:
         self.prepare()
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(self.words(), stdout=log, stderr=log, cwd=self.directory)
-        end = time.monotonic() + 60
+        end = time.monotonic() + 180
         while not self.answers():
             assert self._process.poll() is None, (self.directory / "log").read_text()[-3000:]
             assert time.monotonic() < end, "the broker takes no connection"
