@@ -123,10 +123,8 @@ async def test_what_is_wrong_is_a_refusal_and_no_secret_is_logged(
     caplog.set_level(logging.DEBUG)
     other = tmp_path / "other.pem"
     other.write_bytes(minted()[1])
-    changes = {
-        "password": {"kafka_sasl_password": PASSWORD + "x"},
-        "authority": {"kafka_tls_authority": other},
-    }[wrong]
+    word: dict[str, object] = {"kafka_sasl_password": PASSWORD + "x"}
+    changes = word if wrong == "password" else {"kafka_tls_authority": other}
     async with deployment(secured, tmp_path, **changes).running() as flow:
         with pytest.raises(ServiceUnavailable) as caught:
             await flow.take("a", 1)
