@@ -36,7 +36,7 @@ class FollowedWorld(World):
 
     def __init__(self, made_of: Sequence[int]) -> None:
         self.made_of = made_of
-        self.epochs = Epochs(_Warehouse(self), piece_rows=100)  # type: ignore[arg-type]
+        self.epochs = Epochs(_Warehouse(self), piece_rows=15)  # type: ignore[arg-type]
         super().__init__()
 
     def _make_rollups(self) -> None:
@@ -65,7 +65,7 @@ class FollowedWorld(World):
         layout = next(each for each in self.layouts if each.declaration == record.declaration)
         before = record.progress
         blocks = await self.epochs.next_blocks("", "events", before.watermark, piece_rows=10**9)
-        made = await self.epochs.make("", layout, record.target, blocks, piece_rows=100)
+        made = await self.epochs.make("", layout, record.target, blocks, piece_rows=15)
         after = Progress(blocks.upto, before.epochs + ((made,) if made else ()), 0.0)
         old = after.folded()
         if old:

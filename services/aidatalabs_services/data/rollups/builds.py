@@ -144,7 +144,8 @@ class Builder:
             await self._execute(uid, created, record.target)
         now = time.time()
         blocks = await self.epochs.keep_blocks(uid, layout.table.name)
-        made = await self.epochs.make(uid, layout, record.target, blocks, piece_rows=self._piece_rows)
+        piece = 2 * self.epochs.piece_rows  # each may look at the whole table, where it has another order
+        made = await self.epochs.make(uid, layout, record.target, blocks, piece_rows=piece)
         return Progress(blocks.top, (made,) if made else (), now)
 
     async def _undo(self, uid: str, record: Record) -> None:

@@ -10,6 +10,7 @@ holds of them whatever their number says.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from aidatalabs_services.data.column_types import quote_text
 from aidatalabs_services.data.errors import RollupInvalid
@@ -122,18 +123,29 @@ class Epochs:
         return await self._counted(uid, target, number)
 
     async def _by_days(self, uid: str, layout: Layout, source: str, where: str, piece_rows: int) -> list[str]:
-        """Conditions over `source` (SQL) for days that together hold about so many rows of those `where`."""
-        day = f"toDate32({quoted(layout.declaration.time_column)})"
+        """Conditions over `source` (SQL) for days that together hold about so many rows of those `where`.
+
+        A day that alone has more is cut into as many as 24.
+        """
+        time = quoted(layout.declaration.time_column)
+        day = f"toDate32({time})"
         counted = await records.rows(
             self._warehouse,
             uid,
             f"SELECT toString({day}) AS d, count() FROM {source} WHERE {where} GROUP BY d ORDER BY d",  # noqa: S608
         )
         days = [(str(each), int(count)) for each, count in counted]
-        return [
-            f"{where} AND {day} BETWEEN '{first}' AND '{last}'"
-            for first, last in day_ranges(days, piece_rows)
-        ]
+        pieces = []
+        counts = dict(days)
+        for first, last in day_ranges(days, piece_rows):
+            piece = f"{where} AND {day} BETWEEN '{first}' AND '{last}'"
+            parts = min(24, -(-counts[first] // piece_rows)) if first == last and layout.has_hours else 1
+            cuts = [24 * index // parts for index in range(parts + 1)]
+            pieces += [
+                f"{piece} AND toHour({time}) BETWEEN {begin} AND {end - 1}" if parts > 1 else piece
+                for begin, end in pairwise(cuts)
+            ]
+        return pieces
 
     async def fold(self, uid: str, layout: Layout, target: str, old: tuple[Epoch, ...]) -> Epoch | None:
         """The states of several epochs as one that is in no record yet; the engine merges them later."""

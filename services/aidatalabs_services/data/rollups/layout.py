@@ -64,6 +64,11 @@ class Layout:
         )
 
     @property
+    def has_hours(self) -> bool:
+        """Whether the time column has more than days."""
+        return self.time_type.name not in ("Date", "Date32")
+
+    @property
     def old_times(self) -> bool:
         """Whether moments before 1970 with fractions of a second can be in the table."""
         return self.time_type.name == "DateTime64" and self.table.name != EVENTS.name
@@ -93,14 +98,14 @@ def _functions(measure: Measure) -> tuple[str, ...]:
 
 def bucket(layout: Layout, column: str) -> str:
     """The bucket of the time `column` (SQL), in the column's own type."""
-    if layout.time_type.name in ("Date", "Date32"):
+    if not layout.has_hours:
         return column
     return f"CAST(dateTrunc('{layout.declaration.grain.value}', {column}, 'UTC') AS {layout.time_type})"
 
 
 def last_tick(layout: Layout) -> str:
     """What leads from a bucket to the last moment in it, as SQL; empty where a bucket is one moment."""
-    if layout.time_type.name in ("Date", "Date32"):
+    if not layout.has_hours:
         return ""
     digits = int(layout.time_type.parameters[0]) if layout.time_type.name == "DateTime64" else 0
     unit, scale = next(
