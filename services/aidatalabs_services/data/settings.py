@@ -60,7 +60,7 @@ class DataSettings(ServerSettings):
     )
 
     rollup_follow_seconds: float = Field(
-        default=1.0,
+        default=5.0,
         ge=0.1,
         le=3600,
         description="Time between two looks at a table whose roll-ups are asynchronous; longer is cheaper for"

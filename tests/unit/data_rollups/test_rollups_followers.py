@@ -179,7 +179,7 @@ async def test_what_was_taken_out_of_use_meanwhile_is_not_put_back() -> None:
         world.make = real  # type: ignore[method-assign]
         return await real(*arguments, **more)  # type: ignore[arg-type]
 
-    world.make = make  # type: ignore[method-assign, assignment]
+    world.make = make  # type: ignore[method-assign]
     followers.watch("p")
     await until(lambda: world.rows("p") == 8)
     await followers.close()
