@@ -174,7 +174,7 @@ _READ_BY_THE_PARSER = {
 _NEVER = """file joinGet dictGet dictHas getSetting getMacro hostName FQDN currentUser currentDatabase
 sleep sleepEachRow throwIf version uptime in notIn globalIn nullIn catboostEvaluate
 evalMLMethod filesystemAvailable getServerPort showCertificate queryID connectionId demangle
-addressToLine logTrace hasColumnInTable initializeAggregation randomString randomPrintableASCII
+addressToLine logTrace hasColumnInTable initializeAggregation printf randomString randomPrintableASCII
 fuzzBits aiGenerate formatQuery transactionID aggThrow getMergeTreeSetting
 zookeeperSessionUptime serverUUID tcpPort shardNum blockNumber generateSerialID getSubcolumn
 neighbor runningAccumulate flameGraph readWKT getClientHTTPHeader structureToProtobufSchema url

@@ -349,7 +349,9 @@ class BackupNotReady(ApiError, reason="BACKUP_NOT_READY"):
 
 
 class BackupBusy(ApiError, reason="BACKUP_BUSY"):
-    """A backup, restore or drill of the platform is at work; RetryInfo says when to try again."""
+    """A backup, restore or drill of the platform is at work, or its rows are not all back yet; RetryInfo
+    says when to try again.
+    """
 
 
 class BackupLimitReached(ApiError, reason="BACKUP_LIMIT_REACHED"):

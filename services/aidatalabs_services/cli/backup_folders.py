@@ -44,8 +44,10 @@ def bring(source: Path, directory: Path) -> str:
         else:
             copy = _unpacked(source, Path(room) / "tar")
         key = _key_of(copy, source)
-        if not (imports / key).exists():
-            copy.rename(imports / key)
+        if (imports / key).exists():
+            # An earlier copy may have been cut short, or be damaged where this one is not.
+            (imports / key).rename(Path(room) / "earlier")
+        copy.rename(imports / key)
     return key
 
 
@@ -63,6 +65,7 @@ def take_out(backup_id: str, target: Path, directory: Path) -> None:
     folder = found[0].parent
     part = target.with_name(f".{target.name}.part")
     try:
+        _remove(part)  # of a copy that was cut short
         if target.suffix == ".tar":
             with tarfile.open(part, "w") as archive:
                 archive.add(folder, arcname=backup_id)
@@ -70,9 +73,19 @@ def take_out(backup_id: str, target: Path, directory: Path) -> None:
             shutil.copytree(folder, part)
         part.rename(target)
     except OSError as error:
-        raise CommandFailed(
-            f"{target} cannot be written: {error.strerror}.", "Choose another place."
-        ) from None
+        _remove(part)
+        if not (folder / _MANIFEST).is_file():
+            told = f"The backup {backup_id[:40]} was removed while it was copied."
+            raise CommandFailed(told, "`aidatalabs backup list` shows the backups there are.") from None
+        reason = error.strerror or "not every file could be copied"
+        raise CommandFailed(f"{target} cannot be written: {reason}.", "Choose another place.") from None
+
+
+def _remove(part: Path) -> None:
+    if part.is_dir() and not part.is_symlink():
+        shutil.rmtree(part, ignore_errors=True)
+    else:
+        part.unlink(missing_ok=True)
 
 
 def _unpacked(source: Path, room: Path) -> Path:

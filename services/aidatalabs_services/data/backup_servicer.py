@@ -73,7 +73,7 @@ class BackupServicer(pb_grpc.DataServiceServicer):
 
     async def DeleteBackup(self, request: backup_pb2.DeleteBackupRequest, context: Context) -> Empty:
         """Removes a backup."""
-        await self._recovery.backups.delete(self._backed(request), request.backup)
+        await self._recovery.delete_backup(self._backed(request), request.backup)
         return Empty()
 
     async def VerifyBackup(

@@ -206,10 +206,12 @@ class _Parts:
             BackupLimits(settings.backup_count, settings.journal_free_bytes, settings.query_memory_bytes),
             fsync=settings.fsync_engine,
             embedded=not settings.clickhouse_host,
+            doubts=self._doubts,
             drain=self._ingestor.drained,
             provision=self._tables.provision,
             remove=self._removal.remove,
             forget=self._queries.forget,
+            delete_again=self._retention.deletions.repeat_after,
         )
 
     async def start(self) -> None:

@@ -17,6 +17,7 @@ from aidatalabs_services.data.dead_letters.row_texts import user_text
 from aidatalabs_services.data.deletion_records import (
     Deletion,
     DeletionRecords,
+    DeletionState,
     TableDeletion,
     TableState,
     new_deletion_id,
@@ -112,6 +113,15 @@ class Deletions:
         if user_id == "0":
             nobody = FieldViolation("user_id", "0 stands for nobody known; delete such rows by a filter")
             raise InvalidRequest("Rows of user 0 are nobody's.", violations=[nobody])
+        entries = await self._entries_of_user(uid, user_id)
+        digest = _digest("user", user_id, dry_run)
+        wanted = Deletion(
+            "", platform, current_user(), request_id, digest, entries, user_id=user_id, dry_run=dry_run
+        )
+        return await self._ask(uid, wanted, None)
+
+    async def _entries_of_user(self, uid: str, user_id: str) -> tuple[TableDeletion, ...]:
+        """What there is to do in every table with a `user_id` column."""
         self._schemas.forget(uid)
         entries = []
         shown = await self._schemas.get(uid)
@@ -121,11 +131,53 @@ class Deletions:
                 entries.append(self._entry_of_user(uid, name, table, user_id))
         # Rejected rows first: what is replayed meanwhile is then in a table that is still to come.
         entries.sort(key=lambda entry: entry.table != DEAD_LETTERS.name)
-        digest = _digest("user", user_id, dry_run)
-        wanted = Deletion(
-            "", platform, current_user(), request_id, digest, tuple(entries), user_id=user_id, dry_run=dry_run
-        )
-        return await self._ask(uid, wanted, None)
+        return tuple(entries)
+
+    async def repeat_after(
+        self, uid: str, platform: str, user: str, source: str, seconds: float, key: str
+    ) -> str:
+        """Deletes the people from a restored platform who were deleted from `source`, the platform that the
+        backup is one of, after its moment; returns what is to be told about it when that is over.
+
+        Nobody else's deletions are repeated: rows that went by a filter may be what is restored for. The same
+        `key` again goes on with what was begun.
+        """
+        people = {
+            one.user_id: one
+            for one in self._records.of_platform(source)
+            if one.user_id and not one.dry_run and any(_is_after(table, seconds) for table in one.tables)
+        }
+        failed = 0
+        for one in people.values():
+            deletion = await self._repeat(uid, platform, user, one.user_id, f"restore:{key}:{one.id}")
+            failed += deletion.state is not DeletionState.DONE
+        if not people:
+            return ""
+        told = f"People who were deleted after the backup were deleted again: {len(people):,}."
+        if failed:
+            told += f" Rows of {failed:,} may be left: repeat the deletions of the platform that FAILED."
+        return told
+
+    async def _repeat(self, uid: str, platform: str, user: str, user_id: str, request_id: str) -> Deletion:
+        work = self._works.of_request(uid, request_id)
+        earlier = self._records.of_request(uid, request_id)
+        if work is None and earlier is not None:
+            return earlier
+        if work is None:
+            entries = await self._entries_of_user(uid, user_id)
+            wanted = Deletion(
+                new_deletion_id(),
+                platform,
+                user,
+                request_id,
+                _digest("user", user_id, False),
+                entries,
+                user_id=user_id,
+                create_seconds=time.time(),
+            )
+            work = Work(wanted, None)
+            self._works.start(uid, work)
+        return await asyncio.shield(work.task)
 
     def _entry_of_user(self, uid: str, name: str, table: TableSchema, user_id: str) -> TableDeletion:
         dropped = dropped_of(name)
@@ -202,3 +254,8 @@ class Deletions:
 
 def _digest(*content: object) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def _is_after(entry: TableDeletion, seconds: float) -> bool:
+    """Whether a backup of this moment may hold rows that the entry was to delete."""
+    return entry.state is not TableState.NOT_SEARCHED and not 0.0 < entry.end_seconds <= seconds

@@ -3,7 +3,8 @@
 Left out on purpose: what reads a file, another table, a dictionary, a setting, the host or the session
 (`file`, `joinGet`, `dictGet`, `getSetting`, `hostName`, `currentUser`), what waits or throws (`sleep`,
 `throwIf`), set functions that take a table by name (`in`, `notIn`), what fills memory with made-up bytes
-(`randomString`), what parses SQL, and every function the engine gains later.
+(`randomString`) or with a width that no limit of the engine counts (`printf`: gigabytes), what parses SQL,
+and every function the engine gains later.
 Names are compared without case; the engine itself still says when the case of a name is wrong.
 """
 
@@ -77,7 +78,7 @@ ucase upperUTF8 normalizeUTF8NFC normalizeUTF8NFD normalizeUTF8NFKC normalizeUTF
 space substring substr mid substringUTF8 substringIndex substring_index substringIndexUTF8 byteSlice
 toValidUTF8 isValidUTF8 isValidASCII trim trimBoth trimLeft trimRight ltrim rtrim firstLine hex unhex
 bin unbin decodeHTMLComponent decodeXMLComponent encodeXMLComponent extractTextFromHTML naturalSortKey
-format overlay overlayUTF8 printf regexpQuoteMeta replace replaceAll replaceOne replaceRegexpAll
+format overlay overlayUTF8 regexpQuoteMeta replace replaceAll replaceOne replaceRegexpAll
 replaceRegexpOne regexp_replace translate translateUTF8 alphaTokens extractAllGroupsVertical
 extractAllGroupsHorizontal extractGroups extractAllGroups ngrams splitByChar splitByNonAlpha
 splitByRegexp splitByString splitByWhitespace tokens countMatches countMatchesCaseInsensitive

@@ -4,8 +4,10 @@
     alone       a drop, undrop or a change of the table's own description
     deleting    a deletion or a restore: alone, but for the roll-ups that it has built anew before it lets go
     building    the moment in which a view is put beside the table; also while rows are being deleted
+    hashing     beside inserts, while the table's parts are not merged: whoever else wants it is told apart
+    altering    a change that the engine carries out as it merges parts: beside inserts and deletions
 
-Everybody is let in in the order they came (a build that meets a deletion goes first): whoever wants a
+Everybody is let in in the order they came (what meets a deletion that it fits goes first): whoever wants a
 table alone waits for the inserts that run, and those that come later wait behind.
 
 A table is known here by the name its rows were sent to, so a table that was dropped and the one that took its
@@ -17,7 +19,7 @@ from __future__ import annotations
 import asyncio
 import enum
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Container
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from weakref import WeakValueDictionary
 
@@ -29,6 +31,14 @@ class _Form(enum.Enum):
     ALONE = enum.auto()
     DELETING = enum.auto()
     BUILDING = enum.auto()
+    HASHING = enum.auto()
+    ALTERING = enum.auto()
+
+
+_I, _H, _A = _Form.INSERTING, _Form.HASHING, _Form.ALTERING
+# Who may come in beside whom.
+_BESIDE = {_I: {_I, _H, _A}, _H: {_I, _H}, _A: {_I, _A, _Form.DELETING, _Form.BUILDING}}
+_BESIDE_DELETIONS = {_Form.BUILDING: {_Form.DELETING, _A}, _A: _BESIDE[_A]}
 
 
 class _Hold:
@@ -64,20 +74,25 @@ class _Hold:
         self._admit()
 
     def _admit(self) -> None:
-        """Lets in whoever can: the first in the row, again and again, and builds beside a deletion."""
+        """Lets in whoever can: the first in the row, again and again, and what fits beside a deletion."""
         while self._waiting and self._fits(self._waiting[0][0]):
             self._let_in(*self._waiting.popleft())
-        if self._inside[_Form.DELETING] and not self._inside[_Form.BUILDING]:
-            build = next((each for each in self._waiting if each[0] is _Form.BUILDING), None)
-            if build is not None:
-                self._waiting.remove(build)
-                self._let_in(*build)
+        if self._inside[_Form.DELETING]:
+            for each in list(self._waiting):
+                fitting = _BESIDE_DELETIONS.get(each[0])
+                if fitting is not None and self._inside_are(fitting):
+                    self._waiting.remove(each)
+                    self._let_in(*each)
 
     def _fits(self, form: _Form) -> bool:
-        inside = self._inside
-        if form is _Form.INSERTING:
-            return not any(count for other, count in inside.items() if other is not form)
-        return not any(inside.values())
+        return self._inside_are(_BESIDE.get(form, ()))
+
+    def _inside_are(self, forms: Container[_Form]) -> bool:
+        return all(form in forms for form, count in self._inside.items() if count)
+
+    def is_wanted(self) -> bool:
+        """Whether somebody waits who cannot come in beside a hashing."""
+        return any(form not in (_I, _H) and not let_in.done() for form, let_in in self._waiting)
 
     def _let_in(self, form: _Form, let_in: asyncio.Future[None]) -> None:
         if not let_in.done():  # else cancelled: it takes itself away
@@ -106,6 +121,19 @@ class TableHolds:
     def building(self, uid: str, table: str) -> _Held:
         """Holds inserts back for the moment in which a view is put beside the table, one at a time."""
         return self._of(uid, table).held(_Form.BUILDING)
+
+    def hashing(self, uid: str, table: str) -> _Held:
+        """Holds the table beside inserts while its parts are not merged; let go soon when it `is_wanted`."""
+        return self._of(uid, table).held(_Form.HASHING)
+
+    def altering(self, uid: str, table: str) -> _Held:
+        """Holds the table for a change that needs merges: not beside a hashing."""
+        return self._of(uid, table).held(_Form.ALTERING)
+
+    def is_wanted(self, uid: str, table: str) -> bool:
+        """Whether somebody waits for the table who cannot come in beside a hashing."""
+        held = self._holds.get((uid, table))
+        return held is not None and held.is_wanted()
 
     def is_deleting(self, uid: str, table: str) -> bool:
         """Whether a deletion holds the table."""

@@ -79,11 +79,17 @@ class PlatformGrace:
         await self._finish(uid)
 
     async def _begin(self, uid: str) -> None:
-        """From here on nothing brings the platform back."""
+        """From here on nothing brings the platform back. Raises OSError, and then it still can be."""
         self._gone.add(uid)
+        due = self._due.pop(uid, None)
+        try:
+            await asyncio.to_thread(self._write, uid, _REMOVING)
+        except OSError:
+            self._gone.discard(uid)
+            if due is not None:
+                self._due[uid] = due
+            raise
         self._begun[uid] = 0.0
-        self._due.pop(uid, None)
-        await asyncio.to_thread(self._write, uid, _REMOVING)
 
     async def _finish(self, uid: str) -> None:
         await self._remove(uid)
@@ -96,7 +102,11 @@ class PlatformGrace:
             self._news.clear()
             now = time.time()
             for uid in [uid for uid, due in self._due.items() if due + self._margin_seconds <= now]:
-                await self._begin(uid)
+                try:
+                    await self._begin(uid)
+                except OSError as error:
+                    _LOG.warning("a deleted platform's data is removed later: %s", type(error).__name__)
+                    self._due[uid] = now + _PAUSE_SECONDS - self._margin_seconds
             for uid in [uid for uid, since in self._begun.items() if since <= now]:
                 try:
                     await self._finish(uid)

@@ -142,7 +142,7 @@ class DataServicer(BackupServicer):
 
     async def CreateTable(self, request: pb.CreateTableRequest, context: Context) -> table_pb2.Table:
         """Makes a table, or returns the very same one."""
-        return table_message(await self._tables.create(self._uid(request), table_schema(request.table)))
+        return table_message(await self._tables.create(self._whole(request), table_schema(request.table)))
 
     async def ListTables(self, request: pb.ListTablesRequest, context: Context) -> pb.ListTablesResponse:
         """One page of tables."""
@@ -177,18 +177,18 @@ class DataServicer(BackupServicer):
 
     async def DropTable(self, request: pb.DropTableRequest, context: Context) -> Empty:
         """Drops a table with its rows."""
-        await self._tables.drop(self._uid(request), request.table)
+        await self._tables.drop(self._whole(request), request.table)
         return Empty()
 
     async def UndropTable(self, request: pb.UndropTableRequest, context: Context) -> table_pb2.Table:
         """Brings a dropped table back."""
-        return table_message(await self._tables.undrop(self._uid(request), request.table))
+        return table_message(await self._tables.undrop(self._whole(request), request.table))
 
     async def UpdateTable(self, request: pb.UpdateTableRequest, context: Context) -> table_pb2.Table:
         """Changes a table's ttl and comment."""
         paths = checked_paths(request.update_mask.paths, ("ttl", "comment"))
         view = await self._tables.update(
-            self._uid(request),
+            self._whole(request),
             request.table,
             ttl=request.ttl if "ttl" in paths else None,
             comment=request.comment if "comment" in paths else None,
@@ -200,7 +200,7 @@ class DataServicer(BackupServicer):
     ) -> deletion_pb2.Deletion:
         """Deletes the rows that a condition holds for."""
         deletion = await self._deletions.delete_rows(
-            self._uid(request),
+            self._whole(request),
             request.platform,
             request.table,
             request.filter,
@@ -215,7 +215,7 @@ class DataServicer(BackupServicer):
     ) -> deletion_pb2.Deletion:
         """Deletes a person's rows from every table."""
         deletion = await self._deletions.delete_user(
-            self._uid(request),
+            self._whole(request),
             request.platform,
             request.user_id,
             request_id=request.request_id,
@@ -247,20 +247,20 @@ class DataServicer(BackupServicer):
     async def AddColumn(self, request: pb.AddColumnRequest, context: Context) -> table_pb2.Table:
         """Adds a column, or returns the table that has it."""
         column = column_schema(request.column)
-        return table_message(await self._tables.add_column(self._uid(request), request.table, column))
+        return table_message(await self._tables.add_column(self._whole(request), request.table, column))
 
     async def SuggestPaths(
         self, request: typed_path_pb2.SuggestPathsRequest, context: Context
     ) -> typed_path_pb2.SuggestPathsResponse:
         """The paths of a JSON column, with types to declare."""
-        found = await self._typed_paths.suggest(self._uid(request), request.table, request.column)
+        found = await self._typed_paths.suggest(self._whole(request), request.table, request.column)
         return suggestions_message(found)
 
     async def TypePaths(
         self, request: typed_path_pb2.TypePathsRequest, context: Context
     ) -> typed_path_pb2.TypePathsResponse:
         """Declares paths with a type, or takes that back."""
-        uid = self._uid(request)
+        uid = self._whole(request)
         plan = await self._typed_paths.change(
             uid,
             request.table,
@@ -275,7 +275,7 @@ class DataServicer(BackupServicer):
     async def CreateRollup(self, request: pb.CreateRollupRequest, context: Context) -> rollup_pb2.Rollup:
         """Declares a roll-up, or returns the same one."""
         declared = declaration_of(request.rollup)
-        return rollup_message(await self._rollups.create(self._uid(request), declared))
+        return rollup_message(await self._rollups.create(self._whole(request), declared))
 
     async def ListRollups(self, request: pb.ListRollupsRequest, context: Context) -> pb.ListRollupsResponse:
         """Every roll-up of the platform."""
@@ -288,19 +288,19 @@ class DataServicer(BackupServicer):
 
     async def DropRollup(self, request: pb.DropRollupRequest, context: Context) -> Empty:
         """Drops a roll-up."""
-        await self._rollups.drop(self._uid(request), request.rollup)
+        await self._rollups.drop(self._whole(request), request.rollup)
         return Empty()
 
     async def Ingest(self, request: pb.IngestRequest, context: Context) -> pb.IngestResponse:
         """Takes events or rows."""
-        return await self._ingest.ingest(self._uid(request), request)
+        return await self._ingest.ingest(self._whole(request), request)
 
     async def IngestStream(
         self, request_iterator: AsyncIterator[pb.IngestStreamRequest], context: Context
     ) -> AsyncIterator[pb.IngestStreamResponse]:
         """Takes batches of columns, one answer each."""
         uid = current_caller().platform_uid
-        async with aclosing(self._ingest.stream(uid, request_iterator, self._uid)) as answers:
+        async with aclosing(self._ingest.stream(uid, request_iterator, self._whole)) as answers:
             async for answer in answers:
                 yield answer
 
@@ -312,11 +312,11 @@ class DataServicer(BackupServicer):
         self, request: pb.ReplayDeadLettersRequest, context: Context
     ) -> pb.ReplayDeadLettersResponse:
         """Sends rejected rows again."""
-        return await self._ingest.replay(self._uid(request), request)
+        return await self._ingest.replay(self._whole(request), request)
 
     async def Query(self, request: pb.QueryRequest, context: Context) -> pb.QueryResponse:
         """Runs one SELECT."""
-        uid = self._uid(request)
+        uid = self._whole(request)
         options = QueryOptions(
             request.max_rows, request.max_seconds, _staleness_seconds(request), rollup_use(request)
         )
@@ -328,7 +328,7 @@ class DataServicer(BackupServicer):
     ) -> AsyncIterator[pb.StreamQueryResponse]:
         """Runs one SELECT and streams its rows as Arrow IPC."""
         async with aclosing(
-            self._queries.stream(self._uid(request), request.sql, max_seconds=request.max_seconds)
+            self._queries.stream(self._whole(request), request.sql, max_seconds=request.max_seconds)
         ) as pieces:
             async for piece in pieces:
                 yield pb.StreamQueryResponse(arrow_ipc=piece)
@@ -339,7 +339,7 @@ class DataServicer(BackupServicer):
         Its length goes ahead, so that whoever gets less knows that the transfer was cut.
         """
         async with self._exports.export(
-            self._uid(request), request.sql, _FORMATS[request.format], max_seconds=request.max_seconds
+            self._whole(request), request.sql, _FORMATS[request.format], max_seconds=request.max_seconds
         ) as export:
             await context.send_initial_metadata(
                 (
@@ -355,7 +355,7 @@ class DataServicer(BackupServicer):
         self, request: pb.ExplainQueryRequest, context: Context
     ) -> pb.ExplainQueryResponse:
         """Checks one SELECT without running it."""
-        uid = self._uid(request)
+        uid = self._whole(request)
         explanation = await self._queries.explain(uid, request.sql, use=rollup_use(request))
         return explanation_message(explanation, self._queries.budget_left(uid))
 
@@ -364,12 +364,18 @@ class DataServicer(BackupServicer):
     ) -> pb.DescribeSchemaResponse:
         """Every table with the profiles of its columns."""
         known = request.known_data_version
-        return schema_message(await self._catalogue.describe(self._uid(request), known_data_version=known))
+        return schema_message(await self._catalogue.describe(self._whole(request), known_data_version=known))
 
     def _uid(self, request: OnPlatform) -> str:
         """The platform that the access check let this call to: its uid, never its name."""
         uid = current_caller().platform_uid
         self._removal.check(uid, request.platform)
+        return uid
+
+    def _whole(self, request: OnPlatform) -> str:
+        """The same, of a platform that is not in the middle of a restore. Raises BackupBusy."""
+        uid = self._uid(request)
+        self._recovery.check_whole(uid)
         return uid
 
     def _sized(self, answer: pb.QueryResponse) -> pb.QueryResponse:

@@ -225,8 +225,9 @@ class Tables:
         if stale is not None:
             await stale.fence(uid, name)
         try:
-            for change in changes:
-                await self._warehouse.execute(uid, change, table=name)
+            async with self._holds.altering(uid, name):
+                for change in changes:
+                    await self._warehouse.execute(uid, change, table=name)
         finally:
             self._schemas.forget(uid)
             if stale is not None and not self._holds.is_deleting(uid, name):  # else the deletion does it

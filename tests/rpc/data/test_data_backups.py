@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from aidatalabs.data.v1 import backup_pb2, ingest_pb2, rollup_pb2, table_pb2
+from aidatalabs.data.v1 import backup_pb2, deletion_pb2, ingest_pb2, rollup_pb2, table_pb2
 from aidatalabs.data.v1 import data_service_pb2 as pb
 from aidatalabs_services.data.backups import manifest
 from aidatalabs_services.runtime.caller import Role
@@ -278,3 +278,34 @@ async def test_a_platform_that_is_removed_takes_its_backups_along(filled: Data) 
     assert folder.is_dir()
     await filled.call("DeprovisionPlatform", pb.DeprovisionPlatformRequest(platform=target))
     assert not folder.exists()
+
+
+@pytest.mark.soak
+async def test_a_drill_tells_rows_that_changed_though_they_are_as_many(data: Data) -> None:
+    platform = new_platform("platforms/as-many")
+    await data.call("ProvisionPlatform", pb.ProvisionPlatformRequest(platform=platform))
+    table = table_pb2.Table(
+        name="visits", columns=[table_pb2.Column(name="user_id", type="UInt64")], order_by=["user_id"]
+    )
+    await data.call("CreateTable", pb.CreateTableRequest(platform=platform, table=table))
+
+    async def visit(user: int) -> None:
+        request = pb.IngestRequest(platform=platform, table="visits")
+        request.rows.add().update({"user_id": user})
+        await data.call("Ingest", request)
+
+    async def loss() -> tuple[bool, int]:
+        begun = await data.call("DrillBackup", backup_pb2.DrillBackupRequest(platform=platform))
+        get = backup_pb2.GetRestoreRequest(platform=platform, restore=begun.name.rpartition("/")[2])
+        drill = await until_done(lambda: data.call("GetRestore", get))
+        assert drill.state == DONE, drill.message
+        return drill.loss_seconds > 0, drill.missing_count
+
+    await visit(1)
+    await backed_up(data, platform)
+    assert await loss() == (False, 0)
+    await visit(2)
+    assert await loss() == (True, 1)
+    rows = deletion_pb2.DeleteRowsRequest(platform=platform, table="visits", filter="user_id = 1")
+    await data.call("DeleteRows", rows)
+    assert await loss() == (True, 0)

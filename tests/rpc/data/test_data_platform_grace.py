@@ -75,3 +75,33 @@ async def test_data_whose_moment_came_is_removed_once_also_after_a_kill(tmp_path
     await asyncio.sleep(0.1)
     await third.close()
     assert removed == [UID]
+
+
+async def test_a_removal_that_cannot_be_written_down_is_tried_again_and_is_not_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed: list[str] = []
+    full = True
+    write = PlatformGrace._write
+
+    def limited(self: PlatformGrace, uid: str, text: str) -> None:
+        if full and text == "removing":
+            raise OSError(28, "No space left on device")
+        write(self, uid, text)
+
+    async def remove(uid: str) -> None:
+        removed.append(uid)
+
+    monkeypatch.setattr(PlatformGrace, "_write", limited)
+    monkeypatch.setattr("aidatalabs_services.data.platform_grace._PAUSE_SECONDS", 0.1)
+    grace = PlatformGrace(remove, tmp_path, margin_seconds=0.0)
+    await grace.start()
+    await grace.schedule(UID, time.time())
+    await asyncio.sleep(0.3)
+    assert removed == []
+    full = False
+    async with asyncio.timeout(5):
+        while (tmp_path / UID).read_text() != "removed":
+            await asyncio.sleep(0.01)
+    await grace.close()
+    assert removed == [UID]

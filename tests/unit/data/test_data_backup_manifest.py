@@ -80,6 +80,16 @@ def test_a_path_that_leaves_the_folder_is_refused(tmp_path: Path, path: str) -> 
         (("tables",), None),
         (("rollups",), [{"name": "x"}]),
         (("key",), "short"),
+        (("engine_version",), 26),
+        (("engine_version",), "26.9\ud800"),
+        (("snapshot_seconds",), "soon"),
+        (("snapshot_seconds",), float("inf")),
+        (("tables", 0, "parts", 0, "row_count"), 2**63),
+        (("tables", 0, "parts", 0, "row_count"), float("inf")),
+        (("tables", 0, "parts", 0, "row_hash"), "-0x_1"),
+        (("tables", 0, "parts", 0, "files", 0, "size"), 10**30),
+        (("tables", 0, "schema", "comment"), "\udcff"),
+        (("tables", 0, "schema", "columns", 0, "type"), ["UInt64"]),
         (("surprise",), 1),
     ],
 )
@@ -161,6 +171,10 @@ def test_a_part_that_did_not_change_is_kept_once_and_one_that_did_is_copied(tmp_
     assert (again, count) == (files, 0)
     assert (tmp_path / "b" / "data.bin").samefile(tmp_path / "a" / "data.bin")
     assert not (tmp_path / "b" / "data.bin").samefile(staged / "data.bin")
+    # What is shorter than it was is not taken over, whatever the manifest says.
+    (tmp_path / "b" / "data.bin").write_bytes(CONTENT[1:])
+    _, count = folders.keep_part(staged, tmp_path / "d", part, tmp_path / "b", lambda done: None)
+    assert count == len(CONTENT)
     (staged / "checksums.txt").write_text("two")
     _, count = folders.keep_part(staged, tmp_path / "c", part, tmp_path / "a", lambda done: None)
     assert count == len(CONTENT) + 3

@@ -10,6 +10,8 @@ import pytest
 
 from aidatalabs_services.data.holds import TableHolds
 
+_FORMS = ["inserting", "alone", "deleting", "building", "hashing", "altering"]
+
 
 async def settle() -> None:
     """Lets every task that can go on do so."""
@@ -127,6 +129,38 @@ async def test_tables_and_platforms_do_not_hold_each_other_up() -> None:
     assert not holds.is_deleting("u", "a")
 
 
+async def test_a_hashing_lets_inserts_in_and_knows_when_others_want_the_table() -> None:
+    holds = TableHolds()
+    assert not holds.is_wanted("u", "a")
+    async with holds.hashing("u", "a"):
+        async with asyncio.timeout(1), holds.inserting("u", "a"):
+            assert not holds.is_wanted("u", "a")
+        waiting = [asyncio.create_task(_passing(holds, form)) for form in ("deleting", "altering")]
+        await settle()
+        assert holds.is_wanted("u", "a")
+        assert not holds.is_wanted("u", "b")
+        waiting[0].cancel()
+        await settle()
+        assert holds.is_wanted("u", "a")
+    await asyncio.wait_for(waiting[1], 1)
+    assert not holds.is_wanted("u", "a")
+
+
+async def test_a_change_that_needs_merges_waits_for_no_deletion() -> None:
+    holds = TableHolds()
+    async with holds.deleting("u", "a"):
+        late = asyncio.create_task(_passing(holds, "inserting"))
+        await settle()
+        async with asyncio.timeout(1), holds.altering("u", "a"):
+            assert not late.done()
+    await late
+
+
+async def _passing(holds: TableHolds, form: str) -> None:
+    async with getattr(holds, form)("u", "a"):
+        pass
+
+
 @pytest.mark.parametrize("seed", range(5))
 async def test_nobody_meets_whom_they_must_not_and_everybody_gets_in(seed: int) -> None:
     chance, holds, inside, seen = random.Random(seed), TableHolds(), Counter[str](), Counter[str]()
@@ -140,6 +174,9 @@ async def test_nobody_meets_whom_they_must_not_and_everybody_gets_in(seed: int) 
                 assert not (inside["alone"] and inside["building"])
                 assert held_alone <= 1
                 assert inside["building"] <= 1
+                others = held_alone + inside["building"] + inside["altering"]
+                assert not (inside["hashing"] and others), "merges are stopped under somebody who needs them"
+                assert not (inside["altering"] and inside["alone"])
                 for _ in range(chance.randrange(4)):
                     await asyncio.sleep(0)
                 if form == "deleting" and chance.random() < 0.5:
@@ -157,7 +194,7 @@ async def test_nobody_meets_whom_they_must_not_and_everybody_gets_in(seed: int) 
     stream = [asyncio.create_task(endless()) for _ in range(3)]
     tasks = []
     for _ in range(300):
-        tasks.append(asyncio.create_task(one(chance.choice(["inserting", "alone", "deleting", "building"]))))
+        tasks.append(asyncio.create_task(one(chance.choice(_FORMS))))
         if chance.random() < 0.2:
             chance.choice(tasks).cancel()
         for _ in range(chance.randrange(3)):

@@ -9,7 +9,6 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,14 +17,22 @@ from aidatalabs_services.data.backups import folders
 from aidatalabs_services.data.backups.manifest import (
     Manifest,
     StoredPart,
-    StoredTable,
     part_folder,
     written,
 )
+from aidatalabs_services.data.backups.outcomes import (
+    INTERRUPTED,
+    NOT_VERIFIED,
+    UNFORESEEN,
+    logged,
+    told,
+    why,
+)
 from aidatalabs_services.data.backups.progress import Progress, followed, to_the_end
 from aidatalabs_services.data.backups.records import Backup, Records, State, TableCopy
+from aidatalabs_services.data.backups.reuse import known_hashes, part_of, sizes_of
 from aidatalabs_services.data.backups.snapshots import EngineParts, Snapshot, Snapshots, stored_tables
-from aidatalabs_services.data.backups.store import BackupFolders
+from aidatalabs_services.data.backups.store import IMPORTS, BackupFolders
 from aidatalabs_services.data.backups.works import BackupWorks
 from aidatalabs_services.data.deletion_records import new_deletion_id
 from aidatalabs_services.data.errors import (
@@ -39,8 +46,6 @@ from aidatalabs_services.data.rollups.rollups import Rollups
 from aidatalabs_services.runtime.errors import ServiceError
 
 _LOG = logging.getLogger(__name__)
-INTERRUPTED = "The service was stopped before it was done. Begin another."
-UNFORESEEN = "It failed in an unforeseen way; the log of the data service has more."
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,17 @@ class BackupLimits:
     count: int
     free_bytes: int
     memory_bytes: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a restore takes its rows from: folder and name of the backup, and the uid of the platform that it
+    was made of here; empty for one from elsewhere, whatever its manifest says.
+    """
+
+    folder: Path
+    name: str
+    uid: str
 
 
 class Backups:
@@ -76,15 +92,21 @@ class Backups:
         self._limits = limits
 
     async def start(self) -> None:
-        """Notes what a process that ended left undone."""
+        """Ends what a process that ended left undone, the files before what is said of them."""
         await self._records.load()
-        for uid, backup in self._records.all():
-            if backup.state is State.RUNNING:
-                failed = replace(backup, state=State.FAILED, end_seconds=time.time(), message=INTERRUPTED)
-                await self._records.save(uid, failed)
-            elif backup.verify_state is State.RUNNING:
-                await self._records.save(uid, replace(backup, verify_state=None))
         await asyncio.to_thread(self._store.clear)
+        for uid, backup in self._records.all():
+            if backup.removing:
+                await self._removed(uid, backup)
+            elif backup.state is State.RUNNING:
+                with logged("files of a backup that was cut short stay"):
+                    await asyncio.to_thread(self._store.remove, uid, backup.id)
+                failed = replace(backup, state=State.FAILED, end_seconds=time.time(), message=INTERRUPTED)
+                await self._records.settle(uid, failed)
+            elif backup.verify_state is State.RUNNING:
+                # What an earlier look found damaged stays known as damaged.
+                cut = replace(backup, verify_state=State.FAILED, verify_message=NOT_VERIFIED)
+                await self._records.settle(uid, replace(cut, verify_seconds=time.time()))
 
     async def remove(self, uid: str) -> None:
         """Ends everything about a platform that is removed, its backups too."""
@@ -95,7 +117,7 @@ class Backups:
     def get(self, uid: str, backup_id: str) -> Backup:
         """One backup. Raises BackupNotFound."""
         found = self._records.get(uid, backup_id)
-        if found is None:
+        if found is None or found.removing:
             raise BackupNotFound(
                 "The platform has no backup of this id. List the backups to see which there are.",
                 metadata={"backup": backup_id},
@@ -104,7 +126,7 @@ class Backups:
 
     def list(self, uid: str) -> list[Backup]:
         """All backups of a platform, the latest first."""
-        return self._records.of_platform(uid)
+        return [each for each in self._records.of_platform(uid) if not each.removing]
 
     def newest(self, uid: str) -> Backup:
         """The newest backup that is complete. Raises BackupNotFound."""
@@ -115,21 +137,22 @@ class Backups:
             "The platform has no complete backup. Create one first.", metadata={"backup": ""}
         )
 
-    def of_key(self, key: str) -> tuple[Path, str] | None:
-        """(folder, name) of the complete backup with this key, kept here or brought from elsewhere."""
+    def of_key(self, key: str) -> Source | None:
+        """The complete backup with this key, kept here or brought from elsewhere."""
         for uid, backup in self._records.all():
-            if backup.state is State.DONE and secrets.compare_digest(backup.key, key):
-                return self._store.folder(uid, backup.id), backup.name
+            whole = backup.state is State.DONE and not backup.removing
+            if whole and secrets.compare_digest(backup.key, key):
+                return Source(self._store.folder(uid, backup.id), backup.name, uid)
         folder = self._store.imported(key)
-        return (folder, f"imports/{key[:8]}") if folder else None
+        return Source(folder, f"{IMPORTS}/{key[:8]}", "") if folder else None
 
     async def create(self, uid: str, platform: str, user: str, request_id: str = "") -> Backup:
         """Begins a backup; the same request id again returns the same one.
 
-        Raises BackupBusy, BackupLimitReached, NotBuiltYet.
+        Raises BackupBusy, BackupLimitReached, NotBuiltYet, ServiceUnavailable.
         """
         earlier = self._records.of_request(uid, request_id)
-        if earlier is not None:
+        if earlier is not None and not earlier.removing:
             return earlier
         self._works.check(uid)
         if len(self.list(uid)) >= self._limits.count:
@@ -140,17 +163,26 @@ class Backups:
         backup = Backup(
             new_deletion_id(), platform, user, request_id, secrets.token_hex(16), create_seconds=time.time()
         )
-        self._works.start(uid, self._carry_out(uid, backup))
-        return await self._records.save(uid, backup)
+        return await self._works.begin(
+            uid, self._records.save(uid, backup), lambda kept: self._carry_out(uid, kept)
+        )
 
     async def delete(self, uid: str, backup_id: str) -> None:
         """Removes a backup with its files; others keep what they share with it. Raises BackupNotFound,
-        BackupBusy.
+        BackupBusy, ServiceUnavailable. It goes on when the caller goes away, and after a restart.
         """
-        self.get(uid, backup_id)
+        backup = self.get(uid, backup_id)
         self._works.check(uid)
-        await asyncio.to_thread(self._store.remove, uid, backup_id)
-        await self._records.forget(uid, backup_id)
+        over = asyncio.Event()
+
+        async def remove(kept: Backup) -> None:
+            try:
+                await self._removed(uid, kept)
+            finally:
+                over.set()
+
+        await self._works.begin(uid, self._records.save(uid, replace(backup, removing=True)), remove)
+        await over.wait()
 
     async def verify(self, uid: str, backup_id: str) -> Backup:
         """Begins to read every file of a backup anew. Raises BackupNotFound, BackupNotReady, BackupBusy."""
@@ -158,9 +190,21 @@ class Backups:
         if backup.state is not State.DONE:
             raise not_ready(backup)
         self._works.check(uid)
-        begun = replace(backup, verify_state=State.RUNNING, verify_message="", damaged_file="")
-        self._works.start(uid, self._verify(uid, begun))
-        return await self._records.save(uid, begun)
+        begun = replace(backup, verify_state=State.RUNNING, verify_message="")
+        return await self._works.begin(
+            uid, self._records.save(uid, begun), lambda kept: self._verify(uid, kept)
+        )
+
+    async def note_damage(self, uid: str, backup_id: str, error: BackupDamaged) -> None:
+        """Remembers that a restore or drill found a file that is not as it was written."""
+        backup = self._records.get(uid, backup_id)
+        if backup is not None and not backup.removing:
+            await self._records.settle(uid, _damaged(backup, error))
+
+    async def _removed(self, uid: str, backup: Backup) -> None:
+        with logged("files of a removed backup go at the next start"):
+            await asyncio.to_thread(self._store.remove, uid, backup.id)
+            await self._records.forget(uid, backup.id)
 
     async def _carry_out(self, uid: str, backup: Backup) -> None:
         try:
@@ -168,12 +212,14 @@ class Backups:
         except asyncio.CancelledError:
             raise
         except (ServiceError, TimeoutError, OSError, folders.Unfit) as error:
+            _LOG.warning("a backup failed: %s", told(error))
             done = replace(backup, state=State.FAILED, message=why(error))
         except Exception:  # noqa: BLE001 - the record must tell an end
             _LOG.exception("a backup failed in an unforeseen way")
             done = replace(backup, state=State.FAILED, message=UNFORESEEN)
         if done.state is State.FAILED:
-            await asyncio.to_thread(self._store.remove, uid, backup.id)
+            with logged("files of a failed backup stay until it is deleted"):
+                await asyncio.to_thread(self._store.remove, uid, backup.id)
         await self._records.settle(uid, replace(done, end_seconds=time.time()))
 
     async def _taken(self, uid: str, backup: Backup) -> Backup:
@@ -182,7 +228,7 @@ class Backups:
         try:
             version = await self._parts.version(uid)
             snapshot = await self._snapshots.take(
-                uid, staged, lambda found: _known_hashes(found, staged, before)
+                uid, staged, lambda found: known_hashes(found, staged, before)
             )
             declared = [each.declaration for each in await self._rollups.list(uid)]
             manifest = Manifest(
@@ -209,19 +255,17 @@ class Backups:
         before: Manifest | None,
     ) -> Backup:
         """Copies what is new and completes the folder."""
-        size = await asyncio.to_thread(_size_of, staged)
-        if (
-            await asyncio.to_thread(folders.free_bytes, self._store.directory)
-            < size + self._limits.free_bytes
-        ):
-            raise OSError(28, "no room")
+        size, new = await asyncio.to_thread(sizes_of, snapshot, staged, before)
+        await asyncio.to_thread(
+            folders.demand_room, self._store.directory, new + self._limits.free_bytes if new else 0
+        )
         progress = Progress(size)
         keep = partial(self._keep, uid, backup.id, manifest, snapshot, staged, before, progress)
         backup = replace(
             backup, snapshot_seconds=snapshot.seconds, pause_seconds=snapshot.pause_seconds, size_bytes=size
         )
         whole, copied = await followed(
-            asyncio.create_task(to_the_end(keep)),
+            asyncio.create_task(to_the_end(keep, progress)),
             lambda: self._records.note(uid, replace(backup, progress=progress.share)),
         )
         return replace(
@@ -250,7 +294,7 @@ class Backups:
         copied = 0
         for part in snapshot.parts:
             inner = part_folder(part.table, part.name)
-            known = _part_of(before, part.table, part.name)
+            known = part_of(before, part.table, part.name)
             earlier = self._store.folder(uid, before.id) / inner if before else None
             files, count = folders.keep_part(
                 staged / part.table / part.name, partial / inner, known, earlier, progress.add
@@ -263,9 +307,14 @@ class Backups:
         return whole, copied
 
     def _before(self, uid: str) -> Manifest | None:
-        """The manifest of the newest backup that can be built upon."""
+        """The manifest of the newest backup that can be built upon.
+
+        None behind one that is damaged: its file may be the same one in those before it, known or not.
+        """
         for backup in self.list(uid):
-            if backup.state is State.DONE and backup.verify_state is not State.FAILED:
+            if backup.damaged_file:
+                return None
+            if backup.state is State.DONE:
                 try:
                     return self._store.read(self._store.folder(uid, backup.id))
                 except ServiceError:
@@ -273,28 +322,28 @@ class Backups:
         return None
 
     async def _verify(self, uid: str, backup: Backup) -> None:
-        folder = self._store.folder(uid, backup.id)
+        progress = Progress(0)
         try:
-            count = await asyncio.to_thread(self._verified, folder)
-            done = replace(
-                backup, verify_state=State.DONE, verify_message=f"{count:,} files are as they were written."
-            )
-        except BackupDamaged as error:
+            work = partial(self._verified, self._store.folder(uid, backup.id), progress)
+            count = await to_the_end(work, progress)
             done = replace(
                 backup,
-                verify_state=State.FAILED,
-                verify_message=error.message,
-                damaged_file=error.metadata.get("file", ""),
+                verify_state=State.DONE,
+                verify_message=f"{count:,} files are as they were written.",
+                damaged_file="",
             )
+        except BackupDamaged as error:
+            done = _damaged(backup, error)
         except (ServiceError, OSError) as error:
+            _LOG.warning("a backup is not verified: %s", told(error))
             done = replace(backup, verify_state=State.FAILED, verify_message=why(error))
         await self._records.settle(uid, replace(done, verify_seconds=time.time()))
 
-    def _verified(self, folder: Path) -> int:
+    def _verified(self, folder: Path, progress: Progress) -> int:
         manifest = self._store.read(folder)
         for table in manifest.tables:
             for part in table.parts:
-                folders.verified(folder, table.schema.name, part, lambda count: None)
+                folders.verified(folder, table.schema.name, part, progress.add)
         return manifest.file_count
 
 
@@ -314,38 +363,11 @@ def not_ready(backup: Backup) -> BackupNotReady:
     )
 
 
-def why(error: Exception) -> str:
-    """What is told about a failure, in our own words."""
-    if isinstance(error, ServiceError):
-        return error.message
-    if isinstance(error, OSError) and error.errno == 28:
-        return "The disk that backups are kept on has no room for it. Delete older backups, or make room."
-    if isinstance(error, TimeoutError):
-        return "The engine did not answer in time. Try again."
-    return "The files could not be read or written. The log of the data service has more."
-
-
-def _size_of(folder: Path) -> int:
-    return sum(facts.st_size for _, facts in folders.walk(folder, depth=5))
-
-
-def _part_of(before: Manifest | None, table: str, part: str) -> StoredPart | None:
-    stored = before.table(table) if before else None
-    return next((each for each in stored.parts if each.name == part), None) if stored else None
-
-
-def _known_hashes(snapshot: Snapshot, staged: Path, before: Manifest | None) -> Mapping[tuple[str, str], str]:
-    """Hashes of parts that are the same as in the backup before: the engine's checksums tell."""
-    found = {}
-    for part in snapshot.parts:
-        stored = _part_of(before, part.table, part.name)
-        if stored is None or not stored.row_hash or before is None:
-            continue
-        table: StoredTable | None = before.table(part.table)
-        if table is None or table.schema.columns != snapshot.schema[part.table].columns:
-            continue  # the hash is one of all columns
-        checksums = next((file.sha256 for file in stored.files if file.path == "checksums.txt"), "")
-        path = staged / part.table / part.name / "checksums.txt"
-        if path.is_file() and folders.sha256_of(path) == checksums:
-            found[part.table, part.name] = stored.row_hash
-    return found
+def _damaged(backup: Backup, error: BackupDamaged) -> Backup:
+    return replace(
+        backup,
+        verify_state=State.FAILED,
+        verify_seconds=time.time(),
+        verify_message=error.message,
+        damaged_file=error.metadata.get("file", ""),
+    )

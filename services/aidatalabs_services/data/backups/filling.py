@@ -8,17 +8,16 @@ Until the last file is there and sound nothing is attached; whatever fails after
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from aidatalabs_services.data import standard_tables
 from aidatalabs_services.data.backups import folders
 from aidatalabs_services.data.backups.manifest import Manifest, StoredTable, damaged
-from aidatalabs_services.data.backups.progress import to_the_end
+from aidatalabs_services.data.backups.progress import Progress, to_the_end
 from aidatalabs_services.data.backups.records import TableCopy
 from aidatalabs_services.data.backups.snapshots import EngineParts
 from aidatalabs_services.data.column_types import quote_text
@@ -43,16 +42,16 @@ from aidatalabs_services.data.table_ddl import (
     modify_ttl,
     quoted,
 )
-from aidatalabs_services.runtime.errors import ServiceError
 
-_LOG = logging.getLogger(__name__)
 _MADE_WITH_IT = (standard_tables.EVENTS.name, standard_tables.EVENTS_HOURLY.name)
 # The last may be missing where rejected rows are not kept.
 STANDARD = (*_MADE_WITH_IT, standard_tables.DEAD_LETTERS.name)
 
 
 class Filling:
-    """Puts backups into platforms whose tables the caller holds meanwhile; `fsync` as for new tables."""
+    """Puts backups into platforms whose tables the caller holds meanwhile; `fsync` as for new tables,
+    `free_bytes` as much room as the engines' disk keeps.
+    """
 
     def __init__(
         self,
@@ -62,12 +61,14 @@ class Filling:
         rollups: Rollups,
         *,
         fsync: bool,
+        free_bytes: int = 0,
     ) -> None:
         self._warehouse = warehouse
         self._schemas = schemas
         self._parts = parts
         self._rollups = rollups
         self._fsync = fsync
+        self._free_bytes = free_bytes
 
     async def check_empty(self, uid: str, platform: str) -> None:
         """Raises RestoreTargetNotEmpty where the platform has rows, or a table beside the standard ones."""
@@ -90,11 +91,10 @@ class Filling:
                 metadata={"version": manifest.engine_version[:40], "supported": own},
             )
 
-    async def clear(self, uid: str, manifest: Manifest) -> None:
-        """Empties what an attempt before filled."""
+    async def clear(self, uid: str, tables: Iterable[str]) -> None:
+        """Empties what an attempt before filled: the tables of these names."""
         schema = await self._warehouse.schema(uid)
-        for table in manifest.tables:
-            name = table.schema.name
+        for name in tables:
             if name in schema:
                 word = "TRUNCATE TABLE" if name in STANDARD else "DROP TABLE"
                 await self._warehouse.execute(uid, f"{word} {quoted(name)} SYNC", table=name)
@@ -104,18 +104,21 @@ class Filling:
             await asyncio.to_thread(detached.mkdir, mode=0o700, exist_ok=True)
 
     async def fill(
-        self, uid: str, folder: Path, manifest: Manifest, progress: Callable[[int], None]
+        self, uid: str, folder: Path, manifest: Manifest, progress: Progress
     ) -> tuple[TableCopy, ...]:
         """Makes the tables and attaches every part; what was found afterwards, table by table.
 
-        Raises BackupDamaged and the engine's refusals.
+        Raises BackupDamaged, OSError where the disk has no room, and the engine's refusals.
         """
+        room = manifest.size_bytes + self._free_bytes
+        await asyncio.to_thread(folders.demand_room, self._parts.engines, room)
         for table in manifest.tables:
             await self._make(uid, table)
         self._schemas.forget(uid)
-        async with self._unmerged(uid, [table.schema.name for table in manifest.tables]):
+        async with self._parts.unmerged(uid):
             detached = await self._parts.detached(uid)
-            await to_the_end(lambda: _copy_back(folder, manifest.tables, detached, progress))
+            copy_back = partial(_copy_back, folder, manifest.tables, detached, progress.add)
+            await to_the_end(copy_back, progress)
             found = []
             for table in manifest.tables:
                 await self._attach(uid, table)
@@ -124,6 +127,35 @@ class Filling:
                 copy = TableCopy(table.schema.name, table.row_count, table.size_bytes, table.row_hash)
                 found.append(replace(copy, found_count=count, found_hash=row_hash))
         return tuple(found)
+
+    async def missing(self, uid: str, manifest: Manifest) -> tuple[bool, int]:
+        """Whether the platform's rows are others than the backup's, and how many more there are.
+
+        Where that cannot be told they count as others: of a table that was merged since and cannot be hashed.
+        """
+        sizes = await self._warehouse.sizes(uid)
+        schema = await self._warehouse.schema(uid)
+        counts = {table.schema.name: table.row_count for table in manifest.tables}
+        live = {
+            name: sizes[name].row_count if name in sizes else 0 for name in schema if name not in STANDARD[1:]
+        }
+        missing = sum(max(0, count - counts.get(name, 0)) for name, count in live.items())
+        changed = any(count != counts.get(name) for name, count in live.items())
+        gone = any(counts[name] for name in counts if name not in schema)
+        return changed or gone or await self._is_changed(uid, manifest, list(live)), missing
+
+    async def _is_changed(self, uid: str, manifest: Manifest, tables: Sequence[str]) -> bool:
+        live = await self._parts.live(uid)
+        for name in tables:
+            stored = manifest.table(name)
+            kept = {part.name for part in stored.parts} if stored is not None else set()
+            if stored is not None and kept == {part.name for part in live if part.table == name}:
+                continue
+            count = stored.row_count if stored is not None else 0
+            found = await self._parts.whole(uid, name, count)
+            if stored is None or not stored.row_hash or found != (count, stored.row_hash):
+                return True
+        return False
 
     async def declare(self, uid: str, manifest: Manifest) -> int:
         """Builds the roll-ups that the platform had beside the standard ones; returns how many."""
@@ -170,23 +202,6 @@ class Filling:
         for part in table.parts:
             sql = f"ALTER TABLE {quoted(name)} ATTACH PART {quote_text(part.name)}"
             await self._warehouse.execute(uid, sql, table=name)
-
-    @asynccontextmanager
-    async def _unmerged(self, uid: str, tables: Sequence[str]) -> AsyncIterator[None]:
-        """Parts stay what they are until their rows are hashed."""
-        for table in tables:
-            await self._parts.merging(uid, table, on=False)
-        try:
-            yield
-        finally:
-            await asyncio.shield(self._merge_again(uid, tables))
-
-    async def _merge_again(self, uid: str, tables: Sequence[str]) -> None:
-        for table in tables:
-            try:
-                await self._parts.merging(uid, table, on=True)
-            except (ServiceError, TimeoutError) as error:
-                _LOG.warning("merges of %s begin again with its engine: %s", table, type(error).__name__)
 
 
 def _copy_back(

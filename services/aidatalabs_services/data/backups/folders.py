@@ -22,6 +22,11 @@ _DEPTH = 3
 _CHECKSUMS = "checksums.txt"
 
 Progress = Callable[[int], None]
+"""Told of bytes as they are done; what it raises ends the work."""
+
+
+def _unseen(count: int) -> None:
+    """Nobody asks how far it is."""
 
 
 class Unfit(Exception):
@@ -64,7 +69,7 @@ def link_part(source: Path, target: Path) -> None:
             copied(source / path, place)
 
 
-def copied(source: Path, target: Path) -> str:
+def copied(source: Path, target: Path, progress: Progress = _unseen) -> str:
     """Copies one ordinary file; returns the SHA-256 of what was read. The target must not be there yet."""
     digest = hashlib.sha256()
     reading = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -74,16 +79,18 @@ def copied(source: Path, target: Path) -> str:
             view = memoryview(chunk)
             while view:
                 view = view[write.write(view) :]
+            progress(len(chunk))
     return digest.hexdigest()
 
 
-def sha256_of(path: Path) -> str:
+def sha256_of(path: Path, progress: Progress = _unseen) -> str:
     """SHA-256 of one ordinary file. Raises OSError."""
     digest = hashlib.sha256()
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     with open(handle, "rb", buffering=0) as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
+            progress(len(chunk))
     return digest.hexdigest()
 
 
@@ -95,33 +102,38 @@ def keep_part(
     `known` is the part of this name in the backup before, whose files lie in `kept`: files that are the same
     (size, time of writing, and the engine's own checksums of the part) become further names of those.
     """
-    earlier = {file.path: file for file in known.files} if known and kept else {}
-    checksums = earlier.get(_CHECKSUMS)
-    is_same = checksums is not None and (staged / _CHECKSUMS).is_file()
-    is_same = is_same and checksums is not None and sha256_of(staged / _CHECKSUMS) == checksums.sha256
+    earlier = {file.path: file for file in known.files} if known and kept and is_same(staged, known) else {}
     files, written = [], 0
     for path, facts in walk(staged):
         place = target / path
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         before = earlier.get(path)
         if (
-            is_same
-            and kept is not None
+            kept is not None
             and before is not None
             and (before.size, before.mtime_ns) == (facts.st_size, facts.st_mtime_ns)
-            and _linked(kept / path, place)
+            and _linked(kept / path, place, before.size)
         ):
             files.append(before)
+            progress(facts.st_size)
         else:
-            digest = copied(staged / path, place)
+            digest = copied(staged / path, place, progress)
             files.append(StoredFile(path, facts.st_size, digest, facts.st_mtime_ns))
             written += facts.st_size
-        progress(facts.st_size)
     return tuple(files), written
 
 
-def _linked(source: Path, target: Path) -> bool:
+def is_same(staged: Path, known: StoredPart) -> bool:
+    """Whether the engine's own checksums of a part are those that it had when it was backed up."""
+    checksums = next((file for file in known.files if file.path == _CHECKSUMS), None)
+    path = staged / _CHECKSUMS
+    return checksums is not None and path.is_file() and sha256_of(path) == checksums.sha256
+
+
+def _linked(source: Path, target: Path, size: int) -> bool:
     try:
+        if source.lstat().st_size != size:
+            return False
         os.link(source, target, follow_symlinks=False)
     except OSError:
         return False  # it is copied then
@@ -139,8 +151,7 @@ def verified(folder: Path, table: str, part: StoredPart, progress: Progress) -> 
     """Reads every file of a part anew. Raises BackupDamaged naming the first that is not as it was."""
     inner = part_folder(table, part.name)
     for file in part.files:
-        _check(inner, file, _digest_in(folder, inner, file))
-        progress(file.size)
+        _check(inner, file, _digest_in(folder, inner, file, progress))
 
 
 def put_back(folder: Path, table: str, part: StoredPart, detached: Path, progress: Progress) -> None:
@@ -152,16 +163,15 @@ def put_back(folder: Path, table: str, part: StoredPart, detached: Path, progres
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         source = _found(folder, inner, file)
         try:
-            digest = copied(source, place)
+            digest = copied(source, place, progress)
         except FileNotFoundError:
             raise damaged(f"{inner}/{file.path}", "is missing") from None
         _check(inner, file, digest)
-        progress(file.size)
 
 
-def _digest_in(folder: Path, inner: str, file: StoredFile) -> str:
+def _digest_in(folder: Path, inner: str, file: StoredFile, progress: Progress) -> str:
     try:
-        return sha256_of(_found(folder, inner, file))
+        return sha256_of(_found(folder, inner, file), progress)
     except OSError:
         raise damaged(f"{inner}/{file.path}", "is missing or cannot be read") from None
 
@@ -186,18 +196,36 @@ def _check(inner: str, file: StoredFile, digest: str) -> None:
 
 
 def removed(folder: Path) -> None:
-    """Removes a folder with all in it; nothing happens where there is none."""
+    """Removes a folder with all in it, and what a removal that was cut short left of it."""
     if folder.is_symlink():
         folder.unlink()
-    elif folder.exists():
-        # Out of sight in one step first, so that a crash leaves no half of a backup under its name.
-        aside = folder.with_name(f".{folder.name}.removed")
-        shutil.rmtree(aside, ignore_errors=True)
+        return
+    # Out of sight in one step first, so that a crash leaves no half of a backup under its name.
+    aside = folder.with_name(f".{folder.name}.removed")
+    shutil.rmtree(aside, ignore_errors=True)
+    if folder.exists():
         folder.rename(aside)
         shutil.rmtree(aside, ignore_errors=True)
+    if aside.exists():
+        raise OSError(errno.EBUSY, "a folder cannot be removed")
+
+
+def synced(folder: Path) -> None:
+    """Returns when the names in a folder survive a loss of power."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def free_bytes(folder: Path) -> int:
     """Room on the disk that `folder` is on."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return shutil.disk_usage(folder).free
+
+
+def demand_room(folder: Path, size: int) -> None:
+    """Raises OSError (ENOSPC) where `size` bytes have no room on the disk that `folder` is on."""
+    if free_bytes(folder) < size:
+        raise OSError(errno.ENOSPC, "no room")

@@ -28,6 +28,9 @@ _MOST_BYTES = 512 * 1024 * 1024
 _PART = re.compile(r"[A-Za-z0-9_-]{1,200}\Z")
 _FILE = re.compile(r"(?!\.)[^/\0]{1,255}\Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+_HASH = re.compile(r"[0-9a-f]{1,16}\Z")
+# Of signed 64 bits, and of the year 9999: what a message can carry.
+_MOST_COUNT, _MOST_SECONDS = 2**63 - 1, 253_402_300_800.0
 _TABLE = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
 KEY = re.compile(r"[0-9a-f]{32}\Z")
 
@@ -158,11 +161,15 @@ def _manifest(text: bytes) -> Manifest:
             )
         tables = tuple(_table(each) for each in document.pop("tables"))
         rollups = tuple(_rollup(each) for each in document.pop("rollups"))
-        manifest = Manifest(tables=tables, rollups=rollups, **document)
+        seconds = float(document.pop("snapshot_seconds"))
+        words = {name: _text(word) for name, word in document.items()}
+        manifest = Manifest(tables=tables, rollups=rollups, snapshot_seconds=seconds, **words)
         names = [table.schema.name for table in tables]
         _demand(len(set(names)) == len(names), "names a table twice")
         _demand(bool(KEY.match(manifest.key)), "has no key")
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        _demand(0.0 <= seconds < _MOST_SECONDS, "is of no time")
+        _demand(max(manifest.row_count, manifest.size_bytes) <= _MOST_COUNT, "counts more than there can be")
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         raise damaged(MANIFEST, "is not a manifest") from None
     return manifest
 
@@ -170,11 +177,12 @@ def _manifest(text: bytes) -> Manifest:
 def _table(document: dict[str, Any]) -> StoredTable:
     schema = dict(document["schema"])
     columns = tuple(
-        ColumnSchema(str(each["name"]), str(each["type"]), str(each["comment"]))
+        ColumnSchema(_text(each["name"]), _text(each["type"]), _text(each["comment"]))
         for each in schema.pop("columns")
     )
-    order = tuple(map(str, schema.pop("order_by")))
-    table = TableSchema(columns=columns, order_by=order, **{name: str(text) for name, text in schema.items()})
+    order = tuple(map(_text, schema.pop("order_by")))
+    words = {name: _text(word) for name, word in schema.items()}
+    table = TableSchema(columns=columns, order_by=order, **words)
     _demand(bool(_TABLE.match(table.name)), "names a table in a way that no table is")
     return StoredTable(table, tuple(_part(each) for each in document["parts"]))
 
@@ -187,8 +195,7 @@ def _part(document: dict[str, Any]) -> StoredPart:
         str(document["row_hash"]),
     )
     _demand(bool(_PART.match(part.name)) and part.row_count >= 0, "names a part in a way that no part is")
-    if part.row_hash:
-        int(part.row_hash, 16)
+    _demand(not part.row_hash or bool(_HASH.match(part.row_hash)), "has a hash that is none")
     paths = [file.path for file in part.files]
     _demand(len(set(paths)) == len(paths), "names a file twice")
     return part
@@ -196,12 +203,20 @@ def _part(document: dict[str, Any]) -> StoredPart:
 
 def _file(document: dict[str, Any]) -> StoredFile:
     file = StoredFile(
-        str(document["path"]), int(document["size"]), str(document["sha256"]), int(document["mtime_ns"])
+        _text(document["path"]), int(document["size"]), str(document["sha256"]), int(document["mtime_ns"])
     )
     steps = file.path.split("/")
     inside = len(steps) <= 3 and all(_FILE.match(step) for step in steps)
     _demand(inside and bool(_SHA256.match(file.sha256)) and file.size >= 0, "names a file outside of it")
     return file
+
+
+def _text(value: Any) -> str:
+    """A text that can be sent. Raises ValueError."""
+    if not isinstance(value, str):
+        raise ValueError("no text")
+    value.encode()  # half of a surrogate pair has no UTF-8
+    return value
 
 
 def _rollup_document(declaration: Declaration) -> dict[str, Any]:
@@ -218,12 +233,12 @@ def _rollup_document(declaration: Declaration) -> dict[str, Any]:
 
 def _rollup(document: dict[str, Any]) -> Declaration:
     return Declaration(
-        str(document["name"]),
-        str(document["table"]),
-        str(document["time_column"]),
+        _text(document["name"]),
+        _text(document["table"]),
+        _text(document["time_column"]),
         Grain(document["grain"]),
-        tuple(map(str, document["dimensions"])),
-        tuple(Measure(str(column), Kind(kind)) for column, kind in document["measures"]),
+        tuple(map(_text, document["dimensions"])),
+        tuple(Measure(_text(column), Kind(kind)) for column, kind in document["measures"]),
         Maintenance(document.get("maintenance", Maintenance.SYNCHRONOUS.value)),
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 import shutil
 from collections.abc import Callable
@@ -19,6 +20,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from aidatalabs_services.data.journal_files import durable_file
 
+_LOG = logging.getLogger(__name__)
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 30.0
 _UID = re.compile(r"[0-9a-f-]{36}\Z")
 
 
@@ -61,7 +64,8 @@ class Backup:
 
     `copied_bytes` were written for it, the rest are further names of the files of the backup before.
     `pause_seconds` is how long rows waited in the journal for the snapshot. `verify_…` is the last look
-    through all files; `damaged_file` the first that was not as written.
+    through all files; `damaged_file` the first that was not as written. `removing`: its files are going, and
+    nobody is shown it any more.
     """
 
     id: str
@@ -85,6 +89,7 @@ class Backup:
     verify_seconds: float = 0.0
     verify_message: str = ""
     damaged_file: str = ""
+    removing: bool = False
 
     @property
     def name(self) -> str:
@@ -101,8 +106,11 @@ class Backup:
 class Restore:
     """One restore of a backup, or a drill of one; times in Unix seconds.
 
-    `folder` is where the backup lies, inside the folder of backups. `scratch_uid` is the store that a drill
-    fills. `recovery_seconds` went by from the beginning until every table could be queried. Of a drill,
+    `folder` is where the backup lies, inside the folder of backups, and `source_uid` the platform it was
+    made of, empty for one from elsewhere; `key_sha256` tells the key again that was asked with, and
+    `scratch_uid` is the store that a drill fills. A restore has `begun` when it may have changed the
+    platform, is `filled` when every row is there, and `failed` when it is to leave the platform empty.
+    `recovery_seconds` went by from the beginning until every table could be queried. Of a drill,
     `loss_seconds` is how old the backup was when it began, 0 where nothing had changed since, and
     `missing_count` how many rows more the platform had.
     """
@@ -121,6 +129,11 @@ class Restore:
     message: str = ""
     scratch_uid: str = ""
     begun: bool = False
+    filled: bool = False
+    failed: bool = False
+    source_uid: str = ""
+    key_sha256: str = ""
+    snapshot_seconds: float = 0.0
     recovery_seconds: float = 0.0
     loss_seconds: float = 0.0
     missing_count: int = 0
@@ -177,16 +190,38 @@ class Records(Generic[R]):
         return [(uid, one) for uid, known in self._known.items() for one in known.values()]
 
     async def save(self, uid: str, record: R) -> R:
-        """Keeps this state; when this returns it survives a kill of any process."""
+        """Keeps this state; when this returns it survives a kill of any process.
+
+        Raises OSError; then the state of before is what is known.
+        """
+        before = self.get(uid, record.id)
         self.note(uid, record)
         async with self._saving:
-            await asyncio.to_thread(self._write, uid, record)
+            try:
+                await asyncio.to_thread(self._write, uid, record)
+            except OSError:
+                if before is None:
+                    self._known[uid].pop(record.id, None)
+                else:
+                    self.note(uid, before)
+                raise
         return record
 
     async def settle(self, uid: str, record: R) -> None:
-        """Keeps how something ended, and shows it only then: whoever reads it may begin the next thing."""
-        async with self._saving:
-            await asyncio.to_thread(self._write, uid, record)
+        """Keeps how something ended, and shows it only then: whoever reads it may begin the next thing.
+
+        Goes on until that worked: a disk that is full now has room again some day.
+        """
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                async with self._saving:
+                    await asyncio.to_thread(self._write, uid, record)
+                break
+            except OSError as error:
+                _LOG.warning("the end of a backup or restore is kept later: %s", type(error).__name__)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
         self.note(uid, record)
 
     def note(self, uid: str, record: R) -> None:

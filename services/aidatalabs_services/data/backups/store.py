@@ -9,17 +9,24 @@ All of it blocks.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
+import shutil
+import time
+from collections.abc import Collection
 from pathlib import Path
 
 from aidatalabs_services.data.backups import folders
 from aidatalabs_services.data.backups.manifest import KEY, MANIFEST, Manifest, read_manifest
 from aidatalabs_services.data.errors import BackupNotFound
 
+_LOG = logging.getLogger(__name__)
 _UID = re.compile(r"[0-9a-f-]{36}\Z")
 _ID = re.compile(r"[0-9a-f]{12,40}\Z")
-_PARTIAL = ".partial"
+_PARTIAL, _REMOVED = ".partial", ".removed"
+# As long a folder that was brought from elsewhere waits for its restore.
+_IMPORT_SECONDS = 7 * 86_400.0
 IMPORTS = "imports"
 
 
@@ -49,6 +56,7 @@ class BackupFolders:
         folders.write_manifest(partial, manifest)
         whole = partial.with_name(partial.name.removesuffix(_PARTIAL))
         partial.rename(whole)
+        folders.synced(whole.parent)
         return whole
 
     def staged(self, backup_id: str) -> Path:
@@ -59,12 +67,21 @@ class BackupFolders:
         return path
 
     def clear(self) -> None:
-        """Removes what a process that ended left half done."""
-        folders.removed(self._staging)
-        if self.directory.is_dir():
-            for path in self.directory.glob("*/*"):
-                if path.name.endswith(_PARTIAL) or path.name.startswith("."):
-                    folders.removed(path)
+        """Removes what a process that ended left half done. What is being brought from elsewhere stays."""
+        _cleared(self._staging)
+        for path in (*self.directory.glob("*"), *self.directory.glob("*/*")):
+            if path.name.startswith(".") and path.name.endswith(_REMOVED):
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name.endswith(_PARTIAL):
+                _cleared(path)
+
+    def clear_imports(self, used: Collection[str]) -> None:
+        """Removes what was brought from elsewhere long ago, but for the folders (`relative`) in `used`."""
+        for path in (self.directory / IMPORTS).glob("*"):
+            # A rename sets this time, whatever the files inside are dated.
+            old = time.time() - path.lstat().st_ctime > _IMPORT_SECONDS
+            if old and self.relative(path) not in used:
+                _cleared(path)
 
     def remove(self, uid: str, backup_id: str) -> None:
         """Removes one backup, complete or not."""
@@ -102,3 +119,11 @@ class BackupFolders:
                 metadata={"backup": folder.name},
             )
         return read_manifest(folder)
+
+
+def _cleared(folder: Path) -> None:
+    """Removes a folder where that can be; a start of the service does not fail for it."""
+    try:
+        folders.removed(folder)
+    except OSError as error:
+        _LOG.warning("what a backup left behind cannot be removed: %s", type(error).__name__)

@@ -342,7 +342,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
          "metadata": {"backup": "0199f2a1c3d45e6f7a8b", "state": "RUNNING"}}
     """
     ERROR_REASON_BACKUP_BUSY: _ErrorReason.ValueType  # 123
-    """A backup, restore or drill of the platform is at work; RetryInfo says when to try again.
+    """A backup, restore or drill of the platform is at work, or its rows are not all back yet; RetryInfo says when to
+    try again.
     Code ABORTED. Example:
         {"reason": "BACKUP_BUSY", "domain": "aidatalabs", "metadata": {}}
     """
@@ -715,7 +716,8 @@ Code FAILED_PRECONDITION. Example:
      "metadata": {"backup": "0199f2a1c3d45e6f7a8b", "state": "RUNNING"}}
 """
 ERROR_REASON_BACKUP_BUSY: ErrorReason.ValueType  # 123
-"""A backup, restore or drill of the platform is at work; RetryInfo says when to try again.
+"""A backup, restore or drill of the platform is at work, or its rows are not all back yet; RetryInfo says when to
+try again.
 Code ABORTED. Example:
     {"reason": "BACKUP_BUSY", "domain": "aidatalabs", "metadata": {}}
 """

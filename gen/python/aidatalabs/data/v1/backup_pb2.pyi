@@ -155,7 +155,7 @@ class BackupVerification(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     DAMAGED_FILE_FIELD_NUMBER: _builtins.int
     state: Global___BackupState.ValueType
-    """DONE where every file is as it was written, FAILED where one is not."""
+    """DONE where every file is as it was written, FAILED where one is not, or where not all of them were read."""
     message: _builtins.str
     """What was found, in words."""
     damaged_file: _builtins.str
@@ -285,13 +285,13 @@ class Restore(_message.Message):
     progress: _builtins.float
     """0 to 1, by bytes."""
     message: _builtins.str
-    """Why it failed, or which roll-up is missing; empty otherwise."""
+    """Why it failed, which roll-up is missing, how many people were deleted again; empty otherwise."""
     size_bytes: _builtins.int
     """Bytes of the backup."""
     recovery_seconds: _builtins.float
     """Seconds from the beginning until every table could be queried and was compared: the time to recover (RTO)."""
     loss_seconds: _builtins.float
-    """Of a drill: how old the backup was in seconds, 0 where nothing was written since: what would be lost (RPO)."""
+    """Of a drill: how old the backup was in seconds, 0 where the same rows are there: what would be lost (RPO)."""
     missing_count: _builtins.int
     """Of a drill: rows that the platform had more than the backup."""
     rollup_count: _builtins.int

@@ -431,7 +431,7 @@ class DataServiceServicer:
     def DeleteBackup(self, request, context):
         """Removes a backup with its files; what others share with it stays. A repeated call after success answers
         BACKUP_NOT_FOUND, which a client may take for done.
-        Scope platform, role admin. Refuses with: BACKUP_NOT_FOUND, BACKUP_BUSY.
+        Scope platform, role admin. Refuses with: BACKUP_NOT_FOUND, BACKUP_BUSY (also while a platform is restored from it).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -448,10 +448,12 @@ class DataServiceServicer:
     def RestoreBackup(self, request, context):
         """Begins to fill an empty platform from a backup of any platform whose key the caller has. Nothing is attached until
         every file was found to be as it was written; rows are counted and hashed afterwards; a restore that fails leaves
-        the platform empty. It goes on when the call has ended, and begins again after a restart. Roll-ups are built anew.
-        Scope platform, role admin. The same request_id returns the first restore again.
+        the platform empty. It goes on when the call has ended, and begins again after a restart. Roll-ups are built anew,
+        and people whose data was deleted after the backup are deleted again. Until its end other calls about the
+        platform's data are refused with BACKUP_BUSY.
+        Scope platform, role admin. The same request_id and key returns the first restore again.
         Refuses with: BACKUP_NOT_FOUND (no backup has this key), BACKUP_DAMAGED, BACKUP_VERSION_NOT_SUPPORTED,
-        RESTORE_TARGET_NOT_EMPTY, BACKUP_BUSY, NOT_BUILT_YET.
+        RESTORE_TARGET_NOT_EMPTY, BACKUP_BUSY, NOT_BUILT_YET, IDEMPOTENCY_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -461,7 +463,7 @@ class DataServiceServicer:
         """Begins a drill: restores the platform's newest backup aside, compares rows and hashes of every table, measures the
         time to recover and what would be lost, and removes the copy again. The evidence stays: GetRestore, ListRestores.
         Scope platform, role admin. The same request_id returns the first drill again.
-        Refuses with: BACKUP_NOT_FOUND (there is none), BACKUP_DAMAGED, BACKUP_BUSY, NOT_BUILT_YET.
+        Refuses with: BACKUP_NOT_FOUND (there is none), BACKUP_DAMAGED, BACKUP_BUSY, NOT_BUILT_YET, IDEMPOTENCY_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

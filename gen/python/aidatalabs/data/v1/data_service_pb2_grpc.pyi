@@ -164,7 +164,7 @@ class DataServiceStub:
     DeleteBackup: _grpc.UnaryUnaryMultiCallable[_backup_pb2.DeleteBackupRequest, _empty_pb2.Empty]
     """Removes a backup with its files; what others share with it stays. A repeated call after success answers
     BACKUP_NOT_FOUND, which a client may take for done.
-    Scope platform, role admin. Refuses with: BACKUP_NOT_FOUND, BACKUP_BUSY.
+    Scope platform, role admin. Refuses with: BACKUP_NOT_FOUND, BACKUP_BUSY (also while a platform is restored from it).
     """
     VerifyBackup: _grpc.UnaryUnaryMultiCallable[_backup_pb2.VerifyBackupRequest, _backup_pb2.Backup]
     """Begins to read every file of a backup anew and to compare its SHA-256; the backup's `verification` tells the end.
@@ -173,16 +173,18 @@ class DataServiceStub:
     RestoreBackup: _grpc.UnaryUnaryMultiCallable[_backup_pb2.RestoreBackupRequest, _backup_pb2.Restore]
     """Begins to fill an empty platform from a backup of any platform whose key the caller has. Nothing is attached until
     every file was found to be as it was written; rows are counted and hashed afterwards; a restore that fails leaves
-    the platform empty. It goes on when the call has ended, and begins again after a restart. Roll-ups are built anew.
-    Scope platform, role admin. The same request_id returns the first restore again.
+    the platform empty. It goes on when the call has ended, and begins again after a restart. Roll-ups are built anew,
+    and people whose data was deleted after the backup are deleted again. Until its end other calls about the
+    platform's data are refused with BACKUP_BUSY.
+    Scope platform, role admin. The same request_id and key returns the first restore again.
     Refuses with: BACKUP_NOT_FOUND (no backup has this key), BACKUP_DAMAGED, BACKUP_VERSION_NOT_SUPPORTED,
-    RESTORE_TARGET_NOT_EMPTY, BACKUP_BUSY, NOT_BUILT_YET.
+    RESTORE_TARGET_NOT_EMPTY, BACKUP_BUSY, NOT_BUILT_YET, IDEMPOTENCY_MISMATCH.
     """
     DrillBackup: _grpc.UnaryUnaryMultiCallable[_backup_pb2.DrillBackupRequest, _backup_pb2.Restore]
     """Begins a drill: restores the platform's newest backup aside, compares rows and hashes of every table, measures the
     time to recover and what would be lost, and removes the copy again. The evidence stays: GetRestore, ListRestores.
     Scope platform, role admin. The same request_id returns the first drill again.
-    Refuses with: BACKUP_NOT_FOUND (there is none), BACKUP_DAMAGED, BACKUP_BUSY, NOT_BUILT_YET.
+    Refuses with: BACKUP_NOT_FOUND (there is none), BACKUP_DAMAGED, BACKUP_BUSY, NOT_BUILT_YET, IDEMPOTENCY_MISMATCH.
     """
     GetRestore: _grpc.UnaryUnaryMultiCallable[_backup_pb2.GetRestoreRequest, _backup_pb2.Restore]
     """Returns one restore or drill.
@@ -410,7 +412,7 @@ class DataServiceAsyncStub(DataServiceStub):
     DeleteBackup: _aio.UnaryUnaryMultiCallable[_backup_pb2.DeleteBackupRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Removes a backup with its files; what others share with it stays. A repeated call after success answers
     BACKUP_NOT_FOUND, which a client may take for done.
-    Scope platform, role admin. Refuses with: BACKUP_NOT_FOUND, BACKUP_BUSY.
+    Scope platform, role admin. Refuses with: BACKUP_NOT_FOUND, BACKUP_BUSY (also while a platform is restored from it).
     """
     VerifyBackup: _aio.UnaryUnaryMultiCallable[_backup_pb2.VerifyBackupRequest, _backup_pb2.Backup]  # type: ignore[assignment]
     """Begins to read every file of a backup anew and to compare its SHA-256; the backup's `verification` tells the end.
@@ -419,16 +421,18 @@ class DataServiceAsyncStub(DataServiceStub):
     RestoreBackup: _aio.UnaryUnaryMultiCallable[_backup_pb2.RestoreBackupRequest, _backup_pb2.Restore]  # type: ignore[assignment]
     """Begins to fill an empty platform from a backup of any platform whose key the caller has. Nothing is attached until
     every file was found to be as it was written; rows are counted and hashed afterwards; a restore that fails leaves
-    the platform empty. It goes on when the call has ended, and begins again after a restart. Roll-ups are built anew.
-    Scope platform, role admin. The same request_id returns the first restore again.
+    the platform empty. It goes on when the call has ended, and begins again after a restart. Roll-ups are built anew,
+    and people whose data was deleted after the backup are deleted again. Until its end other calls about the
+    platform's data are refused with BACKUP_BUSY.
+    Scope platform, role admin. The same request_id and key returns the first restore again.
     Refuses with: BACKUP_NOT_FOUND (no backup has this key), BACKUP_DAMAGED, BACKUP_VERSION_NOT_SUPPORTED,
-    RESTORE_TARGET_NOT_EMPTY, BACKUP_BUSY, NOT_BUILT_YET.
+    RESTORE_TARGET_NOT_EMPTY, BACKUP_BUSY, NOT_BUILT_YET, IDEMPOTENCY_MISMATCH.
     """
     DrillBackup: _aio.UnaryUnaryMultiCallable[_backup_pb2.DrillBackupRequest, _backup_pb2.Restore]  # type: ignore[assignment]
     """Begins a drill: restores the platform's newest backup aside, compares rows and hashes of every table, measures the
     time to recover and what would be lost, and removes the copy again. The evidence stays: GetRestore, ListRestores.
     Scope platform, role admin. The same request_id returns the first drill again.
-    Refuses with: BACKUP_NOT_FOUND (there is none), BACKUP_DAMAGED, BACKUP_BUSY, NOT_BUILT_YET.
+    Refuses with: BACKUP_NOT_FOUND (there is none), BACKUP_DAMAGED, BACKUP_BUSY, NOT_BUILT_YET, IDEMPOTENCY_MISMATCH.
     """
     GetRestore: _aio.UnaryUnaryMultiCallable[_backup_pb2.GetRestoreRequest, _backup_pb2.Restore]  # type: ignore[assignment]
     """Returns one restore or drill.
@@ -767,7 +771,7 @@ class DataServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
         """Removes a backup with its files; what others share with it stays. A repeated call after success answers
         BACKUP_NOT_FOUND, which a client may take for done.
-        Scope platform, role admin. Refuses with: BACKUP_NOT_FOUND, BACKUP_BUSY.
+        Scope platform, role admin. Refuses with: BACKUP_NOT_FOUND, BACKUP_BUSY (also while a platform is restored from it).
         """
 
     @_abc_1.abstractmethod
@@ -788,10 +792,12 @@ class DataServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_backup_pb2.Restore, _abc.Awaitable[_backup_pb2.Restore]]:
         """Begins to fill an empty platform from a backup of any platform whose key the caller has. Nothing is attached until
         every file was found to be as it was written; rows are counted and hashed afterwards; a restore that fails leaves
-        the platform empty. It goes on when the call has ended, and begins again after a restart. Roll-ups are built anew.
-        Scope platform, role admin. The same request_id returns the first restore again.
+        the platform empty. It goes on when the call has ended, and begins again after a restart. Roll-ups are built anew,
+        and people whose data was deleted after the backup are deleted again. Until its end other calls about the
+        platform's data are refused with BACKUP_BUSY.
+        Scope platform, role admin. The same request_id and key returns the first restore again.
         Refuses with: BACKUP_NOT_FOUND (no backup has this key), BACKUP_DAMAGED, BACKUP_VERSION_NOT_SUPPORTED,
-        RESTORE_TARGET_NOT_EMPTY, BACKUP_BUSY, NOT_BUILT_YET.
+        RESTORE_TARGET_NOT_EMPTY, BACKUP_BUSY, NOT_BUILT_YET, IDEMPOTENCY_MISMATCH.
         """
 
     @_abc_1.abstractmethod
@@ -803,7 +809,7 @@ class DataServiceServicer(metaclass=_abc_1.ABCMeta):
         """Begins a drill: restores the platform's newest backup aside, compares rows and hashes of every table, measures the
         time to recover and what would be lost, and removes the copy again. The evidence stays: GetRestore, ListRestores.
         Scope platform, role admin. The same request_id returns the first drill again.
-        Refuses with: BACKUP_NOT_FOUND (there is none), BACKUP_DAMAGED, BACKUP_BUSY, NOT_BUILT_YET.
+        Refuses with: BACKUP_NOT_FOUND (there is none), BACKUP_DAMAGED, BACKUP_BUSY, NOT_BUILT_YET, IDEMPOTENCY_MISMATCH.
         """
 
     @_abc_1.abstractmethod

@@ -598,7 +598,8 @@ export enum ErrorReason {
   BACKUP_NOT_READY = 122,
 
   /**
-   * A backup, restore or drill of the platform is at work; RetryInfo says when to try again.
+   * A backup, restore or drill of the platform is at work, or its rows are not all back yet; RetryInfo says when to
+   * try again.
    * Code ABORTED. Example:
    *     {"reason": "BACKUP_BUSY", "domain": "aidatalabs", "metadata": {}}
    *

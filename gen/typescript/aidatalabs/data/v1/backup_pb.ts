@@ -155,7 +155,7 @@ export const BackupSchema: GenMessage<Backup> = /*@__PURE__*/
  */
 export type BackupVerification = Message<"aidatalabs.data.v1.BackupVerification"> & {
   /**
-   * DONE where every file is as it was written, FAILED where one is not.
+   * DONE where every file is as it was written, FAILED where one is not, or where not all of them were read.
    *
    * @generated from field: aidatalabs.data.v1.BackupState state = 1;
    */
@@ -316,7 +316,7 @@ export type Restore = Message<"aidatalabs.data.v1.Restore"> & {
   progress: number;
 
   /**
-   * Why it failed, or which roll-up is missing; empty otherwise.
+   * Why it failed, which roll-up is missing, how many people were deleted again; empty otherwise.
    *
    * @generated from field: string message = 9;
    */
@@ -344,7 +344,7 @@ export type Restore = Message<"aidatalabs.data.v1.Restore"> & {
   recoverySeconds: number;
 
   /**
-   * Of a drill: how old the backup was in seconds, 0 where nothing was written since: what would be lost (RPO).
+   * Of a drill: how old the backup was in seconds, 0 where the same rows are there: what would be lost (RPO).
    *
    * @generated from field: double loss_seconds = 13;
    */
