@@ -77,3 +77,18 @@ def test_the_value_of_rows_offers_every_amount() -> None:
     asked = _ask("total stay value", STAYS)
     assert isinstance(asked, Clarification)
     assert {choice.label for choice in asked.choices} >= {"shipping_value", "stay_total"}
+
+
+def test_names_without_a_word_in_them_are_in_no_questions_way() -> None:
+    """A key of an object may be any text: one such key left a platform without answers."""
+    odd = ["'", "`", " ", "\\", "\x00", "_", "-.-"]
+    paths = [
+        Column(f"properties.{key}", kind, "", 2, 0.5, "0", "1", ("0", "1"), True, "properties")
+        for key in odd
+        for kind in ("Int64", "String", "Bool", "Float64")
+    ]
+    events = Table("events", (Column("kind", "String"), Column("_", "Int8"), *paths), 3)
+    empty = Table("__", (Column("name", "String"),), 1)
+    outcome = plan("how many events by kind?", Catalogue((events, empty)), now=NOW)
+    assert isinstance(outcome, Planned)
+    assert "GROUP BY kind" in outcome.sql

@@ -34,10 +34,26 @@ class ValueMatch:
     partial: bool
 
 
+def _with_words(catalogue: Catalogue) -> Catalogue:
+    """The catalogue without tables and columns whose names have no word in them: no question names those.
+
+    A key of an object may be any text, such as a quotation mark.
+    """
+    tables = tuple(
+        replace(
+            table, columns=tuple(each for each in table.columns if split_name(each.name.split(".", 1)[-1]))
+        )
+        for table in catalogue.tables
+        if split_name(table.name)
+    )
+    return replace(catalogue, tables=tables)
+
+
 class CatalogueIndex:
     """The derived facts of one catalogue; built once per version and never changed."""
 
     def __init__(self, catalogue: Catalogue) -> None:
+        catalogue = _with_words(catalogue)
         self.catalogue = catalogue
         self.tables: dict[str, Table] = {table.name: table for table in catalogue.tables}
         self.columns: dict[tuple[str, str], Column] = {
