@@ -34,13 +34,14 @@ class Group:
         self.commits: list[int] = []
         self.given_up = 0
         self.opened = 0
+        self.end: int | None = None
 
     def add(self, offset: int, stamp_ms: int) -> None:
         record = GroupRecord(0, 5.0, "trips", "trips-1", f"{offset}-{stamp_ms}", ("id",), (), (b"rows",))
         self.messages[offset] = Message(TOPIC, 0, offset, group_frame(record), {}, stamp_ms)
 
     async def ends(self, topics: Collection[str]) -> Mapping[Lane, int]:
-        return {LANE: max(self.messages, default=-1) + 1}
+        return {LANE: max(self.messages, default=-1) + 1 if self.end is None else self.end}
 
     async def starts(self, topics: Collection[str]) -> Mapping[Lane, int]:
         return {LANE: min(self.messages, default=0)}
@@ -157,6 +158,24 @@ async def test_what_is_left_of_a_partition_that_lost_its_end_is_not_stored_again
     group.add(2, 300)
     await until(lambda: group.stored == 3)
     assert inserted(warehouse) == ["0-100", "1-101", "2-102", "2-300"]
+    await worker.close()
+
+
+async def test_a_partition_that_lost_its_end_for_a_moment_loses_nothing_that_came_at_that_time() -> None:
+    group, warehouse = Group(), MemoryWarehouse()
+    for offset in range(3):
+        group.add(offset, 100)
+    worker = worker_of(group, warehouse)
+    await until(lambda: group.stored == 3)
+    await group.revoked()
+    group.end = 2
+    group.add(3, 100)  # of the same moment as what was stored, and not stored
+    group.add(4, 100)
+    await group.assigned([LANE])
+    group.end = None
+    await until(lambda: group.stored == 5)
+    assert inserted(warehouse) == [f"{offset}-100" for offset in range(5)]
+    assert group.commits == [1, 2, 3, 4, 5]  # never less than before: a new worker would read it again
     await worker.close()
 
 

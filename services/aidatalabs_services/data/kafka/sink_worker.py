@@ -72,7 +72,7 @@ class SinkWorker:
         self._ends: dict[Lane, int] = {}
         self._committed: dict[Lane, int] = {}
         self._stamps: dict[Lane, int] = {}
-        self._left: dict[Lane, int] = {}
+        self._left: dict[Lane, tuple[int, int]] = {}
         self._failure: Exception | None = None
         self._passing: asyncio.Task[None] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -150,7 +150,8 @@ class SinkWorker:
         line, lane = self._lines.get(message.topic), message.lane
         if line is None or lane not in self._lanes:
             return
-        if message.stamp_ms <= self._left.get(lane, -1):
+        before, stamp_ms = self._left.get(lane, (0, 0))
+        if message.offset < before and message.stamp_ms <= stamp_ms:
             return
         self._left.pop(lane, None)
         if message.offset < self._committed.get(lane, 0) or not line.add(message):
@@ -207,19 +208,20 @@ class SinkWorker:
         """Changes the offsets of partitions that end before them: what they count is not there any more.
 
         Such a partition was made anew, while the last messages of the old one were being stored, or it has
-        lost its end in a failure of the brokers. What is in it is told apart by its age: messages no newer
-        than the last one stored here are left from before. Where nothing was stored here, all of them are.
+        lost its end in a failure of the brokers, for a moment or for good. What is in it is told apart by its
+        age: messages no newer than the last one stored here are left from before. Where nothing was stored
+        here, all of them are.
         """
         ahead = [lane for lane, offset in committed.items() if offset > self._ends.get(lane, offset)]
+        ends = {lane: self._ends[lane] for lane in ahead if lane not in self._stamps}
         for lane in ahead:
-            if lane in self._stamps:
-                self._left[lane] = self._stamps[lane]
-                committed[lane] = starts.get(lane, 0)
-            else:
-                committed[lane] = self._ends[lane]
+            if lane not in ends:
+                # Not committed: another worker could not tell what is left from what is new.
+                self._left[lane] = (committed[lane], self._stamps[lane])
+            committed[lane] = ends.get(lane, starts.get(lane, 0))
             _LOG.error("%s/%d ends before what was stored; goes on at %d", *lane, committed[lane])
-        if ahead:
-            await reader.commit({lane: committed[lane] for lane in ahead})
+        if ends:
+            await reader.commit(ends)
 
     def _held_back(self) -> set[Lane]:
         """Partitions that are not read on from: what was read is enough for now."""
@@ -245,6 +247,8 @@ class SinkWorker:
                 continue
             if position >= self._ends.get(lane, 0):
                 self._lines[lane[0]].passed_over(lane)
+            elif lane in self._left:
+                continue
             if position > self._committed.get(lane, 0):
                 moved[lane] = position
         if moved:
