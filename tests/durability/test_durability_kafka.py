@@ -24,7 +24,7 @@ SEEDS = 20
 KILLS = 3
 LEAST_EVENTS = 50_000
 REPORT = Path(__file__).parents[2] / "benchmarks" / "durability_kafka.json"
-WAYS = {"whole": Behind, "alone": Alone}
+WAYS: dict[str, type[Alone] | type[Behind]] = {"whole": Behind, "alone": Alone}
 
 pytestmark = pytest.mark.soak
 
