@@ -84,6 +84,9 @@ async def filled(data: Data) -> Data:
         name="orders_by_day", table="orders", time_column="day", grain=rollup_pb2.Rollup.DAY
     )
     await data.call("CreateRollup", pb.CreateRollupRequest(platform=DEMO, rollup=rollup))
+    rollup.name, rollup.maintenance = "orders_followed", rollup_pb2.Rollup.ASYNCHRONOUS
+    rollup.dimensions.append("id")
+    await data.call("CreateRollup", pb.CreateRollupRequest(platform=DEMO, rollup=rollup))
     return data
 
 
@@ -114,9 +117,15 @@ async def test_a_backup_restored_elsewhere_gives_the_same_rows_tables_and_roll_u
     ):
         assert await filled.rows(sql, platform=target) == await filled.rows(sql), sql
     rollups = await filled.call("ListRollups", pb.ListRollupsRequest(platform=target))
-    assert "orders_by_day" in {one.name.rpartition("/")[2] for one in rollups.rollups}
+    filler = {one.name: one.maintenance for one in rollups.rollups}
+    assert filler["orders_by_day"] == rollup_pb2.Rollup.SYNCHRONOUS
+    assert filler["orders_followed"] == rollup_pb2.Rollup.ASYNCHRONOUS
     await ingest_orders(filled, range(100, 110), target)
     assert await filled.rows("SELECT count() FROM orders", platform=target) == [[110]]
+    asked = "SELECT countIf(id >= 100), countIf(id < 100) FROM orders"
+    answer = await filled.call("Query", pb.QueryRequest(platform=target, sql=asked))
+    assert answer.statistics.rollup == "orders_followed"
+    assert [value.number_value for value in answer.result.rows[0].values] == [10, 100]
 
 
 async def test_a_second_backup_of_unchanged_tables_writes_next_to_nothing(filled: Data) -> None:
