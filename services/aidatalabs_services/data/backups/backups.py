@@ -43,7 +43,7 @@ from aidatalabs_services.data.errors import (
 )
 from aidatalabs_services.data.rollups.declarations import STANDARD_NAMES
 from aidatalabs_services.data.rollups.rollups import Rollups
-from aidatalabs_services.runtime.errors import ServiceError
+from aidatalabs_services.runtime.errors import ServiceError, ServiceUnavailable
 
 _LOG = logging.getLogger(__name__)
 
@@ -109,9 +109,15 @@ class Backups:
                 await self._records.settle(uid, replace(cut, verify_seconds=time.time()))
 
     async def remove(self, uid: str) -> None:
-        """Ends everything about a platform that is removed, its backups too."""
+        """Ends everything about a platform that is removed, its backups too. Raises ServiceUnavailable."""
         await self._works.stop(uid)
-        await asyncio.to_thread(self._store.remove_platform, uid)
+        try:
+            await asyncio.to_thread(self._store.remove_platform, uid)
+        except OSError as error:
+            _LOG.warning("backups of a removed platform are still there: %s", error)
+            raise ServiceUnavailable(
+                "The backups could not be removed yet; try again.", retry_after_seconds=5.0
+            ) from error
         await self._records.remove(uid)
 
     def get(self, uid: str, backup_id: str) -> Backup:

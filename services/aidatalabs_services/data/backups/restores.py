@@ -250,7 +250,10 @@ class Restores:
                 restore = await self._brought_in(uid, restore)
         if restore.filled:
             restore = await self._completion.complete(uid, restore)
-        await self._forget(uid)
+        try:
+            await self._forget(uid)
+        except Exception:  # noqa: BLE001 - what is kept of queries is told apart by the data's version too
+            _LOG.exception("results of a restored platform are forgotten later")
         await self._records.settle(uid, replace(restore, end_seconds=time.time()))
         self._unfinished.discard(uid)
         await self._drop_import(restore)
