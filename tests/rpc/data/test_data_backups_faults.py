@@ -156,16 +156,12 @@ async def test_damage_that_is_known_is_not_inherited_by_the_next_backup(source: 
     assert found.verification.damaged_file in drill.message
     third = await backed_up(source, SOURCE)
     assert third.copied_bytes == third.size_bytes > 0
-    copy = await target(source, "undamaged")
-    assert (await restored(source, copy, third.key)).state == DONE
     for one in (first, second):
         await delete_backup(source, one)
 
 
-@pytest.mark.parametrize(
-    "damage",
-    ["swapped", *(pytest.param(each, marks=pytest.mark.soak) for each in ("missing", "cut", "folder"))],
-)
+@pytest.mark.soak
+@pytest.mark.parametrize("damage", ["missing", "cut", "swapped", "folder"])
 async def test_whatever_is_wrong_with_its_files_a_restore_leaves_the_platform_empty(
     source: Data, damage: str
 ) -> None:
