@@ -65,13 +65,15 @@ async def judge(place: Place, push: Push, bounds: Mapping[str, int], report: Pat
     assert figures.stored_seconds >= 0
     check_counts(run.expected(), *found[own.pop()])
     check_counts(neighbour.acknowledged, *found[others.pop()])
-    assert neighbour.refused == {}
     assert figures.calls.amiss + figures.batches.amiss == {}
     assert figures.calls.refused
     assert figures.batches.refused
     assert min(figures.calls.acknowledged.values()) > 0
     assert {name: peak for name, peak in figures.peak_mib.items() if peak > bounds[name]} == {}
+    # From here on for a machine that does nothing else.
     assert 0 <= figures.recovered_seconds <= RECOVERY_SECONDS
+    assert 0 <= figures.stored_seconds <= RECOVERY_SECONDS
+    assert neighbour.refused == {}
 
 
 def check_counts(expected: dict[BatchOf, int], numbers: Numbers, counts: Numbers, unequal: list[str]) -> None:

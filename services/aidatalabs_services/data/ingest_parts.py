@@ -94,7 +94,8 @@ def _ingest_limits(settings: DataSettings) -> IngestLimits:
         store_seconds=settings.ingest_store_seconds,
         waiting_bytes_of_all=settings.ingest_waiting_bytes,
         backlog_seconds=settings.ingest_backlog_seconds,
-        batch_seconds=settings.ingest_stream_wait_seconds,
+        # No longer than that: what streams have under way must not keep a table behind after a flood.
+        batch_seconds=min(settings.ingest_stream_wait_seconds, settings.ingest_backlog_seconds),
     )
     if not settings.kafka_bootstrap_servers:
         return local

@@ -55,7 +55,7 @@ class IngestLimits:
     gather_seconds: float = 0.01
     receipt_count: int = 250_000
     backlog_seconds: float = 3.0
-    batch_seconds: float = 10.0
+    batch_seconds: float = 3.0
 
 
 class WaitingRoom:
