@@ -23,7 +23,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,21 +56,27 @@ _INSERT_BATCHES = 6
 _WINDOW = 24
 _TIMEOUT_SECONDS = 60.0
 _STORED_SECONDS = 300.0
+_WARM_SECONDS = 1.0
+_AGAIN_SECONDS = 0.5
 _LOOK_SECONDS = 0.1
 _PREFIX = "bench_{}_"
 
+_Ingest = grpc.aio.UnaryUnaryMultiCallable[bytes, pb.IngestResponse]
 Send = Callable[["_Target", float], Awaitable[None]]
 """Sends events for so many seconds, each counted in the target when it is acknowledged."""
 
 
 @dataclass
 class _Target:
-    """A data service, or none for the peer, and its database; `acknowledged` counts events of one way in."""
+    """A data service, or none for the peer, and its database; `acknowledged` counts events of one way in, and
+    calls are numbered on from `first`.
+    """
 
     client: AsyncClient
     address: str = ""
     token: str = ""
     acknowledged: int = 0
+    first: int = 0
     run: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
 
     @property
@@ -146,7 +152,10 @@ def _rows(way: str, found: dict[str, _Figures], engine: _Figures) -> list[Row]:
 
 async def _measured(target: _Target, send: Send, seconds: float) -> _Figures:
     """Raises RuntimeError unless exactly what was acknowledged is in the table in the end."""
-    before, target.acknowledged = await target.count(), 0
+    # Topics are made, engine and connections get warm.
+    before = await target.count()
+    await _stored(target, send, _WARM_SECONDS, before)
+    before = await target.count()
     behind = 0
 
     async def look() -> None:
@@ -156,28 +165,48 @@ async def _measured(target: _Target, send: Send, seconds: float) -> _Figures:
             await asyncio.sleep(5 * _LOOK_SECONDS)
 
     looking = asyncio.create_task(look())
-    begun = time.perf_counter()
-    await send(target, seconds)
-    sent = time.perf_counter()
-    looking.cancel()
-    with suppress(asyncio.CancelledError):
-        await looking
-    found = await target.count() - before
-    while found < target.acknowledged and time.perf_counter() - sent < _STORED_SECONDS:
-        await asyncio.sleep(_LOOK_SECONDS)
-        found = await target.count() - before
-    ended = time.perf_counter()
-    if found != target.acknowledged:
-        raise RuntimeError(f"{found} of {target.acknowledged} events are in the table")
+    try:
+        begun, sent, ended = await _stored(target, send, seconds, before)
+    finally:
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
     total = target.acknowledged
     return _Figures(total / (sent - begun), total / (ended - begun), behind, ended - sent)
 
 
+async def _stored(target: _Target, send: Send, seconds: float, before: int) -> tuple[float, float, float]:
+    """Sends, waits until all is in the table: when it began, the last was acknowledged, it ended."""
+    target.acknowledged, target.first = 0, target.first + 1_000_000
+    begun = time.perf_counter()
+    await send(target, seconds)
+    sent = time.perf_counter()
+    found = await target.count() - before
+    while found < target.acknowledged and time.perf_counter() - sent < _STORED_SECONDS:
+        await asyncio.sleep(_LOOK_SECONDS)
+        found = await target.count() - before
+    if found != target.acknowledged:
+        raise RuntimeError(f"{found} of {target.acknowledged} events are in the table")
+    return begun, sent, time.perf_counter()
+
+
+async def _acknowledged(method: _Ingest, target: _Target, body: bytes) -> int:
+    """Events of a call, sent again while too much waits for the engine."""
+    while True:
+        try:
+            answer = await method(body, metadata=target.metadata, timeout=_TIMEOUT_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+                raise
+            await asyncio.sleep(_AGAIN_SECONDS)
+        else:
+            return answer.receipt.accepted_count
+
+
 def _unary(messages: list[bytes]) -> Send:
     async def send(target: _Target, seconds: float) -> None:
-        numbers, end = itertools.count(), time.perf_counter() + seconds
+        numbers, end = itertools.count(target.first), time.perf_counter() + seconds
         async with grpc.aio.insecure_channel(target.address) as channel:
-            method: grpc.aio.UnaryUnaryMultiCallable[bytes, pb.IngestResponse] = channel.unary_unary(
+            method: _Ingest = channel.unary_unary(
                 "/aidatalabs.data.v1.DataService/Ingest", response_deserializer=pb.IngestResponse.FromString
             )
 
@@ -187,8 +216,7 @@ def _unary(messages: list[bytes]) -> Send:
                     head = pb.IngestRequest(platform=PLATFORM, request_id=f"{target.run}-{number}")
                     # Two serialised messages in a row are their fields together.
                     body = head.SerializeToString() + messages[number % len(messages)]
-                    answer = await method(body, metadata=target.metadata, timeout=_TIMEOUT_SECONDS)
-                    target.acknowledged += answer.receipt.accepted_count
+                    target.acknowledged += await _acknowledged(method, target, body)
 
             await asyncio.gather(*(caller() for _ in range(_CALLERS)))
 
@@ -200,7 +228,7 @@ def _streamed(messages: list[bytes]) -> Send:
         end = time.perf_counter() + seconds
 
         def source() -> Iterator[Batch]:
-            for number in itertools.count():
+            for number in itertools.count(target.first):
                 if time.perf_counter() >= end:
                     return
                 data = messages[number % len(messages)]
@@ -239,7 +267,7 @@ def _peer(insert: Callable[[AsyncClient, int], Awaitable[int]]) -> Send:
     """The engine's own: two inserts at a time, each acknowledged when it is stored."""
 
     async def send(target: _Target, seconds: float) -> None:
-        numbers, end = itertools.count(), time.perf_counter() + seconds
+        numbers, end = itertools.count(target.first), time.perf_counter() + seconds
 
         async def worker() -> None:
             while time.perf_counter() < end:
