@@ -216,7 +216,8 @@ def _unary(messages: list[bytes]) -> Send:
                     head = pb.IngestRequest(platform=PLATFORM, request_id=f"{target.run}-{number}")
                     # Two serialised messages in a row are their fields together.
                     body = head.SerializeToString() + messages[number % len(messages)]
-                    target.acknowledged += await _acknowledged(method, target, body)
+                    taken = await _acknowledged(method, target, body)
+                    target.acknowledged += taken
 
             await asyncio.gather(*(caller() for _ in range(_CALLERS)))
 
