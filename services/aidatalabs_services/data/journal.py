@@ -28,8 +28,9 @@ from aidatalabs_services.data.journal_files import (
 )
 from aidatalabs_services.data.journal_records import (
     GroupRecord,
+    Pieces,
     StoredRecord,
-    group_frame,
+    group_pieces,
     group_spans,
     stored_frame,
 )
@@ -65,8 +66,12 @@ class _Entry:
     for.
     """
 
-    frame: bytes = field(repr=False)
+    frame: Pieces = field(repr=False)
     written: asyncio.Future[tuple[Segment, int]] | None = None
+    size: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.size = sum(map(len, self.frame))
 
 
 class Journal:
@@ -123,14 +128,15 @@ class Journal:
         ServiceUnavailable where the disk fails.
         """
         size = sum(map(len, record.blocks))
-        # Copied and summed for several milliseconds per ten megabytes: not on the loop.
-        frame = await self._in_thread(lambda: group_frame(record)) if size > _LARGE else group_frame(record)
-        if self._files.size + self._queued_bytes + len(frame) > self._limits.journal_bytes:
-            raise _full()
+        # Summed for a millisecond per some megabytes: not on the loop.
+        frame = await self._in_thread(lambda: group_pieces(record)) if size > _LARGE else group_pieces(record)
         written: asyncio.Future[tuple[Segment, int]] = asyncio.get_running_loop().create_future()
-        self._enqueue(_Entry(frame, written))
+        entry = _Entry(frame, written)
+        if self._files.size + self._queued_bytes + entry.size > self._limits.journal_bytes:
+            raise _full()
+        self._enqueue(entry)
         segment, offset = await written
-        spans = group_spans(record, len(frame), offset)
+        spans = group_spans(record, entry.size, offset)
         # Without the blocks: they are read back one by one, and many groups may wait.
         group = PendingGroup(replace(record, blocks=()), segment, spans)
         segment.live -= group.complete  # only receipts, nothing to store
@@ -146,7 +152,7 @@ class Journal:
         if not kept:
             self._files.note_refused(group)
         self._unwritten_marks += 1
-        self._enqueue(_Entry(stored_frame(StoredRecord(group.record.sequence, block, kept))))
+        self._enqueue(_Entry([stored_frame(StoredRecord(group.record.sequence, block, kept))]))
         if group.complete:
             group.segment.live -= 1
 
@@ -189,7 +195,7 @@ class Journal:
     def _enqueue(self, entry: _Entry) -> None:
         self._queue.append(entry)
         self._queued_count += 1
-        self._queued_bytes += len(entry.frame)
+        self._queued_bytes += entry.size
         self._idle.clear()
         self._work.set()
 
@@ -221,9 +227,9 @@ class Journal:
     async def _write_some(self) -> None:
         entries: list[_Entry] = []
         size = 0
-        while self._queue and (not entries or size + len(self._queue[0].frame) <= self._limits.write_bytes):
+        while self._queue and (not entries or size + self._queue[0].size <= self._limits.write_bytes):
             entries.append(self._queue.popleft())
-            size += len(entries[-1].frame)
+            size += entries[-1].size
         sync = any(entry.written is not None for entry in entries)
         frames = [entry.frame for entry in entries]
         try:
@@ -254,7 +260,7 @@ class Journal:
                 entry.written.set_exception(_full() if isinstance(error, NoRoom) else _broken())
         for mark in reversed(marks):
             self._queue.appendleft(mark)
-            self._queued_bytes += len(mark.frame)
+            self._queued_bytes += mark.size
         if marks and len(marks) == len(entries):
             await asyncio.sleep(_MARK_PAUSE_SECONDS)
 

@@ -12,21 +12,25 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import itertools
 import logging
 import os
 import shutil
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aidatalabs_services.data.journal_records import (
     GroupRecord,
+    Pieces,
     ReadGroup,
     Span,
     group_frame,
     holds_intact_frame,
     read_frames,
+    read_heads,
 )
 
 _LOG = logging.getLogger(__name__)
@@ -35,6 +39,8 @@ _SEGMENT_SUFFIX = ".journal"
 _RECEIPTS_SUFFIX = ".receipts"
 # Of the folder of a platform's journal that is being deleted.
 REMOVED_SUFFIX = ".removed"
+# As many as the kernel takes at once.
+_MOST_PIECES = 1_024
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -223,8 +229,8 @@ class JournalFiles:
     def _note_number(self, path: Path) -> None:
         self._next_number = max(self._next_number, int(path.stem) + 1)
 
-    def write(self, frames: Sequence[bytes], *, sync: bool) -> list[tuple[Segment, int]]:
-        """Appends the frames in order, all into one segment; returns the segment and offset of each.
+    def write(self, frames: Sequence[Pieces], *, sync: bool) -> list[tuple[Segment, int]]:
+        """Appends the frames, each in its pieces, all into one segment; returns segment and offset of each.
 
         `sync` returns only when the bytes are on the disk. Raises NoRoom or JournalBroken; then none of the
         frames is in the journal.
@@ -233,13 +239,14 @@ class JournalFiles:
             raise JournalBroken("the journal was left in an unknown state")
         if sync and self.free_bytes() < self._free_bytes:
             raise NoRoom
-        active = self._segment_for(sum(map(len, frames)))
+        sizes = [sum(map(len, frame)) for frame in frames]
+        active = self._segment_for(sum(sizes))
         start, places, offset = active.size, [], active.size
-        for frame in frames:
+        for size in sizes:
             places.append((active, offset))
-            offset += len(frame)
+            offset += size
         try:
-            _write_all(self._descriptor, b"".join(frames), start)
+            _write_all(self._descriptor, [piece for frame in frames for piece in frame], start)
             if sync:
                 os.fdatasync(self._descriptor)
         except OSError as error:
@@ -276,7 +283,7 @@ class JournalFiles:
         descriptor = -1
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            _write_all(descriptor, _HEADER, 0)
+            _write_all(descriptor, [_HEADER], 0)
             os.fsync(descriptor)
             _sync_directory(self._directory)
         except OSError as error:
@@ -320,8 +327,8 @@ class JournalFiles:
     def _keep_receipts(self, segment: Segment) -> None:
         oldest = time.time() - self._receipt_seconds
         frames, newest = [_HEADER], 0.0
-        for _, read in read_frames(segment.path.read_bytes(), len(_HEADER)):
-            if not isinstance(read, ReadGroup) or read.record.created_seconds < oldest:
+        for read in _heads(segment):
+            if read.record.created_seconds < oldest:
                 continue
             named = tuple(request for request in read.record.requests if request.request_id)
             if named:
@@ -377,11 +384,22 @@ def _cut(path: Path, data: bytes, end: int) -> None:
         os.fsync(file.fileno())
 
 
-def _write_all(descriptor: int, data: bytes, offset: int) -> None:
-    rest = memoryview(data)
-    while rest:
-        written = os.pwrite(descriptor, rest, offset)
-        rest, offset = rest[written:], offset + written
+def _heads(segment: Segment) -> list[ReadGroup]:
+    """The groups of a segment; their blocks, of which the engine has all, are not read again."""
+    with segment.path.open("rb") as file:
+        number = file.fileno()
+        return list(read_heads(lambda start, size: os.pread(number, size, start), len(_HEADER), segment.size))
+
+
+def _write_all(descriptor: int, data: Sequence[bytes], offset: int) -> None:
+    pieces = deque(memoryview(piece) for piece in data)
+    while pieces:
+        written = os.pwritev(descriptor, list(itertools.islice(pieces, _MOST_PIECES)), offset)
+        offset += written
+        while pieces and written >= len(pieces[0]):
+            written -= len(pieces.popleft())
+        if written:
+            pieces[0] = pieces[0][written:]
 
 
 def _sync_directory(directory: Path) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,9 @@ _STORED = 2
 
 # Where a block lies in its file: offset and length in bytes.
 Span = tuple[int, int]
+
+Pieces = Sequence[bytes]
+"""A frame as it is written: its pieces one after another, large ones as they are, never copied together."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,11 @@ class ReadGroup:
 
 def group_frame(record: GroupRecord) -> bytes:
     """The bytes of a group."""
+    return b"".join(group_pieces(record))
+
+
+def group_pieces(record: GroupRecord) -> Pieces:
+    """The same in pieces, the blocks among them as they are."""
     head = {
         "sequence": record.sequence,
         "created_seconds": record.created_seconds,
@@ -125,7 +133,7 @@ def group_frame(record: GroupRecord) -> bytes:
     }
     if record.letter_blocks:
         head |= {"letter_blocks": record.letter_blocks, "letter_columns": record.letter_columns}
-    return _frame(_GROUP, head, record.blocks)
+    return _pieces(_GROUP, head, record.blocks)
 
 
 def group_spans(record: GroupRecord, frame_length: int, offset: int) -> tuple[Span, ...]:
@@ -137,7 +145,8 @@ def group_spans(record: GroupRecord, frame_length: int, offset: int) -> tuple[Sp
 
 def stored_frame(record: StoredRecord) -> bytes:
     """The bytes of a confirmation."""
-    return _frame(_STORED, {"sequence": record.sequence, "block": record.block, "kept": record.kept}, ())
+    head = {"sequence": record.sequence, "block": record.block, "kept": record.kept}
+    return b"".join(_pieces(_STORED, head, ()))
 
 
 def read_frames(data: bytes, start: int) -> Iterator[tuple[int, ReadGroup | StoredRecord]]:
@@ -153,6 +162,30 @@ def read_frames(data: bytes, start: int) -> Iterator[tuple[int, ReadGroup | Stor
         position = end
 
 
+def read_heads(read: Callable[[int, int], bytes], start: int, end: int) -> Iterator[ReadGroup]:
+    """The groups of a file that this process wrote or has read whole, without a look at their blocks.
+
+    `read` gives so many bytes from an offset on. Ends at `end`, or before the first frame that is none.
+    """
+    position = start
+    while position < end:
+        data = read(position, _FRAME.size + _LENGTH.size)
+        if len(data) < _FRAME.size + _LENGTH.size:
+            return
+        magic, kind, length, _ = _FRAME.unpack_from(data)
+        (head_length,) = _LENGTH.unpack_from(data, _FRAME.size)
+        if magic != MAGIC or _LENGTH.size + head_length > length or position + _FRAME.size + length > end:
+            return
+        head_end = position + len(data) + head_length
+        if kind == _GROUP:
+            try:
+                group = _group(json.loads(read(position + len(data), head_length)), head_end)
+            except (ValueError, LookupError, TypeError):  # damaged since
+                return
+            yield group
+        position += _FRAME.size + length
+
+
 def holds_intact_frame(data: bytes, start: int) -> bool:
     """Whether any whole record lies at or behind `start`: then what precedes it is damage, not torn."""
     position = data.find(MAGIC, start)
@@ -163,14 +196,18 @@ def holds_intact_frame(data: bytes, start: int) -> bool:
     return False
 
 
-def _frame(kind: int, head: dict[str, Any], blocks: Sequence[bytes]) -> bytes:
+def _pieces(kind: int, head: dict[str, Any], blocks: Sequence[bytes]) -> Pieces:
     text = json.dumps(head, separators=(",", ":"), ensure_ascii=True).encode()
-    payload = b"".join([_LENGTH.pack(len(text)), text, *blocks])
-    return _FRAME.pack(MAGIC, kind, len(payload), _checksum(kind, payload)) + payload
+    payload = [_LENGTH.pack(len(text)) + text, *blocks]
+    size = sum(map(len, payload))
+    return [_FRAME.pack(MAGIC, kind, size, _checksum(kind, size, payload)) + payload[0], *blocks]
 
 
-def _checksum(kind: int, payload: bytes | memoryview) -> int:
-    return zlib.crc32(payload, zlib.crc32(_CHECKED.pack(kind, len(payload))))
+def _checksum(kind: int, size: int, payload: Iterable[bytes | memoryview]) -> int:
+    checksum = zlib.crc32(_CHECKED.pack(kind, size))
+    for piece in payload:
+        checksum = zlib.crc32(piece, checksum)
+    return checksum
 
 
 def _checked_end(data: bytes, position: int) -> int | None:
@@ -181,7 +218,9 @@ def _checked_end(data: bytes, position: int) -> int | None:
     magic, kind, length, checksum = _FRAME.unpack_from(data, position)
     if magic != MAGIC or kind not in (_GROUP, _STORED) or data[position + 5 : position + 8] != b"\0\0\0":
         return None
-    if len(data) < start + length or checksum != _checksum(kind, memoryview(data)[start : start + length]):
+    if len(data) < start + length:
+        return None
+    if checksum != _checksum(kind, length, [memoryview(data)[start : start + length]]):
         return None
     return int(start + length)
 

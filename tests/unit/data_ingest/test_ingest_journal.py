@@ -19,9 +19,12 @@ from aidatalabs_services.data.journal import Journal, JournalLimits
 from aidatalabs_services.data.journal_files import JournalFiles, JournalInUse, JournalLock, PendingGroup
 from aidatalabs_services.data.journal_records import (
     GroupRecord,
+    ReadGroup,
     RequestRecord,
     StoredRecord,
-    group_frame,
+    group_pieces,
+    read_frames,
+    read_heads,
     stored_frame,
 )
 from aidatalabs_services.data.verdicts import RejectedRow
@@ -82,11 +85,11 @@ def test_a_torn_or_flipped_tail_leaves_exactly_the_intact_prefix(
         directory = Path(name)
         files = _files(directory)
         files.recover()
-        frames = [group_frame(record) for record in records]
+        frames = [group_pieces(record) for record in records]
         places = files.write(frames, sync=True)
         files.close()
         path = places[0][0].path
-        ends = [offset + len(frame) for frame, (_, offset) in zip(frames, places, strict=True)]
+        ends = [offset + sum(map(len, frame)) for frame, (_, offset) in zip(frames, places, strict=True)]
         raw = bytearray(path.read_bytes())
         start = places[0][1]
         spot = data.draw(st.integers(start, len(raw) - 1), label="spot")
@@ -103,10 +106,34 @@ def test_a_torn_or_flipped_tail_leaves_exactly_the_intact_prefix(
         assert path.stat().st_size == (ends[len(intact) - 1] if intact else start)
 
 
+@settings(max_examples=50, deadline=None)
+@given(groups=st.lists(_GROUPS, min_size=1, max_size=6), most=st.integers(1, 7), cut=st.integers(0, 400))
+def test_heads_alone_are_those_of_the_whole_frames_up_to_a_torn_end(
+    groups: list[GroupRecord], most: int, cut: int
+) -> None:
+    pieces = [piece for record in _numbered(groups) for piece in group_pieces(record)]
+    pieces.append(stored_frame(StoredRecord(1, 0)))
+    with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+        pwritev = os.pwritev
+        # A disk that takes a few bytes at a time.
+        patch.setattr(
+            os, "pwritev", lambda number, data, offset: pwritev(number, [b"".join(data)[:most]], offset)
+        )
+        files = _files(Path(name))
+        files.recover()
+        ((segment, start),) = files.write([pieces], sync=True)
+        files.close()
+        raw = segment.path.read_bytes()
+    assert raw[start:] == b"".join(pieces)
+    data = raw[: max(start, len(raw) - cut)]
+    whole = [read for _, read in read_frames(data, start) if isinstance(read, ReadGroup)]
+    assert list(read_heads(lambda at, size: data[at : at + size], start, len(data))) == whole
+
+
 def test_damage_before_intact_groups_is_kept_aside(tmp_path: Path) -> None:
     files = _files(tmp_path)
     files.recover()
-    frames = [group_frame(GroupRecord(number, 1.0, "t", "", "k", (), (), (b"rows",))) for number in (1, 2)]
+    frames = [group_pieces(GroupRecord(number, 1.0, "t", "", "k", (), (), (b"rows",))) for number in (1, 2)]
     (segment, first), (_, second) = files.write(frames, sync=True)
     files.close()
     raw = bytearray(segment.path.read_bytes())
@@ -122,9 +149,9 @@ def test_confirmed_segments_become_receipts_and_old_receipts_go(tmp_path: Path) 
     files.recover()
     request = RequestRecord("id-1", b"d", "platforms/demo/receipts/id-1", 1)
     group = GroupRecord(1, time.time(), "t", "", "k", ("a",), (request,), (b"r" * 300,))
-    files.write([group_frame(group)], sync=True)
-    files.write([group_frame(GroupRecord(2, time.time(), "t", "", "k", (), (), (b"s" * 300,)))], sync=True)
-    files.write([stored_frame(StoredRecord(1, 0))], sync=False)
+    files.write([group_pieces(group)], sync=True)
+    files.write([group_pieces(GroupRecord(2, time.time(), "t", "", "k", (), (), (b"s" * 300,)))], sync=True)
+    files.write([[stored_frame(StoredRecord(1, 0))]], sync=False)
     files.close()
 
     reopened = _files(tmp_path, segment_bytes=200)
@@ -186,16 +213,16 @@ async def test_a_full_disk_refuses_and_leaves_no_trace(
 ) -> None:
     kept = await journal.append(_record(journal))
 
-    def no_room(descriptor: int, data: memoryview, offset: int) -> int:
-        os_pwrite(descriptor, data[:5], offset)
+    def no_room(descriptor: int, pieces: list[memoryview], offset: int) -> int:
+        os.pwrite(descriptor, pieces[0][:5], offset)
         raise OSError(errno.ENOSPC, "no space left")
 
-    os_pwrite = os.pwrite
-    monkeypatch.setattr(os, "pwrite", no_room)
+    os_pwritev = os.pwritev
+    monkeypatch.setattr(os, "pwritev", no_room)
     with pytest.raises(JournalFull):
         await journal.append(_record(journal))
     journal.mark(kept, 0)  # cannot be written now, must be later
-    monkeypatch.setattr(os, "pwrite", os_pwrite)
+    monkeypatch.setattr(os, "pwritev", os_pwritev)
     after = await journal.append(_record(journal))
     await journal.flush()
     found = _files(tmp_path / "j").recover()
