@@ -17,12 +17,14 @@ _TYPES = ["view", "click", "buy", "login", "logout", "search", "share", "error"]
 _COUNTRIES = ["DE", "US", "FR", "GB", "IT", "ES", "NL", "PL", "SE", "NO", "JP", "BR"]
 
 
-def event_batches(count: int, rows: int) -> list[pa.RecordBatch]:
+def event_batches(
+    count: int, rows: int, *, first_millisecond: int = _FIRST_MILLISECOND
+) -> list[pa.RecordBatch]:
     """`count` batches of `rows` events, in the order of their times."""
-    return [_batch(rows, number) for number in range(count)]
+    return [_batch(rows, number, first_millisecond) for number in range(count)]
 
 
-def _batch(rows: int, number: int) -> pa.RecordBatch:
+def _batch(rows: int, number: int, first_millisecond: int) -> pa.RecordBatch:
     chance = np.random.default_rng(number)
 
     def without(share: float) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
@@ -39,7 +41,7 @@ def _batch(rows: int, number: int) -> pa.RecordBatch:
         ],
         names=["page", "country", "referrer", "duration_ms", "score"],
     )
-    times = _FIRST_MILLISECOND + (np.arange(rows, dtype=np.int64) + number * rows) // 10
+    times = first_millisecond + (np.arange(rows, dtype=np.int64) + number * rows) // 10
     columns = {
         "timestamp": pa.array(times, pa.timestamp("ms", "UTC")),
         "event_type": _coded(chance.integers(0, len(_TYPES), rows, dtype=np.int8), _TYPES),

@@ -39,6 +39,7 @@ from aidatalabs_services.runtime.channels import open_channel
 
 _TOKEN_SECONDS = 3600.0
 _DATABASE_PREFIX = "platform_"
+_SHOWN = ("edge", "data")
 _STORE_SECONDS = 30.0
 """Longer than any call of a benchmark: an acknowledged row is one in its table."""
 
@@ -85,6 +86,14 @@ class Mesh:
     def headers(self) -> dict[str, str]:
         """What a REST caller sends; the same user calls past the edge."""
         return {"authorization": f"Bearer {self.token}"}
+
+    def processes(self) -> dict[str, list[int]]:
+        """Pids of what a call passes: this process, the edge, the services and the engine; and all others."""
+        found: dict[str, list[int]] = {"client": [os.getpid()], "engine": [self.engine.pid], "others": []}
+        for process in self.record.processes:
+            pids = [each.pid for each in (process.identity, *process.children) if each is not None]
+            found.setdefault(process.name if process.name in _SHOWN else "others", []).extend(pids)
+        return found
 
     def database_of(self, uid: str) -> str:
         """Name of a platform's database in the engine."""
