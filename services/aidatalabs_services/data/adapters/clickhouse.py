@@ -24,7 +24,7 @@ from aidatalabs_services.data.adapters.clickhouse_answers import (
     widths_of,
 )
 from aidatalabs_services.data.adapters.clickhouse_errors import ddl_errors, insert_errors, query_errors
-from aidatalabs_services.data.adapters.clickhouse_streams import open_stream
+from aidatalabs_services.data.adapters.clickhouse_streams import body_of, open_stream
 from aidatalabs_services.data.adapters.servers import Server, Servers, connect
 from aidatalabs_services.data.column_types import quote_text
 from aidatalabs_services.data.dropped_tables import DROPPED_PREFIX
@@ -228,7 +228,7 @@ class ClickHouseWarehouse:
                 await client.raw_insert(
                     quoted(table),
                     list(columns),
-                    payload,
+                    body_of(payload),
                     settings={**_INSERT, "insert_deduplication_token": token},
                     fmt=format_name,
                 )

@@ -1,8 +1,8 @@
-"""A result read while the engine produces it, over ClickHouse's HTTP interface.
+"""Results and blocks in pieces, over ClickHouse's HTTP interface.
 
-The ordinary client hides the answer's headers, and one of them is needed: the mark by which an error behind
-the first bytes is told apart from data. Each stream has a connection of its own, because hanging up is how a
-query is stopped.
+A result is read while the engine produces it. The ordinary client hides the answer's headers, and one of them
+is needed: the mark by which an error behind the first bytes is told apart from data. Each stream has a
+connection of its own, because hanging up is how a query is stopped.
 """
 
 from __future__ import annotations
@@ -20,7 +20,27 @@ from aidatalabs_services.runtime.telemetry import trace_headers
 _CONNECT_SECONDS = 5.0
 _READ_BYTES = 256 * 1024
 _MESSAGE_BYTES = 64 * 1024
+_PIECE_BYTES = 1024 * 1024
 _CODE = re.compile(rb"Code: (\d+)\. ")
+
+
+class BlockBody:
+    """A large block as the body of a request. What the socket does not take at once is copied: a piece only.
+
+    Whoever sends it again sends it from its beginning.
+    """
+
+    def __init__(self, payload: bytes) -> None:
+        self._payload = memoryview(payload)
+
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        for begin in range(0, len(self._payload), _PIECE_BYTES):
+            yield self._payload[begin : begin + _PIECE_BYTES]  # type: ignore[misc] # aiohttp takes views too
+
+
+def body_of(payload: bytes) -> BlockBody | bytes:
+    """The block itself where it is small."""
+    return BlockBody(payload) if len(payload) > _PIECE_BYTES else payload
 
 
 @asynccontextmanager
