@@ -30,6 +30,9 @@ _DAYS = {"DAY": 1, "WEEK": 7, "MONTH": 31, "YEAR": 366}
 _ROW_BOOKKEEPING = {"_row_exists", "_block_number", "_block_offset", "_sample_factor"}
 _PART_BOOKKEEPING = {"_part", "_part_uuid", "_partition_id", "_partition_value"}
 _RESERVED_COLUMNS = frozenset(_ROW_BOOKKEEPING | _PART_BOOKKEEPING)
+# A row is merged again and again, each time into a larger part: from more parts at once it is less often. And
+# parts that inserts make are of one file each, not of two for each path.
+_MERGES = ("min_parts_to_merge_at_once = 12", "min_level_for_wide_part = 1")
 
 
 def checked(table: TableSchema) -> TableSchema:
@@ -235,6 +238,8 @@ def create_table(
     if kept:
         parts.append(f"TTL {quoted(kept[0])} + INTERVAL {kept[1]} {kept[2]}")
     settings = [f"non_replicated_deduplication_window = {deduplication_window}"]
+    if engine == "MergeTree":
+        settings += _MERGES
     if fsync:
         settings += ["fsync_after_insert = 1", "fsync_part_directory = 1"]
     parts.append("SETTINGS " + ", ".join(settings))
