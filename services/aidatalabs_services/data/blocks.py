@@ -116,7 +116,16 @@ def _partitions(rows: pa.Table, table: TableSchema) -> NDArray[np.int64] | None:
     if not table.partition_by:
         return None
     function, _, column = table.partition_by.rstrip(")").partition("(")
-    days = _days(rows.column(column), table.types[column])
+    ticks, a_day = _ticks(rows.column(column), table.types[column])
+    # Partitions ascend with time: where the first and the last row are of one, so are those between.
+    first, last = _of_days(np.array([ticks.min(), ticks.max()]) // a_day, function).tolist()
+    if first == last:
+        return np.full(len(ticks), first, np.int64)
+    return _of_days(ticks // a_day, function)
+
+
+def _of_days(days: NDArray[np.int64], function: str) -> NDArray[np.int64]:
+    """The partitions of days since 1970 UTC."""
     if function == "toDate":
         return days
     if function == "toMonday":
@@ -125,11 +134,9 @@ def _partitions(rows: pa.Table, table: TableSchema) -> NDArray[np.int64] | None:
     return days.astype("datetime64[D]").astype(f"datetime64[{unit}]").astype(np.int64)
 
 
-def _days(column: pa.ChunkedArray, type_text: str) -> NDArray[np.int64]:
-    """Days since 1970 UTC of a column of days or moments."""
+def _ticks(column: pa.ChunkedArray, type_text: str) -> tuple[NDArray[np.int64], int]:
+    """A column of days or moments as whole numbers since 1970 UTC, and how many of them are a day."""
     kind = parse_column_type(type_text)
     if kind.name in ("Date", "Date32"):
-        days: NDArray[np.int64] = column.cast(pa.int32()).to_numpy().astype(np.int64)
-        return days
-    ticks: NDArray[np.int64] = column.cast(pa.int64()).to_numpy()
-    return np.floor_divide(ticks, _SECONDS_PER_DAY * ticks_per_second(kind))
+        return column.cast(pa.int32()).to_numpy().astype(np.int64), 1
+    return column.cast(pa.int64()).to_numpy(), _SECONDS_PER_DAY * ticks_per_second(kind)
