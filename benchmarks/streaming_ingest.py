@@ -54,7 +54,7 @@ TYPES = {
     "score": "Float64",
 }
 """Types of the five properties where they are declared."""
-_WINDOW = 24
+_WINDOW = 40
 _AGE_SECONDS = 7_200.0
 _PEER_SECONDS_MOST = 15.0
 _QUERIES_A_SECOND = 2.0

@@ -15,7 +15,7 @@ from aidatalabs_services.data.schema import TableSchema
 from aidatalabs_services.data.standard_tables import EVENTS
 from benchmarks.event_batches import ipc
 
-_INSERT_BATCHES = 6
+_INSERT_BATCHES = 8
 _COLUMNS = [column.name for column in EVENTS.columns]
 
 Insert = Callable[[AsyncClient, int], Awaitable[int]]

@@ -166,7 +166,7 @@ class DataSettings(ServerSettings):
     )
     ingest_stream_count: int = Field(default=16, ge=1, description="Ingest streams of one platform at once.")
     ingest_stream_batch_count: int = Field(
-        default=32, ge=1, description="Batches of one ingest stream in work at a time."
+        default=48, ge=1, description="Batches of one ingest stream in work at a time."
     )
     ingest_stream_wait_seconds: float = Field(
         default=10.0, ge=0, description="Longest wait of a batch for room; then it is refused with RetryInfo."

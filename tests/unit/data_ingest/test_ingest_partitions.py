@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from aidatalabs_services.data.blocks import _partitions
 from aidatalabs_services.data.schema import ColumnSchema, TableSchema
 
-KEYS = {
+KEYS: dict[str, Callable[[date], object]] = {
     "toDate": lambda day: (day - date(1970, 1, 1)).days,
     "toMonday": lambda day: day - timedelta(days=day.weekday()),
     "toYYYYMM": lambda day: (day.year, day.month),
