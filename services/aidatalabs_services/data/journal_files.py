@@ -12,16 +12,15 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import itertools
 import logging
 import os
 import shutil
 import time
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from aidatalabs_services.data.gathered_writes import write_pieces
 from aidatalabs_services.data.journal_records import (
     GroupRecord,
     Pieces,
@@ -39,8 +38,6 @@ _SEGMENT_SUFFIX = ".journal"
 _RECEIPTS_SUFFIX = ".receipts"
 # Of the folder of a platform's journal that is being deleted.
 REMOVED_SUFFIX = ".removed"
-# As many as the kernel takes at once.
-_MOST_PIECES = 1_024
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -246,7 +243,7 @@ class JournalFiles:
             places.append((active, offset))
             offset += size
         try:
-            _write_all(self._descriptor, [piece for frame in frames for piece in frame], start)
+            write_pieces(self._descriptor, [piece for frame in frames for piece in frame], start)
             if sync:
                 os.fdatasync(self._descriptor)
         except OSError as error:
@@ -283,7 +280,7 @@ class JournalFiles:
         descriptor = -1
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            _write_all(descriptor, [_HEADER], 0)
+            write_pieces(descriptor, [_HEADER], 0)
             os.fsync(descriptor)
             _sync_directory(self._directory)
         except OSError as error:
@@ -389,17 +386,6 @@ def _heads(segment: Segment) -> list[ReadGroup]:
     with segment.path.open("rb") as file:
         number = file.fileno()
         return list(read_heads(lambda start, size: os.pread(number, size, start), len(_HEADER), segment.size))
-
-
-def _write_all(descriptor: int, data: Sequence[bytes], offset: int) -> None:
-    pieces = deque(memoryview(piece) for piece in data)
-    while pieces:
-        written = os.pwritev(descriptor, list(itertools.islice(pieces, _MOST_PIECES)), offset)
-        offset += written
-        while pieces and written >= len(pieces[0]):
-            written -= len(pieces.popleft())
-        if written:
-            pieces[0] = pieces[0][written:]
 
 
 def _sync_directory(directory: Path) -> None:

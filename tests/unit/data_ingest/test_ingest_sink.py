@@ -127,7 +127,7 @@ async def test_a_group_that_ends_before_an_earlier_one_is_never_sent_again(
     async with opened(tmp_path, again) as ingestor:
         await ingestor.drained(UID, "trips")
         assert await receipt(ingestor, 1) is ReceiptState.STORED
-    assert again.begun == [warehouse.begun[0], warehouse.begun[2]]
+    assert set(again.begun) == {warehouse.begun[0], warehouse.begun[2]}  # side by side, in any order
     assert ids(again) == [0, 1, 2]
 
 
