@@ -14,7 +14,7 @@ from aidatalabs_services.data.journal_records import (
     GroupRecord,
     RequestRecord,
     _checksum,
-    _frame,
+    _pieces,
     group_frame,
 )
 from aidatalabs_services.data.kafka.letters import (
@@ -83,13 +83,15 @@ HEAD = json.loads(group_frame(record([b"rows"]))[20:].partition(b"rows")[0])
 
 @given(st.sampled_from(sorted(HEAD)), JSON)
 def test_a_checksum_makes_no_group_of_nonsense(field: str, value: object) -> None:
-    group = read_group(Message("t", 0, 0, _frame(1, HEAD | {field: value}, [b"rows"])))
+    group = read_group(Message("t", 0, 0, b"".join(_pieces(1, HEAD | {field: value}, [b"rows"]))))
     if group is None:
         return
     found = group.record
     assert {type(found.table), type(found.identity), type(found.token), *map(type, found.columns)} == {str}
     assert found.format_name in ("ArrowStream", "Native")
-    assert not group.spans or sum(group.spans[-1]) == len(_frame(1, HEAD | {field: value}, [b"rows"]))
+    assert not group.spans or sum(group.spans[-1]) == len(
+        b"".join(_pieces(1, HEAD | {field: value}, [b"rows"]))
+    )
     assert 0 <= found.letter_blocks <= len(group.spans)
     assert all(request.accepted_count >= 0 for request in found.requests)
 
@@ -99,7 +101,7 @@ def test_a_checksum_makes_no_group_of_nonsense(field: str, value: object) -> Non
     [b"", b"\x01\0\0\0", b"\xff\xff\xff\xff{}", b"\x02\0\0\0[]", b"\xa0\x86\x01\0" + b"[" * 100_000],
 )
 def test_a_frame_without_a_head_is_no_group(payload: bytes) -> None:
-    frame = struct.pack("<4sB3xII", b"ADLJ", 1, len(payload), _checksum(1, payload)) + payload
+    frame = struct.pack("<4sB3xII", b"ADLJ", 1, len(payload), _checksum(1, len(payload), [payload])) + payload
     assert read_group(Message("t", 0, 0, frame)) is None
 
 
