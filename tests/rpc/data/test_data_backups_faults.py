@@ -56,7 +56,7 @@ async def fill(data: Data, first: int, *, platform: str = SOURCE) -> None:
 async def target(data: Data, name: str) -> str:
     """A new platform with nothing in it."""
     platform = new_platform(f"platforms/{name}")
-    await data.call("ProvisionPlatform", pb.ProvisionPlatformRequest(platform=platform))
+    await data.call("ProvisionPlatform", pb.ProvisionPlatformRequest(platform=platform), timeout=90.0)
     return platform
 
 
