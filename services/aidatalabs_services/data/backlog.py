@@ -192,8 +192,10 @@ class Backlog:
                 raise self._refusal(table)
             self._less.clear()
             with contextlib.suppress(TimeoutError):
-                # Looked at anyway now and then: an engine that goes away tells nobody.
-                await asyncio.wait_for(self._less.wait(), min(left, _LOOK_SECONDS))
+                # Looked at anyway now and then: an engine that goes away tells nobody. Not `wait_for`: it
+                # forgets a cancellation that comes with the event.
+                async with asyncio.timeout(min(left, _LOOK_SECONDS)):
+                    await self._less.wait()
         return self._taken(table, size)
 
     def add(self, table: str, sizes: Sequence[int], rows: int) -> None:
@@ -257,8 +259,8 @@ class Backlog:
 
         def give() -> None:
             table.coming_bytes -= size
-            if not table.held_bytes and not table.is_known:
-                self._tables.pop(name, None)  # the name of no table: anybody can send those
+            if not (table.held_bytes or table.is_known) and self._tables.get(name) is table:
+                del self._tables[name]  # the name of no table: anybody can send those
             self._less.set()
 
         return Room(give)

@@ -148,7 +148,9 @@ class DroppedTables:
             ahead = (min(self._due.values(), default=0) - time.time() * 1000) / 1000
             wait = min(max(ahead, 0.05), _LONGEST_WAIT_SECONDS) if self._due else _LONGEST_WAIT_SECONDS
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), wait)
+                # Not `wait_for`: it forgets a cancellation that comes with the event, and the end would wait.
+                async with asyncio.timeout(wait):
+                    await self._news.wait()
 
     async def _note(self, uid: str, due_ms: int) -> None:
         if not _UID.match(uid):

@@ -100,6 +100,11 @@ class PendingGroup:
         return sum(request.accepted_count for request in self.record.requests)
 
     @property
+    def block_rows(self) -> int:
+        """Rows in all its blocks: those of the table, and rejected ones that are kept."""
+        return self.row_count + sum(request.letter_count for request in self.record.requests)
+
+    @property
     def waiting_sizes(self) -> list[int]:
         """Bytes of each block that is left to store."""
         return [length for index, (_, length) in enumerate(self.spans) if index not in self.stored]

@@ -119,7 +119,9 @@ class PlatformGrace:
             moments = [due + self._margin_seconds for due in self._due.values()]
             ahead = min((*moments, *self._begun.values(), now + _LONGEST_WAIT_SECONDS)) - time.time()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), max(ahead, 0.05))
+                # Not `wait_for`: it forgets a cancellation that comes with the event, and the end would wait.
+                async with asyncio.timeout(max(ahead, 0.05)):
+                    await self._news.wait()
 
     def _write(self, uid: str, text: str) -> None:
         if not _UID.match(uid):

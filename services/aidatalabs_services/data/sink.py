@@ -114,7 +114,7 @@ class Sink:
     def add(self, group: PendingGroup, progress: Progress) -> None:
         """Takes a journalled group; `progress` ends when it is in the table."""
         name = group.record.table
-        self._backlog.add(name, group.waiting_sizes, group.row_count)
+        self._backlog.add(name, group.waiting_sizes, group.block_rows)
         self._tables.setdefault(name, _Table()).waiting.append(_Entry(group, progress))
         self._begin(name)
 
@@ -185,7 +185,9 @@ class Sink:
         ) or self._journal.unwritten_marks >= _IN_DOUBT_BLOCKS:
             table.confirmed.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(table.confirmed.wait(), _FIRST_PAUSE_SECONDS)
+                # Not `wait_for`: it forgets a cancellation that comes with the event, and `close` would wait.
+                async with asyncio.timeout(_FIRST_PAUSE_SECONDS):
+                    await table.confirmed.wait()
         number = table.begun_count
         table.begun_count += 1
         table.doubts.add(number)

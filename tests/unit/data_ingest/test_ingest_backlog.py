@@ -318,3 +318,28 @@ async def test_a_batch_that_goes_away_while_it_waits_takes_no_room() -> None:
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert backlog.seconds(TABLE) == before
+
+
+async def test_a_cancellation_that_comes_with_room_is_not_forgotten() -> None:
+    for turns in range(6):
+        backlog = Backlog(LIMIT_SECONDS)
+        backlog.add(TABLE, [200 * MIB], 0)
+        waiting = asyncio.create_task(backlog.wait_to_enter(TABLE, MIB, seconds=5))
+        await asyncio.sleep(0.01)
+        backlog.remove(TABLE, [MIB])  # not enough
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting], timeout=1)
+        assert waiting.cancelled(), turns
+
+
+async def test_room_of_nothing_in_a_name_that_was_forgotten_takes_no_other_backlog_along() -> None:
+    backlog = Backlog(LIMIT_SECONDS)
+    nothing = await backlog.wait_to_enter(TABLE, 0, seconds=1)  # a batch without a byte
+    backlog.enter(TABLE, 10).leave()
+    backlog.add(TABLE, [MIB], 10)
+    nothing.leave()
+    assert backlog.seconds(TABLE) > 0
+    backlog.remove(TABLE, [MIB])
+    assert backlog.seconds(TABLE) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,14 +13,17 @@ from typing import cast
 import pytest
 
 from aidatalabs_services.data import sink
+from aidatalabs_services.data.backlog import Backlog
 from aidatalabs_services.data.holds import TableHolds
 from aidatalabs_services.data.ingest import IngestLimits, Ingestor
 from aidatalabs_services.data.ingest_batches import MappingRows
 from aidatalabs_services.data.journal import Journal, JournalLimits
+from aidatalabs_services.data.journal_files import PendingGroup, Segment
+from aidatalabs_services.data.journal_records import GroupRecord, RequestRecord
 from aidatalabs_services.data.keeper import JournalKeeper
 from aidatalabs_services.data.ports import Warehouse
-from aidatalabs_services.data.receipts import Receipt, ReceiptState
-from aidatalabs_services.data.sink import SinkLimits
+from aidatalabs_services.data.receipts import Progress, Receipt, ReceiptState
+from aidatalabs_services.data.sink import Sink, SinkLimits
 from aidatalabs_services.runtime.errors import ServiceUnavailable
 
 from .test_ingest_flow import DEMO, UID, ids, until
@@ -244,3 +248,24 @@ async def test_a_journal_that_cannot_be_read_for_a_moment_loses_nothing(
         await until(lambda: ids(warehouse) == [0])
         await ingestor.drained(UID, "trips")
     assert not failures
+
+
+async def test_rejected_rows_that_are_kept_make_no_accepted_one_larger(tmp_path: Path) -> None:
+    backlog = Backlog(3.0)
+    warehouse = cast(Warehouse, MemoryWarehouse())
+    with ThreadPoolExecutor(1) as threads:
+        journal = Journal(tmp_path, JournalLimits(free_bytes=0), threads)
+        stopped = Sink(
+            UID, warehouse, warehouse.schema, journal, SinkLimits(), TableHolds(), lambda _: None, backlog
+        )
+        await stopped.close()  # nothing is stored
+    request = RequestRecord("", b"", "a", accepted_count=1, letter_count=9_999)
+    record = GroupRecord(
+        1, 0.0, "trips", "t", "token", ("id",), (request,), (), letter_blocks=1, letter_columns=("id",)
+    )
+    group = PendingGroup(record, Segment(tmp_path / "none"), ((0, 200), (200, 5_000_000)))
+    stopped.add(group, Progress())
+    before = backlog.seconds("trips")
+    room = backlog.enter("trips", 10_000)
+    assert backlog.seconds("trips") - before < 1.0  # five megabytes, not as many for each row
+    room.leave()

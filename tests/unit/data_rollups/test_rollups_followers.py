@@ -197,3 +197,19 @@ async def test_a_platform_that_goes_takes_its_worker_along() -> None:
     assert len(world.made) == count
     assert followers.longest_lag_seconds() == 0.0
     await followers.close()
+
+
+async def test_one_that_fails_in_an_unforeseen_way_holds_up_no_other() -> None:
+    world = World({"p": 1}, names=("a", "b"))
+    real = world.make
+
+    async def make(uid: str, layout: Layout, target: str, blocks: Blocks, *, piece_rows: int) -> Epoch | None:
+        if target == "p/a":
+            raise LookupError("a column is not there")
+        return await real(uid, layout, target, blocks, piece_rows=piece_rows)
+
+    world.make = make  # type: ignore[method-assign]
+    followers = followers_of(world)
+    followers.watch("p")
+    await until(lambda: world.rows("p", "b") == 1)
+    await followers.close()

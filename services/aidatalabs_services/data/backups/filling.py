@@ -42,6 +42,7 @@ from aidatalabs_services.data.table_ddl import (
     modify_ttl,
     quoted,
 )
+from aidatalabs_services.runtime.errors import ServiceError
 
 _MADE_WITH_IT = (standard_tables.EVENTS.name, standard_tables.EVENTS_HOURLY.name)
 # The last may be missing where rejected rows are not kept.
@@ -158,12 +159,20 @@ class Filling:
         return False
 
     async def declare(self, uid: str, manifest: Manifest) -> int:
-        """Builds the roll-ups that the platform had beside the standard ones; returns how many."""
+        """Builds the roll-ups that the platform had beside the standard ones; returns how many.
+
+        Raises the refusal of one, after the others were begun.
+        """
+        refused: ServiceError | None = None
         for declaration in manifest.rollups:
             try:
                 await self._rollups.create(uid, declaration)
             except RollupAlreadyExists:
                 continue
+            except ServiceError as error:
+                refused = error
+        if refused is not None:
+            raise refused
         return len(manifest.rollups)
 
     async def _make(self, uid: str, table: StoredTable) -> None:

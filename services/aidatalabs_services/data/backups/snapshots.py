@@ -17,7 +17,7 @@ from aidatalabs_services.data.backups import folders
 from aidatalabs_services.data.backups.manifest import StoredPart, StoredTable
 from aidatalabs_services.data.column_types import quote_text
 from aidatalabs_services.data.doubts import Doubts, Drained
-from aidatalabs_services.data.errors import QueryFailed, QueryMemoryExceeded, QueryTimeout
+from aidatalabs_services.data.errors import QueryFailed, QueryMemoryExceeded, QueryTimeout, TableNotKnown
 from aidatalabs_services.data.holds import TableHolds
 from aidatalabs_services.data.ports import Json, QueryLimits, Warehouse
 from aidatalabs_services.data.query_ids import new_query_id
@@ -126,10 +126,12 @@ class EngineParts:
         _LOG.error("merges of a platform begin again with its engine only")
 
     async def hashes(self, uid: str, table: str, parts: Mapping[str, int]) -> dict[str, str]:
-        """The hash of each part's rows, from its name and rows; a part that cannot be hashed is left out."""
+        """The hash of each part's rows, from its name and rows; a part that cannot be hashed is left out, as
+        those of a table that was dropped when its files were linked.
+        """
         try:
             return await self._hashes(uid, table, parts)
-        except (QueryFailed, QueryTimeout, QueryMemoryExceeded) as error:
+        except (QueryFailed, QueryTimeout, QueryMemoryExceeded, TableNotKnown) as error:
             _LOG.warning("rows of %s are not hashed: %s", table, error.reason)
             return {}
 

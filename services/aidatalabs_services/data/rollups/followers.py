@@ -162,7 +162,7 @@ class Followers:
         worker.looks = {each.target: look for each in found if (look := worker.looks.get(each.target))}
         worker.unswept &= {each.target for each in found}
         is_busy = False
-        failure: ServiceError | TimeoutError | None = None
+        failure: Exception | None = None
         for record in found:
             if self._is_near(uid, worker.looks.get(record.target)) and record.target not in worker.unswept:
                 continue
@@ -171,8 +171,8 @@ class Followers:
                     table = await self._followed.table(uid, record)
                     if table is not None and not await self._must_wait(uid, worker):
                         is_busy |= await self._advance(uid, worker, record, table)
-            except (ServiceError, TimeoutError) as error:
-                failure = error  # of this one: the others go on
+            except Exception as error:  # noqa: BLE001 - of this one: the others go on
+                failure = error
                 worker.unswept.add(record.target)
         if failure is not None:
             raise failure
