@@ -41,8 +41,8 @@ _CONNECTION = (209, 210, 516)
 _TABLE_EXISTS = (57,)
 # What passes by itself: an insert that met one of these is repeated with its token.
 _INSERT_WAITS = frozenset((*_TIMEOUT, *_MEMORY, *_BUSY, *_CANCELLED, *_CONNECTION, 242, 252, 319, 999))
-# Of those, what an engine says that has too much to do.
-_INSERT_TOO_MUCH = frozenset((*_TIMEOUT, *_MEMORY, *_BUSY, 252))
+# Of those, what an engine says that has too much to do, to changes of tables too.
+_TOO_MUCH = frozenset((*_TIMEOUT, *_MEMORY, *_BUSY, 252))
 _TYPE_NOT_TAKEN = 43
 # The two words that are taken from the engine's text: names of a type and a function, with no value in them.
 _ILLEGAL_TYPE = re.compile(
@@ -98,6 +98,12 @@ def ddl_errors(table: str) -> Iterator[None]:
         passing = _passing(error, code)
         if passing is not None:
             raise passing from error
+        if code in _TOO_MUCH:
+            # Nothing is wrong with the table: restores and deletions try again, callers are told to.
+            raise Overloaded(
+                "The engine has too much to do for this change now. Try again shortly.",
+                retry_after_seconds=5.0,
+            ) from error
         if code in _TABLE_EXISTS:
             raise TableAlreadyExists(
                 "A table of this name exists. Choose another name, or drop it first.",
@@ -122,7 +128,7 @@ def insert_errors(*, encodes: bool) -> Iterator[None]:
         code = _code(error)
         if encodes and code == 0 and not isinstance(error, TimeoutError) and not _lost(error):
             raise InsertRefused(0) from error  # the driver could not encode the values
-        if code in _INSERT_TOO_MUCH:
+        if code in _TOO_MUCH:
             raise _busy() from error
         if code == 0 or code in _INSERT_WAITS:
             raise _unavailable() from error
