@@ -18,7 +18,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from aidatalabs_services.data.journal_files import durable_file
+from aidatalabs_services.data.durable_files import durable_file
 
 _UID = re.compile(r"[0-9a-f-]{36}\Z")
 

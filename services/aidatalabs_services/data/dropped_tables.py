@@ -22,8 +22,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from aidatalabs_services.data.durable_files import durable_file
 from aidatalabs_services.data.holds import TableHolds
-from aidatalabs_services.data.journal_files import durable_file
 from aidatalabs_services.data.ports import Warehouse
 from aidatalabs_services.data.table_ddl import quoted
 from aidatalabs_services.runtime.errors import ServiceError

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from aidatalabs_services.data.durable_files import durable_file, sync_directory
 from aidatalabs_services.data.gathered_writes import write_pieces
 from aidatalabs_services.data.journal_records import (
     GroupRecord,
@@ -175,7 +176,7 @@ class JournalFiles:
 
     def sync_directory(self) -> None:
         """Makes what was removed stay removed."""
-        _sync_directory(self._directory)
+        sync_directory(self._directory)
 
     def recover(self) -> Recovered:
         """Reads everything that is there, cuts a torn tail off, and forgets receipts that are too old."""
@@ -287,7 +288,7 @@ class JournalFiles:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             write_pieces(descriptor, [_HEADER], 0)
             os.fsync(descriptor)
-            _sync_directory(self._directory)
+            sync_directory(self._directory)
         except OSError as error:
             if descriptor >= 0:
                 os.close(descriptor)
@@ -358,20 +359,9 @@ def remove_journal(journals: Path, name: str) -> None:
     dying = journals / f"{name}{REMOVED_SUFFIX}"
     with contextlib.suppress(FileNotFoundError):
         (journals / name).rename(dying)
-        _sync_directory(journals)
+        sync_directory(journals)
     with contextlib.suppress(FileNotFoundError):
         shutil.rmtree(dying)
-
-
-def durable_file(path: Path, data: bytes) -> None:
-    """Writes a whole file so that after a crash it is there complete or not at all."""
-    part = path.with_suffix(path.suffix + ".tmp")
-    with part.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.rename(path)
-    _sync_directory(path.parent)
 
 
 def _cut(path: Path, data: bytes, end: int) -> None:
@@ -391,11 +381,3 @@ def _heads(segment: Segment) -> list[ReadGroup]:
     with segment.path.open("rb") as file:
         number = file.fileno()
         return list(read_heads(lambda start, size: os.pread(number, size, start), len(_HEADER), segment.size))
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

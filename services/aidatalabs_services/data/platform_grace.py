@@ -17,7 +17,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from aidatalabs_services.data.journal_files import durable_file
+from aidatalabs_services.data.durable_files import durable_file
 from aidatalabs_services.runtime.errors import ServiceError, platform_not_found
 
 _LOG = logging.getLogger(__name__)

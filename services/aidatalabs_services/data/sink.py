@@ -23,10 +23,11 @@ from pathlib import Path
 
 from aidatalabs_services.data.backlog import Backlog
 from aidatalabs_services.data.block_inserts import BlockInserts
+from aidatalabs_services.data.durable_files import durable_file
 from aidatalabs_services.data.errors import InsertRefused
 from aidatalabs_services.data.holds import TableHolds
 from aidatalabs_services.data.journal import Journal
-from aidatalabs_services.data.journal_files import PendingGroup, durable_file
+from aidatalabs_services.data.journal_files import PendingGroup
 from aidatalabs_services.data.ports import Warehouse
 from aidatalabs_services.data.receipts import Progress
 from aidatalabs_services.data.schema import Schema

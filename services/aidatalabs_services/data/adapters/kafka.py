@@ -12,8 +12,8 @@ from aidatalabs_services.data.adapters.kafka_connection import KafkaConnection, 
 from aidatalabs_services.data.adapters.kafka_readers import KafkaReceiptReader, KafkaSinkReader
 from aidatalabs_services.data.adapters.kafka_topics import KafkaTopics, TopicLayout
 from aidatalabs_services.data.adapters.kafka_writer import KafkaWriter
+from aidatalabs_services.data.durable_files import durable_file
 from aidatalabs_services.data.holds import TableHolds
-from aidatalabs_services.data.journal_files import durable_file
 from aidatalabs_services.data.kafka.carrier import Carrier, CarrierLimits, Cluster
 from aidatalabs_services.data.kafka.letters import TopicNames
 from aidatalabs_services.data.kafka.sink_lines import LineLimits, Tables

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from aidatalabs_services.data.backups.manifest import StoredFile, StoredPart, damaged, part_folder
-from aidatalabs_services.data.journal_files import durable_file
+from aidatalabs_services.data.durable_files import durable_file
 
 _CHUNK = 1024 * 1024
 _DEPTH = 3

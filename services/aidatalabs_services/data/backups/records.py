@@ -18,7 +18,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-from aidatalabs_services.data.journal_files import durable_file
+from aidatalabs_services.data.durable_files import durable_file
 
 _LOG = logging.getLogger(__name__)
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 30.0
