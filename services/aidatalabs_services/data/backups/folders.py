@@ -210,15 +210,6 @@ def removed(folder: Path) -> None:
         raise OSError(errno.EBUSY, "a folder cannot be removed")
 
 
-def synced(folder: Path) -> None:
-    """Returns when the names in a folder survive a loss of power."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def free_bytes(folder: Path) -> int:
     """Room on the disk that `folder` is on."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -7,12 +7,19 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from aidatalabs_services.runtime.errors import ServiceError
+from aidatalabs_services.runtime.errors import ServiceError, StatusCode
 
 _LOG = logging.getLogger(__name__)
 INTERRUPTED = "The service was stopped before it was done. Begin another."
 NOT_VERIFIED = "The service was stopped before every file was read. Verify it again."
 UNFORESEEN = "It failed in an unforeseen way; the log of the data service has more."
+# The engine was stopped, or has no place yet.
+_PASSING = (StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED, StatusCode.RESOURCE_EXHAUSTED)
+
+
+def passes(error: Exception) -> bool:
+    """Whether a failure may pass by itself, so that it is worth another try."""
+    return isinstance(error, TimeoutError) or (isinstance(error, ServiceError) and error.code in _PASSING)
 
 
 def why(error: Exception) -> str:

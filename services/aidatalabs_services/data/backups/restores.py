@@ -25,7 +25,7 @@ from aidatalabs_services.data.backups.backups import Backups, Source, copies
 from aidatalabs_services.data.backups.completion import Completion
 from aidatalabs_services.data.backups.filling import STANDARD, Filling, seconds_since
 from aidatalabs_services.data.backups.manifest import Manifest
-from aidatalabs_services.data.backups.outcomes import INTERRUPTED, UNFORESEEN, logged, told, why
+from aidatalabs_services.data.backups.outcomes import INTERRUPTED, UNFORESEEN, logged, passes, told, why
 from aidatalabs_services.data.backups.progress import Progress, followed
 from aidatalabs_services.data.backups.records import Kind, Records, Restore, State
 from aidatalabs_services.data.backups.store import IMPORTS, BackupFolders
@@ -36,15 +36,13 @@ from aidatalabs_services.data.holds import TableHolds
 from aidatalabs_services.data.ports import Warehouse
 from aidatalabs_services.data.rollups.rollups import Rollups
 from aidatalabs_services.data.standard_tables import EVENTS
-from aidatalabs_services.runtime.errors import IdempotencyMismatch, ServiceError, StatusCode
+from aidatalabs_services.runtime.errors import IdempotencyMismatch, ServiceError
 
 _LOG = logging.getLogger(__name__)
 
 OfPlatform = Callable[[str], Awaitable[None]]
 _TRIES = 6
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 30.0
-# What may pass by itself: the engine was stopped, or has no place yet.
-_PASSING = (StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED, StatusCode.RESOURCE_EXHAUSTED)
 
 
 class Restores:
@@ -271,7 +269,7 @@ class Restores:
             except (ServiceError, TimeoutError, OSError, folders.Unfit) as error:
                 _LOG.warning("a restore did not get through (%s)", told(error))
                 restore = self._records.get(uid, restore.id) or restore
-                if tried == _TRIES or not _passes(error):
+                if tried == _TRIES or not passes(error):
                     await self._note_damage(restore, error)
                     restore = replace(restore, failed=True, message=why(error))
             except Exception:  # noqa: BLE001 - the record must tell an end
@@ -394,7 +392,3 @@ class Restores:
             _LOG.warning("a drill's scratch store is removed at the next start: %s", type(error).__name__)
             return scratch
         return ""
-
-
-def _passes(error: Exception) -> bool:
-    return isinstance(error, TimeoutError) or (isinstance(error, ServiceError) and error.code in _PASSING)

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from aidatalabs_services.data.backups import folders
 from aidatalabs_services.data.backups.manifest import KEY, MANIFEST, Manifest, read_manifest
+from aidatalabs_services.data.durable_files import sync_directory
 from aidatalabs_services.data.errors import BackupNotFound
 
 _LOG = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ class BackupFolders:
         folders.write_manifest(partial, manifest)
         whole = partial.with_name(partial.name.removesuffix(_PARTIAL))
         partial.rename(whole)
-        folders.synced(whole.parent)
+        sync_directory(whole.parent)
         return whole
 
     def staged(self, backup_id: str) -> Path:

@@ -204,12 +204,7 @@ class Builder:
         snapshot = f"{record.target}{SNAPSHOT}"
         time = quoted(making.layout.declaration.time_column)
         day = f"toDate32({time})"
-        counted = await records.rows(
-            self._warehouse,
-            uid,
-            f"SELECT toString({day}) AS d, count() FROM {quoted(snapshot)} GROUP BY d ORDER BY d",  # noqa: S608
-        )
-        days = [(str(each), int(count)) for each, count in counted]
+        days = await records.rows_by_day(self._warehouse, uid, day, quoted(snapshot))
         for first, last in day_ranges(days, self._piece_rows):
             where = f"{day} BETWEEN '{first}' AND '{last}'"
             states = making.states(quoted(snapshot), where)

@@ -129,12 +129,7 @@ class Epochs:
         """
         time = quoted(layout.declaration.time_column)
         day = f"toDate32({time})"
-        counted = await records.rows(
-            self._warehouse,
-            uid,
-            f"SELECT toString({day}) AS d, count() FROM {source} WHERE {where} GROUP BY d ORDER BY d",  # noqa: S608
-        )
-        days = [(str(each), int(count)) for each, count in counted]
+        days = await records.rows_by_day(self._warehouse, uid, day, source, where)
         pieces = []
         counts = dict(days)
         for first, last in day_ranges(days, piece_rows):

@@ -72,6 +72,15 @@ async def rows(warehouse: Warehouse, uid: str, sql: str) -> Sequence[Sequence[Js
     return outcome.rows
 
 
+async def rows_by_day(
+    warehouse: Warehouse, uid: str, day: str, source: str, where: str = ""
+) -> list[tuple[str, int]]:
+    """The days there are and their rows, in order: `day` of what `where` leaves of `source` (all SQL)."""
+    condition = f" WHERE {where}" if where else ""
+    sql = f"SELECT toString({day}) AS d, count() FROM {source}{condition} GROUP BY d ORDER BY d"  # noqa: S608
+    return [(str(each), int(count)) for each, count in await rows(warehouse, uid, sql)]
+
+
 async def find(warehouse: Warehouse, uid: str) -> Found:
     """What is in the engine now."""
     records, names = [], set()
