@@ -1,4 +1,4 @@
-"""Threads that read and encode large batches: apart from those of everything else, shared by platforms."""
+"""Threads that read and encode batches: apart from those of everything else, shared by platforms."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
+
+INLINE_ROWS = 64
+"""Work on fewer rows is done at once: handing it to a thread would take longer."""
 
 _T = TypeVar("_T")
 
@@ -16,7 +19,7 @@ class BatchThreads:
     Work cannot be stopped: it keeps its thread and its share when the call that wanted it goes away.
     """
 
-    def __init__(self, count: int = 4, *, share: int = 3) -> None:
+    def __init__(self, count: int, *, share: int) -> None:
         self._executor = ThreadPoolExecutor(count, thread_name_prefix="batches")
         self._share = share
         self._shares: dict[str, asyncio.Semaphore] = {}
@@ -46,3 +49,32 @@ class BatchThreads:
     def close(self) -> None:
         """Takes no more work; what is at work ends by itself."""
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+class IngestThreads:
+    """The threads of columns and, apart from them so that they never wait behind columns, those of rows.
+
+    Reading rows is Python's own work: more threads of it do no more, and keep the event loop waiting.
+    """
+
+    def __init__(self) -> None:
+        self._columns = BatchThreads(4, share=3)
+        self._rows = BatchThreads(2, share=1)
+
+    async def on_columns(self, uid: str, work: Callable[[], _T]) -> _T:
+        """What work on columns returns or raises."""
+        return await self._columns.run(uid, work)
+
+    async def on_rows(self, uid: str, count: int, work: Callable[[], _T]) -> _T:
+        """The same for work on `count` rows."""
+        return work() if count <= INLINE_ROWS else await self._rows.run(uid, work)
+
+    def forget(self, uid: str) -> None:
+        """Drops what is kept of a platform that is gone."""
+        self._columns.forget(uid)
+        self._rows.forget(uid)
+
+    def close(self) -> None:
+        """Takes no more work; what is at work ends by itself."""
+        self._columns.close()
+        self._rows.close()

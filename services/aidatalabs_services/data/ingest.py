@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from aidatalabs_services.data.backlog import Backlog, Room
-from aidatalabs_services.data.batch_threads import BatchThreads
+from aidatalabs_services.data.batch_threads import IngestThreads
 from aidatalabs_services.data.column_batches import ColumnBatch
 from aidatalabs_services.data.dead_letters.letters import LetterKeeping, Letters, Origin
 from aidatalabs_services.data.errors import IngestTooLarge, ReceiptNotFound
 from aidatalabs_services.data.holds import TableHolds
 from aidatalabs_services.data.ingest_batches import EventBatch
 from aidatalabs_services.data.ingest_tables import ingest_table
-from aidatalabs_services.data.intake import IngestLimits, Intake, Waiting, WaitingRoom, off_loop
+from aidatalabs_services.data.intake import IngestLimits, Intake, Waiting, WaitingRoom
 from aidatalabs_services.data.journal import Journal, JournalLimits
 from aidatalabs_services.data.journal_files import REMOVED_SUFFIX, JournalLock, remove_journal
 from aidatalabs_services.data.journal_records import GroupRecord, RequestRecord
@@ -94,7 +94,7 @@ class Ingestor:
         self._letters = letters
         self._carrier = carrier
         self._executor: Executor = ThreadPoolExecutor(4, thread_name_prefix="journal")
-        self._threads = BatchThreads()
+        self._threads = IngestThreads()
         self._room = WaitingRoom(self._limits.waiting_bytes_of_all)
         self._intakes: dict[str, asyncio.Task[Intake]] = {}
         self._removed: set[str] = set()
@@ -272,7 +272,7 @@ class Ingestor:
         Raises as `ingest` does, and BatchInvalid.
         """
         try:
-            batch = await self._threads.run(uid, lambda: ColumnBatch(arrow_ipc, table or EVENTS.name))
+            batch = await self._threads.on_columns(uid, lambda: ColumnBatch(arrow_ipc, table or EVENTS.name))
             self._check(uid, platform, batch)
             intake = await self._ready_intake(uid)
         except BaseException:
@@ -298,10 +298,10 @@ class Ingestor:
         return taken.receipt(repeated=False)
 
     async def _work(self, uid: str, batch: Batch, work: Callable[[], _T]) -> _T:
-        """Work on a batch: columns in threads of their own, so that rows never wait behind them."""
+        """Work on a batch, off the event loop where it is much."""
         if isinstance(batch, ColumnBatch):
-            return await self._threads.run(uid, work)
-        return await off_loop(batch.count, work)
+            return await self._threads.on_columns(uid, work)
+        return await self._threads.on_rows(uid, batch.count, work)
 
     def _check(self, uid: str, platform: str, batch: Batch) -> None:
         """Raises what needs no look at the rows."""

@@ -7,14 +7,14 @@ import contextvars
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeVar
 
 import pyarrow as pa
 
 from aidatalabs_services.data.backlog import Backlog, Room
+from aidatalabs_services.data.batch_threads import INLINE_ROWS
 from aidatalabs_services.data.blocks import NATIVE, ROWS_FORMAT, Blocks, blocks_of, joined
 from aidatalabs_services.data.dead_letters.letters import Letters
 from aidatalabs_services.data.errors import IngestTooLarge
@@ -25,11 +25,9 @@ from aidatalabs_services.data.schema import TableSchema
 from aidatalabs_services.data.standard_tables import DEAD_LETTERS
 from aidatalabs_services.runtime.errors import Overloaded, ServiceUnavailable
 
-# Work on fewer rows is done at once: handing it to a thread would take longer.
-_INLINE_ROWS = 64
-# The longest wait for more calls while many groups wait; a call waits longer for its rows anyway.
-_GATHER_MOST_SECONDS = 0.25
-_T = TypeVar("_T")
+# The longest wait for more calls while groups wait: what comes in that time makes a large insert, and a call
+# that has a second left still hears of its rows.
+_GATHER_MOST_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -289,8 +287,8 @@ class Intake:
         if behind <= 0 or not self._limits.gather_seconds:
             return 0.0
         # Half of what the sink has to do anyway: it does not run dry, and no call waits longer for its rows.
-        for_sink = min(self.backlog.sink_seconds(table) / 2, self._limits.store_seconds)
-        return max(for_sink, min(behind * self._limits.gather_seconds, _GATHER_MOST_SECONDS))
+        for_sink = self.backlog.sink_seconds(table) / 2
+        return min(max(for_sink, behind * self._limits.gather_seconds), _GATHER_MOST_SECONDS)
 
     def _groups(self, waiting: Sequence[Waiting]) -> list[list[Waiting]]:
         """Calls that waited together in as few groups as there can be: each group is an insert of its own.
@@ -361,11 +359,9 @@ async def _blocks_of_group(group: list[Waiting]) -> tuple[list[bytes], str]:
     batches = [
         waiting.rows for waiting in group if isinstance(waiting.rows, pa.RecordBatch) and waiting.row_count
     ]
-    rows = sum(batch.num_rows for batch in batches)
     table = group[0].table
-    return (await off_loop(rows, lambda: blocks_of(batches, table)) if batches else []), ROWS_FORMAT
-
-
-async def off_loop(count: int, work: Callable[[], _T]) -> _T:
-    """Runs work on `count` rows in a thread, unless they are few."""
-    return work() if count <= _INLINE_ROWS else await asyncio.to_thread(work)
+    if not batches:
+        return [], ROWS_FORMAT
+    if sum(batch.num_rows for batch in batches) <= INLINE_ROWS:
+        return blocks_of(batches, table), ROWS_FORMAT
+    return await asyncio.to_thread(blocks_of, batches, table), ROWS_FORMAT

@@ -97,7 +97,7 @@ class ServerSettings(BaseSettings):
         default=64 * _MIB, ge=0, description="Bytes of the messages of the calls that wait for a place."
     )
     queued_seconds: float = Field(
-        default=5.0, gt=0, description="Longest wait of a call for a place; then it is told to come back."
+        default=2.0, gt=0, description="Longest wait of a call for a place; then it is told to come back."
     )
     unsent_bytes: int = Field(
         default=256 * _MIB,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 
 import pytest
 
-from aidatalabs_services.data.batch_threads import BatchThreads
+from aidatalabs_services.data.batch_threads import INLINE_ROWS, BatchThreads, IngestThreads
 
 
 async def test_one_platform_leaves_a_thread_for_another_even_where_its_calls_went_away() -> None:
@@ -35,5 +36,25 @@ async def test_what_the_work_raises_reaches_its_caller_and_gives_the_place_back(
         for _ in range(3):
             with pytest.raises(ZeroDivisionError):
                 await threads.run("a", lambda: 1 // 0)
+    finally:
+        threads.close()
+
+
+async def test_rows_are_read_one_call_at_a_time_and_few_at_once() -> None:
+    threads, at_work, most = IngestThreads(), 0, 0
+
+    def work() -> int:
+        nonlocal at_work, most
+        at_work += 1
+        most = max(most, at_work)
+        time.sleep(0.01)
+        at_work -= 1
+        return threading.get_ident()
+
+    try:
+        used = await asyncio.gather(*(threads.on_rows("a", INLINE_ROWS + 1, work) for _ in range(5)))
+        assert most == 1
+        assert threading.get_ident() not in used
+        assert await threads.on_rows("a", INLINE_ROWS, work) == threading.get_ident()
     finally:
         threads.close()

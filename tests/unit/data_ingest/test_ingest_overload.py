@@ -240,3 +240,28 @@ async def test_a_refused_batch_leaves_nothing_behind(tmp_path: Path) -> None:
         with pytest.raises(Exception, match="Arrow"):
             await ingestor.ingest_columns(UID, DEMO, "trips", "b-1", b"nothing", room)
         assert intake.backlog.seconds("trips") == 0
+
+
+async def test_a_call_with_a_second_left_hears_of_its_rows_however_far_the_sink_is_behind(
+    tmp_path: Path,
+) -> None:
+    warehouse = MemoryWarehouse(gate=asyncio.Event())
+    assert warehouse.gate is not None
+    limits = IngestLimits(store_seconds=2.0, backlog_seconds=60.0)
+    ingestor = Ingestor(cast(Warehouse, warehouse), warehouse.schema, tmp_path / "journal", limits=limits)
+    await ingestor.start()
+    try:
+        calls = []
+        for behind in (1, 2):  # four seconds of work at the pace that is supposed at first
+            rows = MappingRows([{"id": each, "note": NOTE} for each in range(320)])
+            calls.append(asyncio.create_task(ingestor.ingest(UID, DEMO, "trips", f"large-{behind}", rows)))
+            while ingestor.waiting_groups(UID) < behind:
+                await asyncio.sleep(0.01)
+        async with asyncio.timeout(1.0):
+            receipt = await ingestor.ingest(UID, DEMO, "trips", "hurried", MappingRows([{"id": 1_000}]))
+        assert receipt.state is ReceiptState.JOURNALLED
+        warehouse.gate.set()
+        await asyncio.gather(*calls)
+    finally:
+        warehouse.gate.set()
+        await ingestor.close()

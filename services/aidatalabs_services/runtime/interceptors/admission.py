@@ -33,7 +33,7 @@ class Admission:
     loop, no locks. Every `enter` needs its `leave`, every `take` its `give`.
     """
 
-    def __init__(self, running: int, queued: int, queued_bytes: int, queued_seconds: float = 5.0) -> None:
+    def __init__(self, running: int, queued: int, queued_bytes: int, queued_seconds: float = 2.0) -> None:
         self._places = running
         self._places_each = fair_share(running)
         self._room = running + queued
