@@ -24,6 +24,7 @@ from benchmarks import (
     ingest_kafka,
     ingest_rows,
     native_encoder,
+    query_overhead,
     rollups,
     streaming_ingest,
 )
@@ -34,7 +35,15 @@ from benchmarks.results import Row
 RESULTS = Path(__file__).with_name("results.json")
 ALONE = ("engine_overhead", "rollups", "native_encoder", "backup_drill", "ingest_kafka")
 """Benchmarks that need no mesh; a full run leaves out the one of Kafka where Java and Maven are missing."""
-BENCHMARKS = (*ALONE, "ask_latency", "calls_per_second", "edge_load", "ingest_rows", "streaming_ingest")
+BENCHMARKS = (
+    *ALONE,
+    "ask_latency",
+    "query_overhead",
+    "calls_per_second",
+    "edge_load",
+    "ingest_rows",
+    "streaming_ingest",
+)
 """Every benchmark in its order; all but the first ones share one mesh."""
 
 _COLUMNS = ("name", "value", "unit", "peer", "peer_value", "ratio", "goal")
@@ -94,6 +103,8 @@ async def _in_mesh(names: list[str], row_count: int, seconds: float) -> list[Row
             begun = time.monotonic()
             if name == "ask_latency":
                 found = await ask_latency.run(mesh)
+            elif name == "query_overhead":
+                found = await query_overhead.run(mesh)
             elif name == "calls_per_second":
                 found = await calls_per_second.run(mesh)
             elif name == "edge_load":
