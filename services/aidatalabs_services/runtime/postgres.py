@@ -64,6 +64,10 @@ class Database:
                 raise _unavailable() from error
             try:
                 yield held
+            except asyncpg.InternalClientError as error:
+                # So asyncpg says that the server's last words had come before they were waited for.
+                held.terminate()
+                raise _unavailable() from error
             finally:
                 await self._pool.release(held, timeout=_ACQUIRE_SECONDS)
 

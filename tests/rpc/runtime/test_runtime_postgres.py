@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import pytest
@@ -106,6 +107,40 @@ async def test_server_that_goes_and_comes_back_is_unavailable_and_then_fine(tmp_
         assert await connection.fetchval("SELECT 1") == 1
     await database.close()
     await server.stop()
+
+
+async def test_server_whose_last_words_came_while_nobody_asked_is_unavailable_and_then_fine(
+    url: str, tmp_path: Path
+) -> None:
+    folder = parse_qs(urlsplit(url).query)["host"][0]
+    callers: list[asyncio.StreamWriter] = []
+    passes: list[asyncio.Task[None]] = []
+
+    async def passed(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        while content := await source.read(65536):
+            sink.write(content)
+
+    async def between(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner, outer = await asyncio.open_unix_connection(f"{folder}/.s.PGSQL.5432")
+        callers.append(writer)
+        passes.extend(asyncio.create_task(passed(*way)) for way in ((reader, outer), (inner, writer)))
+
+    proxy = await asyncio.start_unix_server(between, tmp_path / ".s.PGSQL.5432")
+    database = await open_database(url.replace(folder, str(tmp_path)), "public")
+    async with database.connection() as connection:
+        assert await connection.fetchval("SELECT 1") == 1
+    words = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection\0\0"
+    callers[0].write(b"E" + (len(words) + 4).to_bytes(4, "big") + words)  # its end comes later
+    await asyncio.sleep(0.05)
+    with pytest.raises(ServiceUnavailable):
+        async with database.connection() as connection:
+            await connection.fetchval("SELECT 1")
+    async with database.connection() as connection:
+        assert await connection.fetchval("SELECT 2") == 2
+    await database.close()
+    for task in passes:
+        task.cancel()
+    proxy.close()
 
 
 async def test_full_pool_and_slow_statement_are_refused_in_time(url: str) -> None:
