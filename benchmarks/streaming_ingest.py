@@ -2,9 +2,12 @@
 
 Every way fills the `events` table of a platform made for it, roll-ups and merges on, with the same batches in
 the same order, two inserts at a time, for the same time; a figure is rows acknowledged per second until the
-last acknowledgement. The peers insert into the same engine: Native blocks encoded beforehand over its HTTP
-interface, `insert_arrow` and JSONEachRow of ClickHouse's own client. Making batches is left out everywhere;
-their times go on from round to round (but for JSONEachRow's), so that no two rows are the same.
+last acknowledgement, merges running. Acknowledged are rows that are in the table: one that is journalled and
+not there yet counts for nothing. Beside it stands what is left of it when the merges that are left to do are
+waited for, and the engine's CPU with them. The peers insert into the same engine: Native blocks encoded
+beforehand over its HTTP interface, `insert_arrow` and JSONEachRow of ClickHouse's own client. Making batches
+is left out everywhere; their times go on from round to round (but for JSONEachRow's), so that no two rows are
+the same.
 
 Typed ways declare the five properties as paths with types first. What every process used of the machine is
 counted from the first batch to the last acknowledgement: CPU for each million rows, and its peak of memory.
@@ -59,16 +62,26 @@ _AGE_SECONDS = 7_200.0
 _PEER_SECONDS_MOST = 15.0
 _QUERIES_A_SECOND = 2.0
 _COLUMNS = "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = 'events'"
+_MERGES = "SELECT count() FROM system.merges WHERE database = currentDatabase()"
+_MERGES_PAUSE_SECONDS = 0.1
+_MERGES_QUIET = 5
+"""Looks in a row without a merge until they count as done; at most `_MERGES_MOST_SECONDS` are waited."""
+_MERGES_MOST_SECONDS = 120.0
 _PARTS = "SELECT count() FROM system.parts WHERE database = currentDatabase() AND table = 'events' AND active"
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One way's figures: `used` by process, `parts` of the table at the end, `waits` of queries in ms."""
+    """One way's figures: `used` by process, `parts` of the table at the end, `waits` of queries in ms.
+
+    `merged_seconds` and `merged_cpu_seconds` (the engine's) are those with the merges that were left to do.
+    """
 
     rows: int
     seconds: float
     used: Mapping[str, Used]
+    merged_seconds: float
+    merged_cpu_seconds: float
     parts: int
     waits: list[float] = field(default_factory=list)
 
@@ -153,6 +166,9 @@ def _details(title: str, figures: Measured) -> list[Row]:
         rows.append(row(f"{title}: {name}", used.cpu_seconds / millions, "CPU-s/M rows"))
     for name, used in figures.used.items():
         rows.append(row(f"{title}: {name}", used.peak_mib, "MiB at most"))
+    rows.append(row(f"{title}: until merges were done", figures.rows / figures.merged_seconds, "rows/s"))
+    cpu = figures.merged_cpu_seconds / millions
+    rows.append(row(f"{title}: engine until merges were done", cpu, "CPU-s/M rows"))
     rows.append(row(f"{title}: parts at the end", figures.parts, "parts"))
     return rows
 
@@ -209,7 +225,9 @@ async def streamed(mesh: Mesh, way: _Way, messages: list[Stamped], seconds: floa
             async for receipt, _ in receipts:
                 acknowledged += receipt.accepted_count
         taken, used = time.perf_counter() - begun, usage.used()
-        return Measured(acknowledged, taken, used, await _checked(client, acknowledged), dashboard.waits)
+        waits = list(dashboard.waits)  # those beside the load alone
+        merged = await _merged(client, taken, usage)
+        return Measured(acknowledged, taken, used, *merged, await _checked(client, acknowledged), waits)
 
 
 async def peer(
@@ -234,7 +252,23 @@ async def peer(
 
         await asyncio.gather(worker(), worker())
         taken, used = time.perf_counter() - begun, usage.used()
-        return Measured(stored, taken, used, await _checked(client, stored))
+        merged = await _merged(client, taken, usage)
+        return Measured(stored, taken, used, *merged, await _checked(client, stored))
+
+
+async def _merged(client: AsyncClient, seconds: float, usage: ProcessUsage) -> tuple[float, float]:
+    """`seconds` and the engine's CPU seconds with the merges that are under way now and follow from them."""
+    begun = last = time.perf_counter()
+    used, quiet = usage.used()["engine"].cpu_seconds, 0
+    while quiet < _MERGES_QUIET:
+        if time.perf_counter() - begun > _MERGES_MOST_SECONDS:
+            raise RuntimeError(f"merges go on {_MERGES_MOST_SECONDS:.0f} s after the last row")
+        if int((await client.raw_query(_MERGES, fmt="TabSeparated")).strip()):
+            last, used, quiet = time.perf_counter(), usage.used()["engine"].cpu_seconds, 0
+        else:
+            quiet += 1
+        await asyncio.sleep(_MERGES_PAUSE_SECONDS)
+    return seconds + last - begun, used
 
 
 async def _table(client: AsyncClient) -> TableSchema:

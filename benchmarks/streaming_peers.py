@@ -67,7 +67,7 @@ def _once(number: int) -> dict[str, str]:
 
 
 def raw_insert(batches: list[pa.RecordBatch], table: TableSchema) -> Insert:
-    """Native blocks, six batches an insert: as large as the service's own groups under load."""
+    """Native blocks, eight batches an insert: as large as the service's own groups under load."""
     span, pieces = _span_ms(batches), []
     for at in range(0, len(batches), _INSERT_BATCHES):
         some = batches[at : at + _INSERT_BATCHES]

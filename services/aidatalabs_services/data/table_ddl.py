@@ -31,8 +31,14 @@ _ROW_BOOKKEEPING = {"_row_exists", "_block_number", "_block_offset", "_sample_fa
 _PART_BOOKKEEPING = {"_part", "_part_uuid", "_partition_id", "_partition_value"}
 _RESERVED_COLUMNS = frozenset(_ROW_BOOKKEEPING | _PART_BOOKKEEPING)
 # A row is merged again and again, each time into a larger part: from more parts at once it is less often. And
-# parts that inserts make are of one file each, not of two for each path.
-_MERGES = ("min_parts_to_merge_at_once = 12", "min_level_for_wide_part = 1")
+# parts that inserts make are of one file each, not of two for each path; the paths beyond those that a JSON
+# column gives columns of their own lie in one place there: spread over eight, even none of them cost a row 64
+# bytes of ends. Merged parts keep them as the engine does by itself, quick to read one by one.
+_MERGES = (
+    "min_parts_to_merge_at_once = 12",
+    "min_level_for_wide_part = 1",
+    "object_shared_data_serialization_version_for_zero_level_parts = 'map'",
+)
 
 
 def checked(table: TableSchema) -> TableSchema:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -82,6 +83,30 @@ async def test_columns_and_rows_of_the_same_values_are_stored_alike(data: Data) 
             shown = f"concat(toString({column}), toString(JSONAllPathsWithTypes({column})))"
         found = await data.rows(f"SELECT way, {shown} FROM {name} ORDER BY way")
         assert found[0][1:] == found[1][1:], column
+
+
+async def test_keys_without_a_column_of_their_own_are_read_alike_before_and_after_a_merge(data: Data) -> None:
+    # Of 1,100 keys the engine gives 1,024 a column; what is new in a part and what is merged keep the rest in
+    # different ways.
+    name = await table(data, part="UInt8", object="JSON")
+    tens = range(0, 1_100, 10)
+    rows = [[{f"k{key:04}": key + part for key in range(at, at + 10)} for at in tens] for part in (0, 1)]
+    for part, objects in enumerate(rows):
+        columns = {"part": pa.array([part] * 110, pa.uint8()), "object": pa.array(map(json.dumps, objects))}
+        answers = await sent(data, [message(f"keys-{part}", ipc(pa.record_batch(columns)), table=name)])
+        assert answers[f"keys-{part}"].receipt.accepted_count == 110, answers
+    whole = f"SELECT part, toString(object) AS text FROM {name} ORDER BY part, text"
+    shared = f"SELECT arraySort(groupUniqArrayArray(JSONSharedDataPaths(object))) FROM {name}"
+    before = await data.rows(whole)
+    assert [json.loads(text) for _, text in before] == rows[0] + rows[1]
+    rare = (await data.rows(shared))[0][0]
+    assert len(rare) == 1_100 - 1_024
+    one = f"SELECT part, object.{rare[0]}.:Int64 FROM {name} WHERE isNotNull(object.{rare[0]}) ORDER BY part"
+    values = await data.rows(one)
+    assert len(values) == 2
+    await data.warehouse.execute(await data.uid(), f"OPTIMIZE TABLE {name} FINAL", table=name)
+    assert await data.rows(whole) == before
+    assert await data.rows(one) == values
 
 
 async def test_one_batch_over_two_streams_at_once_is_stored_once(data: Data) -> None:

@@ -32,7 +32,9 @@ def test_the_statement_is_written_from_checked_parts() -> None:
         "CREATE TABLE `t` (`day` Date, `at` DateTime64(3), `n` Nullable(Date)) ENGINE = MergeTree"
         " PARTITION BY toYear(`day`) ORDER BY (`at`, `day`) TTL `at` + INTERVAL 2 WEEK"
         " SETTINGS non_replicated_deduplication_window = 1000, min_parts_to_merge_at_once = 12,"
-        " min_level_for_wide_part = 1, fsync_after_insert = 1, fsync_part_directory = 1"
+        " min_level_for_wide_part = 1,"
+        " object_shared_data_serialization_version_for_zero_level_parts = 'map',"
+        " fsync_after_insert = 1, fsync_part_directory = 1"
         " COMMENT 'c\\''"
     )
 
