@@ -55,8 +55,10 @@ def _judge_times(times: pa.Array, refusals: Sink, now_seconds: float) -> None:
 def judge_types(types: pa.Array, refusals: Sink) -> None:
     """Refuses events whose type breaks a rule."""
     coded = types if pa.types.is_dictionary(types.type) else types.dictionary_encode()
-    codes = pc.fill_null(coded.indices, 0).to_numpy(zero_copy_only=False)
-    empty = types.is_null().to_numpy(zero_copy_only=False)
+    indices, empty = coded.indices, np.zeros(len(types), np.bool_)
+    if types.null_count or coded.dictionary.null_count:
+        indices, empty = pc.fill_null(indices, 0), types.is_null().to_numpy(zero_copy_only=False)
+    codes = indices.to_numpy(zero_copy_only=False)
     verdicts = [_verdict(text) for text in coded.dictionary.to_pylist()]
     found = {verdict for verdict in verdicts if verdict}
     if empty.any() or (None in verdicts):

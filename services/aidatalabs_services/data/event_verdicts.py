@@ -64,12 +64,14 @@ def judge_event_batch(
     refused = _Refused()
     plain = ~events.strange
     _judge_times(events, plain, refused, now_seconds)
-    judge_types(events.types, _Among(refused, plain))
+    types = events.types.dictionary_encode()
+    judge_types(types, _Among(refused, plain))
     refused.add(plain & ~np.isfinite(events.values), *VALUE_NOT_FINITE)
     kept = plain.copy()
     kept[list(refused.rows)] = False
-    taken = _rows(events)
-    blocks = [encoded_blocks(taken if kept.all() else taken.filter(pa.array(kept)), table)]
+    # Coded once where all are taken; else the codes would hold the texts of those that are not.
+    taken = _rows(events, types) if kept.all() else _rows(events, events.types).filter(pa.array(kept))
+    blocks = [encoded_blocks(taken, table)]
     count = int(kept.sum())
     strange = np.flatnonzero(events.strange).tolist()
     if strange:
@@ -105,11 +107,11 @@ def _judge_times(events: EventColumns, plain: Flags, refused: _Refused, now_seco
     refused.add(plain & beyond, *OUT_OF_RANGE)
 
 
-def _rows(events: EventColumns) -> pa.RecordBatch:
+def _rows(events: EventColumns, types: pa.Array) -> pa.RecordBatch:
     milliseconds = np.minimum(events.seconds, EVENT_END_SECONDS) * 1_000 + events.nanoseconds // 1_000_000
     arrays = [
         pa.array(milliseconds).cast(pa.timestamp("ms", tz="UTC")),
-        events.types,
+        types,
         pa.array(events.users),
         events.properties,
         pa.array(events.values),

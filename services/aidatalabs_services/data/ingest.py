@@ -31,7 +31,7 @@ from aidatalabs_services.data.intake import IngestLimits, Intake, Waiting, Waiti
 from aidatalabs_services.data.journal import Journal, JournalLimits
 from aidatalabs_services.data.journal_files import REMOVED_SUFFIX, JournalLock, remove_journal
 from aidatalabs_services.data.journal_records import GroupRecord, RequestRecord
-from aidatalabs_services.data.judged_batches import Batch, judged
+from aidatalabs_services.data.judged_batches import Batch, examined, judged
 from aidatalabs_services.data.kafka.carrier import Carrier
 from aidatalabs_services.data.kafka.outbox import broker_away
 from aidatalabs_services.data.kafka.platform_keeper import KafkaKeeper
@@ -211,16 +211,20 @@ class Ingestor:
     ) -> tuple[Taken, bool]:
         """The call once it is journalled, and whether it was before this."""
         uid, request_id = intake.uid, key[1]
-        digest = await self._work(uid, batch, batch.digest) if request_id else b""
         described = await self._table_or_hindrance(uid, key[0], batch)
         identity = described.identity if isinstance(described, TableSchema) else ""
-        claim = await self._acknowledged(intake.claim(key, identity, digest))
+        # Large batches are judged when it is sure that they are no repetition; for rows that is dearer.
+        table = None if isinstance(batch, ColumnBatch) or intake.is_known(key) else described
+        with intake.gathering.judging(key[0]):
+            found = await self._work(uid, batch, lambda: examined(batch, table, named=bool(request_id)))
+        claim = await self._acknowledged(intake.claim(key, identity, found.digest))
         if isinstance(claim, Taken):
             return claim, True
         try:
             if isinstance(described, ServiceUnavailable):
                 raise described
-            verdicts = await self._work(uid, batch, lambda: judged(batch, described))
+            late = None if table else await self._work(uid, batch, lambda: judged(batch, described))
+            verdicts = late or found.verdicts()
             keeps = bool(verdicts.rejected) and not replayed
             letters = await self._letters_of(uid, batch, verdicts.rejected, key) if keeps else Letters()
         except BaseException:
@@ -228,7 +232,7 @@ class Ingestor:
             raise
         request = RequestRecord(
             request_id,
-            digest,
+            found.digest,
             f"{platform}/receipts/{request_id or uuid.uuid4().hex}",
             verdicts.accepted_count,
             verdicts.rejected,

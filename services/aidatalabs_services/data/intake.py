@@ -18,11 +18,13 @@ from aidatalabs_services.data.batch_threads import INLINE_ROWS
 from aidatalabs_services.data.blocks import NATIVE, ROWS_FORMAT, Blocks, blocks_of, joined
 from aidatalabs_services.data.dead_letters.letters import Letters
 from aidatalabs_services.data.errors import IngestTooLarge
+from aidatalabs_services.data.gathering import Gathering
 from aidatalabs_services.data.journal_records import GroupRecord, RequestRecord
 from aidatalabs_services.data.keeper import Keeper
 from aidatalabs_services.data.receipts import Claim, Key, Progress, ReceiptIndex, Taken
 from aidatalabs_services.data.schema import TableSchema
 from aidatalabs_services.data.standard_tables import DEAD_LETTERS
+from aidatalabs_services.runtime.caller import optional_call
 from aidatalabs_services.runtime.errors import Overloaded, ServiceUnavailable
 
 # The longest wait for more calls while groups wait: what comes in that time makes a large insert, and a call
@@ -38,7 +40,8 @@ class IngestLimits:
     platform's calls that are not journalled yet, `waiting_bytes` of their encoded blocks and
     `waiting_bytes_of_all` of the rows of all platforms; `store_seconds` is the longest wait before
     JOURNALLED, and for others to share a group with; `gather_seconds` for each group that the engine has not
-    confirmed lets small calls gather into a larger one; `receipt_count` bounds the receipts kept in memory;
+    confirmed lets small calls gather into a larger one; `others_seconds` is the longest wait for calls that
+    are being judged; `receipt_count` bounds the receipts kept in memory;
     `backlog_seconds` is the longest that what is acknowledged for a table may take to be stored,
     `batch_seconds` the longest wait of a stream's batch for that.
     """
@@ -51,6 +54,7 @@ class IngestLimits:
     waiting_bytes_of_all: int = 384 * 1024 * 1024
     store_seconds: float = 2.0
     gather_seconds: float = 0.01
+    others_seconds: float = 0.25
     receipt_count: int = 250_000
     backlog_seconds: float = 3.0
     batch_seconds: float = 3.0
@@ -162,6 +166,7 @@ class Intake:
         self._room = room
         self.backlog = backlog
         self._limits = limits
+        self.gathering = Gathering(min(limits.others_seconds, limits.store_seconds))
         self._keeper = keeper
         self._index = ReceiptIndex(limit=limits.receipt_count, seconds=receipt_seconds)
         self._queues: dict[str, list[Waiting]] = {}
@@ -220,15 +225,15 @@ class Intake:
 
     def room(self, key: Key, rows: int) -> Room:
         """Room in its table's backlog for a call of so many rows. Raises Overloaded."""
-        return Room() if self._is_known(key) else self.backlog.enter(key[0], rows)
+        return Room() if self.is_known(key) else self.backlog.enter(key[0], rows)
 
     async def room_for_batch(self, key: Key, size: int) -> Room:
         """The same for a stream's batch of `size` bytes, which waits for it."""
-        if self._is_known(key):
+        if self.is_known(key):
             return Room()
         return await self.backlog.wait_to_enter(key[0], size, seconds=self._limits.batch_seconds)
 
-    def _is_known(self, key: Key) -> bool:
+    def is_known(self, key: Key) -> bool:
         """Whether a call of this key was taken before: repeated, it gets its receipt and adds nothing."""
         return bool(key[1]) and self.find(key, "") is not None
 
@@ -250,6 +255,8 @@ class Intake:
         self._count(waiting, 1)
         table = waiting.table.name
         self._queues.setdefault(table, []).append(waiting)
+        if (call := optional_call()) is not None:
+            self.gathering.hurry(table, call.deadline)
         if table not in self._writers:
             # Of its own context: the caller's deadline must not end up in a task that outlives the call.
             self._writers[table] = asyncio.create_task(self._write(table), context=contextvars.Context())
@@ -275,6 +282,7 @@ class Intake:
         try:
             while self._queues[table]:
                 await asyncio.sleep(self._gather_seconds(table))
+                await self.gathering.gathered(table, lambda: _held_bytes(self._queues[table]))
                 waiting, self._queues[table] = self._queues[table], []
                 for group in self._groups(waiting):
                     await self._journal_or_tell(group)
@@ -334,6 +342,7 @@ class Intake:
             letter_columns=tuple(DEAD_LETTERS.types) if letters else (),
         )
         progress = await self._keeper.keep(record)
+        self.gathering.journalled(table.name, progress)
         for waiting in group:
             taken = Taken(record.identity, waiting.request, record.created_seconds, progress)
             if waiting.claim is not None:
@@ -349,6 +358,10 @@ class Intake:
             if not waiting.taken.done():
                 waiting.taken.set_exception(error)
                 waiting.taken.exception()  # a caller that went away leaves nobody to look at it
+
+
+def _held_bytes(calls: Sequence[Waiting]) -> int:
+    return sum(call.held_bytes for call in calls)
 
 
 async def _blocks_of_group(group: list[Waiting]) -> tuple[list[bytes], str]:

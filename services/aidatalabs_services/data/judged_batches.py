@@ -45,6 +45,36 @@ class Judged:
     unlisted_count: int = 0
 
 
+@dataclass(frozen=True)
+class Examined:
+    """A batch's digest, and the verdicts on it or why there can be none."""
+
+    digest: bytes
+    found: Judged | Exception | None = None
+
+    def verdicts(self) -> Judged:
+        """The verdicts. Raises what `judged` raised."""
+        if isinstance(self.found, Exception):
+            raise self.found
+        assert self.found is not None  # noqa: S101 - asked for where it was judged
+        return self.found
+
+
+def examined(batch: Batch, table: TableSchema | Exception | None, *, named: bool) -> Examined:
+    """The digest of a batch, where it is `named`, and the verdicts on it, where its `table` is given.
+
+    Both in one turn of a thread: to hand the batch over takes as long as a part of the work. A refusal is for
+    later, since a repeated call gets its receipt whatever the table is like by now.
+    """
+    digest = batch.digest() if named else b""
+    if not isinstance(table, TableSchema):
+        return Examined(digest)
+    try:
+        return Examined(digest, judged(batch, table))
+    except Exception as error:  # noqa: BLE001 - told to the call that it is about
+        return Examined(digest, error)
+
+
 def judged(batch: Batch, table: TableSchema) -> Judged:
     """Verdicts on a batch for `table`. Raises BatchInvalid for batches of columns, and IngestTooLarge."""
     now_seconds = time.time()

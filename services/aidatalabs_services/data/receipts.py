@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -47,6 +48,7 @@ class Progress:
     def __init__(self, *, stored: bool = False, ended: bool = False) -> None:
         self.stored = stored
         self._end = asyncio.Event()
+        self._told: list[Callable[[], None]] = []
         if stored or ended:
             self._end.set()
 
@@ -54,6 +56,21 @@ class Progress:
         """The group has nothing left to do: it is in the table, or (not `stored`) can never be."""
         self.stored = stored
         self._end.set()
+        for told in self._told:
+            told()
+        self._told.clear()
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether the group has nothing left to do."""
+        return self._end.is_set()
+
+    def tell(self, told: Callable[[], None]) -> None:
+        """Has `told` called when the group has nothing left to do, at once where that is so."""
+        if self.is_ended:
+            told()
+        else:
+            self._told.append(told)
 
     async def ended(self) -> None:
         """Returns when the group has nothing left to do."""

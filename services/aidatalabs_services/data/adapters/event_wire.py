@@ -24,6 +24,7 @@ from aidatalabs_services.data.adapters.struct_wire import (
     Ints,
     Unusual,
     Wire,
+    pieces_of,
     read_cells,
 )
 from aidatalabs_services.data.ingest_batches import EventColumns, Flags
@@ -49,7 +50,7 @@ def _read(wire: Wire, starts: Ints, ends: Ints) -> EventColumns:
     count = starts.size
     fields = _Fields(wire, starts, ends)
     timed, time_starts, time_lengths = fields.part(0x0A)
-    _, type_starts, type_lengths = fields.part(0x12)
+    typed, type_starts, type_lengths = fields.part(0x12)
     users = fields.whole(0x18)
     _, object_starts, object_lengths = fields.part(0x22)
     values = fields.double(0x29)
@@ -62,7 +63,7 @@ def _read(wire: Wire, starts: Ints, ends: Ints) -> EventColumns:
         timed=timed,
         seconds=seconds,
         nanoseconds=nanoseconds,
-        types=_texts(wire, type_starts, type_lengths, np.ones(count, np.bool_)),
+        types=_texts(wire, type_starts, type_lengths, typed).fill_null(""),
         users=users,
         values=values,
         properties=objects,
@@ -81,11 +82,15 @@ class _Fields:
 
     def _found(self, tag: int) -> tuple[Flags, Ints]:
         found: Flags = (self._at < self._ends) & (self._wire.byte(self._at) == tag)
-        return found, np.flatnonzero(found)
+        return found, found.nonzero()[0]
 
     def part(self, tag: int) -> tuple[Flags, Ints, Ints]:
         """Which events have a field with a length, where it begins in each, and its length."""
         found, rows = self._found(tag)
+        if rows.size == found.size:  # as most fields are
+            lengths, starts = self._wire.length(self._at + 1)
+            self._at = starts + lengths
+            return found, starts, lengths
         starts, lengths = np.zeros(found.size, np.int64), np.zeros(found.size, np.int64)
         lengths[rows], starts[rows] = self._wire.length(self._at[rows] + 1)
         self._at[rows] = starts[rows] + lengths[rows]
@@ -94,6 +99,9 @@ class _Fields:
     def whole(self, tag: int) -> NDArray[np.uint64]:
         """A whole number of every event, 0 where it is not there."""
         found, rows = self._found(tag)
+        if rows.size == found.size:
+            numbers, self._at = self._wire.number(self._at + 1)
+            return numbers
         numbers = np.zeros(found.size, np.uint64)
         if rows.size:
             numbers[rows], self._at[rows] = self._wire.number(self._at[rows] + 1)
@@ -137,7 +145,7 @@ def _objects(
         if "." in key or not key or len(key.encode()) > MAX_KEY_BYTES:
             strange |= each.kinds != MISSING
         strange |= each.kinds == OTHER
-        rows = np.flatnonzero(each.kinds == NUMBER)
+        rows = (each.kinds == NUMBER).nonzero()[0]
         numbers[key] = wire.doubles[each.starts[rows] + 1]
         strange[rows[~(np.abs(numbers[key]) <= EXACT_LIMIT)]] = True
     names, arrays = list[str](), list[pa.Array]()
@@ -150,7 +158,7 @@ def _objects(
 
 def _numbers(cells: Cells, numbers: NDArray[np.float64], strange: Flags) -> list[pa.Array]:
     """Whole doubles as integers, the others as they are."""
-    rows = np.flatnonzero(cells.kinds == NUMBER)
+    rows = (cells.kinds == NUMBER).nonzero()[0]
     kept = ~strange[rows]
     rows, numbers = rows[kept], numbers[kept]
     whole = numbers == np.floor(numbers)
@@ -177,13 +185,13 @@ def _words(wire: Wire, cells: Cells, strange: Flags) -> list[pa.Array]:
     found = []
     texts = (cells.kinds == TEXT) & ~strange
     if texts.any():
-        rows = np.flatnonzero(texts)
+        rows = texts.nonzero()[0]
         starts, lengths = np.zeros(texts.size, np.int64), np.zeros(texts.size, np.int64)
         lengths[rows], starts[rows] = wire.length(cells.starts[rows] + 1)
         if (starts[rows] + lengths[rows] != cells.starts[rows] + cells.lengths[rows]).any():
             raise Unusual
         found.append(_texts(wire, starts, lengths, texts))
-    rows = np.flatnonzero((cells.kinds == BOOL) & ~strange)
+    rows = ((cells.kinds == BOOL) & ~strange).nonzero()[0]
     if rows.size:
         flags = wire.byte(cells.starts[rows] + 1) != 0
         absent = np.ones(strange.size, np.bool_)
@@ -195,14 +203,13 @@ def _words(wire: Wire, cells: Cells, strange: Flags) -> list[pa.Array]:
 
 
 def _texts(wire: Wire, starts: Ints, lengths: Ints, present: Flags) -> pa.Array:
-    """Text of every row, NULL where it is not present."""
-    buffer = wire.buffer
-    rows = slice(None) if present.all() else np.flatnonzero(present)
-    begins, ends = starts[rows].tolist(), (starts + lengths)[rows].tolist()
-    data = b"".join([buffer[begin:end] for begin, end in zip(begins, ends, strict=True)])
-    offsets = np.zeros(present.size + 1, np.int32)
-    np.cumsum(np.where(present, lengths, 0), out=offsets[1:])
-    valid = None if present.all() else pa.py_buffer(np.packbits(present, bitorder="little"))
-    return pa.Array.from_buffers(
-        pa.string(), present.size, [valid, pa.py_buffer(offsets), pa.py_buffer(data)]
-    )
+    """Text of every row, NULL where it is not present; the rows' places ascend."""
+    rows = present.nonzero()[0]
+    if not rows.size:
+        return pa.nulls(present.size, pa.string())
+    whole = rows.size == present.size
+    begins = starts if whole else starts[rows]
+    pieces = pieces_of(wire.buffer, begins, begins + (lengths if whole else lengths[rows]))
+    places = np.zeros(present.size, np.int32)
+    places[rows] = np.arange(0, 2 * rows.size, 2, dtype=np.int32)
+    return pieces.take(pa.array(places, mask=None if whole else ~present)).view(pa.string())

@@ -12,7 +12,13 @@ from google.protobuf import struct_pb2
 from aidatalabs.data.v1 import data_service_pb2 as pb
 from aidatalabs.data.v1 import ingest_pb2
 from aidatalabs_services.data.adapters.event_wire import read_events
-from aidatalabs_services.data.adapters.struct_wire import PADDING, RowPlaces, read_columns, row_places
+from aidatalabs_services.data.adapters.struct_wire import (
+    PADDING,
+    RowPlaces,
+    behind_lengths,
+    read_columns,
+    row_places,
+)
 from aidatalabs_services.data.ingest_batches import (
     ColumnInput,
     Columns,
@@ -25,7 +31,6 @@ from aidatalabs_services.data.receipts import Receipt
 from aidatalabs_services.runtime.errors import FieldViolation, InvalidRequest
 
 _NANOSECONDS = 1_000_000_000
-_LENGTH_BYTES = 4
 _EVENTS_FIELD = pb.IngestRequest.DESCRIPTOR.fields_by_name["events"].number
 _ROWS_FIELD = pb.IngestRequest.DESCRIPTOR.fields_by_name["rows"].number
 
@@ -68,11 +73,8 @@ class MessageEvents:
 
     def digest(self) -> bytes:
         """SHA-256 over the messages with sorted keys, each behind its length."""
-        digest, buffer, places = hashlib.sha256(b"events"), self._serialised, self._places
-        pieces = list[bytes]()
-        for start, end in zip(places.starts.tolist(), places.ends.tolist(), strict=True):
-            pieces += [(end - start).to_bytes(_LENGTH_BYTES, "big"), buffer[start:end]]
-        digest.update(b"".join(pieces))
+        digest = hashlib.sha256(b"events")
+        digest.update(behind_lengths(self._serialised, self._places.starts, self._places.ends))
         return digest.digest()
 
     def row(self, index: int) -> Mapping[str, object]:

@@ -14,14 +14,16 @@ other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 from google.protobuf import struct_pb2
 from numpy.typing import NDArray
 
 from aidatalabs_services.data.ingest_batches import ColumnInput, Columns
+from aidatalabs_services.data.native.wire import bytes_of
 
 Ints = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
@@ -41,6 +43,7 @@ for _tag, _kind in (
 _PLAIN_LENGTH = np.array([0, 2, 9, 0, 2, 0], np.int64)
 _BYTE = np.uint64(0xFF)
 _U8, _U24, _SEVEN_BITS = np.uint64(8), np.uint64(24), np.uint64(0x7F)
+_ZERO, _MORE = np.uint64(0), np.uint64(0x80)
 # Tags and lengths of one byte each, as most have them, read as one number: 0A length 0A length, 12 length.
 _ENTRY, _SHORT_ENTRY = np.uint64(0x000A000A), np.uint64(0x80FF80FF)
 _VALUE, _SHORT_VALUE = np.uint64(0x0012), np.uint64(0x80FF)
@@ -48,8 +51,10 @@ _VALUE, _SHORT_VALUE = np.uint64(0x0012), np.uint64(0x80FF)
 PADDING = bytes(16)
 _MAX_VARINT_BYTES = 4
 _LONGEST_VARINT_BYTES = 10
-# More different keys than this in one place of the rows: not the shape this way is for.
-_MAX_KEYS_PER_STEP = 32
+# More different keys with one code than chance brings: not the shape this way is for.
+_MAX_KEYS_PER_CODE = 32
+_FIRST_BYTES = np.array([(1 << 8 * count) - 1 for count in range(9)], np.uint64)
+_MIXING, _U48 = np.uint64(0x9E3779B97F4A7C15), np.uint64(48)
 
 
 class Unusual(Exception):
@@ -109,19 +114,21 @@ def row_places(buffer: bytes, field: int, count: int) -> RowPlaces:
     while buffer[position] != tag:
         length, position = _length(buffer, position + 1)
         position += length
-    begin, starts, ends = position, [], []
+    begin, starts, lengths = position, list[int](), list[int]()
     for _ in range(count):
         length, following = buffer[position + 1], buffer[position + 2]
         if length < 0x80:
             position += 2
         elif following < 0x80:  # as most rows have it
-            length, position = (length & 0x7F) | following << 7, position + 3
+            length += (following << 7) - 0x80
+            position += 3
         else:
             length, position = _length(buffer, position + 1)
         starts.append(position)
+        lengths.append(length)
         position += length
-        ends.append(position)
-    return RowPlaces(begin, position, np.array(starts, np.int64), np.array(ends, np.int64))
+    places = np.array(starts, np.int64)
+    return RowPlaces(begin, position, places, places + np.array(lengths, np.int64))
 
 
 def _length(buffer: bytes, position: int) -> tuple[int, int]:
@@ -170,16 +177,48 @@ class Wire:
 
     def number(self, position: Ints) -> tuple[NDArray[np.uint64], Ints]:
         """Whole numbers of up to 64 bits at these places, and the places behind them."""
-        number = np.zeros(position.size, np.uint64)
-        going = np.ones(position.size, np.bool_)
-        for place in range(_LONGEST_VARINT_BYTES):
-            byte = self.byte(position)
-            number |= np.where(going, (byte & np.uint64(0x7F)) << np.uint64(7 * place), np.uint64(0))
-            position = position + going
-            going = going & (byte >= 0x80)
+        word = self.word(position)
+        number = word & _SEVEN_BITS
+        going = (word & _MORE) != 0
+        size = np.ones(position.size, np.int64)
+        for place in range(1, _LONGEST_VARINT_BYTES):
             if not going.any():
-                return number, position
-        raise Unusual
+                return number, position + size
+            byte = word >> np.uint64(8 * place) if place < 8 else self.byte(position + place)
+            number |= np.where(going, (byte & _SEVEN_BITS) << np.uint64(7 * place), _ZERO)
+            size += going
+            going &= (byte & _MORE) != 0
+        if going.any():
+            raise Unusual
+        return number, position + size
+
+
+def pieces_of(buffer: bytes, starts: Ints, ends: Ints) -> pa.Array:
+    """A binary array over the buffer's own memory: the entry at 2 i is piece i; their places ascend."""
+    bounds = np.empty((starts.size, 2), np.int32)
+    bounds[:, 0] = starts
+    bounds[:, 1] = ends
+    buffers = [None, pa.py_buffer(bounds), pa.py_buffer(buffer)]
+    return pa.Array.from_buffers(pa.binary(), max(2 * starts.size - 1, 0), buffers)
+
+
+def behind_lengths(buffer: bytes, starts: Ints, ends: Ints) -> memoryview:
+    """Pieces of the buffer one after another, each behind its length: four bytes, the largest first."""
+    count = starts.size
+    lengths = pa.Array.from_buffers(
+        pa.binary(),
+        count,
+        [
+            None,
+            pa.py_buffer(np.arange(0, 4 * count + 1, 4, dtype=np.int32)),
+            pa.py_buffer((ends - starts).astype(">u4")),
+        ],
+    )
+    turns = np.empty((count, 2), np.int32)
+    turns[:, 0] = np.arange(count)
+    turns[:, 1] = np.arange(count, 3 * count, 2)
+    joined = pa.concat_arrays([lengths, pieces_of(buffer, starts, ends)])
+    return bytes_of(joined.take(pa.array(turns.reshape(-1))))
 
 
 class _Reader:
@@ -207,31 +246,60 @@ class _Reader:
 
     def scan(self) -> Mapping[str, Cells]:
         """The cells of every known key."""
-        position = self._starts.copy()
-        active = np.flatnonzero(position < self._ends)
-        while active.size:
-            position[active] = self._step(active, position[active])
-            active = active[position[active] < self._ends[active]]
-        if (position != self._ends).any():
-            raise Unusual
+        rows, ends, keys, lengths = self._entries()
+        if rows.size:
+            values, sizes = self._value_place(keys + lengths)
+            if (values + sizes != ends).any():
+                raise Unusual
+            kinds = self._kinds(values, sizes)
+            for name, chosen in self._by_key(keys, lengths):
+                self._note(name, rows[chosen], kinds[chosen], values[chosen], sizes[chosen])
         return self._cells
 
-    def _step(self, rows: Ints, position: Ints) -> Ints:
-        """Reads one field of each of `rows`; returns where the next one begins."""
-        end, key, key_length = self._entry(position)
-        value, value_length = self._value_place(key + key_length)
-        if (value + value_length != end).any() or (end > self._ends[rows]).any():
-            raise Unusual
-        kinds = self._kinds(value, value_length)
-        rest = np.arange(rows.size)
-        for _ in range(_MAX_KEYS_PER_STEP):
-            name = self._buffer[key[rest[0]] : key[rest[0]] + key_length[rest[0]]]
-            same = self._same_key(key[rest], key_length[rest], name)
-            self._note(name, rows, rest[same], kinds, value, value_length)
-            rest = rest[~same]
-            if not rest.size:
-                return end
-        raise Unusual
+    def _entries(self) -> tuple[Ints, Ints, Ints, Ints]:
+        """Of every entry of every row: its row, where it ends, where its key begins, and the key's length."""
+        rows = (self._starts < self._ends).nonzero()[0]
+        position, limit = self._starts[rows], self._ends[rows]
+        found = [(rows[:0], position[:0], position[:0], position[:0])]
+        while rows.size:
+            end, key, length = self._entry(position)
+            if (end > limit).any():
+                raise Unusual
+            found.append((rows, end, key, length))
+            going = end < limit
+            if not going.all():
+                rows, end, limit = rows[going], end[going], limit[going]
+            position = end
+        rows, ends, keys, lengths = (np.concatenate(each) for each in zip(*found, strict=True))
+        return rows, ends, keys, lengths
+
+    def _by_key(self, keys: Ints, lengths: Ints) -> Iterator[tuple[bytes, Ints]]:
+        """Each different key with the places of its entries.
+
+        Entries are sorted by a short code of their keys first: a key is then compared with few others.
+        """
+        codes = self._codes(keys, lengths)
+        order = np.argsort(codes, kind="stable")  # by radix, as they have 16 bits
+        codes = codes[order]
+        for alike in np.split(order, (codes[1:] != codes[:-1]).nonzero()[0] + 1):
+            rest = alike
+            for _ in range(_MAX_KEYS_PER_CODE):
+                first = rest[0]
+                name = self._buffer[keys[first] : keys[first] + lengths[first]]
+                same = self._same_key(keys[rest], lengths[rest], name)
+                if same.all():
+                    yield name, rest
+                    break
+                yield name, rest[same]
+                rest = rest[~same]
+            else:
+                raise Unusual
+
+    def _codes(self, keys: Ints, lengths: Ints) -> NDArray[np.uint16]:
+        """A code of each key, of its first eight bytes and its length."""
+        kept = _FIRST_BYTES[np.minimum(lengths, 8)]
+        mixed = ((self._word(keys) & kept) ^ lengths.astype(np.uint64)) * _MIXING
+        return (mixed >> _U48).astype(np.uint16)
 
     def _entry(self, position: Ints) -> tuple[Ints, Ints, Ints]:
         """Of the entries at these places: where they end, where their keys begin, and the keys' lengths."""
@@ -275,24 +343,21 @@ class _Reader:
             same &= (self._word(key + place) & mask) == np.uint64(int.from_bytes(part, "little"))
         return same
 
-    def _note(self, key: bytes, rows: Ints, chosen: Ints, kinds: Bytes, value: Ints, length: Ints) -> None:
+    def _note(self, key: bytes, rows: Ints, kinds: Bytes, values: Ints, lengths: Ints) -> None:
         text = key.decode()
         name = text if self._names is None else self._names.get(key)
         if name is None:
-            for row in rows[chosen].tolist():
+            for row in rows.tolist():
                 self._unknown[row] = min(text, self._unknown.get(row, text))
             return
-        cells = self._cells.get(name)
-        if cells is None:
-            count = self._ends.size
-            cells = Cells(np.zeros(count, np.uint8), np.zeros(count, np.int64), np.zeros(count, np.int64))
-            self._cells[name] = cells
-        places = rows[chosen]
-        if cells.kinds[places].any():
+        count = self._ends.size
+        cells = Cells(np.zeros(count, np.uint8), np.zeros(count, np.int64), np.zeros(count, np.int64))
+        cells.kinds[rows] = kinds
+        cells.starts[rows] = values
+        cells.lengths[rows] = lengths
+        if np.count_nonzero(cells.kinds) != rows.size:
             raise Unusual  # a key twice in one row
-        cells.kinds[places] = kinds[chosen]
-        cells.starts[places] = value[chosen]
-        cells.lengths[places] = length[chosen]
+        self._cells[name] = cells
 
     def _column(self, cells: Cells) -> ColumnInput:
         missing, nulls = cells.kinds == MISSING, cells.kinds == NULL
@@ -306,7 +371,7 @@ class _Reader:
         return ColumnInput([self._value(cells, row) for row in range(cells.kinds.size)], nulls, missing)
 
     def _texts(self, cells: Cells) -> list[object]:
-        present = np.flatnonzero(cells.kinds == TEXT)
+        present = (cells.kinds == TEXT).nonzero()[0]
         size, start = self._varint(cells.starts[present] + 1)
         if (start + size != cells.starts[present] + cells.lengths[present]).any():
             raise Unusual
