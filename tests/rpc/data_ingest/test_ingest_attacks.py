@@ -124,7 +124,7 @@ async def count(data: Data) -> int:
 
 async def stored(data: Data, wanted: int) -> None:
     """Waits until exactly that many events are there, and no more a moment later."""
-    end = time.monotonic() + 15
+    end = time.monotonic() + 60
     while await count(data) < wanted and time.monotonic() < end:
         await asyncio.sleep(0.05)
     assert await count(data) == wanted
