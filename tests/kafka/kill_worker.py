@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -78,7 +79,7 @@ async def main(directory: Path, port: int, mode: str, number: int) -> None:
         kafka_prefix=f"kills-{directory.name}",
         kafka_replication_count=1,
         kafka_partition_count=3,
-        kafka_session_seconds=1.5,
+        kafka_session_seconds=float(os.environ["SESSION_SECONDS"]),
     )
     pool = EnginePool(directory / "engines", EngineLimits(), max_engines=1, idle_seconds=600.0)
     warehouse = ClickHouseWarehouse(EmbeddedServers(pool))

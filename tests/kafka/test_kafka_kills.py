@@ -55,7 +55,11 @@ def start(directory: Path, broker: Broker, *arguments: str) -> subprocess.Popen[
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])},
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path]),
+                "SESSION_SECONDS": str(broker.session_seconds),
+            },
         )
 
 
