@@ -1,0 +1,3 @@
+"""The set that the planner is developed against."""
+
+from __future__ import annotations
