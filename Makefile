@@ -6,6 +6,9 @@ export AIDATALABS_HOME ?= $(CURDIR)/.aidatalabs
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+# The set that answers are developed against; tests/questions/fresh is scored once.
+PACK ?= tests/questions/development
+MODEL ?= offline
 # Node 20 makes gen/typescript and tests the TypeScript client; nothing else needs it.
 NODE := $(shell node -e 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)' 2>/dev/null && echo yes)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock
@@ -41,6 +44,10 @@ gen-fresh: .venv/dev.stamp $(if $(NODE),node) ## fails when gen/ is not what pro
 
 bench: .venv/dev.stamp ## benchmarks; ONLY=name ROWS=n choose
 	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(ROWS),--rows $(ROWS))
+
+eval: .venv/dev.stamp ## accuracy, refusals and times of the answers to a question pack; PACK=dir MODEL=name choose
+	@mkdir -p dist/eval && $(BIN)/aidatalabs eval $(PACK) --out dist/eval/answers.jsonl --model $(MODEL)
+	@$(BIN)/python -m tests.questions $(PACK) dist/eval/answers.jsonl --failures dist/eval/failures.jsonl
 
 soak: .venv/dev.stamp ## long fault and fuzz runs
 	@$(BIN)/pytest -m soak
@@ -97,4 +104,4 @@ clients/typescript/node_modules/.stamp: clients/typescript/package.json clients/
 	@$(PIP) --editable '.[dev]'
 	@touch $@
 
-.PHONY: run up down test check lint types gen-fresh bench soak setup node gen docs format lock clean help third-party
+.PHONY: run up down test check lint types gen-fresh bench eval soak setup node gen docs format lock clean help third-party

@@ -15,7 +15,6 @@ import uuid
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet
@@ -31,6 +30,7 @@ from aidatalabs_services.agent.planner.outcomes import Clarification
 from aidatalabs_services.agent.ports import Explanation, PlatformData, Rows, SchemaSnapshot
 from aidatalabs_services.agent.query_agent import QueryAgent, Question, Written
 from aidatalabs_services.cli.connection import Access
+from aidatalabs_services.cli.evaluation_report import ASKED_BACK, Asked, Line
 from aidatalabs_services.cli.failures import CommandFailed
 from aidatalabs_services.cli.question_packs import Pack, PackQuestion, PackTable, PackUnreadable
 from aidatalabs_services.cli.whole_files import whole_file
@@ -39,9 +39,6 @@ from aidatalabs_services.runtime.channels import open_channel
 from aidatalabs_services.runtime.errors import ServiceUnavailable
 from aidatalabs_services.runtime.interceptors.statuses import service_error
 
-ASKED_BACK = "CLARIFICATION"
-"""The reason of a question that the agent put back: it has several readings."""
-
 _METHOD = "/aidatalabs.agent.v1.AgentService/Query"
 _ANSWER_SECONDS = 60.0
 _ATTEMPTS = 5
@@ -49,20 +46,17 @@ _PAUSE_SECONDS = 1.0
 _BATCH_ROWS = 10_000
 _WRAPPED = re.compile(r"LowCardinality\((.*)\)")
 
-Line = dict[str, Any]
-"""What is written for a question: `{"id", "sql", "ms"}` or `{"id", "refused": true, "reason", "ms"}`."""
-
 OnLine = Callable[[str, Line | None], None]
 """Told the database and the line of each question; before its first one, None."""
 
 
-async def evaluate(found: Access, pack: Pack, on_line: OnLine) -> list[Line]:
-    """The lines of all questions, in the pack's order.
+async def evaluate(found: Access, pack: Pack, on_line: OnLine) -> list[Asked]:
+    """All questions with their lines, in the pack's order.
 
     One scratch platform at a time holds one database; it is deleted again, whatever happens. Raises
     PackUnreadable, CommandFailed, ApiError, and ServiceUnavailable for a mesh that went away.
     """
-    lines: dict[str, Line] = {}
+    asked: dict[str, Asked] = {}
     channel = open_channel(found.host_and_port, idempotent=READS)
     data = DataClient(channel)
     try:
@@ -79,13 +73,13 @@ async def evaluate(found: Access, pack: Pack, on_line: OnLine) -> list[Line]:
                     agent = Orchestrator(QueryAgent(known, clock=lambda: pack.now))
                     asker = Asker(agent, Caller(user=caller, token=found.token), platform)
                     for question in (one for one in pack.questions if one.db == db):
-                        lines[question.id] = await asker.ask(question)
-                        on_line(db, lines[question.id])
+                        asked[question.id] = await asker.ask(question)
+                        on_line(db, asked[question.id].line)
                 finally:
                     await client.delete_platform(platform.name, purge=True)
     finally:
         await channel.close()
-    return [lines[question.id] for question in pack.questions]
+    return [asked[question.id] for question in pack.questions]
 
 
 def _scratch_id() -> str:
@@ -127,12 +121,12 @@ class Asker:
         self._caller = caller
         self._platform = platform
 
-    async def ask(self, question: PackQuestion) -> Line:
+    async def ask(self, question: PackQuestion) -> Asked:
         """The line of one question; a mesh that is about to be back is waited for."""
         for attempt in range(1, _ATTEMPTS + 1):
-            begun = time.perf_counter()
+            watch = Stopwatch()
             try:
-                outcome = await self._outcome(question.text)
+                outcome = await self._outcome(question.text, watch)
             except ServiceUnavailable:
                 if attempt == _ATTEMPTS:
                     raise
@@ -140,10 +134,11 @@ class Asker:
                 continue
             except Exception as error:  # noqa: BLE001 - what the service would answer is the outcome
                 outcome = {"refused": True, "reason": service_error(error).reason}
-            return {"id": question.id, **outcome, "ms": round((time.perf_counter() - begun) * 1000, 1)}
+            line = {"id": question.id, **outcome, "ms": watch.milliseconds()}
+            return Asked(question.db, line, watch.planned())
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def _outcome(self, text: str) -> Line:
+    async def _outcome(self, text: str, watch: Stopwatch) -> Line:
         """Answers to the end, so that SQL which cannot run is none. Raises what the agent raises."""
         set_current_call(
             Call(
@@ -156,11 +151,30 @@ class Asker:
         asked = Question(platform=self._platform.name, platform_uid=self._platform.uid, text=text)
         sql = ""
         async for step in self._agent.ask(asked):
+            watch.planned()
             if isinstance(step, Clarification):
                 return {"refused": True, "reason": ASKED_BACK}
             if isinstance(step, Written):
                 sql = step.sql
         return {"sql": sql}
+
+
+class Stopwatch:
+    """Runs from its making on; times in milliseconds with one decimal."""
+
+    def __init__(self) -> None:
+        self._begun = time.perf_counter()
+        self._planned: float | None = None
+
+    def milliseconds(self) -> float:
+        """The time until now."""
+        return round((time.perf_counter() - self._begun) * 1000, 1)
+
+    def planned(self) -> float:
+        """The time until this was first called: when a first step, or a refusal, came."""
+        if self._planned is None:
+            self._planned = self.milliseconds()
+        return self._planned
 
 
 async def _fill(client: Client, platform: str, table: PackTable) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -11,14 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from aidatalabs_services.cli.evaluation_report import HEADINGS, Asked, Figures, Line, table_rows
 from aidatalabs_services.cli.failures import CommandFailed, run
 from aidatalabs_services.cli.forms import Output, as_it_is
 from aidatalabs_services.cli.options import Form
-from aidatalabs_services.cli.screen import console, notes, print_data
+from aidatalabs_services.cli.screen import console, notes, print_data, print_table
 
 if TYPE_CHECKING:
     from aidatalabs_services.cli.connection import Access
-    from aidatalabs_services.cli.evaluation import Line, OnLine
+    from aidatalabs_services.cli.evaluation import OnLine
     from aidatalabs_services.cli.question_packs import Pack
 
 _UNIMPLEMENTED_EXIT = 12
@@ -46,6 +46,9 @@ def evaluate_pack(
 ) -> None:
     """Ask every question of a pack and write one line each: its SQL, or why it was refused.
 
+    It tells how many were answered, put back and refused, and how long planning and whole answers took.
+    Whether answers are right is not its business: it never reads what a pack says about that.
+
     The pack holds pack.json (name and the clock `now`), questions.jsonl (id, db, question) and
     databases/DB (schema.sql, db.json, Parquet files). Its databases become scratch platforms of the mesh that
     is up, or of one started for it, and are deleted again.
@@ -65,13 +68,13 @@ def evaluate_pack(
             raise CommandFailed(f"{out.parent} is no folder to write to.", "Make it, or choose another.")
         meshes: list[str] = []
 
-        async def ask_all(found: Access) -> list[Line]:
+        async def ask_all(found: Access) -> list[Asked]:
             with _progress(read) as on_line:
                 return await evaluate(found, read, on_line)
 
-        lines = await in_a_mesh(ask_all, meshes.append, show_event(notes))
-        write_lines(lines, out)
-        _tell(lines, read, meshes[0], out, output)
+        asked = await in_a_mesh(ask_all, meshes.append, show_event(notes))
+        write_lines([one.line for one in asked], out)
+        _tell(asked, read, meshes[0], out, output)
 
     run(work())
 
@@ -102,25 +105,13 @@ def _progress(pack: Pack) -> Iterator[OnLine]:
         yield on_line
 
 
-def _tell(lines: list[Line], pack: Pack, mesh: str, out: Path, output: Output) -> None:
-    reasons = Counter(str(line["reason"]) for line in lines if line.get("refused"))
-    answered = len(lines) - reasons.total()
-    times = sorted(float(line["ms"]) for line in lines)
-    median = times[len(times) // 2]
+def _tell(asked: list[Asked], pack: Pack, mesh: str, out: Path, output: Output) -> None:
+    figures = Figures.of(asked)
     if output is Output.JSON:
-        print_data(
-            {
-                "pack": pack.name,
-                "file": str(out),
-                "mesh": mesh,
-                "question_count": len(lines),
-                "answered_count": answered,
-                "refused_counts": dict(reasons.most_common()),
-                "median_ms": median,
-            }
-        )
+        print_data({"pack": pack.name, "file": str(out), "mesh": mesh, **figures.as_data()})
         return
-    told = "".join(f" · {count} {reason}" for reason, count in reasons.most_common())
-    console.print(f"[bold]{len(lines)}[/] questions of {as_it_is(pack.name)}, asked in {as_it_is(mesh)}")
-    console.print(f"{answered} answered{told} · median {median:.0f} ms")
+    told = "".join(f" · {count} {reason}" for reason, count in figures.refused_counts.items())
+    console.print(f"[bold]{len(asked)}[/] questions of {as_it_is(pack.name)}, asked in {as_it_is(mesh)}")
+    console.print(f"{figures.answered_count} answered{told} · median {figures.median_ms:.0f} ms")
+    print_table(HEADINGS, table_rows(asked))
     console.print(f"written to {as_it_is(str(out))}")
