@@ -28,7 +28,7 @@ from aidatalabs_services.agent.adapters.data_client import READS, DataClient
 from aidatalabs_services.agent.orchestrator import Orchestrator
 from aidatalabs_services.agent.planner.outcomes import Clarification
 from aidatalabs_services.agent.ports import Explanation, PlatformData, Rows, SchemaSnapshot
-from aidatalabs_services.agent.query_agent import QueryAgent, Question, Written
+from aidatalabs_services.agent.query_agent import QueryAgent, Question, Understood, Written
 from aidatalabs_services.cli.connection import Access
 from aidatalabs_services.cli.evaluation_report import ASKED_BACK, Asked, Line
 from aidatalabs_services.cli.failures import CommandFailed
@@ -151,7 +151,8 @@ class Asker:
         asked = Question(platform=self._platform.name, platform_uid=self._platform.uid, text=text)
         sql = ""
         async for step in self._agent.ask(asked):
-            watch.planned()
+            if isinstance(step, Understood | Clarification):
+                watch.planned()
             if isinstance(step, Clarification):
                 return {"refused": True, "reason": ASKED_BACK}
             if isinstance(step, Written):
@@ -171,7 +172,7 @@ class Stopwatch:
         return round((time.perf_counter() - self._begun) * 1000, 1)
 
     def planned(self) -> float:
-        """The time until this was first called: when a first step, or a refusal, came."""
+        """The time until this was first called: once understood, put back or refused."""
         if self._planned is None:
             self._planned = self.milliseconds()
         return self._planned
