@@ -97,6 +97,9 @@ ADVICE: Mapping[str, str] = {
     "INGEST_TOO_LARGE": "Send several calls, each with a `request_id` of its own.",
     "JOURNAL_FULL": "Wait as long as RetryInfo says and repeat the call with the same `request_id`.",
     "QUESTION_NOT_ANSWERABLE": "Ask in the words of the tables; the message says which word had no place.",
+    "MODEL_NOT_CONFIGURED": (
+        "Leave `model` out or name one of `configured`; `docs/models.md` says how an operator adds one."
+    ),
     "QUESTION_NOT_READ_ONLY": "Ask for what you want to know; change data with Ingest and the table methods.",
     "BACKUP_NOT_FOUND": "List them: `aidatalabs backup list`, `aidatalabs backup drills`.",
     "BACKUP_DAMAGED": (

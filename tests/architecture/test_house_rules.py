@@ -36,6 +36,9 @@ TRANSPORT_AND_DRIVERS = {
     "aiohttp",
     "aiokafka",
     "pydantic_settings",
+    "anthropic",
+    "openai",
+    "httpx2",
 }
 FILE_LINES = 400
 FUNCTION_LINES = 60

@@ -179,10 +179,10 @@ def test_eval_of_a_broken_pack_writes_nothing_and_leaves_no_platform(
     assert "eval-" not in program.printed("platforms", "list")
 
 
-def test_eval_with_a_model_is_not_built_yet(program: Program, tmp_path: Path) -> None:
+def test_eval_with_a_model_that_is_not_configured_says_so(program: Program, tmp_path: Path) -> None:
     words = ("eval", str(tmp_path), "--out", str(tmp_path / "a"), "--model", "glm5", "--output", "json")
     done = program.run(*words)
-    assert (done.exit_code, json.loads(done.stderr)["error"]["reason"]) == (12, "NOT_BUILT_YET")
+    assert (done.exit_code, json.loads(done.stderr)["error"]["reason"]) == (9, "MODEL_NOT_CONFIGURED")
 
 
 @pytest.mark.soak

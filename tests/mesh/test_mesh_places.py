@@ -97,6 +97,7 @@ def test_a_service_gets_its_own_settings_and_addresses_only(
         "AIDATALABS_AGENT_PLATFORM_ADDRESS": "unix:/s/platform.sock",
         "AIDATALABS_AGENT_DATA_ADDRESS": "unix:/s/data.sock",
         "AIDATALABS_AGENT_JWKS_URL": "unix:/s/identity-http.sock",
+        "AIDATALABS_AGENT_MODEL_SPENDING_FILE": str(home.agent / "model-spending.json"),
         "AIDATALABS_AGENT_TLS_CERTIFICATE": "/s/certificates/agent.pem",
         "AIDATALABS_AGENT_TLS_KEY": "/s/certificates/agent.key",
         "AIDATALABS_AGENT_TLS_AUTHORITY": "/s/certificates/ca.pem",

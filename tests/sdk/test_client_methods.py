@@ -27,8 +27,10 @@ P = "platforms/demo"
 FRAME = pa.table({"id": [1]})
 MEMBER = platform_pb2.Member(member="allUsers", role=ROLE_VIEWER)
 CALLS: dict[str, Callable[[SyncClient], Any]] = {
-    "agent.v1.AgentService/Query": lambda c: c.ask(P, "how many?", max_rows=7),
-    "agent.v1.AgentService/StreamAnswer": lambda c: list(c.stream_answer(P, "how many?", max_rows=7)),
+    "agent.v1.AgentService/Query": lambda c: c.ask(P, "how many?", max_rows=7, model="claude"),
+    "agent.v1.AgentService/StreamAnswer": lambda c: list(
+        c.stream_answer(P, "how many?", max_rows=7, model="claude")
+    ),
     "agent.v1.AgentService/Design": lambda c: c.design(P, "orders", samples={"a.csv": b"x"}),
     "agent.v1.AgentService/Optimize": lambda c: c.optimize(P, "SELECT 1"),
     "agent.v1.AgentService/Analyze": lambda c: c.analyze(P, "why?", sql="SELECT 1"),

@@ -13,16 +13,19 @@ from aidatalabs_client.errors import ApiError
 class AgentCalls(Connection):
     """What agents do; they act with the caller's own rights."""
 
-    async def ask(self, platform: str, question: str, *, max_rows: int = 0) -> Answer:
-        """Asks a question in plain words; the answer holds either its parts or a clarification."""
-        request = pb.QueryRequest(platform=platform, question=question, max_rows=max_rows)
+    async def ask(self, platform: str, question: str, *, max_rows: int = 0, model: str = "") -> Answer:
+        """Asks a question in plain words; the answer holds either its parts or a clarification.
+
+        `model` is the alias of a model that the operator has configured, or `offline` for the planner.
+        """
+        request = pb.QueryRequest(platform=platform, question=question, max_rows=max_rows, model=model)
         return Answer(await self._call(self._agent.Query, request))
 
     async def stream_answer(
-        self, platform: str, question: str, *, max_rows: int = 0
+        self, platform: str, question: str, *, max_rows: int = 0, model: str = ""
     ) -> AsyncIterator[pb.StreamAnswerResponse]:
         """Asks, and yields each part of the answer as it is known; the last event is `done`."""
-        request = pb.StreamAnswerRequest(platform=platform, question=question, max_rows=max_rows)
+        request = pb.StreamAnswerRequest(platform=platform, question=question, max_rows=max_rows, model=model)
         async for event in self._stream(self._agent.StreamAnswer, request):
             if event.event == "error":
                 raise ApiError.of_status(event.error)

@@ -34,6 +34,7 @@ __all__ = [
     "JournalFull",
     "MalformedMessage",
     "MethodNotFound",
+    "ModelNotConfigured",
     "NotBuiltYet",
     "Overloaded",
     "PageTokenInvalid",
@@ -294,6 +295,12 @@ class QuestionNotAnswerable(ApiError, reason="QUESTION_NOT_ANSWERABLE"):
 
 class QuestionNotReadOnly(ApiError, reason="QUESTION_NOT_READ_ONLY"):
     """The question asks to change data; agents only read."""
+
+
+class ModelNotConfigured(ApiError, reason="MODEL_NOT_CONFIGURED"):
+    """The operator has configured no model of this alias; ask one of those that are, or the planner
+    (`offline`).
+    """
 
 
 class RollupNotFound(ApiError, reason="ROLLUP_NOT_FOUND"):

@@ -36,15 +36,18 @@ class SyncClient(BlockingConnection):
     not survive a fork. The parameters are those of `Client`.
     """
 
-    def ask(self, platform: str, question: str, *, max_rows: int = 0) -> Answer:
-        """Asks a question in plain words; the answer holds either its parts or a clarification."""
-        return self._run(self._client.ask(platform, question, max_rows=max_rows))
+    def ask(self, platform: str, question: str, *, max_rows: int = 0, model: str = "") -> Answer:
+        """Asks a question in plain words; the answer holds either its parts or a clarification.
+
+        `model` is the alias of a model that the operator has configured, or `offline` for the planner.
+        """
+        return self._run(self._client.ask(platform, question, max_rows=max_rows, model=model))
 
     def stream_answer(
-        self, platform: str, question: str, *, max_rows: int = 0
+        self, platform: str, question: str, *, max_rows: int = 0, model: str = ""
     ) -> Iterator[agent_pb.StreamAnswerResponse]:
         """Asks, and yields each part of the answer as it is known; the last event is `done`."""
-        return self._iterate(self._client.stream_answer(platform, question, max_rows=max_rows))
+        return self._iterate(self._client.stream_answer(platform, question, max_rows=max_rows, model=model))
 
     def design(
         self, platform: str, requirements: str, *, samples: Mapping[str, bytes] | None = None

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import grpc
 
 from aidatalabs.agent.v1 import agent_service_pb2_grpc as pb_grpc
+from aidatalabs_services.agent.adapters.configured_models import configured_models
 from aidatalabs_services.agent.adapters.data_client import READS, DataClient
 from aidatalabs_services.agent.adapters.measured_agents import MeasuredOrchestrator
 from aidatalabs_services.agent.ports import PlatformData
@@ -38,9 +39,11 @@ def bootstrap(
         channel = open_channel(settings.data_address, service="data", tls=settings.tls, idempotent=READS)
         data = DataClient(channel)
     metrics = Metrics()
-    servicer = AgentServicer(MeasuredOrchestrator(QueryAgent(data, clock=clock), metrics))
+    models = configured_models(settings, utc_now)
+    servicer = AgentServicer(MeasuredOrchestrator(QueryAgent(data, clock=clock, models=models), metrics))
 
     async def close() -> None:
+        await models.close()
         if channel is not None:
             await channel.close()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from aidatalabs_services.runtime.errors import ServiceError, StatusCode
 
 
@@ -17,3 +19,21 @@ class QuestionNotReadOnly(ServiceError):
 
     code = StatusCode.FAILED_PRECONDITION
     reason = "QUESTION_NOT_READ_ONLY"
+
+
+class ModelNotConfigured(ServiceError):
+    """The operator has configured no model of that alias; metadata `model`, `configured` (what there is)."""
+
+    code = StatusCode.FAILED_PRECONDITION
+    reason = "MODEL_NOT_CONFIGURED"
+
+
+def model_not_configured(alias: str, configured: Iterable[str]) -> ModelNotConfigured:
+    """The refusal of a question to a model that is not there."""
+    names = ", ".join(sorted(configured))
+    others = f"Ask one of {names}, or" if names else "Leave model out, or"
+    return ModelNotConfigured(
+        f"The model {alias!r} is not configured here. {others} ask the planner with model 'offline'; the "
+        "operator configures models with AIDATALABS_AGENT_MODELS.",
+        metadata={"model": alias, "configured": names},
+    )

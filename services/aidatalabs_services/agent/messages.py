@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any, cast
 
 from google.protobuf import json_format, struct_pb2
@@ -9,6 +10,7 @@ from google.protobuf import json_format, struct_pb2
 from aidatalabs.agent.v1 import agent_service_pb2 as pb
 from aidatalabs.agent.v1 import answer_pb2, plan_pb2
 from aidatalabs.data.v1 import query_pb2
+from aidatalabs_services.agent.models.verdicts import ModelUse
 from aidatalabs_services.agent.planner.planner import Clarification
 from aidatalabs_services.agent.ports import Rows
 from aidatalabs_services.agent.proofs import Proof
@@ -27,6 +29,8 @@ from aidatalabs_services.agent.query_agent import (
 def step_message(step: Step) -> tuple[str, pb.QueryResponse | None]:
     """The event that tells of a step, and the part that it brings; the parts merged are the answer."""
     match step:
+        case ModelUse():
+            return "model", pb.QueryResponse(model=answer_pb2.ModelUse(**asdict(step)))
         case Understood(explanation):
             return "understood", pb.QueryResponse(explanation=explanation)
         case Written(sql):
@@ -70,7 +74,7 @@ def _proof(proof: Proof) -> answer_pb2.Proof:
     message = answer_pb2.Proof(
         sql=proof.explanation.sql,
         sql_sha256=proof.explanation.sql_sha256,
-        plan=json_format.ParseDict(proof.plan.to_dict(), plan_pb2.QueryPlan()),
+        plan=json_format.ParseDict(proof.plan.to_dict(), plan_pb2.QueryPlan()) if proof.plan else None,
         tables=proof.explanation.tables,
         columns=[
             query_pb2.ColumnReference(table=table, column=column)
@@ -83,6 +87,7 @@ def _proof(proof: Proof) -> answer_pb2.Proof:
         read_bytes=proof.read_bytes,
         result_sha256=proof.result_sha256,
         produced_by=proof.produced_by,
+        makers=[answer_pb2.Maker(part=part, made_by=maker) for part, maker in proof.makers],
     )
     message.produced_time.FromDatetime(proof.produced_time)
     return message

@@ -25,7 +25,11 @@ class SchemaSnapshot:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What the SQL door makes of a query: the text that will run, its hash and what it reads."""
+    """What the SQL door makes of a query: the text that will run, its hash and what it reads.
+
+    `estimated_rows` is what the engine expects to read, `budget_left_rows` what the platform may still read
+    today, None where it has no budget.
+    """
 
     sql: str
     sql_sha256: str
@@ -34,6 +38,8 @@ class Explanation:
     ordered: bool
     schema_version: str
     data_version: str
+    estimated_rows: int = 0
+    budget_left_rows: int | None = None
 
 
 @dataclass(frozen=True)

@@ -13,16 +13,20 @@ from aidatalabs_services.agent.ports import Cell, Explanation, Rows
 
 @dataclass(frozen=True)
 class Proof:
-    """An answer's proof; its fields are those of the contract's message of this name."""
+    """An answer's proof; its fields are those of the contract's message of this name.
+
+    `plan` is None where a model wrote SQL. `makers` says of each part of the answer what made it.
+    """
 
     explanation: Explanation
-    plan: QueryPlan
+    plan: QueryPlan | None
     catalogue_version: str
     read_rows: int
     read_bytes: int
     result_sha256: str
     produced_by: str
     produced_time: datetime
+    makers: tuple[tuple[str, str], ...] = ()
 
 
 def result_sha256(rows: Rows, *, ordered: bool) -> str:

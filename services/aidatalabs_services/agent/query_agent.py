@@ -7,29 +7,46 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from aidatalabs_services.agent.catalogues import Catalogues
+from aidatalabs_services.agent.doors import Door
 from aidatalabs_services.agent.errors import QuestionNotAnswerable, QuestionNotReadOnly
+from aidatalabs_services.agent.models.models import NO_MODELS, Models
+from aidatalabs_services.agent.models.requests import ConfiguredModel
+from aidatalabs_services.agent.models.session import ModelChoices, ModelDecline, Verdict
+from aidatalabs_services.agent.models.verdicts import (
+    ModelUse,
+    asked_back,
+    declined,
+    makers,
+    planned_of,
+    refused_unasked,
+)
 from aidatalabs_services.agent.planner import answers, chart
-from aidatalabs_services.agent.planner.planner import Clarification, Planned, Refusal, plan
+from aidatalabs_services.agent.planner.catalogue import Catalogue
+from aidatalabs_services.agent.planner.plan import QueryPlan
+from aidatalabs_services.agent.planner.planner import Clarification, Planned, Refusal, index_of, plan
 from aidatalabs_services.agent.ports import Explanation, PlatformData, Rows
 from aidatalabs_services.agent.proofs import Proof, result_sha256
 from aidatalabs_services.runtime.errors import FieldViolation, InvalidRequest
 
 PRODUCED_BY = "planner"
-_MOST_READS = 3
 
 
 @dataclass(frozen=True)
 class Question:
-    """What somebody asks about a platform; `max_rows` 0 leaves the number of rows to the data service."""
+    """What somebody asks about a platform; `max_rows` 0 leaves the number of rows to the data service.
+
+    `model` is the alias of a model, `offline` for the planner, or empty for what the operator has chosen.
+    """
 
     platform: str
     platform_uid: str
     text: str
     max_rows: int = 0
+    model: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,8 +96,12 @@ class Proven:
     proof: Proof
 
 
-Step = Understood | Written | Running | Found | Drawn | Said | Proven | Clarification
-"""A part of an answer, in the order they come; a clarification is the only step of its question."""
+Step = ModelUse | Understood | Written | Running | Found | Drawn | Said | Proven | Clarification
+"""A part of an answer, in the order they come; a clarification comes alone, but for ModelUse before it.
+
+Where a model is asked, ModelUse comes first and again with what became of it; its query has run by then, so
+that there is no Running.
+"""
 
 
 class QueryAgent:
@@ -88,66 +109,128 @@ class QueryAgent:
 
     kind = "query"
 
-    def __init__(self, data: PlatformData, *, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, data: PlatformData, *, clock: Callable[[], datetime], models: Models = NO_MODELS
+    ) -> None:
         self._data = data
         self._clock = clock
+        self._models = models
         self._catalogues = Catalogues(data)
 
     async def work(self, question: Question) -> AsyncIterator[Step]:
         """Answers one question, part by part as they are known.
 
-        Raises QuestionNotAnswerable, QuestionNotReadOnly and the data's refusals.
+        Raises QuestionNotAnswerable, QuestionNotReadOnly, ModelNotConfigured and the data's refusals.
         """
         if not question.text.strip():
             blank = FieldViolation("question", "is blank; ask something about the platform's data")
             raise InvalidRequest("The question is blank.", violations=[blank])
+        model = self._models.named(question.model)
         catalogue = await self._catalogues.of(question.platform, question.platform_uid)
+        use: ModelUse | None = None
+        if model is not None:
+            yield ModelUse(model.alias, model.name)
+            use, verdict = await self._asked(model, question, catalogue)
+            yield use
+            if verdict is not None:
+                async for step in self._told(question, catalogue, use, verdict):
+                    yield step
+                return
+        async for step in self._planned(question, catalogue, use):
+            yield step
+
+    async def _planned(
+        self, question: Question, catalogue: Catalogue, use: ModelUse | None
+    ) -> AsyncIterator[Step]:
+        """The planner's answer; `use` tells of a model that failed before."""
         # Reading a question is arithmetic; a thread keeps it off the loop that serves the others.
         outcome = await asyncio.to_thread(plan, question.text, catalogue, now=self._clock())
         if isinstance(outcome, Refusal):
-            raise _refused(outcome)
+            raise _refused(outcome, use)
         if isinstance(outcome, Clarification):
             yield outcome
             return
-        yield Understood(tuple(outcome.explanation))
-        explanation = await self._data.explain(question.platform, outcome.sql)
+        note = (f"{use.note} The planner, which needs no model, answered instead.",) if use else ()
+        yield Understood((*note, *outcome.explanation))
+        door = Door(self._data, question.platform, question.max_rows)
+        explanation = await door.explain(outcome.sql)
         yield Written(explanation.sql)
         yield Running()
-        explanation, rows = await self._rows(question, outcome.sql, explanation)
-        yield Found(rows)
-        columns, values = list(rows.columns), [list(row) for row in rows.rows]
-        spec = chart.chart(outcome, columns, values)
-        if spec is not None:
-            yield Drawn(spec)
-        yield Said(answers.sentence(outcome, columns, values, rows.truncated))
-        yield Proven(self._proof(outcome, catalogue.version, explanation, rows))
+        explanation, rows = await door.rows(outcome.sql, explanation)
+        parts = _parts(outcome, rows)
+        for step in parts:
+            yield step
+        made = makers(PRODUCED_BY, planned=True, drawn=_drawn(parts))
+        yield Proven(self._proof(outcome.plan, catalogue.version, explanation, rows, made))
 
-    async def _rows(self, question: Question, sql: str, explanation: Explanation) -> tuple[Explanation, Rows]:
-        """The rows, and the explanation with the version that they were read from.
+    async def _asked(
+        self, model: ConfiguredModel, question: Question, catalogue: Catalogue
+    ) -> tuple[ModelUse, Verdict | None]:
+        """What a model makes of the question; None where it failed."""
+        guarded = refused_unasked(question.text)
+        if guarded is not None:
+            raise _refused(guarded, None)
+        index = await asyncio.to_thread(index_of, catalogue)
+        door = Door(self._data, question.platform, question.max_rows)
+        return await self._models.ask(model, question.text, question.platform_uid, index, door, self._clock())
 
-        A query that rows came into has no version and is read again, so often; while they keep coming the
-        version stays empty.
-        """
-        for _ in range(_MOST_READS):
-            rows = await self._data.query(question.platform, sql, question.max_rows)
-            if rows.data_version:
-                break
-        return replace(explanation, data_version=rows.data_version), rows
+    async def _told(
+        self, question: Question, catalogue: Catalogue, use: ModelUse, verdict: Verdict
+    ) -> AsyncIterator[Step]:
+        """A model's answer as steps. Raises QuestionNotAnswerable where it declined."""
+        if isinstance(verdict, ModelDecline):
+            raise declined(use, verdict)
+        if isinstance(verdict, ModelChoices):
+            yield asked_back(verdict)
+            return
+        index = await asyncio.to_thread(index_of, catalogue)
+        planned = planned_of(verdict, use, index)
+        yield Understood(planned.explanation)
+        yield Written(verdict.explanation.sql)
+        parts = _parts(planned, verdict.rows)
+        for step in parts:
+            yield step
+        made = makers(use.alias, planned=verdict.plan is not None, drawn=_drawn(parts))
+        yield Proven(self._proof(verdict.plan, catalogue.version, verdict.explanation, verdict.rows, made))
 
-    def _proof(self, planned: Planned, catalogue_version: str, explanation: Explanation, rows: Rows) -> Proof:
+    def _proof(
+        self,
+        query_plan: QueryPlan | None,
+        catalogue_version: str,
+        explanation: Explanation,
+        rows: Rows,
+        made: tuple[tuple[str, str], ...],
+    ) -> Proof:
         return Proof(
             explanation=explanation,
-            plan=planned.plan,
+            plan=query_plan,
             catalogue_version=catalogue_version,
             read_rows=rows.read_rows,
             read_bytes=rows.read_bytes,
             result_sha256=result_sha256(rows, ordered=explanation.ordered),
-            produced_by=PRODUCED_BY,
+            produced_by=made[0][1],
             produced_time=self._clock(),
+            makers=made,
         )
 
 
-def _refused(refusal: Refusal) -> QuestionNotAnswerable | QuestionNotReadOnly:
-    message = " ".join([refusal.message, *refusal.suggestions])
+def _parts(planned: Planned, rows: Rows) -> list[Step]:
+    """The rows, a chart where one says more, and the sentence."""
+    columns, values = list(rows.columns), [list(row) for row in rows.rows]
+    spec = chart.chart(planned, columns, values)
+    said = Said(answers.sentence(planned, columns, values, rows.truncated))
+    return [Found(rows), said] if spec is None else [Found(rows), Drawn(spec), said]
+
+
+def _drawn(parts: list[Step]) -> bool:
+    return any(isinstance(part, Drawn) for part in parts)
+
+
+def _refused(refusal: Refusal, use: ModelUse | None) -> QuestionNotAnswerable | QuestionNotReadOnly:
+    told = [refusal.message, *refusal.suggestions]
+    facts = {}
+    if use is not None:
+        told.append(f"{use.note} So the planner was asked, which needs no model.")
+        facts = {"model": use.alias, "model_problem": use.problem}
     kind = QuestionNotReadOnly if refusal.kind == "not_read_only" else QuestionNotAnswerable
-    return kind(message)
+    return kind(" ".join(told), metadata=facts)

@@ -68,6 +68,7 @@ class AgentServicer(pb_grpc.AgentServiceServicer):
             platform_uid=current_caller().platform_uid,
             text=request.question,
             max_rows=request.max_rows,
+            model=request.model,
         )
         async for step in self._orchestrator.ask(question):
             yield step_message(step)

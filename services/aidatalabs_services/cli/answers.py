@@ -15,14 +15,18 @@ if TYPE_CHECKING:
     from aidatalabs.agent.v1 import answer_pb2
 
 
-def print_answer(answer: agent_pb.QueryResponse, *, explained: bool = False, platform: str = "") -> None:
+def print_answer(
+    answer: agent_pb.QueryResponse, *, explained: bool = False, platform: str = "", model: str = ""
+) -> None:
     """Prints the sentence, the SQL, the rows, a picture and what was read; or the question back.
 
-    `explained` adds how the question was read, and the whole proof. `platform` is what the command was told,
-    so that what it says to ask next is about the same one.
+    `explained` adds how the question was read, and the whole proof. `platform` and `model` are what the
+    command was told, so that what it says to ask next goes to the same ones.
     """
+    if answer.model.problem:
+        console.print(f"[yellow]{as_it_is(answer.model.note)}[/] The planner read the question.\n")
     if answer.HasField("clarification"):
-        print_clarification(answer.clarification, platform)
+        print_clarification(answer.clarification, platform, model)
         return
     console.print(f"[bold]{as_it_is(answer.answer)}[/]\n")
     if explained:
@@ -44,12 +48,13 @@ def print_answer(answer: agent_pb.QueryResponse, *, explained: bool = False, pla
     )
 
 
-def print_clarification(clarification: answer_pb2.Clarification, platform: str = "") -> None:
+def print_clarification(clarification: answer_pb2.Clarification, platform: str = "", model: str = "") -> None:
     """Prints the question back and, for each reading, the command that asks it."""
     console.print(f"[bold]{as_it_is(clarification.question)}[/]")
     for number, choice in enumerate(clarification.choices, 1):
         console.print(f"  [cyan]{number}[/] {as_it_is(choice.label)}")
         place = f" --platform {shlex.quote(platform)}" if platform else ""
+        place += f" --model {shlex.quote(model)}" if model else ""
         command = f"aidatalabs ask {shlex.quote(choice.question)}{place}"
         console.print(f"    [dim]ask:[/] {as_it_is(command)}")
 
@@ -90,7 +95,10 @@ def proof_fields(proof: answer_pb2.Proof) -> dict[str, str]:
 def _proof_text(name: str, value: Any) -> str:
     """Lists as they are read, figures with separators; columns as `table.column`."""
     if isinstance(value, list):
-        items = [".".join(map(str, item.values())) if isinstance(item, dict) else str(item) for item in value]
+        joint = ": " if value and isinstance(value[0], dict) and "made_by" in value[0] else "."
+        items = [
+            joint.join(map(str, item.values())) if isinstance(item, dict) else str(item) for item in value
+        ]
         return ", ".join(items)
     if name.endswith(("_rows", "_bytes")):
         return f"{int(value):,}"

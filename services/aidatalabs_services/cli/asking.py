@@ -17,18 +17,28 @@ if TYPE_CHECKING:
     from aidatalabs_client import Client
 
 _MOST_CHOICES_IN_A_ROW = 5
-_STEPS = {"sql": "the SQL is written", "running": "the engine is running it"}
+_STEPS = {
+    "model": "a model reads the question",
+    "sql": "the SQL is written",
+    "running": "the engine is running it",
+}
 """What is told once an event of the answer has come; after `understood`, how the question was read."""
 
 
 async def answered(
-    client: Client, platform: str, question: str, *, max_rows: int = 0, choosing: bool = False
+    client: Client,
+    platform: str,
+    question: str,
+    *,
+    max_rows: int = 0,
+    model: str = "",
+    choosing: bool = False,
 ) -> agent_pb.QueryResponse:
     """The answer; with `choosing`, a question with several readings is asked again as the reader chooses.
 
     Whoever chooses none is left with the question back.
     """
-    answer = await _asked(client, platform, question, max_rows)
+    answer = await _asked(client, platform, question, max_rows, model)
     for _ in range(_MOST_CHOICES_IN_A_ROW):
         if not choosing or not answer.HasField("clarification"):
             break
@@ -36,7 +46,7 @@ async def answered(
         if not chosen:
             break
         console.print(f"[dim]{as_it_is(chosen)}[/]\n")
-        answer = await _asked(client, platform, chosen, max_rows)
+        answer = await _asked(client, platform, chosen, max_rows, model)
     return answer
 
 
@@ -61,14 +71,16 @@ def choose(clarification: answer_pb2.Clarification) -> str:
             return str(choices[int(word) - 1].question)
 
 
-async def _asked(client: Client, platform: str, question: str, max_rows: int) -> agent_pb.QueryResponse:
+async def _asked(
+    client: Client, platform: str, question: str, max_rows: int, model: str = ""
+) -> agent_pb.QueryResponse:
     if not notes.is_terminal:
-        return (await client.ask(platform, question, max_rows=max_rows)).message
-    return await _asked_with_steps(client, platform, question, max_rows)
+        return (await client.ask(platform, question, max_rows=max_rows, model=model)).message
+    return await _asked_with_steps(client, platform, question, max_rows, model)
 
 
 async def _asked_with_steps(
-    client: Client, platform: str, question: str, max_rows: int
+    client: Client, platform: str, question: str, max_rows: int, model: str = ""
 ) -> agent_pb.QueryResponse:
     """The same answer out of its stream, each step told on the standard error until the next one comes."""
     from aidatalabs.agent.v1 import agent_service_pb2 as agent_pb
@@ -77,7 +89,7 @@ async def _asked_with_steps(
     answer, begun = agent_pb.QueryResponse(), False
     with notes.status("reading the question") as told:
         try:
-            async for event in client.stream_answer(platform, question, max_rows=max_rows):
+            async for event in client.stream_answer(platform, question, max_rows=max_rows, model=model):
                 begun = True
                 answer.MergeFrom(event.data)
                 told.update(_told(event.event, answer))
@@ -85,7 +97,7 @@ async def _asked_with_steps(
             # A refusal inside of a stream is not repeated by the client, that of a plain call is.
             if begun or error.code != "UNAVAILABLE":
                 raise
-            return (await client.ask(platform, question, max_rows=max_rows)).message
+            return (await client.ask(platform, question, max_rows=max_rows, model=model)).message
     return answer
 
 

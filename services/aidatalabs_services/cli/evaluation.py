@@ -25,6 +25,8 @@ from aidatalabs.platform.v1 import platform_pb2
 from aidatalabs_client import ApiError, Client
 from aidatalabs_client.files import pieces, rows_of
 from aidatalabs_services.agent.adapters.data_client import READS, DataClient
+from aidatalabs_services.agent.models.models import NO_MODELS, OFFLINE, Models
+from aidatalabs_services.agent.models.verdicts import ModelUse
 from aidatalabs_services.agent.orchestrator import Orchestrator
 from aidatalabs_services.agent.planner.outcomes import Clarification
 from aidatalabs_services.agent.ports import Explanation, PlatformData, Rows, SchemaSnapshot
@@ -50,8 +52,10 @@ OnLine = Callable[[str, Line | None], None]
 """Told the database and the line of each question; before its first one, None."""
 
 
-async def evaluate(found: Access, pack: Pack, on_line: OnLine) -> list[Asked]:
-    """All questions with their lines, in the pack's order.
+async def evaluate(
+    found: Access, pack: Pack, on_line: OnLine, *, model: str = OFFLINE, models: Models = NO_MODELS
+) -> list[Asked]:
+    """All questions with their lines, in the pack's order, asked of `model`, one of `models` or the planner.
 
     One scratch platform at a time holds one database; it is deleted again, whatever happens. Raises
     PackUnreadable, CommandFailed, ApiError, and ServiceUnavailable for a mesh that went away.
@@ -70,14 +74,15 @@ async def evaluate(found: Access, pack: Pack, on_line: OnLine) -> list[Asked]:
                     for table in tables:
                         await _fill(client, platform.name, table)
                     known = PackData(data, {table.name for table in tables})
-                    agent = Orchestrator(QueryAgent(known, clock=lambda: pack.now))
-                    asker = Asker(agent, Caller(user=caller, token=found.token), platform)
+                    agent = Orchestrator(QueryAgent(known, clock=lambda: pack.now, models=models))
+                    asker = Asker(agent, Caller(user=caller, token=found.token), platform, model)
                     for question in (one for one in pack.questions if one.db == db):
                         asked[question.id] = await asker.ask(question)
                         on_line(db, asked[question.id].line)
                 finally:
                     await client.delete_platform(platform.name, purge=True)
     finally:
+        await models.close()
         await channel.close()
     return [asked[question.id] for question in pack.questions]
 
@@ -116,10 +121,13 @@ class PackData:
 class Asker:
     """Asks the agent about one platform, as one caller."""
 
-    def __init__(self, agent: Orchestrator, caller: Caller, platform: platform_pb2.Platform) -> None:
+    def __init__(
+        self, agent: Orchestrator, caller: Caller, platform: platform_pb2.Platform, model: str = OFFLINE
+    ) -> None:
         self._agent = agent
         self._caller = caller
         self._platform = platform
+        self._model = model
 
     async def ask(self, question: PackQuestion) -> Asked:
         """The line of one question; a mesh that is about to be back is waited for."""
@@ -133,7 +141,10 @@ class Asker:
                 await asyncio.sleep(_PAUSE_SECONDS)
                 continue
             except Exception as error:  # noqa: BLE001 - what the service would answer is the outcome
-                outcome = {"refused": True, "reason": service_error(error).reason}
+                refused = service_error(error)
+                outcome = {"refused": True, "reason": refused.reason}
+                if "model_problem" in refused.metadata:
+                    outcome["model_problem"] = refused.metadata["model_problem"]
             line = {"id": question.id, **outcome, "ms": watch.milliseconds()}
             return Asked(question.db, line, watch.planned())
         raise AssertionError("unreachable: the last attempt returns or raises")
@@ -148,16 +159,20 @@ class Asker:
                 caller=self._caller,
             )
         )
-        asked = Question(platform=self._platform.name, platform_uid=self._platform.uid, text=text)
-        sql = ""
+        asked = Question(
+            platform=self._platform.name, platform_uid=self._platform.uid, text=text, model=self._model
+        )
+        sql, failed = "", {}
         async for step in self._agent.ask(asked):
             if isinstance(step, Understood | Clarification):
                 watch.planned()
+            if isinstance(step, ModelUse) and step.problem:
+                failed = {"model_problem": step.problem}
             if isinstance(step, Clarification):
-                return {"refused": True, "reason": ASKED_BACK}
+                return {"refused": True, "reason": ASKED_BACK, **failed}
             if isinstance(step, Written):
                 sql = step.sql
-        return {"sql": sql}
+        return {"sql": sql, **failed}
 
 
 class Stopwatch:

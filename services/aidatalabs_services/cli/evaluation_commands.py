@@ -17,11 +17,12 @@ from aidatalabs_services.cli.options import Form
 from aidatalabs_services.cli.screen import console, notes, print_data, print_table
 
 if TYPE_CHECKING:
+    from aidatalabs_services.agent.models.models import Models
     from aidatalabs_services.cli.connection import Access
     from aidatalabs_services.cli.evaluation import OnLine
     from aidatalabs_services.cli.question_packs import Pack
 
-_UNIMPLEMENTED_EXIT = 12
+_NOT_CONFIGURED_EXIT = 9
 
 
 class Model(StrEnum):
@@ -62,7 +63,7 @@ def evaluate_pack(
         from aidatalabs_services.cli.question_packs import Pack as Packed
         from aidatalabs_services.cli.scratch_meshes import in_a_mesh
 
-        _refuse_models(model)
+        models = _configured(model)
         read = Packed.read(pack)
         if not out.absolute().parent.is_dir():
             raise CommandFailed(f"{out.parent} is no folder to write to.", "Make it, or choose another.")
@@ -70,7 +71,7 @@ def evaluate_pack(
 
         async def ask_all(found: Access) -> list[Asked]:
             with _progress(read) as on_line:
-                return await evaluate(found, read, on_line)
+                return await evaluate(found, read, on_line, model=model.value, models=models)
 
         asked = await in_a_mesh(ask_all, meshes.append, show_event(notes))
         write_lines([one.line for one in asked], out)
@@ -79,15 +80,36 @@ def evaluate_pack(
     run(work())
 
 
-def _refuse_models(model: Model) -> None:
-    if model is not Model.OFFLINE:
+def _configured(model: Model) -> Models:
+    """The models of `AIDATALABS_AGENT_MODELS`. Raises CommandFailed where `model` is none of them."""
+    from aidatalabs_services.agent.adapters.configured_models import configured_models
+    from aidatalabs_services.agent.bootstrap import utc_now
+    from aidatalabs_services.agent.models.models import NO_MODELS
+    from aidatalabs_services.agent.settings import AgentSettings
+    from aidatalabs_services.runtime.errors import ServiceError
+    from aidatalabs_services.runtime.settings import SettingsInvalid, load_settings
+
+    if model is Model.OFFLINE:
+        return NO_MODELS
+
+    class InThisProcess(AgentSettings):
+        """The agent's settings without the addresses that only its service needs."""
+
+        listen_address: str = "127.0.0.1:0"
+        jwks_url: str = "http://127.0.0.1:0"
+        data_address: str = "127.0.0.1:0"
+
+    try:
+        models = configured_models(load_settings(InThisProcess), utc_now)
+        models.named(model.value)
+    except SettingsInvalid as error:
+        raise CommandFailed(str(error), "Mend them, see docs/models.md.") from None
+    except ServiceError as error:
+        told = "Set AIDATALABS_AGENT_MODELS, see docs/models.md, or leave --model out: the planner answers."
         raise CommandFailed(
-            f"Asking {model.value} is not built yet.",
-            "Leave --model out: the planner answers without a model.",
-            _UNIMPLEMENTED_EXIT,
-            code="UNIMPLEMENTED",
-            reason="NOT_BUILT_YET",
-        )
+            error.message, told, _NOT_CONFIGURED_EXIT, code="FAILED_PRECONDITION", reason=error.reason
+        ) from None
+    return models
 
 
 @contextlib.contextmanager
@@ -111,6 +133,11 @@ def _tell(asked: list[Asked], pack: Pack, mesh: str, out: Path, output: Output) 
         print_data({"pack": pack.name, "file": str(out), "mesh": mesh, **figures.as_data()})
         return
     told = "".join(f" · {count} {reason}" for reason, count in figures.refused_counts.items())
+    if figures.model_problems:
+        whys = ", ".join(f"{count} {problem}" for problem, count in figures.model_problems.items())
+        console.print(
+            f"[yellow]{sum(figures.model_problems.values())} were the planner's: the model failed ({whys})[/]"
+        )
     console.print(f"[bold]{len(asked)}[/] questions of {as_it_is(pack.name)}, asked in {as_it_is(mesh)}")
     console.print(f"{figures.answered_count} answered{told} · median {figures.median_ms:.0f} ms")
     print_table(HEADINGS, table_rows(asked))

@@ -68,6 +68,14 @@ def ask(
         bool, typer.Option("--explain", help="Also print how the question was read, and the proof.")
     ] = False,
     max_rows: MaxRows = 0,
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="ALIAS",
+            help="Let a model read the question, such as claude, where the operator has configured it; "
+            "offline is the planner.",
+        ),
+    ] = "",
     output: RowsForm = RowsOutput.TABLE,
 ) -> None:
     """Ask a question in plain words. One with several readings is asked back (exit code 9): choose by number.
@@ -78,13 +86,13 @@ def ask(
     async def work() -> None:
         from aidatalabs_services.cli.answers import chart_of, print_answer
 
-        answer = await _answer(question, platform, max_rows, choosing=output is RowsOutput.TABLE)
+        answer = await _answer(question, platform, max_rows, model, choosing=output is RowsOutput.TABLE)
         if output is RowsOutput.JSON:
             print_json(answer)
         elif output is RowsOutput.CSV:
             _print_rows_alone(answer)
         else:
-            print_answer(answer, explained=explain, platform=platform)
+            print_answer(answer, explained=explain, platform=platform, model=model)
         if answer.HasField("clarification"):
             raise typer.Exit(_NO_ROWS_EXIT)  # it is not answered, in whatever form that is told
         _save(chart_of(answer), chart, quietly=output is not RowsOutput.TABLE)
@@ -92,14 +100,16 @@ def ask(
     run(work())
 
 
-async def _answer(question: str, platform: str, max_rows: int, *, choosing: bool) -> agent_pb.QueryResponse:
+async def _answer(
+    question: str, platform: str, max_rows: int, model: str, *, choosing: bool
+) -> agent_pb.QueryResponse:
     from aidatalabs_services.cli.asking import answered, somebody_can_choose
     from aidatalabs_services.cli.connection import connect
 
     async with await connect() as client:
         name = platform_or_default(platform)
         chooses = choosing and somebody_can_choose()
-        return await answered(client, name, question, max_rows=max_rows, choosing=chooses)
+        return await answered(client, name, question, max_rows=max_rows, model=model, choosing=chooses)
 
 
 def _print_rows_alone(answer: agent_pb.QueryResponse) -> None:

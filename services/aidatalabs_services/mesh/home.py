@@ -41,6 +41,11 @@ class MeshHome:
         return self.path / "data"
 
     @property
+    def agent(self) -> Path:
+        """What the agent service keeps: the day's spending on models."""
+        return self.path / "agent"
+
+    @property
     def keys(self) -> Path:
         """The identity service's signing keys."""
         return self.path / "keys"

@@ -134,6 +134,8 @@ def _service_env(
         env[f"{prefix}PEER_ADDRESSES"] = json.dumps(peers)
     if name in ("identity", "platform"):
         env[f"{prefix}POSTGRES_URL"] = database.url
+    if name == "agent":
+        env[f"{prefix}MODEL_SPENDING_FILE"] = str(home.agent / "model-spending.json")
     if name == "data":
         env[f"{prefix}DIRECTORY"] = str(home.data)
         env |= {key: os.environ.get(key, value) for key, value in _DATA_MEMORY.items()}

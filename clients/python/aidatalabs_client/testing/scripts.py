@@ -83,6 +83,7 @@ class FakeAgent:
 
 
 _EVENTS = (
+    ("model", ["model"]),
     ("clarification", ["clarification"]),
     ("understood", ["explanation"]),
     ("sql", ["sql"]),

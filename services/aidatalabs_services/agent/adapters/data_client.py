@@ -54,6 +54,8 @@ class DataClient:
             ordered=found.ordered,
             schema_version=found.schema_version,
             data_version=found.data_version,
+            estimated_rows=found.estimated_rows,
+            budget_left_rows=found.budget_left_rows if found.HasField("budget_left_rows") else None,
         )
 
     async def query(self, platform: str, sql: str, max_rows: int) -> Rows:

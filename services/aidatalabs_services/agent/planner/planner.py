@@ -68,6 +68,11 @@ class Planner:
     def __init__(self, catalogue: Catalogue) -> None:
         self._index = CatalogueIndex(catalogue)
 
+    @property
+    def index(self) -> CatalogueIndex:
+        """What was derived from the catalogue."""
+        return self._index
+
     def plan(self, question: str, *, now: datetime, timezone: str = "UTC") -> Outcome:
         """Plan a question; `now` is the clock (UTC where it has no zone), `timezone` the zone days are
         meant in."""
@@ -379,3 +384,8 @@ def plan(question: str, catalogue: Catalogue, *, now: datetime, timezone: str = 
     May be called from several threads at once.
     """
     return _planners.of(catalogue).plan(question, now=now, timezone=timezone)
+
+
+def index_of(catalogue: Catalogue) -> CatalogueIndex:
+    """What the planner derives from a catalogue, kept with it."""
+    return _planners.of(catalogue).index

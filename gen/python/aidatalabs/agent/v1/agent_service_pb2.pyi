@@ -31,22 +31,29 @@ class QueryRequest(_message.Message):
     PLATFORM_FIELD_NUMBER: _builtins.int
     QUESTION_FIELD_NUMBER: _builtins.int
     MAX_ROWS_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
     platform: _builtins.str
     """`platforms/{id}`."""
     question: _builtins.str
     """In plain words, 1 to 2,000 characters."""
     max_rows: _builtins.int
     """Rows to return; 0 means 1,000; at most 10,000."""
+    model: _builtins.str
+    """Who turns the question into a query: `offline` for the planner, which needs no model, or the alias of a model that
+    the operator has configured, such as `claude`, `gpt4` or `glm5`; empty: the operator's choice, which is the planner
+    where nothing else is set. Where a model fails, the planner answers, and `QueryResponse.model` says so.
+    """
     def __init__(
         self,
         *,
         platform: _builtins.str = ...,
         question: _builtins.str = ...,
         max_rows: _builtins.int = ...,
+        model: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_rows", b"max_rows", "platform", b"platform", "question", b"question"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_rows", b"max_rows", "model", b"model", "platform", b"platform", "question", b"question"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -54,7 +61,7 @@ Global___QueryRequest: _TypeAlias = QueryRequest  # noqa: Y015
 
 @_typing.final
 class QueryResponse(_message.Message):
-    """Either an answer with all its parts, or a clarification and nothing else."""
+    """Either an answer with all its parts, or a clarification; `model` comes with both where a model was asked."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -65,6 +72,7 @@ class QueryResponse(_message.Message):
     CHART_FIELD_NUMBER: _builtins.int
     PROOF_FIELD_NUMBER: _builtins.int
     CLARIFICATION_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
     answer: _builtins.str
     """One sentence with the number in it."""
     sql: _builtins.str
@@ -91,6 +99,10 @@ class QueryResponse(_message.Message):
     def clarification(self) -> _answer_pb2.Clarification:
         """Set instead of all else when the question has several readings."""
 
+    @_builtins.property
+    def model(self) -> _answer_pb2.ModelUse:
+        """What became of the model that was asked; unset where none was."""
+
     def __init__(
         self,
         *,
@@ -101,10 +113,11 @@ class QueryResponse(_message.Message):
         chart: _struct_pb2.Struct | None = ...,
         proof: _answer_pb2.Proof | None = ...,
         clarification: _answer_pb2.Clarification | None = ...,
+        model: _answer_pb2.ModelUse | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["chart", b"chart", "clarification", b"clarification", "proof", b"proof", "result", b"result"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chart", b"chart", "clarification", b"clarification", "model", b"model", "proof", b"proof", "result", b"result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "chart", b"chart", "clarification", b"clarification", "explanation", b"explanation", "proof", b"proof", "result", b"result", "sql", b"sql"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "chart", b"chart", "clarification", b"clarification", "explanation", b"explanation", "model", b"model", "proof", b"proof", "result", b"result", "sql", b"sql"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -119,22 +132,29 @@ class StreamAnswerRequest(_message.Message):
     PLATFORM_FIELD_NUMBER: _builtins.int
     QUESTION_FIELD_NUMBER: _builtins.int
     MAX_ROWS_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
     platform: _builtins.str
     """`platforms/{id}`."""
     question: _builtins.str
     """In plain words, 1 to 2,000 characters."""
     max_rows: _builtins.int
     """Rows to return; 0 means 1,000; at most 10,000."""
+    model: _builtins.str
+    """Who turns the question into a query: `offline` for the planner, which needs no model, or the alias of a model that
+    the operator has configured, such as `claude`, `gpt4` or `glm5`; empty: the operator's choice, which is the planner
+    where nothing else is set. Where a model fails, the planner answers, and `QueryResponse.model` says so.
+    """
     def __init__(
         self,
         *,
         platform: _builtins.str = ...,
         question: _builtins.str = ...,
         max_rows: _builtins.int = ...,
+        model: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_rows", b"max_rows", "platform", b"platform", "question", b"question"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_rows", b"max_rows", "model", b"model", "platform", b"platform", "question", b"question"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -150,7 +170,7 @@ class StreamAnswerResponse(_message.Message):
     DATA_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     event: _builtins.str
-    """`understood`, `sql`, `running`, `rows`, `chart`, `answer`, `proof`, `clarification`, `done` or `error`."""
+    """`understood`, `sql`, `running`, `rows`, `chart`, `answer`, `proof`, `clarification`, `model`, `done` or `error`."""
     @_builtins.property
     def data(self) -> Global___QueryResponse:
         """The part that this event brings, and nothing else; unset for `running`, `done` and `error`."""

@@ -82,7 +82,7 @@ class AgentServiceServicer:
         concrete choices when the question has several readings.
         Scope platform, role viewer.
         Refuses with: QUESTION_NOT_ANSWERABLE (the schema cannot answer it; says what would help),
-        QUESTION_NOT_READ_ONLY (it asks to change data), and as DataService.Query does.
+        QUESTION_NOT_READ_ONLY (it asks to change data), MODEL_NOT_CONFIGURED, and as DataService.Query does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -90,7 +90,8 @@ class AgentServiceServicer:
 
     def StreamAnswer(self, request, context):
         """Answers like Query, and tells each step as it happens: understood, sql, running, rows, chart, answer, proof or
-        clarification; always closed by done or error.
+        clarification; always closed by done or error. Where a model is asked, model comes first, and once more with what
+        became of it; its query has run by then, so that running is left out.
         Scope platform, role viewer. Refuses as Query does, inside the stream.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

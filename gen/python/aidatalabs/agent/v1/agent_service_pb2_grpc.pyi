@@ -42,11 +42,12 @@ class AgentServiceStub:
     concrete choices when the question has several readings.
     Scope platform, role viewer.
     Refuses with: QUESTION_NOT_ANSWERABLE (the schema cannot answer it; says what would help),
-    QUESTION_NOT_READ_ONLY (it asks to change data), and as DataService.Query does.
+    QUESTION_NOT_READ_ONLY (it asks to change data), MODEL_NOT_CONFIGURED, and as DataService.Query does.
     """
     StreamAnswer: _grpc.UnaryStreamMultiCallable[_agent_service_pb2.StreamAnswerRequest, _agent_service_pb2.StreamAnswerResponse]
     """Answers like Query, and tells each step as it happens: understood, sql, running, rows, chart, answer, proof or
-    clarification; always closed by done or error.
+    clarification; always closed by done or error. Where a model is asked, model comes first, and once more with what
+    became of it; its query has run by then, so that running is left out.
     Scope platform, role viewer. Refuses as Query does, inside the stream.
     """
     Design: _grpc.UnaryUnaryMultiCallable[_agent_service_pb2.DesignRequest, _agent_service_pb2.DesignResponse]
@@ -80,11 +81,12 @@ class AgentServiceAsyncStub(AgentServiceStub):
     concrete choices when the question has several readings.
     Scope platform, role viewer.
     Refuses with: QUESTION_NOT_ANSWERABLE (the schema cannot answer it; says what would help),
-    QUESTION_NOT_READ_ONLY (it asks to change data), and as DataService.Query does.
+    QUESTION_NOT_READ_ONLY (it asks to change data), MODEL_NOT_CONFIGURED, and as DataService.Query does.
     """
     StreamAnswer: _aio.UnaryStreamMultiCallable[_agent_service_pb2.StreamAnswerRequest, _agent_service_pb2.StreamAnswerResponse]  # type: ignore[assignment]
     """Answers like Query, and tells each step as it happens: understood, sql, running, rows, chart, answer, proof or
-    clarification; always closed by done or error.
+    clarification; always closed by done or error. Where a model is asked, model comes first, and once more with what
+    became of it; its query has run by then, so that running is left out.
     Scope platform, role viewer. Refuses as Query does, inside the stream.
     """
     Design: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.DesignRequest, _agent_service_pb2.DesignResponse]  # type: ignore[assignment]
@@ -121,7 +123,7 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         concrete choices when the question has several readings.
         Scope platform, role viewer.
         Refuses with: QUESTION_NOT_ANSWERABLE (the schema cannot answer it; says what would help),
-        QUESTION_NOT_READ_ONLY (it asks to change data), and as DataService.Query does.
+        QUESTION_NOT_READ_ONLY (it asks to change data), MODEL_NOT_CONFIGURED, and as DataService.Query does.
         """
 
     @_abc_1.abstractmethod
@@ -131,7 +133,8 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_agent_service_pb2.StreamAnswerResponse], _abc.AsyncIterator[_agent_service_pb2.StreamAnswerResponse]]:
         """Answers like Query, and tells each step as it happens: understood, sql, running, rows, chart, answer, proof or
-        clarification; always closed by done or error.
+        clarification; always closed by done or error. Where a model is asked, model comes first, and once more with what
+        became of it; its query has run by then, so that running is left out.
         Scope platform, role viewer. Refuses as Query does, inside the stream.
         """
 

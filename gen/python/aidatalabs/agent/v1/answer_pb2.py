@@ -27,7 +27,7 @@ from aidatalabs.data.v1 import query_pb2 as aidatalabs_dot_data_dot_v1_dot_query
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n aidatalabs/agent/v1/answer.proto\x12\x13\x61idatalabs.agent.v1\x1a\x1e\x61idatalabs/agent/v1/plan.proto\x1a\x1e\x61idatalabs/data/v1/query.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfb\x02\n\x05Proof\x12\x0b\n\x03sql\x18\x01 \x01(\t\x12\x12\n\nsql_sha256\x18\x02 \x01(\t\x12,\n\x04plan\x18\x03 \x01(\x0b\x32\x1e.aidatalabs.agent.v1.QueryPlan\x12\x0e\n\x06tables\x18\x04 \x03(\t\x12\x34\n\x07\x63olumns\x18\x05 \x03(\x0b\x32#.aidatalabs.data.v1.ColumnReference\x12\x16\n\x0eschema_version\x18\x06 \x01(\t\x12\x19\n\x11\x63\x61talogue_version\x18\x07 \x01(\t\x12\x14\n\x0c\x64\x61ta_version\x18\x08 \x01(\t\x12\x11\n\tread_rows\x18\t \x01(\x03\x12\x12\n\nread_bytes\x18\n \x01(\x03\x12\x0e\n\x06rollup\x18\x0b \x01(\t\x12\x15\n\rresult_sha256\x18\x0c \x01(\t\x12\x13\n\x0bproduced_by\x18\r \x01(\t\x12\x31\n\rproduced_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"O\n\rClarification\x12\x10\n\x08question\x18\x01 \x01(\t\x12,\n\x07\x63hoices\x18\x02 \x03(\x0b\x32\x1b.aidatalabs.agent.v1.Choice\"6\n\x06\x43hoice\x12\r\n\x05label\x18\x01 \x01(\t\x12\x10\n\x08question\x18\x02 \x01(\t\x12\x0b\n\x03sql\x18\x03 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n aidatalabs/agent/v1/answer.proto\x12\x13\x61idatalabs.agent.v1\x1a\x1e\x61idatalabs/agent/v1/plan.proto\x1a\x1e\x61idatalabs/data/v1/query.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa7\x03\n\x05Proof\x12\x0b\n\x03sql\x18\x01 \x01(\t\x12\x12\n\nsql_sha256\x18\x02 \x01(\t\x12,\n\x04plan\x18\x03 \x01(\x0b\x32\x1e.aidatalabs.agent.v1.QueryPlan\x12\x0e\n\x06tables\x18\x04 \x03(\t\x12\x34\n\x07\x63olumns\x18\x05 \x03(\x0b\x32#.aidatalabs.data.v1.ColumnReference\x12\x16\n\x0eschema_version\x18\x06 \x01(\t\x12\x19\n\x11\x63\x61talogue_version\x18\x07 \x01(\t\x12\x14\n\x0c\x64\x61ta_version\x18\x08 \x01(\t\x12\x11\n\tread_rows\x18\t \x01(\x03\x12\x12\n\nread_bytes\x18\n \x01(\x03\x12\x0e\n\x06rollup\x18\x0b \x01(\t\x12\x15\n\rresult_sha256\x18\x0c \x01(\t\x12\x13\n\x0bproduced_by\x18\r \x01(\t\x12\x31\n\rproduced_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06makers\x18\x14 \x03(\x0b\x32\x1a.aidatalabs.agent.v1.Maker\"&\n\x05Maker\x12\x0c\n\x04part\x18\x01 \x01(\t\x12\x0f\n\x07made_by\x18\x02 \x01(\t\"\xbd\x01\n\x08ModelUse\x12\r\n\x05\x61lias\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x10\n\x08\x61nswered\x18\x03 \x01(\x08\x12\x0f\n\x07problem\x18\x04 \x01(\t\x12\x0c\n\x04note\x18\x05 \x01(\t\x12\r\n\x05steps\x18\x06 \x01(\x05\x12\x0f\n\x07repairs\x18\x07 \x01(\x05\x12\x14\n\x0cinput_tokens\x18\x08 \x01(\x03\x12\x15\n\routput_tokens\x18\t \x01(\x03\x12\x15\n\rcost_microusd\x18\n \x01(\x03\"O\n\rClarification\x12\x10\n\x08question\x18\x01 \x01(\t\x12,\n\x07\x63hoices\x18\x02 \x03(\x0b\x32\x1b.aidatalabs.agent.v1.Choice\"6\n\x06\x43hoice\x12\r\n\x05label\x18\x01 \x01(\t\x12\x10\n\x08question\x18\x02 \x01(\t\x12\x0b\n\x03sql\x18\x03 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,9 +35,13 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'aidatalabs.agent.v1.answer_
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PROOF']._serialized_start=155
-  _globals['_PROOF']._serialized_end=534
-  _globals['_CLARIFICATION']._serialized_start=536
-  _globals['_CLARIFICATION']._serialized_end=615
-  _globals['_CHOICE']._serialized_start=617
-  _globals['_CHOICE']._serialized_end=671
+  _globals['_PROOF']._serialized_end=578
+  _globals['_MAKER']._serialized_start=580
+  _globals['_MAKER']._serialized_end=618
+  _globals['_MODELUSE']._serialized_start=621
+  _globals['_MODELUSE']._serialized_end=810
+  _globals['_CLARIFICATION']._serialized_start=812
+  _globals['_CLARIFICATION']._serialized_end=891
+  _globals['_CHOICE']._serialized_start=893
+  _globals['_CHOICE']._serialized_end=947
 # @@protoc_insertion_point(module_scope)

@@ -41,6 +41,7 @@ class Proof(_message.Message):
     RESULT_SHA256_FIELD_NUMBER: _builtins.int
     PRODUCED_BY_FIELD_NUMBER: _builtins.int
     PRODUCED_TIME_FIELD_NUMBER: _builtins.int
+    MAKERS_FIELD_NUMBER: _builtins.int
     sql: _builtins.str
     """The query as it ran: re-rendered by the SQL door, never a model's or a caller's text."""
     sql_sha256: _builtins.str
@@ -65,7 +66,7 @@ class Proof(_message.Message):
     """What made the SQL: `planner`, or the alias of a model."""
     @_builtins.property
     def plan(self) -> _plan_pb2.QueryPlan:
-        """What the question was read as."""
+        """What the question was read as; unset where a model wrote SQL that no plan can say."""
 
     @_builtins.property
     def tables(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -78,6 +79,10 @@ class Proof(_message.Message):
     @_builtins.property
     def produced_time(self) -> _timestamp_pb2.Timestamp:
         """When the answer was made."""
+
+    @_builtins.property
+    def makers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Maker]:
+        """What made each part of the answer."""
 
     def __init__(
         self,
@@ -96,14 +101,105 @@ class Proof(_message.Message):
         result_sha256: _builtins.str = ...,
         produced_by: _builtins.str = ...,
         produced_time: _timestamp_pb2.Timestamp | None = ...,
+        makers: _abc.Iterable[Global___Maker] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan", "produced_time", b"produced_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["catalogue_version", b"catalogue_version", "columns", b"columns", "data_version", b"data_version", "plan", b"plan", "produced_by", b"produced_by", "produced_time", b"produced_time", "read_bytes", b"read_bytes", "read_rows", b"read_rows", "result_sha256", b"result_sha256", "rollup", b"rollup", "schema_version", b"schema_version", "sql", b"sql", "sql_sha256", b"sql_sha256", "tables", b"tables"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["catalogue_version", b"catalogue_version", "columns", b"columns", "data_version", b"data_version", "makers", b"makers", "plan", b"plan", "produced_by", b"produced_by", "produced_time", b"produced_time", "read_bytes", b"read_bytes", "read_rows", b"read_rows", "result_sha256", b"result_sha256", "rollup", b"rollup", "schema_version", b"schema_version", "sql", b"sql", "sql_sha256", b"sql_sha256", "tables", b"tables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Proof: _TypeAlias = Proof  # noqa: Y015
+
+@_typing.final
+class Maker(_message.Message):
+    """What made one part of an answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PART_FIELD_NUMBER: _builtins.int
+    MADE_BY_FIELD_NUMBER: _builtins.int
+    part: _builtins.str
+    """`plan`, `sql`, `text` (the SQL as it ran), `rows`, `answer`, or `chart` where there is one."""
+    made_by: _builtins.str
+    """`planner`, `rules` (which write SQL for a plan, and sentence and chart for rows), `door` (the SQL door), `engine`,
+    or the alias of a model.
+    """
+    def __init__(
+        self,
+        *,
+        part: _builtins.str = ...,
+        made_by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["made_by", b"made_by", "part", b"part"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Maker: _TypeAlias = Maker  # noqa: Y015
+
+@_typing.final
+class ModelUse(_message.Message):
+    """What became of the model that was asked. No prompt, no answer and no key of a provider is ever part of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALIAS_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    ANSWERED_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    REPAIRS_FIELD_NUMBER: _builtins.int
+    INPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    COST_MICROUSD_FIELD_NUMBER: _builtins.int
+    alias: _builtins.str
+    """Alias of the model that was asked."""
+    model: _builtins.str
+    """Its name at its provider."""
+    answered: _builtins.bool
+    """True when the query is the model's own, or the question back or the refusal is; false when it failed and the
+    planner answered.
+    """
+    problem: _builtins.str
+    """Why it failed: `UNAVAILABLE`, `RATE_LIMITED`, `TIMEOUT`, `KEY_REFUSED`, `REQUEST_REFUSED`, `CUT`, `GARBLED`,
+    `DECLINED`, `NO_VALID_QUERY`, `TOO_MANY_STEPS`, `BUDGET_EXCEEDED` or `BUDGET_NOT_KEPT`; empty where it did not.
+    """
+    note: _builtins.str
+    """The same in one sentence."""
+    steps: _builtins.int
+    """Requests that were answered by the provider, at most 8."""
+    repairs: _builtins.int
+    """Queries of the model that the SQL door or the engine refused."""
+    input_tokens: _builtins.int
+    """Tokens that the provider counted, or where it did not come to that, those that were reserved."""
+    output_tokens: _builtins.int
+    """As input_tokens."""
+    cost_microusd: _builtins.int
+    """What they cost, in millionths of a US dollar, by the operator's prices."""
+    def __init__(
+        self,
+        *,
+        alias: _builtins.str = ...,
+        model: _builtins.str = ...,
+        answered: _builtins.bool = ...,
+        problem: _builtins.str = ...,
+        note: _builtins.str = ...,
+        steps: _builtins.int = ...,
+        repairs: _builtins.int = ...,
+        input_tokens: _builtins.int = ...,
+        output_tokens: _builtins.int = ...,
+        cost_microusd: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "answered", b"answered", "cost_microusd", b"cost_microusd", "input_tokens", b"input_tokens", "model", b"model", "note", b"note", "output_tokens", b"output_tokens", "problem", b"problem", "repairs", b"repairs", "steps", b"steps"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelUse: _TypeAlias = ModelUse  # noqa: Y015
 
 @_typing.final
 class Clarification(_message.Message):
@@ -147,7 +243,7 @@ class Choice(_message.Message):
     question: _builtins.str
     """The question to ask instead; it has this one reading."""
     sql: _builtins.str
-    """The SQL of this reading."""
+    """The SQL of this reading; empty where a model asks back."""
     def __init__(
         self,
         *,

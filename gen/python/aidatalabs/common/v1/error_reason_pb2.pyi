@@ -279,6 +279,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Code FAILED_PRECONDITION. Example:
         {"reason": "QUESTION_NOT_READ_ONLY", "domain": "aidatalabs", "metadata": {"word": "delete"}}
     """
+    ERROR_REASON_MODEL_NOT_CONFIGURED: _ErrorReason.ValueType  # 82
+    """The operator has configured no model of this alias; ask one of those that are, or the planner (`offline`).
+    Code FAILED_PRECONDITION. Example:
+        {"reason": "MODEL_NOT_CONFIGURED", "domain": "aidatalabs", "metadata": {"model": "gpt4", "configured": "claude, glm5"}}
+    """
     ERROR_REASON_ROLLUP_NOT_FOUND: _ErrorReason.ValueType  # 95
     """The platform has no roll-up of this name.
     Code NOT_FOUND. Example:
@@ -652,6 +657,11 @@ ERROR_REASON_QUESTION_NOT_READ_ONLY: ErrorReason.ValueType  # 81
 """The question asks to change data; agents only read.
 Code FAILED_PRECONDITION. Example:
     {"reason": "QUESTION_NOT_READ_ONLY", "domain": "aidatalabs", "metadata": {"word": "delete"}}
+"""
+ERROR_REASON_MODEL_NOT_CONFIGURED: ErrorReason.ValueType  # 82
+"""The operator has configured no model of this alias; ask one of those that are, or the planner (`offline`).
+Code FAILED_PRECONDITION. Example:
+    {"reason": "MODEL_NOT_CONFIGURED", "domain": "aidatalabs", "metadata": {"model": "gpt4", "configured": "claude, glm5"}}
 """
 ERROR_REASON_ROLLUP_NOT_FOUND: ErrorReason.ValueType  # 95
 """The platform has no roll-up of this name.

@@ -4,7 +4,7 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Clarification, Proof } from "./answer_pb.js";
+import type { Clarification, ModelUse, Proof } from "./answer_pb.js";
 import { file_aidatalabs_agent_v1_answer } from "./answer_pb.js";
 import type { QueryStatistics, Result } from "../../data/v1/query_pb.js";
 import { file_aidatalabs_data_v1_query } from "../../data/v1/query_pb.js";
@@ -19,7 +19,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file aidatalabs/agent/v1/agent_service.proto.
  */
 export const file_aidatalabs_agent_v1_agent_service: GenFile = /*@__PURE__*/
-  fileDesc("CidhaWRhdGFsYWJzL2FnZW50L3YxL2FnZW50X3NlcnZpY2UucHJvdG8SE2FpZGF0YWxhYnMuYWdlbnQudjEikAEKDFF1ZXJ5UmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSHAoIcXVlc3Rpb24YAiABKAlCCrpIB3IFEAEY0A8SHAoIbWF4X3Jvd3MYAyABKAVCCrpIBxoFGJBOKAAi+wEKDVF1ZXJ5UmVzcG9uc2USDgoGYW5zd2VyGAEgASgJEgsKA3NxbBgCIAEoCRITCgtleHBsYW5hdGlvbhgDIAMoCRIqCgZyZXN1bHQYBCABKAsyGi5haWRhdGFsYWJzLmRhdGEudjEuUmVzdWx0EiYKBWNoYXJ0GAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIpCgVwcm9vZhgGIAEoCzIaLmFpZGF0YWxhYnMuYWdlbnQudjEuUHJvb2YSOQoNY2xhcmlmaWNhdGlvbhgHIAEoCzIiLmFpZGF0YWxhYnMuYWdlbnQudjEuQ2xhcmlmaWNhdGlvbiKXAQoTU3RyZWFtQW5zd2VyUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSHAoIcXVlc3Rpb24YAiABKAlCCrpIB3IFEAEY0A8SHAoIbWF4X3Jvd3MYAyABKAVCCrpIBxoFGJBOKAAiegoUU3RyZWFtQW5zd2VyUmVzcG9uc2USDQoFZXZlbnQYASABKAkSMAoEZGF0YRgCIAEoCzIiLmFpZGF0YWxhYnMuYWdlbnQudjEuUXVlcnlSZXNwb25zZRIhCgVlcnJvchgDIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzIq8BCg1EZXNpZ25SZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIgCgxyZXF1aXJlbWVudHMYAiABKAlCCrpIB3IFEAEYkE4SNgoHc2FtcGxlcxgDIAMoCzIbLmFpZGF0YWxhYnMuYWdlbnQudjEuU2FtcGxlQgi6SAWSAQIQCiIxCgZTYW1wbGUSFgoEbmFtZRgBIAEoCUIIukgFcgMY/wESDwoHY29udGVudBgCIAEoDCJHCg5EZXNpZ25SZXNwb25zZRI1CgdkZXNpZ25zGAEgAygLMiQuYWlkYXRhbGFicy5hZ2VudC52MS5EZXNpZ25DYW5kaWRhdGUiuwEKD0Rlc2lnbkNhbmRpZGF0ZRISCgpzdGF0ZW1lbnRzGAEgAygJEhEKCXJhdGlvbmFsZRgCIAEoCRJMCgxtZWFzdXJlbWVudHMYAyADKAsyNi5haWRhdGFsYWJzLmFnZW50LnYxLkRlc2lnbkNhbmRpZGF0ZS5NZWFzdXJlbWVudHNFbnRyeRozChFNZWFzdXJlbWVudHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAE6AjgBIm0KD09wdGltaXplUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSFAoDc3FsGAIgASgJQge6SARyAhABIlAKEE9wdGltaXplUmVzcG9uc2USPAoPcmVjb21tZW5kYXRpb25zGAEgAygLMiMuYWlkYXRhbGFicy5hZ2VudC52MS5SZWNvbW1lbmRhdGlvbiKpAQoOUmVjb21tZW5kYXRpb24SDAoEa2luZBgBIAEoCRILCgNzcWwYAiABKAkSMwoGYmVmb3JlGAMgASgLMiMuYWlkYXRhbGFicy5kYXRhLnYxLlF1ZXJ5U3RhdGlzdGljcxIyCgVhZnRlchgEIAEoCzIjLmFpZGF0YWxhYnMuZGF0YS52MS5RdWVyeVN0YXRpc3RpY3MSEwoLc2FtZV9yZXN1bHQYBSABKAgifwoOQW5hbHl6ZVJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEhoKCHF1ZXN0aW9uGAIgASgJQgi6SAVyAxjQDxILCgNzcWwYAyABKAki3QEKD0FuYWx5emVSZXNwb25zZRIOCgZhbnN3ZXIYASABKAkSLgoIZmluZGluZ3MYAiADKAsyHC5haWRhdGFsYWJzLmFnZW50LnYxLkZpbmRpbmcSCwoDc3FsGAMgASgJEioKBnJlc3VsdBgEIAEoCzIaLmFpZGF0YWxhYnMuZGF0YS52MS5SZXN1bHQSJgoFY2hhcnQYBSABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EikKBXByb29mGAYgASgLMhouYWlkYXRhbGFicy5hZ2VudC52MS5Qcm9vZiI6CgdGaW5kaW5nEgwKBGtpbmQYASABKAkSDwoHc3VtbWFyeRgCIAEoCRIQCghzdHJlbmd0aBgDIAEoASJ0Cg5TdXBwb3J0UmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSHAoIcXVlc3Rpb24YAiABKAlCCrpIB3IFEAEY0A8ixAEKD1N1cHBvcnRSZXNwb25zZRIOCgZhbnN3ZXIYASABKAkSMAoJY2l0YXRpb25zGAIgAygLMh0uYWlkYXRhbGFicy5hZ2VudC52MS5DaXRhdGlvbhJACgZoZWFsdGgYAyADKAsyMC5haWRhdGFsYWJzLmFnZW50LnYxLlN1cHBvcnRSZXNwb25zZS5IZWFsdGhFbnRyeRotCgtIZWFsdGhFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIikKCENpdGF0aW9uEg4KBnNvdXJjZRgBIAEoCRINCgVxdW90ZRgCIAEoCTKSBgoMQWdlbnRTZXJ2aWNlEm8KBVF1ZXJ5EiEuYWlkYXRhbGFicy5hZ2VudC52MS5RdWVyeVJlcXVlc3QaIi5haWRhdGFsYWJzLmFnZW50LnYxLlF1ZXJ5UmVzcG9uc2UiH4LT5JMCGSIUL2FwaS92MS9hZ2VudHMvcXVlcnk6ASoSrAEKDFN0cmVhbUFuc3dlchIoLmFpZGF0YWxhYnMuYWdlbnQudjEuU3RyZWFtQW5zd2VyUmVxdWVzdBopLmFpZGF0YWxhYnMuYWdlbnQudjEuU3RyZWFtQW5zd2VyUmVzcG9uc2UiRYLT5JMCPyIbL2FwaS92MS9hZ2VudHMvcXVlcnk6c3RyZWFtOgEqWh0SGy9hcGkvdjEvYWdlbnRzL3F1ZXJ5OnN0cmVhbTABEnMKBkRlc2lnbhIiLmFpZGF0YWxhYnMuYWdlbnQudjEuRGVzaWduUmVxdWVzdBojLmFpZGF0YWxhYnMuYWdlbnQudjEuRGVzaWduUmVzcG9uc2UiIILT5JMCGiIVL2FwaS92MS9hZ2VudHMvZGVzaWduOgEqEnsKCE9wdGltaXplEiQuYWlkYXRhbGFicy5hZ2VudC52MS5PcHRpbWl6ZVJlcXVlc3QaJS5haWRhdGFsYWJzLmFnZW50LnYxLk9wdGltaXplUmVzcG9uc2UiIoLT5JMCHCIXL2FwaS92MS9hZ2VudHMvb3B0aW1pemU6ASoSdwoHQW5hbHl6ZRIjLmFpZGF0YWxhYnMuYWdlbnQudjEuQW5hbHl6ZVJlcXVlc3QaJC5haWRhdGFsYWJzLmFnZW50LnYxLkFuYWx5emVSZXNwb25zZSIhgtPkkwIbIhYvYXBpL3YxL2FnZW50cy9hbmFseXplOgEqEncKB1N1cHBvcnQSIy5haWRhdGFsYWJzLmFnZW50LnYxLlN1cHBvcnRSZXF1ZXN0GiQuYWlkYXRhbGFicy5hZ2VudC52MS5TdXBwb3J0UmVzcG9uc2UiIYLT5JMCGyIWL2FwaS92MS9hZ2VudHMvc3VwcG9ydDoBKmIGcHJvdG8z", [file_aidatalabs_agent_v1_answer, file_aidatalabs_data_v1_query, file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_struct, file_google_rpc_status]);
+  fileDesc("CidhaWRhdGFsYWJzL2FnZW50L3YxL2FnZW50X3NlcnZpY2UucHJvdG8SE2FpZGF0YWxhYnMuYWdlbnQudjEixgEKDFF1ZXJ5UmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSHAoIcXVlc3Rpb24YAiABKAlCCrpIB3IFEAEY0A8SHAoIbWF4X3Jvd3MYAyABKAVCCrpIBxoFGJBOKAASNAoFbW9kZWwYCiABKAlCJbpIInIgMh5eKFthLXowLTldW2EtejAtOS5fLV17MCwzMX0pPyQiqQIKDVF1ZXJ5UmVzcG9uc2USDgoGYW5zd2VyGAEgASgJEgsKA3NxbBgCIAEoCRITCgtleHBsYW5hdGlvbhgDIAMoCRIqCgZyZXN1bHQYBCABKAsyGi5haWRhdGFsYWJzLmRhdGEudjEuUmVzdWx0EiYKBWNoYXJ0GAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIpCgVwcm9vZhgGIAEoCzIaLmFpZGF0YWxhYnMuYWdlbnQudjEuUHJvb2YSOQoNY2xhcmlmaWNhdGlvbhgHIAEoCzIiLmFpZGF0YWxhYnMuYWdlbnQudjEuQ2xhcmlmaWNhdGlvbhIsCgVtb2RlbBgKIAEoCzIdLmFpZGF0YWxhYnMuYWdlbnQudjEuTW9kZWxVc2UizQEKE1N0cmVhbUFuc3dlclJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEhwKCHF1ZXN0aW9uGAIgASgJQgq6SAdyBRABGNAPEhwKCG1heF9yb3dzGAMgASgFQgq6SAcaBRiQTigAEjQKBW1vZGVsGAogASgJQiW6SCJyIDIeXihbYS16MC05XVthLXowLTkuXy1dezAsMzF9KT8kInoKFFN0cmVhbUFuc3dlclJlc3BvbnNlEg0KBWV2ZW50GAEgASgJEjAKBGRhdGEYAiABKAsyIi5haWRhdGFsYWJzLmFnZW50LnYxLlF1ZXJ5UmVzcG9uc2USIQoFZXJyb3IYAyABKAsyEi5nb29nbGUucnBjLlN0YXR1cyKvAQoNRGVzaWduUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSIAoMcmVxdWlyZW1lbnRzGAIgASgJQgq6SAdyBRABGJBOEjYKB3NhbXBsZXMYAyADKAsyGy5haWRhdGFsYWJzLmFnZW50LnYxLlNhbXBsZUIIukgFkgECEAoiMQoGU2FtcGxlEhYKBG5hbWUYASABKAlCCLpIBXIDGP8BEg8KB2NvbnRlbnQYAiABKAwiRwoORGVzaWduUmVzcG9uc2USNQoHZGVzaWducxgBIAMoCzIkLmFpZGF0YWxhYnMuYWdlbnQudjEuRGVzaWduQ2FuZGlkYXRlIrsBCg9EZXNpZ25DYW5kaWRhdGUSEgoKc3RhdGVtZW50cxgBIAMoCRIRCglyYXRpb25hbGUYAiABKAkSTAoMbWVhc3VyZW1lbnRzGAMgAygLMjYuYWlkYXRhbGFicy5hZ2VudC52MS5EZXNpZ25DYW5kaWRhdGUuTWVhc3VyZW1lbnRzRW50cnkaMwoRTWVhc3VyZW1lbnRzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4ASJtCg9PcHRpbWl6ZVJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEhQKA3NxbBgCIAEoCUIHukgEcgIQASJQChBPcHRpbWl6ZVJlc3BvbnNlEjwKD3JlY29tbWVuZGF0aW9ucxgBIAMoCzIjLmFpZGF0YWxhYnMuYWdlbnQudjEuUmVjb21tZW5kYXRpb24iqQEKDlJlY29tbWVuZGF0aW9uEgwKBGtpbmQYASABKAkSCwoDc3FsGAIgASgJEjMKBmJlZm9yZRgDIAEoCzIjLmFpZGF0YWxhYnMuZGF0YS52MS5RdWVyeVN0YXRpc3RpY3MSMgoFYWZ0ZXIYBCABKAsyIy5haWRhdGFsYWJzLmRhdGEudjEuUXVlcnlTdGF0aXN0aWNzEhMKC3NhbWVfcmVzdWx0GAUgASgIIn8KDkFuYWx5emVSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIaCghxdWVzdGlvbhgCIAEoCUIIukgFcgMY0A8SCwoDc3FsGAMgASgJIt0BCg9BbmFseXplUmVzcG9uc2USDgoGYW5zd2VyGAEgASgJEi4KCGZpbmRpbmdzGAIgAygLMhwuYWlkYXRhbGFicy5hZ2VudC52MS5GaW5kaW5nEgsKA3NxbBgDIAEoCRIqCgZyZXN1bHQYBCABKAsyGi5haWRhdGFsYWJzLmRhdGEudjEuUmVzdWx0EiYKBWNoYXJ0GAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIpCgVwcm9vZhgGIAEoCzIaLmFpZGF0YWxhYnMuYWdlbnQudjEuUHJvb2YiOgoHRmluZGluZxIMCgRraW5kGAEgASgJEg8KB3N1bW1hcnkYAiABKAkSEAoIc3RyZW5ndGgYAyABKAEidAoOU3VwcG9ydFJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEhwKCHF1ZXN0aW9uGAIgASgJQgq6SAdyBRABGNAPIsQBCg9TdXBwb3J0UmVzcG9uc2USDgoGYW5zd2VyGAEgASgJEjAKCWNpdGF0aW9ucxgCIAMoCzIdLmFpZGF0YWxhYnMuYWdlbnQudjEuQ2l0YXRpb24SQAoGaGVhbHRoGAMgAygLMjAuYWlkYXRhbGFicy5hZ2VudC52MS5TdXBwb3J0UmVzcG9uc2UuSGVhbHRoRW50cnkaLQoLSGVhbHRoRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASIpCghDaXRhdGlvbhIOCgZzb3VyY2UYASABKAkSDQoFcXVvdGUYAiABKAkykgYKDEFnZW50U2VydmljZRJvCgVRdWVyeRIhLmFpZGF0YWxhYnMuYWdlbnQudjEuUXVlcnlSZXF1ZXN0GiIuYWlkYXRhbGFicy5hZ2VudC52MS5RdWVyeVJlc3BvbnNlIh+C0+STAhkiFC9hcGkvdjEvYWdlbnRzL3F1ZXJ5OgEqEqwBCgxTdHJlYW1BbnN3ZXISKC5haWRhdGFsYWJzLmFnZW50LnYxLlN0cmVhbUFuc3dlclJlcXVlc3QaKS5haWRhdGFsYWJzLmFnZW50LnYxLlN0cmVhbUFuc3dlclJlc3BvbnNlIkWC0+STAj8iGy9hcGkvdjEvYWdlbnRzL3F1ZXJ5OnN0cmVhbToBKlodEhsvYXBpL3YxL2FnZW50cy9xdWVyeTpzdHJlYW0wARJzCgZEZXNpZ24SIi5haWRhdGFsYWJzLmFnZW50LnYxLkRlc2lnblJlcXVlc3QaIy5haWRhdGFsYWJzLmFnZW50LnYxLkRlc2lnblJlc3BvbnNlIiCC0+STAhoiFS9hcGkvdjEvYWdlbnRzL2Rlc2lnbjoBKhJ7CghPcHRpbWl6ZRIkLmFpZGF0YWxhYnMuYWdlbnQudjEuT3B0aW1pemVSZXF1ZXN0GiUuYWlkYXRhbGFicy5hZ2VudC52MS5PcHRpbWl6ZVJlc3BvbnNlIiKC0+STAhwiFy9hcGkvdjEvYWdlbnRzL29wdGltaXplOgEqEncKB0FuYWx5emUSIy5haWRhdGFsYWJzLmFnZW50LnYxLkFuYWx5emVSZXF1ZXN0GiQuYWlkYXRhbGFicy5hZ2VudC52MS5BbmFseXplUmVzcG9uc2UiIYLT5JMCGyIWL2FwaS92MS9hZ2VudHMvYW5hbHl6ZToBKhJ3CgdTdXBwb3J0EiMuYWlkYXRhbGFicy5hZ2VudC52MS5TdXBwb3J0UmVxdWVzdBokLmFpZGF0YWxhYnMuYWdlbnQudjEuU3VwcG9ydFJlc3BvbnNlIiGC0+STAhsiFi9hcGkvdjEvYWdlbnRzL3N1cHBvcnQ6ASpiBnByb3RvMw", [file_aidatalabs_agent_v1_answer, file_aidatalabs_data_v1_query, file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_struct, file_google_rpc_status]);
 
 /**
  * Brings a question.
@@ -47,6 +47,15 @@ export type QueryRequest = Message<"aidatalabs.agent.v1.QueryRequest"> & {
    * @generated from field: int32 max_rows = 3;
    */
   maxRows: number;
+
+  /**
+   * Who turns the question into a query: `offline` for the planner, which needs no model, or the alias of a model that
+   * the operator has configured, such as `claude`, `gpt4` or `glm5`; empty: the operator's choice, which is the planner
+   * where nothing else is set. Where a model fails, the planner answers, and `QueryResponse.model` says so.
+   *
+   * @generated from field: string model = 10;
+   */
+  model: string;
 };
 
 /**
@@ -57,7 +66,7 @@ export const QueryRequestSchema: GenMessage<QueryRequest> = /*@__PURE__*/
   messageDesc(file_aidatalabs_agent_v1_agent_service, 0);
 
 /**
- * Either an answer with all its parts, or a clarification and nothing else.
+ * Either an answer with all its parts, or a clarification; `model` comes with both where a model was asked.
  *
  * @generated from message aidatalabs.agent.v1.QueryResponse
  */
@@ -111,6 +120,13 @@ export type QueryResponse = Message<"aidatalabs.agent.v1.QueryResponse"> & {
    * @generated from field: aidatalabs.agent.v1.Clarification clarification = 7;
    */
   clarification?: Clarification | undefined;
+
+  /**
+   * What became of the model that was asked; unset where none was.
+   *
+   * @generated from field: aidatalabs.agent.v1.ModelUse model = 10;
+   */
+  model?: ModelUse | undefined;
 };
 
 /**
@@ -146,6 +162,15 @@ export type StreamAnswerRequest = Message<"aidatalabs.agent.v1.StreamAnswerReque
    * @generated from field: int32 max_rows = 3;
    */
   maxRows: number;
+
+  /**
+   * Who turns the question into a query: `offline` for the planner, which needs no model, or the alias of a model that
+   * the operator has configured, such as `claude`, `gpt4` or `glm5`; empty: the operator's choice, which is the planner
+   * where nothing else is set. Where a model fails, the planner answers, and `QueryResponse.model` says so.
+   *
+   * @generated from field: string model = 10;
+   */
+  model: string;
 };
 
 /**
@@ -162,7 +187,7 @@ export const StreamAnswerRequestSchema: GenMessage<StreamAnswerRequest> = /*@__P
  */
 export type StreamAnswerResponse = Message<"aidatalabs.agent.v1.StreamAnswerResponse"> & {
   /**
-   * `understood`, `sql`, `running`, `rows`, `chart`, `answer`, `proof`, `clarification`, `done` or `error`.
+   * `understood`, `sql`, `running`, `rows`, `chart`, `answer`, `proof`, `clarification`, `model`, `done` or `error`.
    *
    * @generated from field: string event = 1;
    */
@@ -638,7 +663,7 @@ export const AgentService: GenService<{
    * concrete choices when the question has several readings.
    * Scope platform, role viewer.
    * Refuses with: QUESTION_NOT_ANSWERABLE (the schema cannot answer it; says what would help),
-   * QUESTION_NOT_READ_ONLY (it asks to change data), and as DataService.Query does.
+   * QUESTION_NOT_READ_ONLY (it asks to change data), MODEL_NOT_CONFIGURED, and as DataService.Query does.
    *
    * @generated from rpc aidatalabs.agent.v1.AgentService.Query
    */
@@ -649,7 +674,8 @@ export const AgentService: GenService<{
   },
   /**
    * Answers like Query, and tells each step as it happens: understood, sql, running, rows, chart, answer, proof or
-   * clarification; always closed by done or error.
+   * clarification; always closed by done or error. Where a model is asked, model comes first, and once more with what
+   * became of it; its query has run by then, so that running is left out.
    * Scope platform, role viewer. Refuses as Query does, inside the stream.
    *
    * @generated from rpc aidatalabs.agent.v1.AgentService.StreamAnswer

@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file aidatalabs/agent/v1/answer.proto.
  */
 export const file_aidatalabs_agent_v1_answer: GenFile = /*@__PURE__*/
-  fileDesc("CiBhaWRhdGFsYWJzL2FnZW50L3YxL2Fuc3dlci5wcm90bxITYWlkYXRhbGFicy5hZ2VudC52MSL7AgoFUHJvb2YSCwoDc3FsGAEgASgJEhIKCnNxbF9zaGEyNTYYAiABKAkSLAoEcGxhbhgDIAEoCzIeLmFpZGF0YWxhYnMuYWdlbnQudjEuUXVlcnlQbGFuEg4KBnRhYmxlcxgEIAMoCRI0Cgdjb2x1bW5zGAUgAygLMiMuYWlkYXRhbGFicy5kYXRhLnYxLkNvbHVtblJlZmVyZW5jZRIWCg5zY2hlbWFfdmVyc2lvbhgGIAEoCRIZChFjYXRhbG9ndWVfdmVyc2lvbhgHIAEoCRIUCgxkYXRhX3ZlcnNpb24YCCABKAkSEQoJcmVhZF9yb3dzGAkgASgDEhIKCnJlYWRfYnl0ZXMYCiABKAMSDgoGcm9sbHVwGAsgASgJEhUKDXJlc3VsdF9zaGEyNTYYDCABKAkSEwoLcHJvZHVjZWRfYnkYDSABKAkSMQoNcHJvZHVjZWRfdGltZRgOIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiTwoNQ2xhcmlmaWNhdGlvbhIQCghxdWVzdGlvbhgBIAEoCRIsCgdjaG9pY2VzGAIgAygLMhsuYWlkYXRhbGFicy5hZ2VudC52MS5DaG9pY2UiNgoGQ2hvaWNlEg0KBWxhYmVsGAEgASgJEhAKCHF1ZXN0aW9uGAIgASgJEgsKA3NxbBgDIAEoCWIGcHJvdG8z", [file_aidatalabs_agent_v1_plan, file_aidatalabs_data_v1_query, file_google_protobuf_timestamp]);
+  fileDesc("CiBhaWRhdGFsYWJzL2FnZW50L3YxL2Fuc3dlci5wcm90bxITYWlkYXRhbGFicy5hZ2VudC52MSKnAwoFUHJvb2YSCwoDc3FsGAEgASgJEhIKCnNxbF9zaGEyNTYYAiABKAkSLAoEcGxhbhgDIAEoCzIeLmFpZGF0YWxhYnMuYWdlbnQudjEuUXVlcnlQbGFuEg4KBnRhYmxlcxgEIAMoCRI0Cgdjb2x1bW5zGAUgAygLMiMuYWlkYXRhbGFicy5kYXRhLnYxLkNvbHVtblJlZmVyZW5jZRIWCg5zY2hlbWFfdmVyc2lvbhgGIAEoCRIZChFjYXRhbG9ndWVfdmVyc2lvbhgHIAEoCRIUCgxkYXRhX3ZlcnNpb24YCCABKAkSEQoJcmVhZF9yb3dzGAkgASgDEhIKCnJlYWRfYnl0ZXMYCiABKAMSDgoGcm9sbHVwGAsgASgJEhUKDXJlc3VsdF9zaGEyNTYYDCABKAkSEwoLcHJvZHVjZWRfYnkYDSABKAkSMQoNcHJvZHVjZWRfdGltZRgOIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoGbWFrZXJzGBQgAygLMhouYWlkYXRhbGFicy5hZ2VudC52MS5NYWtlciImCgVNYWtlchIMCgRwYXJ0GAEgASgJEg8KB21hZGVfYnkYAiABKAkivQEKCE1vZGVsVXNlEg0KBWFsaWFzGAEgASgJEg0KBW1vZGVsGAIgASgJEhAKCGFuc3dlcmVkGAMgASgIEg8KB3Byb2JsZW0YBCABKAkSDAoEbm90ZRgFIAEoCRINCgVzdGVwcxgGIAEoBRIPCgdyZXBhaXJzGAcgASgFEhQKDGlucHV0X3Rva2VucxgIIAEoAxIVCg1vdXRwdXRfdG9rZW5zGAkgASgDEhUKDWNvc3RfbWljcm91c2QYCiABKAMiTwoNQ2xhcmlmaWNhdGlvbhIQCghxdWVzdGlvbhgBIAEoCRIsCgdjaG9pY2VzGAIgAygLMhsuYWlkYXRhbGFicy5hZ2VudC52MS5DaG9pY2UiNgoGQ2hvaWNlEg0KBWxhYmVsGAEgASgJEhAKCHF1ZXN0aW9uGAIgASgJEgsKA3NxbBgDIAEoCWIGcHJvdG8z", [file_aidatalabs_agent_v1_plan, file_aidatalabs_data_v1_query, file_google_protobuf_timestamp]);
 
 /**
  * Everything needed to check an answer later: run the SQL again and compare.
@@ -39,7 +39,7 @@ export type Proof = Message<"aidatalabs.agent.v1.Proof"> & {
   sqlSha256: string;
 
   /**
-   * What the question was read as.
+   * What the question was read as; unset where a model wrote SQL that no plan can say.
    *
    * @generated from field: aidatalabs.agent.v1.QueryPlan plan = 3;
    */
@@ -122,6 +122,13 @@ export type Proof = Message<"aidatalabs.agent.v1.Proof"> & {
    * @generated from field: google.protobuf.Timestamp produced_time = 14;
    */
   producedTime?: Timestamp | undefined;
+
+  /**
+   * What made each part of the answer.
+   *
+   * @generated from field: repeated aidatalabs.agent.v1.Maker makers = 20;
+   */
+  makers: Maker[];
 };
 
 /**
@@ -130,6 +137,121 @@ export type Proof = Message<"aidatalabs.agent.v1.Proof"> & {
  */
 export const ProofSchema: GenMessage<Proof> = /*@__PURE__*/
   messageDesc(file_aidatalabs_agent_v1_answer, 0);
+
+/**
+ * What made one part of an answer.
+ *
+ * @generated from message aidatalabs.agent.v1.Maker
+ */
+export type Maker = Message<"aidatalabs.agent.v1.Maker"> & {
+  /**
+   * `plan`, `sql`, `text` (the SQL as it ran), `rows`, `answer`, or `chart` where there is one.
+   *
+   * @generated from field: string part = 1;
+   */
+  part: string;
+
+  /**
+   * `planner`, `rules` (which write SQL for a plan, and sentence and chart for rows), `door` (the SQL door), `engine`,
+   * or the alias of a model.
+   *
+   * @generated from field: string made_by = 2;
+   */
+  madeBy: string;
+};
+
+/**
+ * Describes the message aidatalabs.agent.v1.Maker.
+ * Use `create(MakerSchema)` to create a new message.
+ */
+export const MakerSchema: GenMessage<Maker> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_agent_v1_answer, 1);
+
+/**
+ * What became of the model that was asked. No prompt, no answer and no key of a provider is ever part of it.
+ *
+ * @generated from message aidatalabs.agent.v1.ModelUse
+ */
+export type ModelUse = Message<"aidatalabs.agent.v1.ModelUse"> & {
+  /**
+   * Alias of the model that was asked.
+   *
+   * @generated from field: string alias = 1;
+   */
+  alias: string;
+
+  /**
+   * Its name at its provider.
+   *
+   * @generated from field: string model = 2;
+   */
+  model: string;
+
+  /**
+   * True when the query is the model's own, or the question back or the refusal is; false when it failed and the
+   * planner answered.
+   *
+   * @generated from field: bool answered = 3;
+   */
+  answered: boolean;
+
+  /**
+   * Why it failed: `UNAVAILABLE`, `RATE_LIMITED`, `TIMEOUT`, `KEY_REFUSED`, `REQUEST_REFUSED`, `CUT`, `GARBLED`,
+   * `DECLINED`, `NO_VALID_QUERY`, `TOO_MANY_STEPS`, `BUDGET_EXCEEDED` or `BUDGET_NOT_KEPT`; empty where it did not.
+   *
+   * @generated from field: string problem = 4;
+   */
+  problem: string;
+
+  /**
+   * The same in one sentence.
+   *
+   * @generated from field: string note = 5;
+   */
+  note: string;
+
+  /**
+   * Requests that were answered by the provider, at most 8.
+   *
+   * @generated from field: int32 steps = 6;
+   */
+  steps: number;
+
+  /**
+   * Queries of the model that the SQL door or the engine refused.
+   *
+   * @generated from field: int32 repairs = 7;
+   */
+  repairs: number;
+
+  /**
+   * Tokens that the provider counted, or where it did not come to that, those that were reserved.
+   *
+   * @generated from field: int64 input_tokens = 8;
+   */
+  inputTokens: bigint;
+
+  /**
+   * As input_tokens.
+   *
+   * @generated from field: int64 output_tokens = 9;
+   */
+  outputTokens: bigint;
+
+  /**
+   * What they cost, in millionths of a US dollar, by the operator's prices.
+   *
+   * @generated from field: int64 cost_microusd = 10;
+   */
+  costMicrousd: bigint;
+};
+
+/**
+ * Describes the message aidatalabs.agent.v1.ModelUse.
+ * Use `create(ModelUseSchema)` to create a new message.
+ */
+export const ModelUseSchema: GenMessage<ModelUse> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_agent_v1_answer, 2);
 
 /**
  * A question back: the caller's question has several readings whose results differ.
@@ -157,7 +279,7 @@ export type Clarification = Message<"aidatalabs.agent.v1.Clarification"> & {
  * Use `create(ClarificationSchema)` to create a new message.
  */
 export const ClarificationSchema: GenMessage<Clarification> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_answer, 1);
+  messageDesc(file_aidatalabs_agent_v1_answer, 3);
 
 /**
  * One reading of a question.
@@ -180,7 +302,7 @@ export type Choice = Message<"aidatalabs.agent.v1.Choice"> & {
   question: string;
 
   /**
-   * The SQL of this reading.
+   * The SQL of this reading; empty where a model asks back.
    *
    * @generated from field: string sql = 3;
    */
@@ -192,5 +314,5 @@ export type Choice = Message<"aidatalabs.agent.v1.Choice"> & {
  * Use `create(ChoiceSchema)` to create a new message.
  */
 export const ChoiceSchema: GenMessage<Choice> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_answer, 2);
+  messageDesc(file_aidatalabs_agent_v1_answer, 4);
 

@@ -1,0 +1,128 @@
+"""The models that the operator has configured, asked about one question at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from aidatalabs_services.agent.doors import Door
+from aidatalabs_services.agent.errors import model_not_configured
+from aidatalabs_services.agent.models.conversation import ModelFailed
+from aidatalabs_services.agent.models.prompts import View
+from aidatalabs_services.agent.models.requests import ConfiguredModel, Requests, Tally
+from aidatalabs_services.agent.models.session import Bounds, ModelSession, Verdict
+from aidatalabs_services.agent.models.spending import MemoryStore, ModelBudget
+from aidatalabs_services.agent.models.verdicts import ModelUse
+from aidatalabs_services.agent.planner.index import CatalogueIndex
+from aidatalabs_services.runtime.caller import optional_call
+
+OFFLINE = "offline"
+"""The alias of the planner, which is no model."""
+
+# What of a call's time a model may take, so that the planner can still answer where it fails.
+_SHARE_OF_CALL = 0.7
+
+
+@dataclass(frozen=True)
+class Times:
+    """How long models are waited for: one request, all of a question; how often a request is made, and the
+    first pause between.
+    """
+
+    request_seconds: float
+    question_seconds: float
+    attempts: int
+    backoff_seconds: float
+
+
+class Models:
+    """The configured models by alias, their common bounds and the budget of each platform."""
+
+    def __init__(
+        self,
+        configured: Mapping[str, ConfiguredModel],
+        budget: ModelBudget,
+        bounds: Bounds,
+        times: Times,
+        default: str = OFFLINE,
+    ) -> None:
+        self._configured = configured
+        self._budget = budget
+        self._bounds = bounds
+        self._times = times
+        self._default = default
+
+    def named(self, alias: str) -> ConfiguredModel | None:
+        """The model of an alias; None for the planner. Raises ModelNotConfigured."""
+        alias = alias or self._default
+        if alias == OFFLINE:
+            return None
+        model = self._configured.get(alias)
+        if model is None:
+            raise model_not_configured(alias, self._configured)
+        return model
+
+    async def ask(
+        self,
+        model: ConfiguredModel,
+        question: str,
+        platform_uid: str,
+        index: CatalogueIndex,
+        door: Door,
+        now: datetime,
+    ) -> tuple[ModelUse, Verdict | None]:
+        """What a model makes of a question; None where it failed, the use says why.
+
+        Raises the data's refusals that no query can avoid.
+        """
+        seconds = self._times.question_seconds
+        call = optional_call()
+        if call is not None:
+            seconds = min(seconds, _SHARE_OF_CALL * call.seconds_left())
+        tally = Tally()
+        requests = Requests(
+            model,
+            self._budget,
+            platform_uid,
+            tally,
+            attempts=self._times.attempts,
+            backoff_seconds=self._times.backoff_seconds,
+            request_seconds=self._times.request_seconds,
+            until=time.monotonic() + seconds,
+        )
+        try:
+            verdict = await ModelSession(requests, tally, door, index, self._bounds).verdict(question, now)
+        except ModelFailed as failure:
+            return _use(model, tally, failure), None
+        return _use(model, tally, None), verdict
+
+    async def close(self) -> None:
+        """Gives up the connections to all providers."""
+        await asyncio.gather(*(model.provider.close() for model in self._configured.values()))
+
+
+def _use(model: ConfiguredModel, tally: Tally, failure: ModelFailed | None) -> ModelUse:
+    return ModelUse(
+        alias=model.alias,
+        model=model.name,
+        answered=failure is None,
+        problem=failure.problem.name if failure else "",
+        note=f"{model.alias} gave no answer: {failure.problem.value}." if failure else "",
+        steps=tally.steps,
+        repairs=tally.repairs,
+        input_tokens=tally.usage.input_tokens,
+        output_tokens=tally.usage.output_tokens,
+        cost_microusd=tally.microusd,
+    )
+
+
+def no_models() -> Models:
+    """What there is where the operator has configured none: every question is the planner's."""
+    budget = ModelBudget(MemoryStore(), tokens_a_day=0, usd_a_day=0, clock=datetime.now)
+    return Models({}, budget, Bounds(0, 0, 0, View(0, 0)), Times(0, 0, 0, 0))
+
+
+NO_MODELS = no_models()
