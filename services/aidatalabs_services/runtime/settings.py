@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from aidatalabs_services.runtime.tls import TlsFiles
 
@@ -31,6 +31,8 @@ def _otlp_endpoint(text: str) -> str:
 
 OtlpEndpoint = Annotated[str, AfterValidator(_otlp_endpoint)]
 """A collector's address as settings take it; empty for none."""
+
+_UNREADABLE_FIELD = re.compile(r'field "(\w+)"')
 
 SettingsType = TypeVar("SettingsType", bound=BaseSettings)
 
@@ -148,3 +150,11 @@ def load_settings(kind: type[SettingsType]) -> SettingsType:
             variable = f"{prefix}{name}".upper() if name else f"{prefix}*".upper()
             lines.append(f"  {variable}: {problem['msg']}{about}")
         raise SettingsInvalid("These settings are missing or wrong:\n" + "\n".join(lines)) from None
+    except SettingsError as error:
+        # Told before any field is checked; its cause holds the value, which may be a secret.
+        found = _UNREADABLE_FIELD.search(str(error))
+        prefix, name = str(kind.model_config.get("env_prefix", "")), found.group(1) if found else "*"
+        variable = f"{prefix}{name}".upper()
+        raise SettingsInvalid(
+            f"These settings are missing or wrong:\n  {variable}: is not the JSON that it should be"
+        ) from None
