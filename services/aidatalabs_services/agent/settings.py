@@ -110,6 +110,11 @@ class AgentSettings(ServerSettings):
         default=None,
         description="Where the sums of the day are kept; unset: in memory, so that a restart forgets them.",
     )
+    model_running_calls: int = Field(
+        default=16,
+        ge=1,
+        description="Questions that are with models at the same time; beyond, the planner answers at once.",
+    )
     model_steps: int = Field(default=8, ge=1, le=8, description="Most replies of a model to one question.")
     model_repairs: int = Field(
         default=3,

@@ -110,6 +110,15 @@ async def test_many_at_once_cannot_pass_the_budget_together(opened: Opened) -> N
     assert all(rows(answer) == [[24]] for answer in answers)
 
 
+async def test_more_questions_than_may_be_with_models_are_the_planners_at_once(opened: Opened) -> None:
+    async with opened(model_running_calls=2, model_request_seconds=1.0) as agent:
+        agent.provider.plays(then=Hang())
+        answers = await asyncio.gather(*(agent.put(QUESTION) for _ in range(5)))
+        assert sorted(answer.model.problem for answer in answers) == ["BUSY"] * 3 + ["TIMEOUT"] * 2
+        agent.provider.plays(then=COUNT)
+        assert (await agent.put(QUESTION)).model.answered
+
+
 async def test_the_budget_survives_a_restart_and_a_damaged_file_makes_no_new_one(
     opened: Opened, tmp_path: Path
 ) -> None:
@@ -198,6 +207,20 @@ async def test_the_wire_is_what_each_provider_documents(opened: Opened) -> None:
         }
         assert agent.provider.headers[0]["anthropic-version"]
         assert agent.provider.headers[1]["authorization"].startswith("Bearer ")
+
+
+async def test_replies_in_one_piece_and_other_names_of_the_limit_are_settings(opened: Opened) -> None:
+    models = model_settings(opened.provider)  # type: ignore[attr-defined]
+    models["claude"]["stream"] = False
+    models["gpt4"] |= {"output_limit": "max_completion_tokens", "most_output_tokens": 1000, "name": "mine"}
+    async with opened(models=models) as agent:
+        agent.provider.plays(call("find_values", column="orders.status", letters="a"), COUNT, then=COUNT)
+        answer = await agent.put(QUESTION)
+        assert (rows(answer), answer.model.steps) == ([[24]], 2)
+        answer = await agent.put(QUESTION, "gpt4")
+        assert (rows(answer), answer.model.model) == ([[24]], "mine")
+        claude, _, gpt4 = agent.provider.asked
+        assert (claude.get("stream"), gpt4["max_completion_tokens"], "max_tokens" in gpt4) == (None, 1000, False)
 
 
 async def test_a_service_without_models_loads_no_sdk() -> None:

@@ -42,7 +42,8 @@ def configured_models(settings: AgentSettings, clock: Callable[[], datetime]) ->
             settings.model_attempts,
             settings.model_backoff_seconds,
         ),
-        settings.model_default,
+        most_running=settings.model_running_calls,
+        default=settings.model_default,
     )
 
 

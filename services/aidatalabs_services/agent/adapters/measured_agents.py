@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 
+from aidatalabs_services.agent.models.verdicts import ModelUse
 from aidatalabs_services.agent.orchestrator import Orchestrator
 from aidatalabs_services.agent.query_agent import QueryAgent, Question, Step
 from aidatalabs_services.runtime.errors import ServiceError
@@ -20,6 +21,14 @@ class MeasuredOrchestrator(Orchestrator):
         self._requests = metrics.counter("ai_agent_requests_total", "Pieces of work begun.", ("agent",))
         self._seconds = metrics.seconds(
             "ai_agent_duration_seconds", "From the request to the last part of its answer.", ("agent",)
+        )
+        self._models = metrics.counter(
+            "aidatalabs_model_questions_total",
+            "Questions put to models, by what became of them.",
+            ("model", "outcome"),
+        )
+        self._tokens = metrics.counter(
+            "aidatalabs_model_tokens_total", "Tokens that providers of models counted.", ("model", "kind")
         )
         self._errors = metrics.counter(
             "ai_agent_errors_total",
@@ -36,6 +45,8 @@ class MeasuredOrchestrator(Orchestrator):
         self._requests.labels(agent).inc()
         try:
             async for step in steps:
+                if isinstance(step, ModelUse):
+                    self._count(step)
                 yield step
         except asyncio.CancelledError:  # the caller went away, or the time was over
             self._errors.labels(agent, "CANCELLED").inc()
@@ -46,3 +57,10 @@ class MeasuredOrchestrator(Orchestrator):
             raise
         finally:
             self._seconds.labels(agent).observe(time.monotonic() - begun)
+
+    def _count(self, use: ModelUse) -> None:
+        """Counts a model once it is known what became of it; before, the step only names it."""
+        if use.answered or use.problem:
+            self._models.labels(use.alias, use.problem or "ANSWERED").inc()
+            self._tokens.labels(use.alias, "input").inc(use.input_tokens)
+            self._tokens.labels(use.alias, "output").inc(use.output_tokens)

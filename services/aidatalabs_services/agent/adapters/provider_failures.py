@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
+import structlog
+
 from aidatalabs_services.agent.models.conversation import ModelFailed, Problem
 
 _MOST_KEY_BYTES = 8_192
@@ -19,6 +21,7 @@ _LONGEST_WAIT_SECONDS = 86_400.0
 def failure_of_status(status: int, headers: Mapping[str, str]) -> ModelFailed:
     """The failure that an HTTP status stands for; nothing that was turned away is charged."""
     waits = retry_after_seconds(headers)
+    structlog.get_logger().warning("a provider of models refused", status=status, retry_after_seconds=waits)
     if status in (401, 403):
         return ModelFailed(Problem.KEY_REFUSED, charged=False)
     if status == 429:
@@ -31,7 +34,9 @@ def failure_of_status(status: int, headers: Mapping[str, str]) -> ModelFailed:
 
 def failure_of_connection(error: Exception) -> ModelFailed:
     """The failure of a connection, by what the SDK says caused it: one that was never made cost nothing."""
-    if "Connect" in type(error.__cause__).__name__:
+    cause = type(error.__cause__).__name__
+    structlog.get_logger().warning("a provider of models was not reached", cause=cause)
+    if "Connect" in cause:
         return ModelFailed(Problem.UNAVAILABLE, charged=False)
     return ModelFailed(Problem.CUT)
 

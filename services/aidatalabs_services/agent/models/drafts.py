@@ -197,7 +197,7 @@ class _Draft:
             raise Misfit("a window needs a start, an end or both")
         if start and end and _when(start) >= _when(end):
             raise Misfit(f"the window ends at {end}, which is not after its start {start}")
-        words = " ".join(filter(None, (f"from {start}" if start else "", f"before {end}" if end else "")))
+        words = ", ".join(filter(None, (f"from {start}" if start else "", f"before {end}" if end else "")))
         return Window(source, start, end, "UTC", words)
 
     @staticmethod

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from aidatalabs_services.agent.doors import Door
 from aidatalabs_services.agent.errors import model_not_configured
-from aidatalabs_services.agent.models.conversation import ModelFailed
+from aidatalabs_services.agent.models.conversation import ModelFailed, Problem
 from aidatalabs_services.agent.models.prompts import View
 from aidatalabs_services.agent.models.requests import ConfiguredModel, Requests, Tally
 from aidatalabs_services.agent.models.session import Bounds, ModelSession, Verdict
@@ -47,6 +47,8 @@ class Models:
         budget: ModelBudget,
         bounds: Bounds,
         times: Times,
+        *,
+        most_running: int = 1,
         default: str = OFFLINE,
     ) -> None:
         self._configured = configured
@@ -54,6 +56,8 @@ class Models:
         self._bounds = bounds
         self._times = times
         self._default = default
+        self._most_running = most_running
+        self._running = 0
 
     def named(self, alias: str) -> ConfiguredModel | None:
         """The model of an alias; None for the planner. Raises ModelNotConfigured."""
@@ -78,6 +82,24 @@ class Models:
 
         Raises the data's refusals that no query can avoid.
         """
+        if self._running >= self._most_running:
+            # Waiting would hold a place that questions to the planner need.
+            return _use(model, Tally(), ModelFailed(Problem.BUSY, charged=False)), None
+        self._running += 1
+        try:
+            return await self._session(model, question, platform_uid, index, door, now)
+        finally:
+            self._running -= 1
+
+    async def _session(
+        self,
+        model: ConfiguredModel,
+        question: str,
+        platform_uid: str,
+        index: CatalogueIndex,
+        door: Door,
+        now: datetime,
+    ) -> tuple[ModelUse, Verdict | None]:
         seconds = self._times.question_seconds
         call = optional_call()
         if call is not None:
