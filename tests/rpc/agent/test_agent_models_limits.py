@@ -220,7 +220,11 @@ async def test_replies_in_one_piece_and_other_names_of_the_limit_are_settings(op
         answer = await agent.put(QUESTION, "gpt4")
         assert (rows(answer), answer.model.model) == ([[24]], "mine")
         claude, _, gpt4 = agent.provider.asked
-        assert (claude.get("stream"), gpt4["max_completion_tokens"], "max_tokens" in gpt4) == (None, 1000, False)
+        assert (claude.get("stream"), gpt4["max_completion_tokens"], "max_tokens" in gpt4) == (
+            None,
+            1000,
+            False,
+        )
 
 
 async def test_a_service_without_models_loads_no_sdk() -> None:
