@@ -138,6 +138,16 @@ class AgentSettings(ServerSettings):
         gt=0,
         description="Pause before a request is made again, twice as long each time; longer where asked for.",
     )
+    model_failures_count: int = Field(
+        default=5,
+        ge=1,
+        description="Questions that a provider fails in a row before its model is left alone for a while.",
+    )
+    model_pause_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        description="How long that is; the planner answers, then one question tries again.",
+    )
     model_estimated_rows: int = Field(
         default=1_000_000_000,
         ge=0,

@@ -15,6 +15,7 @@ from aidatalabs.data.v1 import data_service_pb2 as data_pb
 from aidatalabs.data.v1 import data_service_pb2_grpc as data_pb_grpc
 from aidatalabs.data.v1 import table_pb2
 from aidatalabs_services.agent.bootstrap import bootstrap
+from aidatalabs_services.agent.ports import PlatformData
 from aidatalabs_services.agent.settings import AgentSettings
 from aidatalabs_services.data import bootstrap as data_bootstrap
 from aidatalabs_services.data.settings import DataSettings
@@ -137,21 +138,23 @@ async def _fill(
 
 @contextlib.asynccontextmanager
 async def asking(
-    server: RunningServer, mint: TokenMint, provider: Provider, **settings: Any
+    server: RunningServer | PlatformData, mint: TokenMint, provider: Provider, **settings: Any
 ) -> AsyncIterator[Asking]:
-    """The agent service with models, over a data service that runs."""
+    """The agent service with models, over a data service that runs or one that follows a script."""
+    address = server.address if isinstance(server, RunningServer) else "127.0.0.1:9"
     made = AgentSettings.model_validate(
         {
             "listen_address": "127.0.0.1:0",
             "jwks_url": "http://127.0.0.1:9",
-            "data_address": server.address,
+            "data_address": address,
             "models": model_settings(provider),
             "model_keys": dict.fromkeys(ALIASES, KEY),
             **settings,
         }
     )
-    service = bootstrap(made, clock=lambda: NOW)
+    scripted = None if isinstance(server, RunningServer) else server
+    service = bootstrap(made, data=scripted, clock=lambda: NOW)
     async with running(service, mint=mint, roles=ROLES) as channel:
-        data = open_channel(server.address)
+        data = open_channel(address)
         yield Asking(pb_grpc.AgentServiceStub(channel), mint, provider, data_pb_grpc.DataServiceStub(data))
         await data.close()

@@ -57,7 +57,13 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Askin
         provider() as made,
         filled_data(tmp_path_factory.mktemp("data"), mint) as server,
         asking(
-            server, mint, made, model_request_seconds=1.0, model_backoff_seconds=0.02, model_usd_a_day=0
+            server,
+            mint,
+            made,
+            model_request_seconds=1.0,
+            model_backoff_seconds=0.02,
+            model_failures_count=999,
+            model_usd_a_day=0,
         ) as agent,
     ):
         yield agent

@@ -37,6 +37,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Askin
             mint,
             made,
             model_backoff_seconds=0.02,
+            model_failures_count=999,
             model_usd_a_day=0,
             model_tokens_a_day=0,
             model_estimated_rows=MOST_ROWS,
@@ -230,6 +231,9 @@ WILD = [
     Turn(calls=(("find_values", {"column": "orders.status"}),)),
     Turn(calls=(("ask_back", {"question": "?", "choices": [1, 2]}),)),
     Turn(calls=tuple(("find_values", {"column": "orders.status", "letters": "a"}) for _ in range(30))),
+    Turn(calls=(("submit_sql", {"sql": "SELECT 1 \x00 FROM orders"}),)),
+    Turn(calls=(("find_values", {"column": "orders.status", "letters": "a\x00"}),)),
+    Turn(calls=(("submit_sql", {"sql": "SELECT " + "1," * 25_000}),)),
     Turn(text="The answer is 42."),
     Turn(text=""),
     Turn(calls=(("submit_sql", {"sql": "SELECT 1 FROM"}),), stop="max_tokens"),
@@ -253,6 +257,14 @@ async def test_a_strange_reply_is_answered_and_the_next_one_counts(
         if one["role"] == "tool" or (one["role"] == "user" and isinstance(one["content"], list))
     )
     assert calls == results
+
+
+@pytest.mark.parametrize("model", ALIASES)
+async def test_a_reply_of_megabytes_is_none_and_is_not_sent_back(world: Asking, model: str) -> None:
+    world.provider.plays(call("submit_sql", sql="x" * 5_000_000), COUNT)
+    answer = await world.put(QUESTION, model)
+    assert (rows(answer), answer.model.answered, answer.model.repairs) == ([[24]], True, 0)
+    assert len(json.dumps(world.provider.asked[1])) < 100_000
 
 
 def _calls(message: dict[str, Any]) -> list[Any]:

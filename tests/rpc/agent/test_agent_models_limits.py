@@ -16,8 +16,9 @@ from google.protobuf import json_format
 
 from aidatalabs.agent.v1 import agent_service_pb2 as pb
 from aidatalabs_services.runtime.testing import ALICE, TokenMint
-from tests.rpc.agent.models_world import SHOP, Asking, asking, filled_data, model_settings
+from tests.rpc.agent.models_world import Asking, asking, model_settings
 from tests.rpc.agent.providers import Cut, Hang, Provider, Status, Turn, call, provider
+from tests.rpc.agent.world import SHOP, ScriptedPlatformData, result
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -27,13 +28,15 @@ Opened = Callable[..., AbstractAsyncContextManager[Asking]]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def opened(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Opened]:
-    """Opens agents of different settings over one data service."""
+async def opened() -> AsyncIterator[Opened]:
+    """Opens agents of different settings over one platform whose data follows a script."""
     mint = TokenMint()
-    async with provider() as made, filled_data(tmp_path_factory.mktemp("data"), mint) as server:
+    async with provider() as made:
 
         def open_agent(**settings: Any) -> AbstractAsyncContextManager[Asking]:
-            return asking(server, mint, made, **{"model_backoff_seconds": 0.02, **settings})
+            data = ScriptedPlatformData(rows={SHOP: result([("number_of_orders", "UInt64")], (24,))})
+            settings = {"model_backoff_seconds": 0.02, "model_failures_count": 99, **settings}
+            return asking(data, mint, made, **settings)
 
         open_agent.provider = made  # type: ignore[attr-defined]
         yield open_agent
@@ -119,6 +122,28 @@ async def test_more_questions_than_may_be_with_models_are_the_planners_at_once(o
         assert (await agent.put(QUESTION)).model.answered
 
 
+async def test_a_provider_that_keeps_failing_is_left_alone_and_tried_again(opened: Opened) -> None:
+    async with opened(model_failures_count=3, model_pause_seconds=0.5, model_attempts=1) as agent:
+        agent.provider.plays(then=Status(500))
+        problems = [(await agent.put(QUESTION)).model.problem for _ in range(5)]
+        assert problems == ["UNAVAILABLE"] * 3 + ["PAUSED"] * 2
+        assert len(agent.provider.asked) == 3
+        agent.provider.plays(then=COUNT)
+        assert (await agent.put(QUESTION, "glm5")).model.answered  # another model is not meant
+        await asyncio.sleep(0.5)
+        assert (await agent.put(QUESTION)).model.answered
+
+
+async def test_callers_in_a_hurry_do_not_close_a_model_for_others(opened: Opened) -> None:
+    async with opened(model_failures_count=1, model_request_seconds=20.0) as agent:
+        agent.provider.plays(then=Hang())
+        request = pb.QueryRequest(platform=SHOP, question=QUESTION, model="claude")
+        answer = await agent.stub.Query(request, metadata=agent.mint.metadata(ALICE), timeout=1.5)
+        assert answer.model.problem == "TIMEOUT"
+        agent.provider.plays(then=COUNT)
+        assert (await agent.put(QUESTION)).model.answered
+
+
 async def test_the_budget_survives_a_restart_and_a_damaged_file_makes_no_new_one(
     opened: Opened, tmp_path: Path
 ) -> None:
@@ -186,10 +211,10 @@ async def test_the_operator_may_make_a_model_the_default(opened: Opened) -> None
 
 async def test_no_values_are_shown_where_the_operator_says_so(opened: Opened) -> None:
     async with opened(model_values_count=0) as agent:
-        agent.provider.plays(call("find_values", column="orders.status", letters="sent"), COUNT)
+        agent.provider.plays(call("find_values", column="orders.city", letters="Gra"), COUNT)
         assert (await agent.put(QUESTION)).model.answered
         said = str(agent.provider.asked)
-        assert "sent back" not in said
+        assert "Graz" not in said
         assert "find_values" not in [tool["name"] for tool in agent.provider.asked[0]["tools"]]
 
 
@@ -214,7 +239,7 @@ async def test_replies_in_one_piece_and_other_names_of_the_limit_are_settings(op
     models["claude"]["stream"] = False
     models["gpt4"] |= {"output_limit": "max_completion_tokens", "most_output_tokens": 1000, "name": "mine"}
     async with opened(models=models) as agent:
-        agent.provider.plays(call("find_values", column="orders.status", letters="a"), COUNT, then=COUNT)
+        agent.provider.plays(call("find_values", column="orders.city", letters="a"), COUNT, then=COUNT)
         answer = await agent.put(QUESTION)
         assert (rows(answer), answer.model.steps) == ([[24]], 2)
         answer = await agent.put(QUESTION, "gpt4")

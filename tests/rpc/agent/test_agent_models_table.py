@@ -96,6 +96,7 @@ async def test_what_users_saw_of_thirty_questions_to_three_models(tmp_path: Path
             made,
             model_backoff_seconds=0.02,
             model_request_seconds=2.0,
+            model_failures_count=9_999,
             model_usd_a_day=0,
             model_tokens_a_day=0,
         ) as agent,

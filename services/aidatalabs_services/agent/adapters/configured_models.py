@@ -41,6 +41,8 @@ def configured_models(settings: AgentSettings, clock: Callable[[], datetime]) ->
             settings.model_question_seconds,
             settings.model_attempts,
             settings.model_backoff_seconds,
+            settings.model_failures_count,
+            settings.model_pause_seconds,
         ),
         most_running=settings.model_running_calls,
         default=settings.model_default,

@@ -21,6 +21,7 @@ class Problem(Enum):
     DECLINED = "it declined to answer"
     NO_VALID_QUERY = "none of its queries could be run"
     TOO_MANY_STEPS = "it came to no query within the steps it may take"
+    PAUSED = "it failed several times in a row and is left alone for a while"
     BUSY = "as many questions as may be are with models already"
     BUDGET_EXCEEDED = "the platform's budget for models is used up until midnight UTC"
     BUDGET_NOT_KEPT = "what models cost cannot be written down at the moment"

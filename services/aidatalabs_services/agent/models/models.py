@@ -10,6 +10,7 @@ from datetime import datetime
 
 from aidatalabs_services.agent.doors import Door
 from aidatalabs_services.agent.errors import model_not_configured
+from aidatalabs_services.agent.models.breaker import Breaker
 from aidatalabs_services.agent.models.conversation import ModelFailed, Problem
 from aidatalabs_services.agent.models.prompts import View
 from aidatalabs_services.agent.models.requests import ConfiguredModel, Requests, Tally
@@ -29,13 +30,15 @@ _SHARE_OF_CALL = 0.7
 @dataclass(frozen=True)
 class Times:
     """How long models are waited for: one request, all of a question; how often a request is made, and the
-    first pause between.
+    first pause between; and after how many failures a model is left alone, for how long.
     """
 
     request_seconds: float
     question_seconds: float
     attempts: int
     backoff_seconds: float
+    most_failures: int
+    pause_seconds: float
 
 
 class Models:
@@ -58,6 +61,7 @@ class Models:
         self._default = default
         self._most_running = most_running
         self._running = 0
+        self._breakers = {alias: Breaker(times.most_failures, times.pause_seconds) for alias in configured}
 
     def named(self, alias: str) -> ConfiguredModel | None:
         """The model of an alias; None for the planner. Raises ModelNotConfigured."""
@@ -84,12 +88,27 @@ class Models:
         """
         if self._running >= self._most_running:
             # Waiting would hold a place that questions to the planner need.
-            return _use(model, Tally(), ModelFailed(Problem.BUSY, charged=False)), None
+            return _use(model, Tally(), Problem.BUSY), None
+        seconds = self._seconds()
+        breaker = self._breakers[model.alias]
+        if not breaker.lets_through():
+            return _use(model, Tally(), Problem.PAUSED), None
         self._running += 1
         try:
-            return await self._session(model, question, platform_uid, index, door, now)
+            tally, problem, verdict = await self._session(
+                model, question, platform_uid, index, door, now, seconds
+            )
         finally:
             self._running -= 1
+        if problem is not Problem.TIMEOUT or seconds >= self._times.request_seconds:
+            breaker.ended(problem)  # a caller in a hurry does not speak against the provider
+        return _use(model, tally, problem), verdict
+
+    def _seconds(self) -> float:
+        """The time that a model may have of the call being served."""
+        call = optional_call()
+        left = _SHARE_OF_CALL * call.seconds_left() if call is not None else self._times.question_seconds
+        return min(left, self._times.question_seconds)
 
     async def _session(
         self,
@@ -99,11 +118,8 @@ class Models:
         index: CatalogueIndex,
         door: Door,
         now: datetime,
-    ) -> tuple[ModelUse, Verdict | None]:
-        seconds = self._times.question_seconds
-        call = optional_call()
-        if call is not None:
-            seconds = min(seconds, _SHARE_OF_CALL * call.seconds_left())
+        seconds: float,
+    ) -> tuple[Tally, Problem | None, Verdict | None]:
         tally = Tally()
         requests = Requests(
             model,
@@ -118,21 +134,21 @@ class Models:
         try:
             verdict = await ModelSession(requests, tally, door, index, self._bounds).verdict(question, now)
         except ModelFailed as failure:
-            return _use(model, tally, failure), None
-        return _use(model, tally, None), verdict
+            return tally, failure.problem, None
+        return tally, None, verdict
 
     async def close(self) -> None:
         """Gives up the connections to all providers."""
         await asyncio.gather(*(model.provider.close() for model in self._configured.values()))
 
 
-def _use(model: ConfiguredModel, tally: Tally, failure: ModelFailed | None) -> ModelUse:
+def _use(model: ConfiguredModel, tally: Tally, problem: Problem | None) -> ModelUse:
     return ModelUse(
         alias=model.alias,
         model=model.name,
-        answered=failure is None,
-        problem=failure.problem.name if failure else "",
-        note=f"{model.alias} gave no answer: {failure.problem.value}." if failure else "",
+        answered=problem is None,
+        problem=problem.name if problem else "",
+        note=f"{model.alias} gave no answer: {problem.value}." if problem else "",
         steps=tally.steps,
         repairs=tally.repairs,
         input_tokens=tally.usage.input_tokens,
@@ -144,7 +160,7 @@ def _use(model: ConfiguredModel, tally: Tally, failure: ModelFailed | None) -> M
 def no_models() -> Models:
     """What there is where the operator has configured none: every question is the planner's."""
     budget = ModelBudget(MemoryStore(), tokens_a_day=0, usd_a_day=0, clock=datetime.now)
-    return Models({}, budget, Bounds(0, 0, 0, View(0, 0)), Times(0, 0, 0, 0))
+    return Models({}, budget, Bounds(0, 0, 0, View(0, 0)), Times(0, 0, 0, 0, 1, 0))
 
 
 NO_MODELS = no_models()

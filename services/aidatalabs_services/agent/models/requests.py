@@ -26,6 +26,8 @@ from aidatalabs_services.agent.models.spending import BudgetUsedUp, Held, ModelB
 _LONGEST_BACKOFF_SECONDS = 8.0
 # Two bytes a token: about half again as many as tokenizers make of JSON and English. The count comes after.
 _TOKENS_PER_BYTE = 0.5
+# More than so many for a token of the most that was asked for is no reply of a model.
+_TOKEN_CHARACTERS = 16
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,11 @@ class Requests:
             # A provider that counts nothing is taken to have used what was held.
             counted = reply.usage.input_tokens > 0
             usage = reply.usage if counted else most
+            if (
+                sum(len(call.arguments) for call in reply.calls)
+                > self._model.most_output_tokens * _TOKEN_CHARACTERS
+            ):
+                raise ModelFailed(Problem.GARBLED)
             return reply
         except TimeoutError:
             raise ModelFailed(Problem.TIMEOUT) from None

@@ -165,8 +165,8 @@ class ModelUse(_message.Message):
     """
     problem: _builtins.str
     """Why it failed: `UNAVAILABLE`, `RATE_LIMITED`, `TIMEOUT`, `KEY_REFUSED`, `REQUEST_REFUSED`, `CUT`, `GARBLED`,
-    `DECLINED`, `NO_VALID_QUERY`, `TOO_MANY_STEPS`, `BUSY`, `BUDGET_EXCEEDED` or `BUDGET_NOT_KEPT`; empty where it
-    did not.
+    `DECLINED`, `NO_VALID_QUERY`, `TOO_MANY_STEPS`, `PAUSED`, `BUSY`, `BUDGET_EXCEEDED` or `BUDGET_NOT_KEPT`;
+    empty where it did not.
     """
     note: _builtins.str
     """The same in one sentence."""

@@ -197,8 +197,8 @@ export type ModelUse = Message<"aidatalabs.agent.v1.ModelUse"> & {
 
   /**
    * Why it failed: `UNAVAILABLE`, `RATE_LIMITED`, `TIMEOUT`, `KEY_REFUSED`, `REQUEST_REFUSED`, `CUT`, `GARBLED`,
-   * `DECLINED`, `NO_VALID_QUERY`, `TOO_MANY_STEPS`, `BUSY`, `BUDGET_EXCEEDED` or `BUDGET_NOT_KEPT`; empty where it
-   * did not.
+   * `DECLINED`, `NO_VALID_QUERY`, `TOO_MANY_STEPS`, `PAUSED`, `BUSY`, `BUDGET_EXCEEDED` or `BUDGET_NOT_KEPT`;
+   * empty where it did not.
    *
    * @generated from field: string problem = 4;
    */
