@@ -126,8 +126,12 @@ def _reply(message: Message) -> Reply:
         + (message.usage.cache_read_input_tokens or 0),
         message.usage.output_tokens,
     )
+    sent = {call.id for call in calls}
+    # An empty text and a call that gets no result are refused when they are sent back.
     kept = [
-        block for block in message.content if block.type != "tool_use" or any(c.id == block.id for c in calls)
+        block
+        for block in message.content
+        if (block.type != "tool_use" or block.id in sent) and (block.type != "text" or block.text)
     ]
     wire = [block.model_dump(mode="json", exclude_none=True, by_alias=True) for block in kept]
     return Reply(calls, ended, usage, wire or [{"type": "text", "text": "…"}])

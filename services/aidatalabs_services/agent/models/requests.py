@@ -111,18 +111,14 @@ class Requests:
             raise ModelFailed(Problem.TIMEOUT, charged=False)
         most = Usage(_most_input(system, entries, tools), self._model.most_output_tokens)
         held = await self._hold(self._model.prices.of(most))
-        usage, counted = most, False
+        usage = most
         try:
             async with asyncio.timeout(seconds):
                 reply = await self._model.provider.reply(system, entries, tools, seconds=seconds)
-            # A provider that counts nothing is taken to have used what was held.
-            counted = reply.usage.input_tokens > 0
-            usage = reply.usage if counted else most
-            if (
-                sum(len(call.arguments) for call in reply.calls)
-                > self._model.most_output_tokens * _TOKEN_CHARACTERS
-            ):
+            if not _well_formed(reply, self._model.most_output_tokens):
                 raise ModelFailed(Problem.GARBLED)
+            # A provider that counts nothing is taken to have used what was held.
+            usage = reply.usage if reply.usage.input_tokens else most
             return reply
         except TimeoutError:
             raise ModelFailed(Problem.TIMEOUT) from None
@@ -142,6 +138,17 @@ class Requests:
             raise ModelFailed(Problem.BUDGET_EXCEEDED, charged=False) from None
         except OSError:
             raise ModelFailed(Problem.BUDGET_NOT_KEPT, charged=False) from None
+
+
+def _well_formed(reply: Reply, most_output_tokens: int) -> bool:
+    """Whether a reply is what its type says: SDKs pass on what providers send, whatever its kind."""
+    texts = [text for call in reply.calls for text in (call.id, call.name, call.arguments)]
+    counts = (reply.usage.input_tokens, reply.usage.output_tokens)
+    if not all(isinstance(text, str) for text in texts) or not all(type(count) is int for count in counts):
+        return False
+    # All of it is sent back with the next request.
+    characters = len(json.dumps(reply.wire, default=str))
+    return min(counts) >= 0 and characters <= most_output_tokens * _TOKEN_CHARACTERS
 
 
 def _most_input(system: str, entries: Sequence[Entry], tools: Sequence[Tool]) -> int:

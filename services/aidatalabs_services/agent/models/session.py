@@ -6,6 +6,7 @@ data, which is asked with the caller's own authority and refuses a model what it
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -110,7 +111,9 @@ class ModelSession:
 
     async def verdict(self, question: str, now: datetime) -> Verdict:
         """What the model makes of the question. Raises ModelFailed, and refusals that no query can avoid."""
-        entries: list[Entry] = [Asked(prompts.question_text(question, self._index, self._bounds.view, now))]
+        # A catalogue of a thousand tables takes a while to write; the loop serves others meanwhile.
+        first = await asyncio.to_thread(prompts.question_text, question, self._index, self._bounds.view, now)
+        entries: list[Entry] = [Asked(first)]
         while True:
             if self._tally.steps >= self._bounds.most_steps:
                 raise ModelFailed(Problem.TOO_MANY_STEPS)
