@@ -142,6 +142,7 @@ def test_an_answer_has_its_parts_and_its_message() -> None:
     assert answer.message is message
     assert answer.rows() == [{"n": 5}]
     assert answer.clarification is None
+    assert answer.model is None
     assert str(answer) == "There were 5."
     assert answer.chart == spec | data
     assert isinstance(answer.chart["width"], int)
@@ -153,9 +154,12 @@ def test_an_answer_has_its_parts_and_its_message() -> None:
 def test_a_question_back_is_shown_as_one() -> None:
     message = agent_pb.QueryResponse()
     message.clarification.question = "Which delay?"
+    message.model.problem = "TIMEOUT"
     message.clarification.choices.add(label="d", question="average <departure> delay")
     answer = Answer(message)
     assert answer.clarification is not None
+    assert answer.model is not None
+    assert answer.model.problem == "TIMEOUT"
     assert str(answer) == "Which delay?"
     assert "average &lt;departure&gt; delay" in answer._repr_html_()
     assert answer.rows() == []

@@ -157,6 +157,11 @@ class Answer(Rows):
         """A question back with its choices, where the question has several readings."""
         return self.message.clarification if self.message.HasField("clarification") else None
 
+    @property
+    def model(self) -> answer_pb2.ModelUse | None:
+        """What became of the model that was asked: None where none was; `problem` is set where it failed."""
+        return self.message.model if self.message.HasField("model") else None
+
     def __str__(self) -> str:
         asked = self.clarification
         return self.answer if asked is None else asked.question
