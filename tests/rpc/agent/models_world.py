@@ -136,22 +136,27 @@ async def _fill(
     assert (receipt.accepted_count, list(receipt.rejected)) == (len(rows), [])
 
 
+def agent_settings(provider: Provider, **settings: Any) -> AgentSettings:
+    """Settings with the three models, each with a key."""
+    return AgentSettings.model_validate(
+        {
+            "listen_address": "127.0.0.1:0",
+            "jwks_url": "http://127.0.0.1:9",
+            "data_address": "127.0.0.1:9",
+            "models": model_settings(provider),
+            "model_keys": dict.fromkeys(ALIASES, KEY),
+            **settings,
+        }
+    )
+
+
 @contextlib.asynccontextmanager
 async def asking(
     server: RunningServer | PlatformData, mint: TokenMint, provider: Provider, **settings: Any
 ) -> AsyncIterator[Asking]:
     """The agent service with models, over a data service that runs or one that follows a script."""
     address = server.address if isinstance(server, RunningServer) else "127.0.0.1:9"
-    made = AgentSettings.model_validate(
-        {
-            "listen_address": "127.0.0.1:0",
-            "jwks_url": "http://127.0.0.1:9",
-            "data_address": address,
-            "models": model_settings(provider),
-            "model_keys": dict.fromkeys(ALIASES, KEY),
-            **settings,
-        }
-    )
+    made = agent_settings(provider, data_address=address, **settings)
     scripted = None if isinstance(server, RunningServer) else server
     service = bootstrap(made, data=scripted, clock=lambda: NOW)
     async with running(service, mint=mint, roles=ROLES) as channel:

@@ -234,6 +234,26 @@ async def test_the_wire_is_what_each_provider_documents(opened: Opened) -> None:
         assert agent.provider.headers[1]["authorization"].startswith("Bearer ")
 
 
+async def test_what_is_sent_back_has_the_fields_of_the_wire_alone(opened: Opened) -> None:
+    async with opened() as agent:
+        look = Turn(text="Let me look.", calls=(("find_values", {"column": "orders.city", "letters": "a"}),))
+        for model in ("claude", "gpt4", "glm5"):
+            agent.provider.plays(look, COUNT)
+            await agent.put(QUESTION, model)
+            said, back = [one for one in agent.provider.asked[1]["messages"] if one["role"] != "system"][1:]
+            if model == "claude":
+                assert [sorted(block) for block in said["content"]] == [
+                    ["text", "type"],
+                    ["id", "input", "name", "type"],
+                ]
+                assert [sorted(block) for block in back["content"]] == [
+                    ["content", "is_error", "tool_use_id", "type"]
+                ]
+            else:
+                assert sorted(said) == ["content", "role", "tool_calls"]
+                assert sorted(back) == ["content", "role", "tool_call_id"]
+
+
 async def test_replies_in_one_piece_and_other_names_of_the_limit_are_settings(opened: Opened) -> None:
     models = model_settings(opened.provider)  # type: ignore[attr-defined]
     models["claude"]["stream"] = False
