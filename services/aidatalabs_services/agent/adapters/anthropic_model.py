@@ -133,7 +133,7 @@ def _reply(message: Message) -> Reply:
         for block in message.content
         if (block.type != "tool_use" or block.id in sent) and (block.type != "text" or block.text)
     ]
-    wire = [block.model_dump(mode="json", exclude_none=True, by_alias=True) for block in kept]
+    wire = [block.model_dump(mode="json", exclude_none=True, by_alias=True, warnings=False) for block in kept]
     return Reply(calls, ended, usage, wire or [{"type": "text", "text": "…"}])
 
 
