@@ -6,6 +6,7 @@ Only a service with a model of this format imports this module, and with it the 
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -28,6 +29,9 @@ from aidatalabs_services.agent.models.conversation import (
     ToolCall,
     Usage,
 )
+
+# The SDK reads a reply with fields of another type, and pydantic's warning of that would quote it in the log.
+warnings.filterwarnings("ignore", message="Pydantic serializer warnings", category=UserWarning)
 
 _ENDED = {
     "tool_use": "tools",
