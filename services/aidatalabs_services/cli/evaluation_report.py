@@ -11,7 +11,10 @@ ASKED_BACK = "CLARIFICATION"
 """The reason of a question that the agent put back: it has several readings."""
 
 Line = dict[str, Any]
-"""What is written for a question: `{"id", "sql", "ms"}` or `{"id", "refused": true, "reason", "ms"}`."""
+"""What is written for a question: `{"id", "sql", "ms"}` or `{"id", "refused": true, "reason", "ms"}`.
+
+Where a model failed and the planner answered, `model_problem` says why.
+"""
 
 
 @dataclass(frozen=True)
@@ -28,11 +31,15 @@ class Asked:
 
 @dataclass(frozen=True)
 class Figures:
-    """The figures of some questions; times in milliseconds, percentiles by nearest rank."""
+    """The figures of some questions; times in milliseconds, percentiles by nearest rank.
+
+    `model_problems` counts why a model failed, where the planner had to answer instead.
+    """
 
     question_count: int
     answered_count: int
     refused_counts: Mapping[str, int]
+    model_problems: Mapping[str, int]
     median_ms: float
     p95_ms: float
     planning_median_ms: float
@@ -42,12 +49,14 @@ class Figures:
     def of(cls, asked: Sequence[Asked]) -> Figures:
         """The figures of one question or more; `refused_counts` by reason, the most frequent first."""
         reasons = Counter(str(one.line["reason"]) for one in asked if one.line.get("refused"))
+        problems = Counter(str(one.line["model_problem"]) for one in asked if "model_problem" in one.line)
         whole = [float(one.line["ms"]) for one in asked]
         planning = [one.planning_ms for one in asked]
         return cls(
             question_count=len(asked),
             answered_count=len(asked) - reasons.total(),
             refused_counts=dict(reasons.most_common()),
+            model_problems=dict(problems.most_common()),
             median_ms=_percentile(whole, 50),
             p95_ms=_percentile(whole, 95),
             planning_median_ms=_percentile(planning, 50),
@@ -56,7 +65,7 @@ class Figures:
 
     def as_data(self) -> dict[str, Any]:
         """The figures as JSON has them."""
-        return asdict(self)
+        return {**asdict(self), "model_failed_count": sum(self.model_problems.values())}
 
     def row(self, name: str) -> list[str]:
         """The figures as a row under HEADINGS."""

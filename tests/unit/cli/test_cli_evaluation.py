@@ -26,11 +26,19 @@ def test_figures_tell_answers_reasons_and_times() -> None:
         question_count=4,
         answered_count=2,
         refused_counts={"QUESTION_NOT_ANSWERABLE": 1, ASKED_BACK: 1},
+        model_problems={},
         median_ms=10,
         p95_ms=90,
         planning_median_ms=4,
         planning_p95_ms=90,
     )
+
+
+def test_a_model_that_failed_is_counted_by_its_problem() -> None:
+    failed = [Asked("ferry", {**one.line, "model_problem": "TIMEOUT"}, 1) for one in ALL[:2]]
+    figures = Figures.of([*failed, ALL[2]])
+    assert figures.model_problems == {"TIMEOUT": 2}
+    assert figures.as_data()["model_failed_count"] == 2
 
 
 def test_p95_leaves_one_in_twenty_out() -> None:
