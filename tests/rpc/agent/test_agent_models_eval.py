@@ -27,7 +27,7 @@ async def lines(*questions: str, **acts: Any) -> list[dict[str, Any]]:
         platform = platform_pb2.Platform(name=SHOP, uid="u")
         asker = Asker(agent, Caller(user="users/x", token="t"), platform, "claude")
         try:
-            return [await asker.ask(PackQuestion("q", "shop", text)) for text in questions]
+            return [(await asker.ask(PackQuestion("q", "shop", text))).line for text in questions]
         finally:
             set_current_call(None)
             await models.close()
