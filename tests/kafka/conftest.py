@@ -1,7 +1,7 @@
 """Brokers for the tests: `broker` runs a test with Apache Kafka and with the stand-in, its name says which.
 
 What needs several workers, or a broker that is killed, uses `apache_kafka` alone: the stand-in keeps a worker
-that is gone as the leader of its group, and waits for it for minutes.
+that is gone as the leader of its group, see `NoidaDb`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """A process that ingests through Kafka into a real engine until it is killed, or tells what is in the table.
 
-    kill_worker.py DIRECTORY PORT run ROUND      prints `calling ROUND N` and `acked ROUND N` per call
+    kill_worker.py DIRECTORY PORT run ROUND      prints `calling ROUND N` and `acked ROUND N` per call;
+                                                 after SIGTERM it leaves the group and ends
     kill_worker.py DIRECTORY PORT check          prints one JSON line once the topic is drained
 
 A call that is refused because broker or engine is away is sent again with its id, as a client would.
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -41,7 +43,7 @@ async def sent(ingestor: Ingestor, number: int, call: int) -> Receipt:
 
 
 async def run(ingestor: Ingestor, number: int) -> None:
-    """Calls without end."""
+    """Calls until the process is told to stop; what is not acknowledged then is given up."""
     calls = iter(range(1_000_000))
 
     async def caller() -> None:
@@ -50,7 +52,19 @@ async def run(ingestor: Ingestor, number: int) -> None:
             await sent(ingestor, number, call)
             print("acked", number, call, flush=True)  # noqa: T201
 
-    await asyncio.gather(*(caller() for _ in range(CALLERS)))
+    callers = asyncio.gather(*(caller() for _ in range(CALLERS)))
+    told = asyncio.Event()
+
+    def stop() -> None:
+        told.set()
+        callers.cancel()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
+    try:
+        await callers
+    except asyncio.CancelledError:
+        if not told.is_set():
+            raise
 
 
 async def check(ingestor: Ingestor, warehouse: ClickHouseWarehouse) -> None:
@@ -70,7 +84,7 @@ async def check(ingestor: Ingestor, warehouse: ClickHouseWarehouse) -> None:
 
 
 async def main(directory: Path, port: int, mode: str, number: int) -> None:
-    """Opens everything, works, and in check mode closes it again."""
+    """Opens everything, works, and closes it again."""
     settings = DataSettings(
         listen_address="127.0.0.1:0",
         jwks_url="http://127.0.0.1:9",
@@ -105,7 +119,8 @@ async def main(directory: Path, port: int, mode: str, number: int) -> None:
     await ingestor.start()
     if mode == "run":
         await run(ingestor, number)
-    await check(ingestor, warehouse)
+    else:
+        await check(ingestor, warehouse)
     await ingestor.close()
     await warehouse.close()
 

@@ -11,7 +11,7 @@ from aidatalabs_services.data.journal_records import GroupRecord, group_frame
 from aidatalabs_services.data.kafka.letters import TopicNames
 from aidatalabs_services.data.kafka.ports import Lane, Message, Topics
 from aidatalabs_services.data.kafka.sink_lines import Burials, LineLimits, Tables
-from aidatalabs_services.data.kafka.sink_worker import SinkWorker
+from aidatalabs_services.data.kafka.sink_worker import SinkWorker, WorkerLimits
 from aidatalabs_services.data.kafka.standing import Standing
 from aidatalabs_services.data.ports import Warehouse
 from tests.unit.data_ingest.warehouse import MemoryWarehouse
@@ -34,6 +34,7 @@ class Group:
         self.commits: list[int] = []
         self.given_up = 0
         self.opened = 0
+        self.closed = 0
         self.end: int | None = None
 
     def add(self, offset: int, stamp_ms: int) -> None:
@@ -87,10 +88,13 @@ class Group:
         self.stored = offsets[LANE]
         self.commits.append(self.stored)
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        self.closed += 1
 
 
-def worker_of(group: Group, warehouse: MemoryWarehouse) -> SinkWorker:
+def worker_of(
+    group: Group, warehouse: MemoryWarehouse, worker_limits: WorkerLimits | None = None
+) -> SinkWorker:
     limits = LineLimits(pause_seconds=0.02)
     tables = Tables(cast(Warehouse, warehouse), warehouse.schema, TableHolds(), limits)
 
@@ -104,6 +108,7 @@ def worker_of(group: Group, warehouse: MemoryWarehouse) -> SinkWorker:
         tables,
         Burials(never, never, lambda _rows: None),
         Standing(),
+        limits=worker_limits,
         line_limits=limits,
     )
     made.start()
@@ -190,3 +195,29 @@ async def test_a_new_worker_goes_on_at_the_end_of_a_partition_that_lost_its_end(
     await until(lambda: group.stored == 4)
     assert inserted(warehouse) == ["3-300"]
     await worker.close()
+
+
+async def test_a_worker_that_is_closed_ends_the_insert_at_work_and_leaves_the_group() -> None:
+    group, warehouse = Group(), MemoryWarehouse()
+    warehouse.gate = asyncio.Event()
+    group.add(0, 100)
+    worker = worker_of(group, warehouse)
+    await until(lambda: worker.waiting_bytes > 0)
+    closing = asyncio.create_task(worker.close())
+    await asyncio.sleep(1.5)  # longer than it takes until the worker is told a second time
+    assert (closing.done(), group.closed) == (False, 0)
+    warehouse.gate.set()
+    await asyncio.wait_for(closing, 2)
+    assert (inserted(warehouse), group.stored, group.closed) == (["0-100"], 1, 1)
+
+
+async def test_a_worker_whose_insert_does_not_end_leaves_the_group_without_it() -> None:
+    group, warehouse = Group(), MemoryWarehouse()
+    warehouse.down = True
+    group.add(0, 100)
+    worker = worker_of(group, warehouse, WorkerLimits(finish_seconds=1.5))
+    await until(lambda: worker.waiting_bytes > 0)
+    await asyncio.wait_for(worker.close(), 4)
+    warehouse.down = False
+    await asyncio.sleep(0.2)  # nothing of it goes on
+    assert (inserted(warehouse), group.stored, group.closed) == ([], 0, 1)

@@ -20,7 +20,7 @@ from aidatalabs_services.data.kafka.ports import (
 )
 from aidatalabs_services.data.kafka.sink_lines import Burials, Line, LineLimits, Tables
 from aidatalabs_services.data.kafka.standing import Standing
-from aidatalabs_services.data.kafka.tasks import ended, is_told_to_stop
+from aidatalabs_services.data.kafka.tasks import ended, is_told_to_stop, to_its_end
 
 _LOG = logging.getLogger(__name__)
 _PAUSE_SECONDS = 0.5
@@ -118,11 +118,15 @@ class SinkWorker:
             except Exception:  # noqa: BLE001 - acknowledged rows are never given up
                 _LOG.exception("the sink failed in an unforeseen way; begun anew")
             finally:
-                await self._revoked()
-                with contextlib.suppress(BrokerUnavailable):
-                    await reader.close()
+                await to_its_end(self._leave(reader))
             self._changed.set()
             await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _leave(self, reader: SinkReader) -> None:
+        """Gives back what this reader had, and has it leave the group: the next need not wait for it."""
+        await self._revoked()
+        with contextlib.suppress(BrokerUnavailable):
+            await reader.close()
 
     async def _serve(self, reader: SinkReader) -> None:
         self._changed.set()

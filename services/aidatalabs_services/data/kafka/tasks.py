@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 _AGAIN_SECONDS = 1.0
 
@@ -20,6 +22,24 @@ async def ended(*tasks: asyncio.Task[None] | None) -> None:
     for finished in tasks:
         if finished is not None and not finished.cancelled():
             finished.exception()  # nobody else reads it
+
+
+async def to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Returns when the work is done, which must have an end of its own; a cancellation waits until then.
+
+    For what a task does on its way out: `ended` tells it to stop again while it does that.
+    """
+    task, told = asyncio.create_task(work), False
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            told = True
+    if told:
+        if not task.cancelled():
+            task.exception()  # the cancellation is what the caller hears of
+        raise asyncio.CancelledError
+    task.result()
 
 
 def is_told_to_stop() -> bool:
