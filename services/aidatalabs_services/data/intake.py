@@ -30,6 +30,8 @@ from aidatalabs_services.runtime.errors import Overloaded, ServiceUnavailable
 # The longest wait for more calls while groups wait: what comes in that time makes a large insert, and a call
 # that has a second left still hears of its rows.
 _GATHER_MOST_SECONDS = 0.5
+# Further behind there are rows enough for large inserts, and what else waits would only be in the way.
+_NEAR_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -282,7 +284,8 @@ class Intake:
         try:
             while self._queues[table]:
                 await asyncio.sleep(self._gather_seconds(table))
-                await self.gathering.gathered(table, lambda: _held_bytes(self._queues[table]))
+                if self.backlog.sink_seconds(table) < _NEAR_SECONDS:
+                    await self.gathering.gathered(table, lambda: _held_bytes(self._queues[table]))
                 waiting, self._queues[table] = self._queues[table], []
                 for group in self._groups(waiting):
                     await self._journal_or_tell(group)
