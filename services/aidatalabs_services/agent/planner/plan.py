@@ -57,52 +57,20 @@ class Filter:
     is_false; lt_or_unknown, le_or_unknown, gt_or_unknown and ge_or_unknown keep the rows where nothing is
     known, as ne and not_in do. An ne of the empty text leaves out what is not known, like not_null.
 
-    `values` are texts as written in the data; `numeric` says to write them as numbers.
+    `values` are texts as written in the data; `numeric` says to write them as numbers. With `part` (weekday,
+    1 being Monday; hour, day, month, quarter, year) it is this part of a time that is compared.
     """
 
     source: Source
     operator: str
     values: tuple[str, ...] = ()
     numeric: bool = False
+    part: str = ""
 
     @property
     def known(self) -> bool:
         """True for a condition that only asks for some value, whichever."""
         return self.operator == "not_null" or (self.operator == "ne" and self.values == ("",))
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A number computed over rows: count, count_distinct, sum, avg, min, max, median, share or percent.
-
-    `share` is the group's part of all rows in percent (of the total of `source` if it has one); `percent`
-    the part of the rows that fulfil `conditions`. `unit` is empty where it is not known. With `skips_empty`
-    an empty text is no value, and not counted as one.
-    """
-
-    function: str
-    source: Source | None
-    alias: str
-    title: str
-    unit: str = ""
-    conditions: tuple[Filter, ...] = ()
-    skips_empty: bool = False
-
-
-@dataclass(frozen=True)
-class Dimension:
-    """A column of the answer that is grouped by or listed.
-
-    `grain` (hour, day, week, month, quarter, year) cuts a time into steps, `part` (hour, weekday, month)
-    takes a repeating part of it. `label` marks a readable name that comes with the key before it.
-    """
-
-    source: Source
-    alias: str
-    title: str
-    grain: str = ""
-    part: str = ""
-    label: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,6 +86,61 @@ class Window:
     end: str
     timezone: str
     words: str
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number computed over rows: count, count_distinct, sum, avg, min, max, median, quantile (of `level`, 0
+    to 1), stddev, variance, share or percent.
+
+    `share` is the group's part of all rows in percent (of the total of `source` if it has one); `percent`
+    the part of the rows that fulfil `conditions`. Any other function looks only at the rows that fulfil
+    `conditions` and lie in `windows`. `grain` cuts a time that is counted into steps. A ratio (first by
+    second), percentage (the same times 100), difference (first less second) or growth (the difference in
+    percent of the second) is made of two `parts`. `unit` is empty where it is not known. With
+    `skips_empty` an empty text is no value, and not counted as one.
+    """
+
+    function: str
+    source: Source | None
+    alias: str
+    title: str
+    unit: str = ""
+    conditions: tuple[Filter, ...] = ()
+    skips_empty: bool = False
+    windows: tuple[Window, ...] = ()
+    parts: tuple[Measure, ...] = ()
+    level: str = ""
+    grain: str = ""
+
+    @property
+    def all_conditions(self) -> tuple[Filter, ...]:
+        """Its own conditions and those of its parts."""
+        return (*self.conditions, *(f for part in self.parts for f in part.all_conditions))
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """What it and its parts are computed of, conditions and windows included."""
+        own = (self.source,) if self.source is not None else ()
+        conditions = tuple(f.source for f in self.conditions) + tuple(w.source for w in self.windows)
+        return (*own, *conditions, *(source for part in self.parts for source in part.sources))
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """A column of the answer that is grouped by or listed.
+
+    `grain` (hour, day, week, month, quarter, year) cuts a time into steps, `part` (hour, weekday, weekend,
+    day, week, month, quarter, year) takes a repeating part of it. `label` marks a readable name that comes
+    with the key before it.
+    """
+
+    source: Source
+    alias: str
+    title: str
+    grain: str = ""
+    part: str = ""
+    label: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,12 +161,72 @@ class Order:
 
 
 @dataclass(frozen=True)
+class Post:
+    """A number computed over the rows of the answer, in the order of its step of time: cumulate (sum up to
+    here), moving (average of the last `size` steps), moving_sum, lag (the value `size` steps before), change
+    and growth (against it, growth in percent), or share (of the total, in percent) and rank.
+
+    `measure` is the alias it is made of; `per` the aliases within whose groups it runs. With `filled` steps
+    without rows count as steps, with `zero` for their number.
+    """
+
+    function: str
+    measure: str
+    alias: str
+    title: str
+    unit: str = ""
+    size: int = 1
+    per: tuple[str, ...] = ()
+    filled: bool = False
+    zero: bool = False
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that a subject did: the rows that are it. `operator` and `times` say how often (ge 1: at
+    all; eq 0: never). `anchor` makes it the first such row, and only rows after it count for later steps."""
+
+    title: str
+    filters: tuple[Filter, ...] = ()
+    windows: tuple[Window, ...] = ()
+    operator: str = "ge"
+    times: int = 1
+    grain: str = ""
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Subjects followed over their rows, which are ordered by `time`.
+
+    `kind` is funnel (how many did each step; `ordered` in this order, within `within_seconds` of the first
+    where that is not 0), members (how many fulfil all steps), member_share (the part of those who fulfil the
+    first `whole` steps, in percent), member_list (the subjects), span (seconds from the first step's first
+    row to the next one's, folded by `fold`: avg, median, min, max), retention (of those whose first row of
+    step one lies in a `grain` step, how many did step two each `grain` later), sessions (runs of rows with no
+    gap above `within_seconds`, folded by `fold`: count, avg_rows, avg_seconds, per_subject).
+    """
+
+    kind: str
+    subject: Source
+    time: Source
+    steps: tuple[Step, ...] = ()
+    ordered: bool = False
+    within_seconds: int = 0
+    whole: int = 0
+    fold: str = ""
+    grain: str = ""
+    unit: str = ""
+
+
+@dataclass(frozen=True)
 class QueryPlan:
     """One question, fully understood.
 
     `form` is scalar (one row of measures), table (groups), series (groups by time) or list (rows as
     stored). `limit` 0 means none asked for. `tied` adds, for a single winner, how many share its place.
-    `outer` folds the groups into one number: avg of the measure over groups, or count of the groups.
+    `outer` folds the groups into one number: avg, min, max, median or sum of the measure over groups, or
+    count of the groups. `limit_by` takes `limit` rows for each value of these aliases. `post` are numbers
+    over the rows of the answer. A `cohort` takes the place of measures and groups.
     """
 
     form: str
@@ -160,6 +243,15 @@ class QueryPlan:
     tied: bool = False
     outer: str = ""
     timezone: str = "UTC"
+    limit_by: tuple[str, ...] = ()
+    post: tuple[Post, ...] = ()
+    cohort: Cohort | None = None
+
+    @property
+    def numbers(self) -> tuple[Measure, ...]:
+        """The numbers of the answer in the order of its columns, those over its rows last."""
+        over = tuple(Measure(p.function, None, p.alias, p.title, p.unit) for p in self.post)
+        return (*self.measures, *over)
 
     @property
     def tables(self) -> dict[str, str]:

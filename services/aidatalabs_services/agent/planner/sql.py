@@ -2,120 +2,20 @@
 
 from __future__ import annotations
 
-import re
-
 from .columntypes import column_type
 from .plan import OR_UNKNOWN, Dimension, Filter, Having, Measure, QueryPlan, Source, Window
+from .sql_cohorts import cohort_sql
+from .sql_measures import FOLDS, filling, measure_sql, over_rows
+from .sql_names import identifier, literal
 
-_PLAIN = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
-_RESERVED = frozenset(
-    [
-        "select",
-        "from",
-        "where",
-        "group",
-        "by",
-        "having",
-        "order",
-        "limit",
-        "offset",
-        "with",
-        "as",
-        "and",
-        "or",
-        "not",
-        "in",
-        "is",
-        "null",
-        "like",
-        "between",
-        "case",
-        "when",
-        "then",
-        "else",
-        "end",
-        "distinct",
-        "all",
-        "any",
-        "join",
-        "left",
-        "right",
-        "inner",
-        "outer",
-        "full",
-        "cross",
-        "on",
-        "using",
-        "union",
-        "intersect",
-        "except",
-        "array",
-        "tuple",
-        "interval",
-        "prewhere",
-        "sample",
-        "final",
-        "settings",
-        "format",
-        "into",
-        "values",
-        "insert",
-        "table",
-        "database",
-        "true",
-        "false",
-        "asc",
-        "desc",
-        "over",
-        "partition",
-        "window",
-        "qualify",
-        "div",
-        "mod",
-        "cast",
-        "extract",
-        "date",
-        "timestamp",
-        "default",
-        "key",
-        "index",
-        "view",
-        "grant",
-        "show",
-        "set",
-        "global",
-        "anti",
-        "semi",
-        "asof",
-        "fill",
-        "to",
-        "ilike",
-    ]
-)
 _COMPARE = {"eq": "=", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
-_AGGREGATES = {
-    "count_distinct": "uniqExact({})",
-    "sum": "sumOrNull({})",
-    "avg": "avgOrNull({})",
-    "min": "minOrNull({})",
-    "max": "maxOrNull({})",
-    "median": "quantileExactInclusiveOrNull(0.5)({})",
+_PARTS = {
+    "hour": "toHour",
+    "month": "toMonth",
+    "day": "toDayOfMonth",
+    "quarter": "toQuarter",
+    "year": "toYear",
 }
-
-
-def identifier(name: str) -> str:
-    """A name as SQL, quoted where it has to be."""
-    if _PLAIN.match(name) and name.casefold() not in _RESERVED:
-        return name
-    return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
-
-
-def literal(text: str) -> str:
-    """Text as a string literal of ClickHouse."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    for char, code in (("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"), ("\0", "\\0")):
-        escaped = escaped.replace(char, code)
-    return f"'{escaped}'"
 
 
 def emit(plan: QueryPlan) -> str:
@@ -131,12 +31,17 @@ class _Emitter:
         self._qualified = bool(plan.joins)
 
     def query(self) -> str:
-        inner = self._select()
         plan = self._plan
-        if plan.outer == "avg":
+        if plan.cohort is not None:
+            return cohort_sql(self, plan, plan.cohort)
+        inner = self._select()
+        if plan.post:
+            return over_rows(plan, inner)
+        if plan.outer in FOLDS:
             measure = identifier(plan.measures[0].alias)
-            folded = identifier(f"average_{plan.measures[0].alias}")
-            return " ".join(("SELECT", f"avgOrNull({measure}) AS {folded}", "FROM", f"({inner})"))
+            word, function = FOLDS[plan.outer]
+            folded = identifier(f"{word}_{plan.measures[0].alias}")
+            return " ".join(("SELECT", f"{function}({measure}) AS {folded}", "FROM", f"({inner})"))
         if plan.outer == "count":
             return " ".join(("SELECT", "count() AS number_of_groups", "FROM", f"({inner})"))
         return inner
@@ -145,24 +50,35 @@ class _Emitter:
         plan = self._plan
         columns = [f"{self.dimension(d)} AS {identifier(d.alias)}" for d in plan.dimensions]
         columns = [self._unalias(column) for column in columns]
-        columns += [f"{self.measure(m)} AS {identifier(m.alias)}" for m in plan.measures]
+        zeroed = {post.measure for post in plan.post if post.zero}
+        for measure in plan.measures:
+            text = self.measure(measure)
+            text = f"ifNull({text}, 0)" if measure.alias in zeroed else text
+            columns.append(f"{text} AS {identifier(measure.alias)}")
         if plan.tied and not plan.distinct:
             columns.append(f"count() OVER (PARTITION BY {self._first_ordered()}) AS tied_rows")
-        parts = [f"SELECT {'DISTINCT ' if plan.distinct else ''}{', '.join(columns)}", f"FROM {self._from()}"]
-        conditions = [self.condition(f) for f in plan.filters]
-        conditions += [clause for window in plan.windows for clause in self.window(window)]
+        parts = [f"SELECT {'DISTINCT ' if plan.distinct else ''}{', '.join(columns)}", f"FROM {self.rows()}"]
+        conditions = self.conditions(plan.filters, plan.windows)
         if conditions:
-            parts.append("WHERE " + " AND ".join(conditions))
+            parts.append("WHERE " + conditions)
         if plan.dimensions and plan.form != "list":
             parts.append("GROUP BY " + ", ".join(identifier(d.alias) for d in plan.dimensions))
         if plan.having:
             parts.append("HAVING " + " AND ".join(self.having(h) for h in plan.having))
+        if plan.post:
+            return " ".join([*parts, *filling(plan)])
         if plan.order and not plan.outer:
             keys = [f"{identifier(o.alias)}{' DESC' if o.descending else ''}" for o in plan.order]
             parts.append("ORDER BY " + ", ".join(keys))
         if plan.limit and not plan.outer:
-            parts.append(f"LIMIT {plan.limit}")
+            each = f" BY {', '.join(identifier(alias) for alias in plan.limit_by)}" if plan.limit_by else ""
+            parts.append(f"LIMIT {plan.limit}{each}")
         return " ".join(parts)
+
+    def conditions(self, filters: tuple[Filter, ...], windows: tuple[Window, ...]) -> str:
+        """Filters and windows as one condition, empty where there are none."""
+        clauses = [self.condition(f) for f in filters]
+        return " AND ".join([*clauses, *(clause for window in windows for clause in self.window(window))])
 
     @staticmethod
     def _unalias(column: str) -> str:
@@ -176,7 +92,8 @@ class _Emitter:
                 return self.measure(measure)
         return next(self.dimension(d) for d in self._plan.dimensions if d.alias == alias)
 
-    def _from(self) -> str:
+    def rows(self) -> str:
+        """The tables that are read, joined."""
         text = identifier(self._plan.table)
         for join in self._plan.joins:
             kind = "LEFT" if join.kind == "left" else "INNER"
@@ -225,14 +142,18 @@ class _Emitter:
         return self.source(source)
 
     def _part(self, source: Source, part: str) -> str:
-        if source.calendar and part in ("hour", "month"):
-            return self._column(source.table, source.calendar[3 if part == "hour" else 1])
+        places = {"year": 0, "month": 1, "day": 2, "hour": 3}
+        if source.calendar and part in places:
+            return self._column(source.table, source.calendar[places[part]])
         text = self.source(source)
-        timed = column_type(source.type).kind == "datetime"
+        timed = column_type(source.type).kind == "datetime" or (source.path and not source.calendar)
         zone = f", {literal(self._zone(source))}" if timed else ""
-        if part == "weekday":
-            return f"toDayOfWeek({text}, 0{zone})"
-        return f"{'toHour' if part == 'hour' else 'toMonth'}({text}{zone})"
+        if part in ("weekday", "weekend"):
+            day = f"toDayOfWeek({text}, 0{zone})"
+            return f"if({day} >= 6, 'weekend', 'weekday')" if part == "weekend" else day
+        if part == "week":
+            return f"toWeek({text}, 3{zone})"
+        return f"{_PARTS[part]}({text}{zone})"
 
     def _grain(self, source: Source, grain: str) -> str:
         if source.calendar and grain == "hour":
@@ -263,22 +184,16 @@ class _Emitter:
 
     def measure(self, measure: Measure) -> str:
         """A measure as an expression."""
-        if measure.function == "count":
-            return "count()"
-        if measure.function == "percent":
-            conditions = " AND ".join(self.condition(f) for f in measure.conditions)
-            return f"100 * countIf({conditions}) / nullIf(count(), 0)"
-        if measure.function == "share":
-            part = f"sum({self.source(measure.source)})" if measure.source else "count()"
-            return f"100 * {part} / nullIf(sum({part}) OVER (), 0)"
-        if measure.source is None:
-            raise ValueError(f"{measure.function} needs a source")
-        text = self.source(measure.source)
-        return _AGGREGATES[measure.function].format(f"nullIf({text}, '')" if measure.skips_empty else text)
+        return measure_sql(self, measure)
+
+    def moment(self, source: Source, grain: str = "") -> str:
+        """A time as an expression, cut into steps where a grain is named."""
+        return self._grain(source, grain) if grain else self.source(source)
 
     def condition(self, condition: Filter) -> str:
         """A filter as a condition; leaving out a value keeps the rows where nothing is known."""
-        text = self.source(condition.source)
+        part = condition.part
+        text = self._part(condition.source, part) if part else self.source(condition.source)
         operator = condition.operator
         values = [value if condition.numeric else literal(value) for value in condition.values]
         if operator in ("is_null", "not_null"):

@@ -40,6 +40,9 @@ class QueryPlan(_message.Message):
     TIED_FIELD_NUMBER: _builtins.int
     OUTER_FIELD_NUMBER: _builtins.int
     TIMEZONE_FIELD_NUMBER: _builtins.int
+    LIMIT_BY_FIELD_NUMBER: _builtins.int
+    POST_FIELD_NUMBER: _builtins.int
+    COHORT_FIELD_NUMBER: _builtins.int
     form: _builtins.str
     """`scalar` (one row of measures), `table` (groups), `series` (groups by time) or `list` (rows as stored)."""
     table: _builtins.str
@@ -82,6 +85,18 @@ class QueryPlan(_message.Message):
     def order(self) -> _containers.RepeatedCompositeFieldContainer[Global___Order]:
         """Sort keys, the first one first."""
 
+    @_builtins.property
+    def limit_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Aliases for each of whose values `limit` rows are taken; empty where the limit is for all rows."""
+
+    @_builtins.property
+    def post(self) -> _containers.RepeatedCompositeFieldContainer[Global___Post]:
+        """Numbers computed over the rows of the answer."""
+
+    @_builtins.property
+    def cohort(self) -> Global___Cohort:
+        """Subjects followed over their rows; it takes the place of measures and groups."""
+
     def __init__(
         self,
         *,
@@ -99,10 +114,13 @@ class QueryPlan(_message.Message):
         tied: _builtins.bool = ...,
         outer: _builtins.str = ...,
         timezone: _builtins.str = ...,
+        limit_by: _abc.Iterable[_builtins.str] | None = ...,
+        post: _abc.Iterable[Global___Post] | None = ...,
+        cohort: Global___Cohort | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cohort", b"cohort"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimensions", b"dimensions", "distinct", b"distinct", "filters", b"filters", "form", b"form", "having", b"having", "joins", b"joins", "limit", b"limit", "measures", b"measures", "order", b"order", "outer", b"outer", "table", b"table", "tied", b"tied", "timezone", b"timezone", "windows", b"windows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cohort", b"cohort", "dimensions", b"dimensions", "distinct", b"distinct", "filters", b"filters", "form", b"form", "having", b"having", "joins", b"joins", "limit", b"limit", "limit_by", b"limit_by", "measures", b"measures", "order", b"order", "outer", b"outer", "post", b"post", "table", b"table", "tied", b"tied", "timezone", b"timezone", "windows", b"windows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -204,12 +222,15 @@ class Filter(_message.Message):
     OPERATOR_FIELD_NUMBER: _builtins.int
     VALUES_FIELD_NUMBER: _builtins.int
     NUMERIC_FIELD_NUMBER: _builtins.int
+    PART_FIELD_NUMBER: _builtins.int
     operator: _builtins.str
     """`eq`, `ne`, `in`, `not_in`, `lt`, `le`, `gt`, `ge`, `between`, `is_null`, `not_null`, `is_true`, `is_false` or
     `like`; `lt_or_unknown`, `le_or_unknown`, `gt_or_unknown` and `ge_or_unknown` keep rows where nothing is known.
     """
     numeric: _builtins.bool
     """True when they are numbers."""
+    part: _builtins.str
+    """`weekday` (1 is Monday), `hour`, `day`, `month`, `quarter` or `year` where this part of a time is compared."""
     @_builtins.property
     def source(self) -> Global___Source:
         """The value."""
@@ -225,10 +246,11 @@ class Filter(_message.Message):
         operator: _builtins.str = ...,
         values: _abc.Iterable[_builtins.str] | None = ...,
         numeric: _builtins.bool = ...,
+        part: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["numeric", b"numeric", "operator", b"operator", "source", b"source", "values", b"values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["numeric", b"numeric", "operator", b"operator", "part", b"part", "source", b"source", "values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -247,8 +269,14 @@ class Measure(_message.Message):
     UNIT_FIELD_NUMBER: _builtins.int
     CONDITIONS_FIELD_NUMBER: _builtins.int
     SKIPS_EMPTY_FIELD_NUMBER: _builtins.int
+    WINDOWS_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
+    LEVEL_FIELD_NUMBER: _builtins.int
+    GRAIN_FIELD_NUMBER: _builtins.int
     function: _builtins.str
-    """`count`, `count_distinct`, `sum`, `avg`, `min`, `max`, `median`, `share` or `percent`."""
+    """`count`, `count_distinct`, `sum`, `avg`, `min`, `max`, `median`, `quantile`, `stddev`, `variance`, `share` or
+    `percent`; of two parts `ratio`, `percentage`, `difference` or `growth`.
+    """
     alias: _builtins.str
     """Name of its column in the result."""
     title: _builtins.str
@@ -257,6 +285,10 @@ class Measure(_message.Message):
     """Empty where it is not known."""
     skips_empty: _builtins.bool
     """For `count_distinct`: an empty text is no value, and not counted as one."""
+    level: _builtins.str
+    """For `quantile`: the level, 0 to 1."""
+    grain: _builtins.str
+    """Step that a counted time is cut into, such as `day` for the number of days."""
     @_builtins.property
     def source(self) -> Global___Source:
         """What it is computed of; unset where rows are counted."""
@@ -264,6 +296,14 @@ class Measure(_message.Message):
     @_builtins.property
     def conditions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Filter]:
         """Rows it is restricted to."""
+
+    @_builtins.property
+    def windows(self) -> _containers.RepeatedCompositeFieldContainer[Global___Window]:
+        """Windows of time it is restricted to."""
+
+    @_builtins.property
+    def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Measure]:
+        """The two numbers that it is made of."""
 
     def __init__(
         self,
@@ -275,10 +315,14 @@ class Measure(_message.Message):
         unit: _builtins.str = ...,
         conditions: _abc.Iterable[Global___Filter] | None = ...,
         skips_empty: _builtins.bool = ...,
+        windows: _abc.Iterable[Global___Window] | None = ...,
+        parts: _abc.Iterable[Global___Measure] | None = ...,
+        level: _builtins.str = ...,
+        grain: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "conditions", b"conditions", "function", b"function", "skips_empty", b"skips_empty", "source", b"source", "title", b"title", "unit", b"unit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "conditions", b"conditions", "function", b"function", "grain", b"grain", "level", b"level", "parts", b"parts", "skips_empty", b"skips_empty", "source", b"source", "title", b"title", "unit", b"unit", "windows", b"windows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -303,7 +347,9 @@ class Dimension(_message.Message):
     grain: _builtins.str
     """`hour`, `day`, `week`, `month`, `quarter` or `year` where a time is cut into steps."""
     part: _builtins.str
-    """`hour`, `weekday` or `month` where the repeating part of a time is taken."""
+    """`hour`, `weekday`, `weekend`, `day`, `week`, `month`, `quarter` or `year` where the repeating part of a time is
+    taken.
+    """
     label: _builtins.bool
     """True for a readable name that comes with the key before it."""
     @_builtins.property
@@ -425,3 +471,169 @@ class Order(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Order: _TypeAlias = Order  # noqa: Y015
+
+@_typing.final
+class Post(_message.Message):
+    """A number computed over the rows of the answer, in the order of their step of time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FUNCTION_FIELD_NUMBER: _builtins.int
+    MEASURE_FIELD_NUMBER: _builtins.int
+    ALIAS_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    PER_FIELD_NUMBER: _builtins.int
+    FILLED_FIELD_NUMBER: _builtins.int
+    ZERO_FIELD_NUMBER: _builtins.int
+    function: _builtins.str
+    """`cumulate`, `moving`, `moving_sum`, `lag`, `change`, `growth` (percent) or `share` (percent)."""
+    measure: _builtins.str
+    """Alias of the measure it is made of."""
+    alias: _builtins.str
+    """Name of its column in the result."""
+    title: _builtins.str
+    """Its name for people."""
+    unit: _builtins.str
+    """Empty where it is not known."""
+    size: _builtins.int
+    """Steps that it looks back over."""
+    filled: _builtins.bool
+    """True when steps without rows are steps, too."""
+    zero: _builtins.bool
+    """True when the number of a step without rows is 0."""
+    @_builtins.property
+    def per(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Aliases within whose groups it runs."""
+
+    def __init__(
+        self,
+        *,
+        function: _builtins.str = ...,
+        measure: _builtins.str = ...,
+        alias: _builtins.str = ...,
+        title: _builtins.str = ...,
+        unit: _builtins.str = ...,
+        size: _builtins.int = ...,
+        per: _abc.Iterable[_builtins.str] | None = ...,
+        filled: _builtins.bool = ...,
+        zero: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "filled", b"filled", "function", b"function", "measure", b"measure", "per", b"per", "size", b"size", "title", b"title", "unit", b"unit", "zero", b"zero"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Post: _TypeAlias = Post  # noqa: Y015
+
+@_typing.final
+class Step(_message.Message):
+    """One thing that a subject did."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TITLE_FIELD_NUMBER: _builtins.int
+    FILTERS_FIELD_NUMBER: _builtins.int
+    WINDOWS_FIELD_NUMBER: _builtins.int
+    OPERATOR_FIELD_NUMBER: _builtins.int
+    TIMES_FIELD_NUMBER: _builtins.int
+    GRAIN_FIELD_NUMBER: _builtins.int
+    title: _builtins.str
+    """Its name for people."""
+    operator: _builtins.str
+    """`ge`, `gt`, `eq`, `lt` or `le`: how often it was done, compared with `times`."""
+    times: _builtins.int
+    """See `operator`."""
+    grain: _builtins.str
+    """Step of time that is counted instead of rows, such as `day`; else empty."""
+    @_builtins.property
+    def filters(self) -> _containers.RepeatedCompositeFieldContainer[Global___Filter]:
+        """Conditions on the rows that are it."""
+
+    @_builtins.property
+    def windows(self) -> _containers.RepeatedCompositeFieldContainer[Global___Window]:
+        """Windows of time that they lie in."""
+
+    def __init__(
+        self,
+        *,
+        title: _builtins.str = ...,
+        filters: _abc.Iterable[Global___Filter] | None = ...,
+        windows: _abc.Iterable[Global___Window] | None = ...,
+        operator: _builtins.str = ...,
+        times: _builtins.int = ...,
+        grain: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filters", b"filters", "grain", b"grain", "operator", b"operator", "times", b"times", "title", b"title", "windows", b"windows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Step: _TypeAlias = Step  # noqa: Y015
+
+@_typing.final
+class Cohort(_message.Message):
+    """Subjects followed over their rows."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    ORDERED_FIELD_NUMBER: _builtins.int
+    WITHIN_SECONDS_FIELD_NUMBER: _builtins.int
+    WHOLE_FIELD_NUMBER: _builtins.int
+    FOLD_FIELD_NUMBER: _builtins.int
+    GRAIN_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """`funnel`, `members`, `member_share`, `member_list`, `span`, `retention` or `sessions`."""
+    ordered: _builtins.bool
+    """True when the steps were done in this order."""
+    within_seconds: _builtins.int
+    """Longest time from the first step on, or between two rows of a session; 0 where there is none."""
+    whole: _builtins.int
+    """For `member_share`: the number of first steps that make up the whole."""
+    fold: _builtins.str
+    """How spans and sessions are folded into one number."""
+    grain: _builtins.str
+    """Step of time that subjects or sessions are grouped by."""
+    unit: _builtins.str
+    """Unit of spans."""
+    @_builtins.property
+    def subject(self) -> Global___Source:
+        """Who is followed."""
+
+    @_builtins.property
+    def time(self) -> Global___Source:
+        """What orders the rows."""
+
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___Step]:
+        """What was done."""
+
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        subject: Global___Source | None = ...,
+        time: Global___Source | None = ...,
+        steps: _abc.Iterable[Global___Step] | None = ...,
+        ordered: _builtins.bool = ...,
+        within_seconds: _builtins.int = ...,
+        whole: _builtins.int = ...,
+        fold: _builtins.str = ...,
+        grain: _builtins.str = ...,
+        unit: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["subject", b"subject", "time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fold", b"fold", "grain", b"grain", "kind", b"kind", "ordered", b"ordered", "steps", b"steps", "subject", b"subject", "time", b"time", "unit", b"unit", "whole", b"whole", "within_seconds", b"within_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Cohort: _TypeAlias = Cohort  # noqa: Y015

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file aidatalabs/agent/v1/plan.proto.
  */
 export const file_aidatalabs_agent_v1_plan: GenFile = /*@__PURE__*/
-  fileDesc("Ch5haWRhdGFsYWJzL2FnZW50L3YxL3BsYW4ucHJvdG8SE2FpZGF0YWxhYnMuYWdlbnQudjEiugMKCVF1ZXJ5UGxhbhIMCgRmb3JtGAEgASgJEg0KBXRhYmxlGAIgASgJEigKBWpvaW5zGAMgAygLMhkuYWlkYXRhbGFicy5hZ2VudC52MS5Kb2luEi4KCG1lYXN1cmVzGAQgAygLMhwuYWlkYXRhbGFicy5hZ2VudC52MS5NZWFzdXJlEjIKCmRpbWVuc2lvbnMYBSADKAsyHi5haWRhdGFsYWJzLmFnZW50LnYxLkRpbWVuc2lvbhIsCgdmaWx0ZXJzGAYgAygLMhsuYWlkYXRhbGFicy5hZ2VudC52MS5GaWx0ZXISLAoHd2luZG93cxgHIAMoCzIbLmFpZGF0YWxhYnMuYWdlbnQudjEuV2luZG93EisKBmhhdmluZxgIIAMoCzIbLmFpZGF0YWxhYnMuYWdlbnQudjEuSGF2aW5nEikKBW9yZGVyGAkgAygLMhouYWlkYXRhbGFicy5hZ2VudC52MS5PcmRlchINCgVsaW1pdBgKIAEoBRIQCghkaXN0aW5jdBgLIAEoCBIMCgR0aWVkGAwgASgIEg0KBW91dGVyGA0gASgJEhAKCHRpbWV6b25lGA4gASgJImcKBlNvdXJjZRINCgV0YWJsZRgBIAEoCRIOCgZjb2x1bW4YAiABKAkSDAoEdHlwZRgDIAEoCRIMCgRwYXRoGAQgASgIEhAKCGNhbGVuZGFyGAUgAygJEhAKCGRlY2xhcmVkGAYgASgIImsKBEpvaW4SDQoFdGFibGUYASABKAkSDQoFYWxpYXMYAiABKAkSDAoEbGVmdBgDIAEoCRITCgtsZWZ0X2NvbHVtbhgEIAEoCRIUCgxyaWdodF9jb2x1bW4YBSABKAkSDAoEa2luZBgGIAEoCSJoCgZGaWx0ZXISKwoGc291cmNlGAEgASgLMhsuYWlkYXRhbGFicy5hZ2VudC52MS5Tb3VyY2USEAoIb3BlcmF0b3IYAiABKAkSDgoGdmFsdWVzGAMgAygJEg8KB251bWVyaWMYBCABKAgiugEKB01lYXN1cmUSEAoIZnVuY3Rpb24YASABKAkSKwoGc291cmNlGAIgASgLMhsuYWlkYXRhbGFicy5hZ2VudC52MS5Tb3VyY2USDQoFYWxpYXMYAyABKAkSDQoFdGl0bGUYBCABKAkSDAoEdW5pdBgFIAEoCRIvCgpjb25kaXRpb25zGAYgAygLMhsuYWlkYXRhbGFicy5hZ2VudC52MS5GaWx0ZXISEwoLc2tpcHNfZW1wdHkYByABKAgiggEKCURpbWVuc2lvbhIrCgZzb3VyY2UYASABKAsyGy5haWRhdGFsYWJzLmFnZW50LnYxLlNvdXJjZRINCgVhbGlhcxgCIAEoCRINCgV0aXRsZRgDIAEoCRINCgVncmFpbhgEIAEoCRIMCgRwYXJ0GAUgASgJEg0KBWxhYmVsGAYgASgIInIKBldpbmRvdxIrCgZzb3VyY2UYASABKAsyGy5haWRhdGFsYWJzLmFnZW50LnYxLlNvdXJjZRINCgVzdGFydBgCIAEoCRILCgNlbmQYAyABKAkSEAoIdGltZXpvbmUYBCABKAkSDQoFd29yZHMYBSABKAkiOwoGSGF2aW5nEg8KB21lYXN1cmUYASABKAkSEAoIb3BlcmF0b3IYAiABKAkSDgoGdmFsdWVzGAMgAygJIioKBU9yZGVyEg0KBWFsaWFzGAEgASgJEhIKCmRlc2NlbmRpbmcYAiABKAhiBnByb3RvMw");
+  fileDesc("Ch5haWRhdGFsYWJzL2FnZW50L3YxL3BsYW4ucHJvdG8SE2FpZGF0YWxhYnMuYWdlbnQudjEiogQKCVF1ZXJ5UGxhbhIMCgRmb3JtGAEgASgJEg0KBXRhYmxlGAIgASgJEigKBWpvaW5zGAMgAygLMhkuYWlkYXRhbGFicy5hZ2VudC52MS5Kb2luEi4KCG1lYXN1cmVzGAQgAygLMhwuYWlkYXRhbGFicy5hZ2VudC52MS5NZWFzdXJlEjIKCmRpbWVuc2lvbnMYBSADKAsyHi5haWRhdGFsYWJzLmFnZW50LnYxLkRpbWVuc2lvbhIsCgdmaWx0ZXJzGAYgAygLMhsuYWlkYXRhbGFicy5hZ2VudC52MS5GaWx0ZXISLAoHd2luZG93cxgHIAMoCzIbLmFpZGF0YWxhYnMuYWdlbnQudjEuV2luZG93EisKBmhhdmluZxgIIAMoCzIbLmFpZGF0YWxhYnMuYWdlbnQudjEuSGF2aW5nEikKBW9yZGVyGAkgAygLMhouYWlkYXRhbGFicy5hZ2VudC52MS5PcmRlchINCgVsaW1pdBgKIAEoBRIQCghkaXN0aW5jdBgLIAEoCBIMCgR0aWVkGAwgASgIEg0KBW91dGVyGA0gASgJEhAKCHRpbWV6b25lGA4gASgJEhAKCGxpbWl0X2J5GBUgAygJEicKBHBvc3QYFiADKAsyGS5haWRhdGFsYWJzLmFnZW50LnYxLlBvc3QSKwoGY29ob3J0GBcgASgLMhsuYWlkYXRhbGFicy5hZ2VudC52MS5Db2hvcnQiZwoGU291cmNlEg0KBXRhYmxlGAEgASgJEg4KBmNvbHVtbhgCIAEoCRIMCgR0eXBlGAMgASgJEgwKBHBhdGgYBCABKAgSEAoIY2FsZW5kYXIYBSADKAkSEAoIZGVjbGFyZWQYBiABKAgiawoESm9pbhINCgV0YWJsZRgBIAEoCRINCgVhbGlhcxgCIAEoCRIMCgRsZWZ0GAMgASgJEhMKC2xlZnRfY29sdW1uGAQgASgJEhQKDHJpZ2h0X2NvbHVtbhgFIAEoCRIMCgRraW5kGAYgASgJInYKBkZpbHRlchIrCgZzb3VyY2UYASABKAsyGy5haWRhdGFsYWJzLmFnZW50LnYxLlNvdXJjZRIQCghvcGVyYXRvchgCIAEoCRIOCgZ2YWx1ZXMYAyADKAkSDwoHbnVtZXJpYxgEIAEoCBIMCgRwYXJ0GAUgASgJIrMCCgdNZWFzdXJlEhAKCGZ1bmN0aW9uGAEgASgJEisKBnNvdXJjZRgCIAEoCzIbLmFpZGF0YWxhYnMuYWdlbnQudjEuU291cmNlEg0KBWFsaWFzGAMgASgJEg0KBXRpdGxlGAQgASgJEgwKBHVuaXQYBSABKAkSLwoKY29uZGl0aW9ucxgGIAMoCzIbLmFpZGF0YWxhYnMuYWdlbnQudjEuRmlsdGVyEhMKC3NraXBzX2VtcHR5GAcgASgIEiwKB3dpbmRvd3MYCCADKAsyGy5haWRhdGFsYWJzLmFnZW50LnYxLldpbmRvdxIrCgVwYXJ0cxgJIAMoCzIcLmFpZGF0YWxhYnMuYWdlbnQudjEuTWVhc3VyZRINCgVsZXZlbBgKIAEoCRINCgVncmFpbhgLIAEoCSKCAQoJRGltZW5zaW9uEisKBnNvdXJjZRgBIAEoCzIbLmFpZGF0YWxhYnMuYWdlbnQudjEuU291cmNlEg0KBWFsaWFzGAIgASgJEg0KBXRpdGxlGAMgASgJEg0KBWdyYWluGAQgASgJEgwKBHBhcnQYBSABKAkSDQoFbGFiZWwYBiABKAgicgoGV2luZG93EisKBnNvdXJjZRgBIAEoCzIbLmFpZGF0YWxhYnMuYWdlbnQudjEuU291cmNlEg0KBXN0YXJ0GAIgASgJEgsKA2VuZBgDIAEoCRIQCgh0aW1lem9uZRgEIAEoCRINCgV3b3JkcxgFIAEoCSI7CgZIYXZpbmcSDwoHbWVhc3VyZRgBIAEoCRIQCghvcGVyYXRvchgCIAEoCRIOCgZ2YWx1ZXMYAyADKAkiKgoFT3JkZXISDQoFYWxpYXMYASABKAkSEgoKZGVzY2VuZGluZxgCIAEoCCKOAQoEUG9zdBIQCghmdW5jdGlvbhgBIAEoCRIPCgdtZWFzdXJlGAIgASgJEg0KBWFsaWFzGAMgASgJEg0KBXRpdGxlGAQgASgJEgwKBHVuaXQYBSABKAkSDAoEc2l6ZRgGIAEoBRILCgNwZXIYByADKAkSDgoGZmlsbGVkGAggASgIEgwKBHplcm8YCSABKAgioQEKBFN0ZXASDQoFdGl0bGUYASABKAkSLAoHZmlsdGVycxgCIAMoCzIbLmFpZGF0YWxhYnMuYWdlbnQudjEuRmlsdGVyEiwKB3dpbmRvd3MYAyADKAsyGy5haWRhdGFsYWJzLmFnZW50LnYxLldpbmRvdxIQCghvcGVyYXRvchgEIAEoCRINCgV0aW1lcxgFIAEoBRINCgVncmFpbhgGIAEoCSL8AQoGQ29ob3J0EgwKBGtpbmQYASABKAkSLAoHc3ViamVjdBgCIAEoCzIbLmFpZGF0YWxhYnMuYWdlbnQudjEuU291cmNlEikKBHRpbWUYAyABKAsyGy5haWRhdGFsYWJzLmFnZW50LnYxLlNvdXJjZRIoCgVzdGVwcxgEIAMoCzIZLmFpZGF0YWxhYnMuYWdlbnQudjEuU3RlcBIPCgdvcmRlcmVkGAUgASgIEhYKDndpdGhpbl9zZWNvbmRzGAYgASgDEg0KBXdob2xlGAcgASgFEgwKBGZvbGQYCCABKAkSDQoFZ3JhaW4YCSABKAkSDAoEdW5pdBgKIAEoCWIGcHJvdG8z");
 
 /**
  * What a question was read as: a typed query plan, before it becomes SQL. Flat on purpose, so that two readings
@@ -116,6 +116,27 @@ export type QueryPlan = Message<"aidatalabs.agent.v1.QueryPlan"> & {
    * @generated from field: string timezone = 14;
    */
   timezone: string;
+
+  /**
+   * Aliases for each of whose values `limit` rows are taken; empty where the limit is for all rows.
+   *
+   * @generated from field: repeated string limit_by = 21;
+   */
+  limitBy: string[];
+
+  /**
+   * Numbers computed over the rows of the answer.
+   *
+   * @generated from field: repeated aidatalabs.agent.v1.Post post = 22;
+   */
+  post: Post[];
+
+  /**
+   * Subjects followed over their rows; it takes the place of measures and groups.
+   *
+   * @generated from field: aidatalabs.agent.v1.Cohort cohort = 23;
+   */
+  cohort?: Cohort | undefined;
 };
 
 /**
@@ -271,6 +292,13 @@ export type Filter = Message<"aidatalabs.agent.v1.Filter"> & {
    * @generated from field: bool numeric = 4;
    */
   numeric: boolean;
+
+  /**
+   * `weekday` (1 is Monday), `hour`, `day`, `month`, `quarter` or `year` where this part of a time is compared.
+   *
+   * @generated from field: string part = 5;
+   */
+  part: string;
 };
 
 /**
@@ -287,7 +315,8 @@ export const FilterSchema: GenMessage<Filter> = /*@__PURE__*/
  */
 export type Measure = Message<"aidatalabs.agent.v1.Measure"> & {
   /**
-   * `count`, `count_distinct`, `sum`, `avg`, `min`, `max`, `median`, `share` or `percent`.
+   * `count`, `count_distinct`, `sum`, `avg`, `min`, `max`, `median`, `quantile`, `stddev`, `variance`, `share` or
+   * `percent`; of two parts `ratio`, `percentage`, `difference` or `growth`.
    *
    * @generated from field: string function = 1;
    */
@@ -334,6 +363,34 @@ export type Measure = Message<"aidatalabs.agent.v1.Measure"> & {
    * @generated from field: bool skips_empty = 7;
    */
   skipsEmpty: boolean;
+
+  /**
+   * Windows of time it is restricted to.
+   *
+   * @generated from field: repeated aidatalabs.agent.v1.Window windows = 8;
+   */
+  windows: Window[];
+
+  /**
+   * The two numbers that it is made of.
+   *
+   * @generated from field: repeated aidatalabs.agent.v1.Measure parts = 9;
+   */
+  parts: Measure[];
+
+  /**
+   * For `quantile`: the level, 0 to 1.
+   *
+   * @generated from field: string level = 10;
+   */
+  level: string;
+
+  /**
+   * Step that a counted time is cut into, such as `day` for the number of days.
+   *
+   * @generated from field: string grain = 11;
+   */
+  grain: string;
 };
 
 /**
@@ -378,7 +435,8 @@ export type Dimension = Message<"aidatalabs.agent.v1.Dimension"> & {
   grain: string;
 
   /**
-   * `hour`, `weekday` or `month` where the repeating part of a time is taken.
+   * `hour`, `weekday`, `weekend`, `day`, `week`, `month`, `quarter` or `year` where the repeating part of a time is
+   * taken.
    *
    * @generated from field: string part = 5;
    */
@@ -510,4 +568,221 @@ export type Order = Message<"aidatalabs.agent.v1.Order"> & {
  */
 export const OrderSchema: GenMessage<Order> = /*@__PURE__*/
   messageDesc(file_aidatalabs_agent_v1_plan, 8);
+
+/**
+ * A number computed over the rows of the answer, in the order of their step of time.
+ *
+ * @generated from message aidatalabs.agent.v1.Post
+ */
+export type Post = Message<"aidatalabs.agent.v1.Post"> & {
+  /**
+   * `cumulate`, `moving`, `moving_sum`, `lag`, `change`, `growth` (percent) or `share` (percent).
+   *
+   * @generated from field: string function = 1;
+   */
+  function: string;
+
+  /**
+   * Alias of the measure it is made of.
+   *
+   * @generated from field: string measure = 2;
+   */
+  measure: string;
+
+  /**
+   * Name of its column in the result.
+   *
+   * @generated from field: string alias = 3;
+   */
+  alias: string;
+
+  /**
+   * Its name for people.
+   *
+   * @generated from field: string title = 4;
+   */
+  title: string;
+
+  /**
+   * Empty where it is not known.
+   *
+   * @generated from field: string unit = 5;
+   */
+  unit: string;
+
+  /**
+   * Steps that it looks back over.
+   *
+   * @generated from field: int32 size = 6;
+   */
+  size: number;
+
+  /**
+   * Aliases within whose groups it runs.
+   *
+   * @generated from field: repeated string per = 7;
+   */
+  per: string[];
+
+  /**
+   * True when steps without rows are steps, too.
+   *
+   * @generated from field: bool filled = 8;
+   */
+  filled: boolean;
+
+  /**
+   * True when the number of a step without rows is 0.
+   *
+   * @generated from field: bool zero = 9;
+   */
+  zero: boolean;
+};
+
+/**
+ * Describes the message aidatalabs.agent.v1.Post.
+ * Use `create(PostSchema)` to create a new message.
+ */
+export const PostSchema: GenMessage<Post> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_agent_v1_plan, 9);
+
+/**
+ * One thing that a subject did.
+ *
+ * @generated from message aidatalabs.agent.v1.Step
+ */
+export type Step = Message<"aidatalabs.agent.v1.Step"> & {
+  /**
+   * Its name for people.
+   *
+   * @generated from field: string title = 1;
+   */
+  title: string;
+
+  /**
+   * Conditions on the rows that are it.
+   *
+   * @generated from field: repeated aidatalabs.agent.v1.Filter filters = 2;
+   */
+  filters: Filter[];
+
+  /**
+   * Windows of time that they lie in.
+   *
+   * @generated from field: repeated aidatalabs.agent.v1.Window windows = 3;
+   */
+  windows: Window[];
+
+  /**
+   * `ge`, `gt`, `eq`, `lt` or `le`: how often it was done, compared with `times`.
+   *
+   * @generated from field: string operator = 4;
+   */
+  operator: string;
+
+  /**
+   * See `operator`.
+   *
+   * @generated from field: int32 times = 5;
+   */
+  times: number;
+
+  /**
+   * Step of time that is counted instead of rows, such as `day`; else empty.
+   *
+   * @generated from field: string grain = 6;
+   */
+  grain: string;
+};
+
+/**
+ * Describes the message aidatalabs.agent.v1.Step.
+ * Use `create(StepSchema)` to create a new message.
+ */
+export const StepSchema: GenMessage<Step> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_agent_v1_plan, 10);
+
+/**
+ * Subjects followed over their rows.
+ *
+ * @generated from message aidatalabs.agent.v1.Cohort
+ */
+export type Cohort = Message<"aidatalabs.agent.v1.Cohort"> & {
+  /**
+   * `funnel`, `members`, `member_share`, `member_list`, `span`, `retention` or `sessions`.
+   *
+   * @generated from field: string kind = 1;
+   */
+  kind: string;
+
+  /**
+   * Who is followed.
+   *
+   * @generated from field: aidatalabs.agent.v1.Source subject = 2;
+   */
+  subject?: Source | undefined;
+
+  /**
+   * What orders the rows.
+   *
+   * @generated from field: aidatalabs.agent.v1.Source time = 3;
+   */
+  time?: Source | undefined;
+
+  /**
+   * What was done.
+   *
+   * @generated from field: repeated aidatalabs.agent.v1.Step steps = 4;
+   */
+  steps: Step[];
+
+  /**
+   * True when the steps were done in this order.
+   *
+   * @generated from field: bool ordered = 5;
+   */
+  ordered: boolean;
+
+  /**
+   * Longest time from the first step on, or between two rows of a session; 0 where there is none.
+   *
+   * @generated from field: int64 within_seconds = 6;
+   */
+  withinSeconds: bigint;
+
+  /**
+   * For `member_share`: the number of first steps that make up the whole.
+   *
+   * @generated from field: int32 whole = 7;
+   */
+  whole: number;
+
+  /**
+   * How spans and sessions are folded into one number.
+   *
+   * @generated from field: string fold = 8;
+   */
+  fold: string;
+
+  /**
+   * Step of time that subjects or sessions are grouped by.
+   *
+   * @generated from field: string grain = 9;
+   */
+  grain: string;
+
+  /**
+   * Unit of spans.
+   *
+   * @generated from field: string unit = 10;
+   */
+  unit: string;
+};
+
+/**
+ * Describes the message aidatalabs.agent.v1.Cohort.
+ * Use `create(CohortSchema)` to create a new message.
+ */
+export const CohortSchema: GenMessage<Cohort> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_agent_v1_plan, 11);
 
