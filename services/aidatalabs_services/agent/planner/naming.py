@@ -17,6 +17,10 @@ class Names:
         self._base = index.tables[base]
         self._taken: set[str] = set()
 
+    def taken(self, alias: str) -> None:
+        """Keep an alias that the query has already."""
+        self._taken.add(alias)
+
     def fresh(self, wanted: str) -> str:
         """An alias made of the wanted words that no column, table or other alias has."""
         stem = re.sub(r"\W+", "_", wanted.casefold()).strip("_") or "value"

@@ -19,6 +19,8 @@ from .doubts import check_doubts
 from .draft import Ambiguous, Barred, Choice, Draft, Unread
 from .entities import check_quantifiers
 from .explain import explain
+from .frames.inner import Stopped
+from .frames.reading import Frames
 from .index import CatalogueIndex
 from .items import Candidate, Item
 from .keeping import Kept
@@ -43,6 +45,8 @@ _LONGEST_QUESTION = 2_000
 _MOST_WORDS = 100
 _DEPTH = 2
 _MOST_PLANNERS = 64  # as many as the catalogues that are kept beside them
+_FRAMES = 3  # a frame in a frame in a frame
+_TOO_DEEP = Refusal("not_answerable", "The question has several readings.")
 _TASKS = frozenset(("fn", "count", "list", "how_much", "which", "by", "share"))
 
 
@@ -78,7 +82,9 @@ class Planner:
         meant in."""
         return self._plan(question, local(now, timezone), timezone, depth=_DEPTH)
 
-    def _plan(self, question: str, now: datetime, timezone: str, depth: int) -> Outcome:
+    def _plan(
+        self, question: str, now: datetime, timezone: str, depth: int, frames: int = _FRAMES
+    ) -> Outcome:
         refused = self._refused_early(question, now, timezone, depth)
         if refused is not None:
             return refused
@@ -86,8 +92,31 @@ class Planner:
         refused = self._refused(question, linked, now, timezone, depth)
         if refused is not None:
             return refused
+        framed = self._framed(linked, now, timezone, depth, frames) if frames else None
+        if framed is not None:
+            return framed
         readings = self._read(linked, now, timezone)
         return self._decide(linked, readings, now, timezone, depth)
+
+    def _framed(
+        self, linked: Linked, now: datetime, timezone: str, depth: int, frames: int
+    ) -> Outcome | None:
+        """The outcome of a question that is built around another one; None where it is not."""
+        inside = min(depth, 1)
+        reader = Frames(
+            self._index,
+            lambda text: self._plan(text, now, timezone, inside, frames - 1),
+            lambda text: self._plan(text, now, timezone, inside, 0),
+            lambda text: self._plan(text, now, timezone, 0, frames) if depth else _TOO_DEEP,
+        )
+        try:
+            framed = reader.read(linked)
+        except Stopped as stopped:
+            return stopped.outcome
+        if framed is None:
+            return None
+        lines = [*explain(framed.plan, self._index, linked, {}), *framed.lines, *framed.read]
+        return Planned(framed.plan, emit(framed.plan), tuple(dict.fromkeys(lines)), framed.confidence)
 
     def _plannable(self, now: datetime, timezone: str, depth: int) -> Callable[[str], bool]:
         """Whether a text leads to an answer or a question back; inside another try nothing is tried."""

@@ -53,7 +53,7 @@ class _Emitter:
         zeroed = {post.measure for post in plan.post if post.zero}
         for measure in plan.measures:
             text = self.measure(measure)
-            text = f"ifNull({text}, 0)" if measure.alias in zeroed else text
+            text = f"ifNull({text}, 0)" if measure.alias in zeroed and measure.function == "sum" else text
             columns.append(f"{text} AS {identifier(measure.alias)}")
         if plan.tied and not plan.distinct:
             columns.append(f"count() OVER (PARTITION BY {self._first_ordered()}) AS tied_rows")

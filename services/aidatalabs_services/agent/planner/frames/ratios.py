@@ -1,0 +1,123 @@
+"""Two numbers divided by each other: ratios, parts in percent of another number, rates of one kind of row."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from aidatalabs_services.agent.planner.index import CatalogueIndex
+from aidatalabs_services.agent.planner.naming import Names
+from aidatalabs_services.agent.planner.plan import Measure, Order, QueryPlan
+
+from .inner import Framed, Inner, refused
+from .merging import merged
+from .wording import Wording, tidy
+
+_RATIO = re.compile(
+    r"\bratio\s+(?:of|between)\s+(?:the\s+)?(?P<a>.+?)\s+(?:to|and|versus|vs|over|per)\s+(?:the\s+)?(?P<b>.+)$"
+)
+_TO_RATIO = re.compile(r"\b(?P<a>[\w`\u0001]+)[\s-]to[\s-](?P<b>[\w`\u0001]+)\s+ratio\b(?P<tail>.*)$")
+_DIVIDED = re.compile(
+    r"^(?P<a>.+?)\s+(?:(?P<by>divided\s+by|relative\s+to)|(?P<part>as\s+(?:a\s+)?(?:percent(?:age)?|share|fraction"
+    r"|proportion|part|%)\s+of|in\s+percent\s+of))\s+(?P<b>.+)$"
+)
+_RATE = re.compile(r"\b(?P<a>[\w`\u0001]+)\s+rate\b")
+_PERCENT = re.compile(r"\s*,?\s*\b(?:in|as)\s+(?:a\s+)?(?:percent(?:age)?|%)(?=[^\w ]|$|\s(?!of\b))")
+_NO_RATES = frozenset(
+    ("growth", "conversion", "retention", "hourly", "daily", "monthly", "exchange", "interest", "the", "a",
+     "heart", "change", "increase", "decrease", "churn", "flat", "tax", "hour", "day", "average", "avg",
+     "highest", "lowest", "what", "which", "bounce")
+)  # fmt: skip
+_TAIL = re.compile(
+    r"\s+(?:by|per|for|in|on|at|during|since|last|this|over|between|from|with|where|each|every|within)\s.*$",
+    re.I,
+)
+
+
+class RatioFrames:
+    """Frames of two numbers; each returns None where its cue is not in the question."""
+
+    def __init__(self, index: CatalogueIndex, inner: Inner) -> None:
+        self._index = index
+        self._inner = inner
+
+    def ratio(self, wording: Wording) -> Framed | None:
+        """`ratio of views to sales by country`, `views-to-sales ratio`, `sales as a percentage of views`."""
+        percent = wording.search(_PERCENT)
+        held = Wording(wording.without(percent.span())) if percent is not None else wording
+        match = held.search(_RATIO) or held.search(_TO_RATIO) or held.search(_DIVIDED)
+        if match is None:
+            return None
+        found = match.groupdict()
+        first, second = tidy(held.group(match, "a")), tidy(held.group(match, "b"))
+        if found.get("tail"):
+            second = f"{second} {held.group(match, 'tail').strip()}"
+        lead = held.text[: match.start()].strip()
+        if tidy(f"{lead} x") != "x":
+            raise refused(f"'{lead}' before a ratio is not something I can read.")
+        function = "percentage" if percent is not None or found.get("part") else "ratio"
+        plans = (
+            self._inner.number(first, lambda text: f"ratio of {text} to {second}"),
+            self._inner.number(second, lambda text: f"ratio of {first} to {text}"),
+        )
+        return self._divided(plans, (spoken(first), spoken(second)), function)
+
+    def rate(self, wording: Wording) -> Framed | None:
+        """`error rate by browser`: the part of all rows that are errors."""
+        match = wording.search(_RATE)
+        if match is None or match["a"] in _NO_RATES:
+            return None
+        kind = wording.group(match, "a")
+        rest = wording.without(match.span())
+        whole = self._inner.tried(f"number of {kind}")
+        filters = whole.filters if whole is not None else ()
+        if whole is None or len(filters) != 1 or filters[0].operator != "eq" or whole.dimensions:
+            return None
+        if len(whole.measures) != 1 or whole.measures[0].function != "count":
+            return None
+        text = f"number of `{whole.table}` {rest}".strip()
+        plan = self._inner.planned(text, lambda put: f"{kind} rate {put}")
+        if [m.function for m in plan.measures] != ["count"] or plan.table != whole.table or plan.limit:
+            raise refused(
+                f"'{kind} rate' needs the rows of {whole.table} to be counted, and this asks for more."
+            )
+        counted = plan.measures[0]
+        title = f"{kind} rate"
+        part = Measure("count", None, counted.alias, f"number of {kind}", conditions=filters)
+        rate = Measure("percentage", None, self._alias(plan, title), title, "percent", parts=(part, counted))
+        made = replace(plan, measures=(rate,), order=_order(plan, rate), tied=False)
+        held = f"{filters[0].source.column} is {filters[0].values[0]}"
+        line = f"The {title} is the part of all rows of {plan.table} where {held}."
+        return Framed(made, tuple(self._inner.read), (line,), self._inner.confidence)
+
+    def _divided(self, plans: tuple[QueryPlan, QueryPlan], names: tuple[str, str], function: str) -> Framed:
+        plan = merged(plans, names, self._index)
+        first, second = plan.measures
+        title = (
+            f"{names[0]} in percent of {names[1]}"
+            if function == "percentage"
+            else f"ratio of {names[0]} to {names[1]}"
+        )
+        unit = "percent" if function == "percentage" else ""
+        ratio = Measure(function, None, self._alias(plan, title), title, unit, parts=(first, second))
+        made = replace(plan, measures=(ratio,), order=_order(plan, ratio))
+        line = f"Divides {names[0]} by {names[1]}; without any {names[1]} there is no value."
+        return Framed(made, tuple(self._inner.read), (line,), self._inner.confidence)
+
+    def _alias(self, plan: QueryPlan, title: str) -> str:
+        names = Names(self._index, plan.table)
+        for dimension in plan.dimensions:
+            names.taken(dimension.alias)
+        return names.fresh(title)
+
+
+def spoken(text: str) -> str:
+    """The words of a number without what stands behind it: `sales in May by country` are sales."""
+    short = _TAIL.sub("", f" {text}").strip()
+    return short.replace("`", "") or text.replace("`", "")
+
+
+def _order(plan: QueryPlan, measure: Measure) -> tuple[Order, ...]:
+    keys = tuple(Order(d.alias, False) for d in plan.dimensions)
+    natural = any(d.grain or d.part for d in plan.dimensions)
+    return keys if natural or not keys else (Order(measure.alias, True), *keys)

@@ -1,0 +1,154 @@
+"""Which frame a question stands in, if any."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from aidatalabs_services.agent.planner.columntypes import column_type
+from aidatalabs_services.agent.planner.index import CatalogueIndex
+from aidatalabs_services.agent.planner.linking import Linked
+from aidatalabs_services.agent.planner.outcomes import Outcome
+from aidatalabs_services.agent.planner.plan import Filter, Order
+
+from .inner import Framed, Inner, Stopped, refused
+from .periods import PeriodFrames
+from .ratios import RatioFrames
+from .series import SeriesFrames
+from .subjects import SubjectFrames
+from .wording import COUNT, Wording, number, tidy
+
+_CUES = frozenset(
+    [
+        "growth",
+        "change",
+        "difference",
+        "cumulative",
+        "running",
+        "moving",
+        "rolling",
+        "funnel",
+        "retention",
+        "session",
+        "ratio",
+        "rate",
+        "conversion",
+        "share",
+        "increase",
+        "decrease",
+        "retained",
+        "returning",
+        "active",
+        "compare",
+    ]
+)
+_EXTREMES = {"highest": True, "largest": True, "biggest": True, "greatest": True, "best": True, "strongest": True,
+             "lowest": False, "smallest": False, "worst": False, "weakest": False}  # fmt: skip
+_WHICH = re.compile(
+    rf"^(?:which|what)\s+(?:(?P<n>{COUNT})\s+)?(?P<x>[\w`\u0001 ]+?)\s+(?:has|have|had|shows?|showed|saw|with)\s+the\s+"
+    rf"(?P<way>{'|'.join(_EXTREMES)})\s+(?P<m>.+)$"
+)
+_TOP = re.compile(
+    rf"^(?:the\s+)?(?P<way>top|bottom)\s+(?P<n>{COUNT})\s+(?P<x>[\w`\u0001 ]+?)\s+by\s+(?P<m>.+)$"
+)
+
+
+class Frames:
+    """Reads the frames of one question.
+
+    `ask` plans the text inside, which may be framed again; `plain` without frames; `whole` plans another
+    wording of the whole question.
+    """
+
+    def __init__(
+        self,
+        index: CatalogueIndex,
+        ask: Callable[[str], Outcome],
+        plain: Callable[[str], Outcome],
+        whole: Callable[[str], Outcome],
+    ) -> None:
+        self._index = index
+        self._ask = ask
+        self._plain = plain
+        self._whole = whole
+
+    def read(self, linked: Linked) -> Framed | None:
+        """What the question's frame makes of it, or None where it has no frame.
+
+        Raises Stopped where the frame was understood and the words in it cannot be answered.
+        """
+        wording = Wording(_hidden(linked))
+        stopped: Stopped | None = None
+        for frame in self._frames(linked):
+            try:
+                framed = frame(wording)
+            except Stopped as error:
+                stopped = stopped or error
+                continue
+            if framed is not None:
+                return framed
+        if stopped is not None:
+            raise stopped
+        return None
+
+    def _frames(self, linked: Linked) -> Iterator[Callable[[Wording], Framed | None]]:
+        """The frames in the order they are tried, each with a fresh record of what is asked inside."""
+        for name in ("gained", "shifted", "compared"):
+            yield getattr(PeriodFrames(self._index, self._inner(), linked), name)
+        yield self.ranked
+        for name in ("running", "moving", "growth", "before"):
+            yield getattr(SeriesFrames(self._index, self._inner()), name)
+        yield SubjectFrames(self._index, self._inner(plain=True)).members
+        for name in ("ratio", "rate"):
+            yield getattr(RatioFrames(self._index, self._inner()), name)
+
+    def _inner(self, *, plain: bool = False) -> Inner:
+        return Inner(self._plain if plain else self._ask, self._whole)
+
+    def ranked(self, wording: Wording) -> Framed | None:
+        """`which country has the highest ratio of A to B`, `top 3 shops by growth of sales`: a framed number
+        of groups, put in order."""
+        match = wording.search(_WHICH) or wording.search(_TOP)
+        if match is None:
+            return None
+        thing, metric = wording.group(match, "x"), wording.group(match, "m")
+        if not any(re.search(rf"\b{cue}\b", metric.lower()) for cue in _CUES | {"divided", "percentage"}):
+            return None
+        way = match["way"]
+        descending = way == "top" or _EXTREMES.get(way, False)
+        limit = number(match["n"]) if match["n"] else 1
+        inner = self._inner()
+        plan = inner.planned(tidy(f"{metric} by {thing}"), lambda text: text)
+        if len(plan.measures) != 1 or not plan.dimensions or plan.limit or plan.cohort:
+            raise refused("This asks for a winner among groups, which this number cannot be ranked for.")
+        by = plan.numbers[-1].alias
+        unknown = tuple(
+            Filter(d.source, "not_null")
+            for d in plan.dimensions
+            if not d.grain and (d.source.path or column_type(d.source.type).nullable)
+        )
+        order = (Order(by, descending), *(Order(d.alias, False) for d in plan.dimensions))
+        filters = (*plan.filters, *(f for f in unknown if f not in plan.filters))
+        made = replace(plan, order=order, limit=limit, filters=filters)
+        line = f"Keeps the {limit} with the {'highest' if descending else 'lowest'} {plan.numbers[-1].title}."
+        return Framed(made, tuple(inner.read), (line,), inner.confidence)
+
+
+def _hidden(linked: Linked) -> str:
+    """The question with its corrections made, and with the cue words that name something here quoted."""
+    text, moved = linked.question, 0
+    for item in linked.items:
+        named = item.kind in ("name", "value") and item.candidates and item.candidates[0].cost <= 0.05
+        cue = any(token.lemma in _CUES for token in linked.tokens[item.start : item.end])
+        if not (named and cue) or any(
+            t.kind in ("quoted", "ident") for t in linked.tokens[item.start : item.end]
+        ):
+            continue
+        start, end = linked.tokens[item.start].start + moved, linked.tokens[item.end - 1].end + moved
+        if item.kind == "value" or item.end > item.start + 1:
+            continue
+        best = item.candidates[0]
+        name = f"`{best.table}.{best.column}`" if best.column else f"`{best.table}`"
+        text, moved = text[:start] + name + text[end:], moved + len(name) - (end - start)
+    return text
