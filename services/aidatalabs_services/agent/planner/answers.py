@@ -25,6 +25,8 @@ _MONTHS = (
     "December",
 )
 _LISTED = 3
+FOLDED_WORDS = {"avg": "average", "min": "lowest", "max": "highest", "sum": "total", "median": "median"}
+"""How a number folded over groups is called."""
 
 
 def number_text(value: object) -> str:
@@ -99,10 +101,11 @@ def _with_unit(value: object, measure: Measure) -> str:
 def _scalar(plan: QueryPlan, row: Sequence[object], time: str) -> str:
     if plan.outer == "count":
         return f"{number_text(row[0])} groups fulfil the condition{time}."
-    if plan.outer == "avg":
+    if plan.outer in FOLDED_WORDS:
         per = next((d.grain or d.title for d in plan.dimensions), "group")
         return (
-            f"The average {plan.measures[0].title} per {per} is {_with_unit(row[0], plan.measures[0])}{time}."
+            f"The {FOLDED_WORDS[plan.outer]} {plan.measures[0].title} per {per} is "
+            f"{_with_unit(row[0], plan.measures[0])}{time}."
         )
     texts = []
     for measure, value in zip(plan.measures, row, strict=False):
@@ -147,7 +150,10 @@ def _groups(
     plan: QueryPlan, names: Sequence[str], rows: Sequence[Sequence[object]], time: str, truncated: bool
 ) -> str:
     ordered = plan.order[0].alias if plan.order else ""
-    measure = next((m for m in plan.measures if m.alias == ordered), plan.measures[0])
+    if plan.cohort is not None and plan.cohort.kind != "sessions":
+        return _followed(plan, names, rows, time)
+    shown = plan.numbers[-1] if plan.post else plan.measures[0]
+    measure = next((m for m in plan.numbers if m.alias == ordered), shown)
     place = names.index(measure.alias)
     if plan.limit == 1 or len(rows) == 1:
         value = _with_unit(rows[0][place], measure)
@@ -179,6 +185,20 @@ def _groups(
         ]
         text += ", then " + ", ".join(others)
     return f"{text}{time}."
+
+
+def _followed(plan: QueryPlan, names: Sequence[str], rows: Sequence[Sequence[object]], time: str) -> str:
+    """A funnel from its first step to its last, or how many came back of how many cohorts."""
+    if plan.cohort is not None and plan.cohort.kind == "retention":
+        cohorts = len({str(row[0]) for row in rows})
+        return f"{cohorts:,} cohorts, {len(rows):,} rows: how many of each came in each later step{time}."
+    step, count = names.index(plan.dimensions[1].alias), names.index(plan.measures[0].alias)
+    first, last = rows[0], rows[-1]
+    share = _with_unit(last[names.index(plan.measures[1].alias)], plan.measures[1])
+    return (
+        f"{number_text(first[count])} at {first[step]}, {number_text(last[count])} of them at {last[step]} "
+        f"({share}){time}."
+    )
 
 
 def _side_by_side(plan: QueryPlan, names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

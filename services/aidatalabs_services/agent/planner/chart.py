@@ -28,6 +28,8 @@ def chart(
     if plan.form == "scalar":
         return _big_number(plan, names, rows[0])
     keys = [dimension for dimension in plan.dimensions if not dimension.label]
+    if plan.cohort is not None and plan.cohort.kind == "funnel":
+        keys = keys[1:]
     if len(keys) != 1 or _measure(plan).alias not in names:
         return None
     if keys[0].grain:
@@ -37,7 +39,8 @@ def chart(
 
 def _measure(plan: QueryPlan) -> Measure:
     ordered = plan.order[0].alias if plan.order else ""
-    return next((m for m in plan.measures if m.alias == ordered), plan.measures[0])
+    shown = plan.numbers[-1] if plan.post else plan.measures[0]
+    return next((m for m in plan.numbers if m.alias == ordered), shown)
 
 
 def _title(measure: Measure) -> str:

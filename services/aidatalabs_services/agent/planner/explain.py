@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .columntypes import column_type
+from .explaining import number_lines, weekdays
 from .index import CatalogueIndex
 from .items import Candidate
 from .linking import Linked
@@ -29,6 +30,8 @@ OPERATOR_WORDS = {
 
 def condition_words(condition: Filter) -> str:
     """What a condition asks of its column, as `is at most 5`; unknown values are told apart."""
+    if condition.part == "weekday":
+        return f"falls on {weekdays(condition.values)}"
     values = (" and " if condition.operator == "between" else ", ").join(
         value or _EMPTY for value in condition.values
     )
@@ -48,7 +51,9 @@ def explain(
         )
     lines.extend(_computed(plan))
     lines.extend(f"Only rows where {_condition(f)}{_unknown(f)}." for f in plan.filters)
-    lines.extend(f"Share of the rows where {_condition(f)}." for m in plan.measures for f in m.conditions)
+    shares = [m for m in plan.measures if m.function == "percent" and plan.cohort is None]
+    lines.extend(f"Share of the rows where {_condition(f)}." for m in shares for f in m.conditions)
+    lines.extend(number_lines(plan))
     lines.extend(
         f"Time: {window.words}; read from {_time(plan, window.source.column, window.source.calendar)}."
         for window in plan.windows
@@ -70,7 +75,7 @@ def _computed(plan: QueryPlan) -> list[str]:
     if any(measure.skips_empty for measure in plan.measures):
         lines.append("An empty text counts as no value.")
     keys = [_dimension(d) for d in plan.dimensions if not d.label]
-    if keys:
+    if keys and plan.cohort is None:
         lines.append(("Shows " if plan.form == "list" else "For each ") + ", ".join(keys) + ".")
     for having in plan.having:
         title = next(m.title for m in plan.measures if m.alias == having.measure)
@@ -129,7 +134,7 @@ def _time_taken(
 
 
 def _ordered(plan: QueryPlan) -> list[str]:
-    if not plan.limit or not plan.order:
+    if not plan.limit or not plan.order or plan.limit_by:
         return []
     first = plan.order[0]
     way = "highest" if first.descending else "lowest"

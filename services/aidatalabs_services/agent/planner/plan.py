@@ -97,7 +97,8 @@ class Measure:
     the part of the rows that fulfil `conditions`. Any other function looks only at the rows that fulfil
     `conditions` and lie in `windows`. `grain` cuts a time that is counted into steps. A ratio (first by
     second), percentage (the same times 100), difference (first less second) or growth (the difference in
-    percent of the second) is made of two `parts`. `unit` is empty where it is not known. With
+    percent of the second) is made of two `parts`. With `since` the value is the time from there to `source`,
+    in steps of `grain`. `unit` is empty where it is not known. With
     `skips_empty` an empty text is no value, and not counted as one.
     """
 
@@ -112,6 +113,7 @@ class Measure:
     parts: tuple[Measure, ...] = ()
     level: str = ""
     grain: str = ""
+    since: Source | None = None
 
     @property
     def all_conditions(self) -> tuple[Filter, ...]:
@@ -121,7 +123,7 @@ class Measure:
     @property
     def sources(self) -> tuple[Source, ...]:
         """What it and its parts are computed of, conditions and windows included."""
-        own = (self.source,) if self.source is not None else ()
+        own = tuple(source for source in (self.source, self.since) if source is not None)
         conditions = tuple(f.source for f in self.conditions) + tuple(w.source for w in self.windows)
         return (*own, *conditions, *(source for part in self.parts for source in part.sources))
 

@@ -186,6 +186,10 @@ class _Emitter:
         """A measure as an expression."""
         return measure_sql(self, measure)
 
+    def zone_of(self, source: Source) -> str:
+        """The zone whose days a time is cut into; empty for dates."""
+        return "" if column_type(source.type).kind == "date" else self._zone(source)
+
     def moment(self, source: Source, grain: str = "") -> str:
         """A time as an expression, cut into steps where a grain is named."""
         return self._grain(source, grain) if grain else self.source(source)

@@ -9,11 +9,10 @@ from collections.abc import Callable
 
 from .columntypes import column_type
 from .plan import Cohort, QueryPlan, Source, Step
-from .sql_measures import Expressions
+from .sql_measures import Expressions, between
 from .sql_names import identifier, literal, select
 
 _EVER_SECONDS = 100 * 366 * 86_400
-_SECONDS = {"second": 1, "minute": 60, "hour": 3_600}
 _FOLDS = {
     "avg": "avgOrNull",
     "median": "quantileExactInclusiveOrNull(0.5)",
@@ -151,10 +150,8 @@ class _Cohorts:
         return (first.filters, first.windows) == (second.filters, second.windows)
 
     def _length(self, start: str, end: str) -> str:
-        unit = self._cohort.unit
-        if unit in _SECONDS:
-            return f"dateDiff('second', {start}, {end}) / {_SECONDS[unit]}"
-        return f"dateDiff({literal(unit)}, {start}, {end})"
+        zone = self._emitter.zone_of(self._cohort.time)
+        return between(start, end, self._cohort.unit, zone)
 
     def retention(self) -> str:
         first, second = (self._is(step) or "1" for step in self._cohort.steps)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from .plan import Filter, Measure, Post, QueryPlan, Source, Window
-from .sql_names import identifier, select
+from .sql_names import identifier, literal, select
 
 AGGREGATES = {
     "count_distinct": ("uniqExact", ""),
@@ -32,6 +32,9 @@ FOLDS = {
 PAIRS = frozenset(("ratio", "percentage", "difference", "growth"))
 """Functions of two parts."""
 
+CLOCK_SECONDS = {"second": 1, "minute": 60, "hour": 3_600}
+"""Units that are measured as elapsed time."""
+
 _STEPS = {"quarter": "INTERVAL 3 MONTH"}
 
 
@@ -48,6 +51,10 @@ class Expressions(Protocol):
 
     def conditions(self, filters: tuple[Filter, ...], windows: tuple[Window, ...]) -> str:
         """Filters and windows as one condition."""
+        ...
+
+    def zone_of(self, source: Source) -> str:
+        """The zone whose days a time is cut into; empty for dates."""
         ...
 
     def rows(self) -> str:
@@ -70,11 +77,23 @@ def measure_sql(emitter: Expressions, measure: Measure) -> str:
         return f"countIf({picked})" if picked else "count()"
     if measure.source is None:
         raise ValueError(f"{measure.function} needs a source")
-    text = emitter.moment(measure.source, measure.grain)
+    if measure.since is not None:
+        start, end = emitter.source(measure.since), emitter.source(measure.source)
+        text = between(start, end, measure.grain, emitter.zone_of(measure.source))
+    else:
+        text = emitter.moment(measure.source, measure.grain)
     text = f"nullIf({text}, '')" if measure.skips_empty else text
     name, argument = AGGREGATES[measure.function]
     condition = f", {picked}" if picked else ""
     return f"{name}{'If' if picked else ''}{argument.format(measure.level)}({text}{condition})"
+
+
+def between(start: str, end: str, unit: str, zone: str = "") -> str:
+    """The time from one moment to another: elapsed for units of the clock, whole steps of the calendar."""
+    seconds = CLOCK_SECONDS.get(unit)
+    if seconds:
+        return f"dateDiff('second', {start}, {end}) / {seconds}"
+    return f"dateDiff('{unit}', {start}, {end}{f', {literal(zone)}' if zone else ''})"
 
 
 def _pair(emitter: Expressions, measure: Measure) -> str:

@@ -273,6 +273,7 @@ class Measure(_message.Message):
     PARTS_FIELD_NUMBER: _builtins.int
     LEVEL_FIELD_NUMBER: _builtins.int
     GRAIN_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
     function: _builtins.str
     """`count`, `count_distinct`, `sum`, `avg`, `min`, `max`, `median`, `quantile`, `stddev`, `variance`, `share` or
     `percent`; of two parts `ratio`, `percentage`, `difference` or `growth`.
@@ -305,6 +306,10 @@ class Measure(_message.Message):
     def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Measure]:
         """The two numbers that it is made of."""
 
+    @_builtins.property
+    def since(self) -> Global___Source:
+        """Time from which on the span to `source` is measured, in steps of `grain`; unset for other numbers."""
+
     def __init__(
         self,
         *,
@@ -319,10 +324,11 @@ class Measure(_message.Message):
         parts: _abc.Iterable[Global___Measure] | None = ...,
         level: _builtins.str = ...,
         grain: _builtins.str = ...,
+        since: Global___Source | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since", "source", b"source"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "conditions", b"conditions", "function", b"function", "grain", b"grain", "level", b"level", "parts", b"parts", "skips_empty", b"skips_empty", "source", b"source", "title", b"title", "unit", b"unit", "windows", b"windows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "conditions", b"conditions", "function", b"function", "grain", b"grain", "level", b"level", "parts", b"parts", "since", b"since", "skips_empty", b"skips_empty", "source", b"source", "title", b"title", "unit", b"unit", "windows", b"windows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

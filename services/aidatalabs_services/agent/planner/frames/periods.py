@@ -259,7 +259,7 @@ class PeriodFrames:
 
     def _beside(self, plans: tuple[QueryPlan, QueryPlan], pair: _Pair, kinds: tuple[str, ...]) -> Framed:
         base = plans[0].measures[0].title
-        names = (f"{base}, {pair.names[0]}", f"{base}, {pair.names[1]}")
+        names = (f"{base} ({pair.names[0]})", f"{base} ({pair.names[1]})")
         plan = merged(plans, names, self._index)
         early = list(plan.measures)
         if (

@@ -13,6 +13,7 @@ from aidatalabs_services.agent.planner.outcomes import Outcome
 from aidatalabs_services.agent.planner.plan import Filter, Order
 
 from .inner import Framed, Inner, Stopped, refused
+from .paths import PathFrames
 from .periods import PeriodFrames
 from .ratios import RatioFrames
 from .series import SeriesFrames
@@ -99,6 +100,8 @@ class Frames:
         yield self.ranked
         for name in ("running", "moving", "growth", "before"):
             yield getattr(SeriesFrames(self._index, self._inner()), name)
+        for name in ("funnel", "conversion", "span", "retention", "sessions"):
+            yield getattr(PathFrames(self._index, self._inner(plain=True)), name)
         yield SubjectFrames(self._index, self._inner(plain=True)).members
         for name in ("ratio", "rate"):
             yield getattr(RatioFrames(self._index, self._inner()), name)

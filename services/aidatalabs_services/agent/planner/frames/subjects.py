@@ -50,7 +50,7 @@ _ACTIVE = re.compile(r"^(?:(?:that|who)\s+)?(?:(?:were|was|are|is|have\s+been|be
 
 
 @dataclass(frozen=True)
-class _Act:
+class Act:
     """One thing done, in words: `never` turns it round, `operator` and `times` say how often."""
 
     text: str
@@ -58,6 +58,11 @@ class _Act:
     operator: str = "ge"
     times: int = 1
     grain: str = ""
+
+    @property
+    def often(self) -> bool:
+        """True where a number of times is asked for."""
+        return (self.operator, self.times, self.grain) != ("ge", 1, "")
 
 
 class SubjectFrames:
@@ -108,7 +113,7 @@ class SubjectFrames:
             return None
         return plan, source
 
-    def step(self, who: str, plan: QueryPlan, source: Source, act: _Act) -> Step:
+    def step(self, who: str, plan: QueryPlan, source: Source, act: Act) -> Step:
         """An act as conditions on rows; raises Stopped where its words are not understood whole."""
         title = act.text or "any row"
         operator, times = ("eq", 0) if act.never else (act.operator, act.times)
@@ -177,7 +182,7 @@ class SubjectFrames:
         return tuple(lines)
 
 
-def _acts(did: str) -> tuple[list[_Act] | None, bool, int]:
+def _acts(did: str) -> tuple[list[Act] | None, bool, int]:
     """The acts that the words behind the subjects tell, whether in this order, and within how many seconds."""
     within = 0
     found = _WITHIN.search(did.lower())
@@ -203,11 +208,14 @@ def _acts(did: str) -> tuple[list[_Act] | None, bool, int]:
         never = match["never"] is not None or match["without"] is not None
         at = match.end()
     parts.append((did[at:], never))
-    acts = [_act(text, turned) for text, turned in parts]
+    ordered = ordered or any(
+        re.search(r"\b(?:came|come)\s+back\b|\breturned\b", text.lower()) for text, _ in parts[1:]
+    )
+    acts = [act_of(text, turned) for text, turned in parts]
     return (acts if all(act is not None for act in acts) else None), ordered and len(acts) > 1, within  # type: ignore[return-value]
 
 
-def _both(did: str) -> list[_Act] | None:
+def _both(did: str) -> list[Act] | None:
     """`active in both May and June 2024`, `bought both A and B`."""
     match = _BOTH.match(did.lower())
     if match is None:
@@ -218,11 +226,11 @@ def _both(did: str) -> list[_Act] | None:
     year = re.search(r"\b((?:19|20)\d\d)$", b)
     if year and not re.search(r"\d{4}", a) and re.fullmatch(r"[a-z]+", a.strip().lower()):
         a = f"{a} {year[1]}"
-    acts = [_act(f"{head} {prep}{part}", never=False) for part in (a, b)]
+    acts = [act_of(f"{head} {prep}{part}", never=False) for part in (a, b)]
     return [act for act in acts if act is not None]
 
 
-def _act(text: str, never: bool) -> _Act | None:
+def act_of(text: str, never: bool = False) -> Act | None:
     """Words for one thing done, without the helping words before it."""
     text = tidy(text.strip())
     turned = _NEVER.match(text.lower())
@@ -233,6 +241,9 @@ def _act(text: str, never: bool) -> _Act | None:
     active = _ACTIVE.match(text.lower())
     if active is not None:
         text = text[active.end() :]
+    back = re.fullmatch(r"(?:(?:that|who)\s+)?(?:(?:came|come|coming)\s+back|returned)", text.lower())
+    if back is not None:
+        return Act("", never)
     operator, times, grain = "ge", 1, ""
     often = _OFTEN.search(text.lower())
     if often is not None:
@@ -251,7 +262,7 @@ def _act(text: str, never: bool) -> _Act | None:
         text = re.sub(r"^with\s+", "", text, flags=re.I)
     if not text and often is None and active is None and not never:
         return None
-    return _Act(text, never, operator, times, grain)
+    return Act(text, never, operator, times, grain)
 
 
 def _plural(who: str) -> str:

@@ -1,0 +1,387 @@
+"""Subjects on their way from one event to another: funnels, conversions, spans of time, returns, sessions."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from aidatalabs_services.agent.planner.columntypes import column_type
+from aidatalabs_services.agent.planner.index import CatalogueIndex
+from aidatalabs_services.agent.planner.naming import Names
+from aidatalabs_services.agent.planner.plan import Cohort, Dimension, Measure, QueryPlan, Source, Step
+
+from .inner import Framed, Inner, refused
+from .subjects import SubjectFrames, act_of
+from .wording import COUNT, SECONDS, Wording, number, tidy
+
+_FUNNEL = re.compile(r"\bfunnel\b(?:\s+(?:of|from|for|with(?:\s+the)?\s+steps?|analysis))?:?|(?:->|=>|→)")
+_FUNNEL_WORDS = re.compile(
+    r"\bfunnel\b(?:\s+(?:analysis|chart|report))?(?:\s+(?:of|from|for|with(?:\s+the)?\s+(?:steps?|stages?)))?\s*:?"
+)
+_ARROW = re.compile(r"\s*(?:->|=>|→|\u203a)\s*")
+_STEPS = re.compile(r"\s*,?\s+(?:and\s+then|then|to|and)\s+|\s*,\s*")
+_EACH_STEP = re.compile(
+    r"\s*[,:]?\s*\b(?:with\s+|show(?:ing)?\s+)?(?:the\s+)?(?:number|count)\s+of\s+(?P<who>\w+)\s+(?:at|in|for|that\s+reached|who\s+reached|per)\s+"
+    r"(?:each|every)?\s*(?:step|stage)s?|\s*\bfor\s+(?P<who2>\w+)$"
+)
+_ORDERED = re.compile(
+    r"\s*,?\s*\bin\s+(?:this|that|the\s+given|exactly\s+this)\s+order\b|\s*\b(?:strictly\s+)?ordered\b"
+)
+_WITHIN = re.compile(
+    rf"\s*,?\s*\bwithin\s+(?P<n>{COUNT}|an?)\s+(?P<unit>second|minute|hour|day|week)s?(?:\s+of\s+(?:each\s+other|the\s+first(?:\s+step)?))?"
+)
+_CONVERSION = re.compile(
+    r"\bconversion(?:\s+rate)?\s+(?:from|of|between)\s+(?P<a>.+?)\s+(?:to|into|and)\s+(?P<b>.+)$"
+)
+_CONVERSION_OF = re.compile(
+    r"\b(?P<a>[\w`\u0001]+)[\s-]to[\s-](?P<b>[\w`\u0001]+)\s+conversion(?:\s+rate)?\b(?P<tail>.*)$"
+)
+_SPAN = re.compile(
+    r"^(?:(?:what\s+is|what's|show|give\s+me)\s+)?(?:the\s+)?(?:(?P<fold>average|avg|mean|median|minimum|shortest|maximum|longest|typical)\s+)?"
+    r"(?:number\s+of\s+)?(?P<unit>seconds?|minutes?|hours?|days?|weeks?|months?|time)\s+(?:it\s+takes?\s+)?(?:between|from|passes?\s+between|elapsed\s+between)\s+"
+    r"(?P<a>.+?)\s+(?:and|to|until|till)\s+(?P<b>.+)$"
+)
+_HOW_LONG = re.compile(
+    r"^how\s+(?:long|many\s+(?P<unit>seconds|minutes|hours|days|weeks|months))\s+(?:(?:does|did|do)\s+it\s+take|is\s+it|pass(?:es)?|(?:is|are)\s+there)?\s*"
+    r"(?P<mean>on\s+average)?\s*(?:for\s+\w+\s+)?(?:to\s+get\s+|to\s+go\s+)?(?:between|from)\s+(?P<a>.+?)\s+(?:and|to|until|till)\s+(?P<b>.+?)(?P<mean2>\s+on\s+average)?$"
+)
+_FOLDS = {"average": "avg", "avg": "avg", "mean": "avg", "typical": "median", "median": "median",
+          "minimum": "min", "shortest": "min", "maximum": "max", "longest": "max"}  # fmt: skip
+_FIRST = re.compile(
+    r"^(?:(?:the|their|a|an|his|her|its|each\s+\w+'s)\s+)*(?:first\s+|initial\s+)?(?:the\s+)?"
+)
+_RETENTION = re.compile(
+    r"\b(?:(?P<adverb>daily|weekly|monthly|quarterly|yearly)\s+)?(?:(?:user|customer|cohort|client|member)\s+)?retention\b"
+    r"(?:\s+(?:rates?|table|matrix|cohorts?|analysis|curve))?(?:\s+(?:of|for))?"
+)
+_COHORTS = re.compile(
+    r"\s*,?\s*\b(?:by|per|in|for\s+each|with)\s+(?:(?P<start>\w+)\s+)?(?P<adverb>daily|weekly|monthly|quarterly|yearly)?\s*"
+    r"(?:(?P<unit>day|week|month|quarter|year)(?:ly)?)?\s*(?:cohorts?)?$"
+)
+_ADVERBS = {"daily": "day", "weekly": "week", "monthly": "month", "quarterly": "quarter", "yearly": "year"}
+_SESSIONS = re.compile(
+    r"^(?:how\s+many|(?:the\s+)?number\s+of|count(?:\s+of)?|total(?:\s+number\s+of)?)?\s*(?:user\s+)?sessions\b(?P<rest>.*)$"
+)
+_PER_SUBJECT = re.compile(
+    r"^(?:the\s+)?(?:average|avg|mean)\s+(?:number\s+of\s+)?sessions\s+(?:per|for\s+each|of\s+each|by)\s+(?P<who>\w+)(?P<rest>.*)$"
+)
+_LENGTH = re.compile(
+    r"^(?:the\s+)?(?:average|avg|mean)\s+(?:session\s+(?:length|duration|time)|(?:length|duration)\s+of\s+(?:a\s+)?sessions?)(?P<rest>.*)$"
+)
+_ROWS = re.compile(
+    r"^(?:the\s+)?(?:average|avg|mean)\s+(?:number\s+of\s+)?(?P<what>\w+)\s+(?:per|in\s+a|in\s+each|of\s+each)\s+session(?P<rest>.*)$"
+)
+_GAP = re.compile(
+    rf"\s*[,(]?\s*\b(?:with|using|after|given|assuming|of)?\s*(?:an?\s+)?(?:(?:gap|timeout|inactivity|break|pause)\s+(?:of\s+)?(?P<n>{COUNT})[\s-]+(?P<unit>minute|hour)s?"
+    rf"|(?P<n2>{COUNT})[\s-]+(?P<unit2>minute|hour)s?\s+(?:(?:of\s+)?(?:inactivity|gap|timeout|break|pause))(?:\s+gap)?)\)?"
+)
+_MINUTES = re.compile(r"\s*,?\s*\bin\s+(?P<unit>minutes|seconds)\b")
+_DEFAULT_GAP = 1_800
+_SUBJECTS = frozenset(
+    [
+        "user",
+        "customer",
+        "visitor",
+        "member",
+        "account",
+        "client",
+        "player",
+        "patient",
+        "student",
+        "person",
+        "employee",
+        "subscriber",
+        "device",
+        "guest",
+        "passenger",
+        "buyer",
+        "shopper",
+        "driver",
+        "rider",
+        "learner",
+    ]
+)
+
+
+class PathFrames:
+    """Frames of ways through events; each returns None where its cue is not in the question."""
+
+    def __init__(self, index: CatalogueIndex, inner: Inner) -> None:
+        self._index = index
+        self._inner = inner
+        self._subjects = SubjectFrames(index, inner)
+
+    def funnel(self, wording: Wording) -> Framed | None:
+        """`funnel visit -> cart -> order within 7 days`: how many did each step and all before it."""
+        if wording.search(_FUNNEL) is None:
+            return None
+        text, who, within, ordered = self._trimmed(_FUNNEL_WORDS.sub(" ", wording.text, count=1))
+        text = tidy(re.sub(r"^from\s+", "", tidy(text), flags=re.I))
+        parts = _ARROW.split(text) if _ARROW.search(text) else _STEPS.split(text)
+        if len(parts) < 2:
+            raise refused("A funnel needs at least two steps, such as 'funnel visit -> order'.")
+        plan, source, steps = self._path(parts, who)
+        ordered = ordered or within > 0
+        title = f"number of different {_spoken(source)}"
+        names = Names(self._index, plan.table)
+        measures = (
+            Measure("count_distinct", source, names.fresh(title), title),
+            Measure(
+                "percent", None, names.fresh("percent_of_first_step"), "percent of the first step", "percent"
+            ),
+        )
+        dimensions = (
+            Dimension(source, names.fresh("step"), "step number"),
+            Dimension(source, names.fresh("step_name"), "step"),
+        )
+        cohort = Cohort("funnel", source, self._subjects.time(plan), steps, ordered, within)
+        made = replace(plan, form="table", measures=measures, dimensions=dimensions, cohort=cohort, order=())
+        return Framed(made, tuple(self._inner.read), (), self._inner.confidence)
+
+    def conversion(self, wording: Wording) -> Framed | None:
+        """`conversion rate from visit to order`: of those who did the first, how many did the second."""
+        match = wording.search(_CONVERSION) or wording.search(_CONVERSION_OF)
+        if match is None:
+            return None
+        first, second = wording.group(match, "a"), wording.group(match, "b")
+        if match.groupdict().get("tail"):
+            second = f"{second} {wording.group(match, 'tail').strip()}"
+        second, who, within, ordered = self._trimmed(second)
+        if tidy(f"{wording.text[: match.start()]} x") != "x":
+            raise refused("What stands before the conversion rate is not something I can read.")
+        plan, source, steps = self._path([first, second], who)
+        cohort = Cohort(
+            "member_share", source, self._subjects.time(plan), steps, ordered or within > 0, within, 1
+        )
+        title = f"conversion from {steps[0].title} to {steps[1].title}"
+        who_line = f"Counts different {_spoken(source)}, not rows: of those with {steps[0].title}, those with {steps[1].title}."
+        return self._subjects.framed(plan, cohort, title, (who_line,))
+
+    def span(self, wording: Wording) -> Framed | None:
+        """`average days between sign up and first order`: from the first of one to the next of the other."""
+        match = wording.search(_SPAN) or wording.search(_HOW_LONG)
+        if match is None:
+            return None
+        found = match.groupdict()
+        first, second = (_FIRST.sub("", wording.group(match, name)) for name in ("a", "b"))
+        rows = self._between_columns(wording, match, first, second)
+        if rows is not None:
+            return rows
+        unit = (found.get("unit") or "day").rstrip("s")
+        unit = "day" if unit == "time" else unit
+        plan, source, steps = self._path([first, second], "")
+        fold = _FOLDS.get(found.get("fold") or "average", "avg")
+        cohort = Cohort("span", source, self._subjects.time(plan), steps, True, 0, 0, fold, "", unit)
+        title = f"{found.get('fold') or 'average'} {unit}s from {steps[0].title} to {steps[1].title}"
+        counted = "whole calendar steps" if unit in ("day", "week", "month") else "elapsed time"
+        line = (
+            f"For each of the {_spoken(source)}: from the first {steps[0].title} to the next {steps[1].title}, in "
+            f"{unit}s ({counted}); who never got there is left out."
+        )
+        framed = self._subjects.framed(plan, cohort, title, (line,))
+        measures = tuple(replace(m, unit=f"{unit}s") for m in framed.plan.measures)
+        return replace(framed, plan=replace(framed.plan, measures=measures))
+
+    def _between_columns(
+        self, wording: Wording, match: re.Match[str], first: str, second: str
+    ) -> Framed | None:
+        """`average days between order date and ship date`: two dates of one row."""
+        tail = re.search(r"\s+(?:by|per|for|in|where|with|of)\s.*$", second.lower())
+        behind = second[tail.start() :] if tail else ""
+        second = second[: tail.start()] if tail else second
+        plans = [self._inner.tried(f"latest {words.strip()}") for words in (first, second)]
+        sources = [
+            p.measures[0].source for p in plans if p is not None and len(p.measures) == 1 and not p.filters
+        ]
+        held = [s for s in sources if s is not None and column_type(s.type).temporal]
+        if len(held) != 2 or held[0].table != held[1].table or held[0] == held[1]:
+            return None
+        found = match.groupdict()
+        if any(p is None or p.joins or p.dimensions or p.measures[0].function != "max" for p in plans):
+            return None
+        base = self._inner.planned(f"number of rows of `{held[0].table}`{behind}", lambda text: text)
+        unit = (found.get("unit") or "day").rstrip("s")
+        unit = "day" if unit == "time" else unit
+        fold = _FOLDS.get(found.get("fold") or "average", "avg")
+        title = f"{found.get('fold') or 'average'} {unit}s from {held[0].column} to {held[1].column}"
+        names = Names(self._index, base.table)
+        for dimension in base.dimensions:
+            names.taken(dimension.alias)
+        measure = Measure(fold, held[1], names.fresh(title), title, f"{unit}s", since=held[0], grain=unit)
+        order = tuple(
+            replace(o, alias=measure.alias) if o.alias == base.measures[0].alias else o for o in base.order
+        )
+        made = replace(base, measures=(measure,), order=order)
+        return Framed(made, tuple(self._inner.read), (), self._inner.confidence)
+
+    def retention(self, wording: Wording) -> Framed | None:
+        """`monthly retention of users who signed up`: each cohort and how many of it came in each later step."""
+        match = wording.search(_RETENTION)
+        if match is None:
+            return None
+        rest, grain = wording.without(match.span()), _ADVERBS.get(match["adverb"] or "", "")
+        cohorts = _COHORTS.search(rest.lower())
+        start = ""
+        if cohorts is not None and (cohorts["unit"] or cohorts["adverb"]):
+            grain = cohorts["unit"] or _ADVERBS[cohorts["adverb"]]
+            start = cohorts["start"] or ""
+            rest = rest[: cohorts.start()]
+        if not grain:
+            raise refused("Retention needs a step of time: say 'weekly retention' or 'retention by month'.")
+        rest = tidy(rest)
+        who = re.match(r"^(?P<who>[\w`]+)(?:\s+(?P<did>.*))?$", rest)
+        subject = self._subjects.subject(who["who"]) if who else None
+        did = (who["did"] or "") if who and subject else rest
+        acts = [
+            act_of(text)
+            for text in (re.split(r"\s+(?:and|who)\s+(?:then\s+|later\s+)?", did) if did else [start])
+        ]
+        name, plan, source = self._followed(subject, who["who"] if who and subject else "", did or start)
+        if len(acts) > 2 or any(act is not None and act.often for act in acts):
+            raise refused(
+                "Retention follows one event to another: say which starts it and which is a return."
+            )
+        steps = tuple(
+            self._subjects.step(name, plan, source, act) if act is not None else Step("any row")
+            for act in acts
+        )
+        steps = (*steps, Step("any row")) if len(steps) == 1 else steps
+        return self._retained(plan, source, steps, grain)
+
+    def _retained(self, plan: QueryPlan, source: Source, steps: tuple[Step, ...], grain: str) -> Framed:
+        names = Names(self._index, plan.table)
+        time = self._subjects.time(plan)
+        dimensions = (
+            Dimension(
+                time, names.fresh(f"cohort_{grain}"), f"{grain} of the first {steps[0].title}", grain=grain
+            ),
+            Dimension(time, names.fresh(f"{grain}s_later"), f"{grain}s later"),
+        )
+        size = f"{_spoken(source)} in the cohort"
+        measures = (
+            Measure("count_distinct", source, names.fresh("cohort_size"), size),
+            Measure(
+                "count_distinct", source, names.fresh("returned"), f"{_spoken(source)} with {steps[1].title}"
+            ),
+            Measure("percent", None, names.fresh("retention_percent"), "retention", "percent"),
+        )
+        cohort = Cohort("retention", source, time, steps, True, 0, 1, "", grain)
+        made = replace(plan, form="table", measures=measures, dimensions=dimensions, cohort=cohort, order=())
+        return Framed(made, tuple(self._inner.read), (), self._inner.confidence)
+
+    def sessions(self, wording: Wording) -> Framed | None:
+        """`average session length`, `sessions per day`: runs of rows without a gap of half an hour."""
+        gap = wording.search(_GAP)
+        minutes = wording.search(_MINUTES)
+        held = Wording(wording.without(*(m.span() for m in (gap, minutes) if m is not None)))
+        held = Wording(tidy(held.text))
+        found = [
+            ("per_subject", _PER_SUBJECT),
+            ("avg_seconds", _LENGTH),
+            ("avg_rows", _ROWS),
+            ("count", _SESSIONS),
+        ]
+        fold, match = next(((kind, m) for kind, p in found if (m := held.search(p)) is not None), ("", None))
+        if match is None:
+            return None
+        seconds = _DEFAULT_GAP
+        if gap is not None:
+            seconds = number(gap["n"] or gap["n2"]) * SECONDS[gap["unit"] or gap["unit2"]]
+        if fold == "avg_seconds" and not (minutes and minutes["unit"] == "seconds"):
+            fold = "avg_minutes"
+        _, plan, source = self._followed(None, match.groupdict().get("who") or "", "")
+        base = self._inner.planned(
+            f"number of rows of `{plan.table}` {held.group(match, 'rest')}", lambda text: text
+        )
+        steps = [d for d in base.dimensions if d.grain]
+        if base.dimensions and (len(base.dimensions) != 1 or not steps):
+            raise refused("Sessions can be told for all, or for each step of time; not for other groups yet.")
+        titles = {"count": "number of sessions", "avg_rows": "rows per session", "avg_minutes": "average length of a session",
+                  "avg_seconds": "average length of a session", "per_subject": f"sessions per {_spoken(source).rstrip('s')}"}  # fmt: skip
+        units = {"avg_minutes": "minutes", "avg_seconds": "seconds"}
+        time = self._subjects.time(plan)
+        if column_type(time.type).kind != "datetime":
+            raise refused(f"{time.column} tells only days, which sessions cannot be cut from.")
+        names = Names(self._index, base.table)
+        for dimension in base.dimensions:
+            names.taken(dimension.alias)
+        measure = Measure("count", None, names.fresh(titles[fold]), titles[fold], units.get(fold, ""))
+        cohort = Cohort("sessions", source, time, (), True, seconds, 0, fold, steps[0].grain if steps else "")
+        made = replace(base, measures=(measure,), cohort=cohort)
+        return Framed(made, tuple(self._inner.read), (), self._inner.confidence)
+
+    def _trimmed(self, text: str) -> tuple[str, str, int, bool]:
+        """A text without who is counted, within how many seconds, and whether in this order."""
+        each, within, ordered = (p.search(text.lower()) for p in (_EACH_STEP, _WITHIN, _ORDERED))
+        spans = [m.span() for m in (each, within, ordered) if m is not None]
+        seconds = 0
+        if within is not None:
+            seconds = (1 if within["n"] in ("a", "an") else number(within["n"])) * SECONDS[within["unit"]]
+        who = (each["who"] or each["who2"] or "") if each is not None else ""
+        return Wording(text).without(*spans) if spans else text, who, seconds, ordered is not None
+
+    def _path(self, parts: list[str], who: str) -> tuple[QueryPlan, Source, tuple[Step, ...]]:
+        """The steps of a path; what only the last one has of time and other conditions holds for all."""
+        name, plan, source = self._followed(None, who, parts[0])
+        acts = [act_of(_FIRST.sub("", tidy(part))) for part in parts]
+        if any(act is None or act.never or act.often for act in acts):
+            raise refused("Each step has to be one event.")
+        steps = [self._subjects.step(name, plan, source, act) for act in acts if act is not None]
+        if any(not step.filters for step in steps):
+            raise refused("Each step has to be one event.")
+        last, others = steps[-1], steps[:-1]
+        columns = {f.source for step in others for f in step.filters}
+        trailing = tuple(f for f in last.filters if f.source not in columns)
+        windows = last.windows if all(not step.windows for step in others) else ()
+        if len(trailing) < len(last.filters):
+            kept = tuple(f for f in last.filters if f not in trailing)
+            steps[-1] = replace(last, filters=kept, windows=() if windows else last.windows)
+            plan = replace(plan, filters=trailing, windows=windows)
+        titles = [_short(part) for part in parts]
+        steps = [replace(step, title=title) for step, title in zip(steps, titles, strict=True)]
+        return plan, source, tuple(steps)
+
+    def _followed(
+        self, subject: tuple[QueryPlan, Source] | None, who: str, event: str
+    ) -> tuple[str, QueryPlan, Source]:
+        """Who is followed: as named, else the one key that repeats in the table of events."""
+        if subject is not None:
+            return who, *subject
+        if who:
+            named = self._subjects.subject(who)
+            if named is None:
+                raise refused(f"'{who}' is not something whose rows can be followed here.")
+            return who, *named
+        found = [
+            (table.name, column)
+            for table in self._index.catalogue.tables
+            for column in table.columns
+            if self._repeating(table.name, column.name)
+        ]
+        if len(found) > 1:
+            found = [(t, c) for t, c in found if _SUBJECTS & set(c.name.casefold().split("_"))]
+        if len(found) != 1:
+            raise refused("The question does not say who is followed from one event to the next: name them.")
+        table, column = found[0]
+        plan = self._inner.planned(f"number of different `{table}.{column.name}`", lambda text: text)
+        return f"`{table}.{column.name}`", plan, Source(table, column.name, column.type)
+
+    def _repeating(self, table: str, column: str) -> bool:
+        """A key that stands in many rows of a table with a time of its own."""
+        held, rows = self._index.column(table, column), self._index.tables[table].row_count
+        many = held.distinct_count is not None and 1 < held.distinct_count < rows
+        return (
+            many and self._index.role(table, column).kind == "key" and bool(self._index.time_columns(table))
+        )
+
+
+def _spoken(source: Source) -> str:
+    name = source.column.split(".")[-1].casefold()
+    name = re.sub(r"[_ ]?(?:id|key|no|number|code)$", "", name) or name
+    return name if name.endswith("s") else f"{name}s"
+
+
+def _short(text: str) -> str:
+    return re.sub(r"\s+(?:in|during|since|on|by|for|last|this)\s.*$", "", _FIRST.sub("", tidy(text))).replace(
+        "`", ""
+    )
