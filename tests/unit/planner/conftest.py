@@ -17,6 +17,7 @@ from tests.unit.planner.clubs import clubs
 from tests.unit.planner.domains import library, sensors, shop, trips, typed_sensors
 from tests.unit.planner.engine import Database
 from tests.unit.planner.ferries import ferries
+from tests.unit.planner.lessons import lessons
 from tests.unit.planner.levies import levies
 from tests.unit.planner.practice import practice, rounds
 from tests.unit.planner.workshop import workshop
@@ -69,7 +70,7 @@ def asker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
     session.query("SET session_timezone = 'UTC'")
     specs = {"shop": shop, "sensors": sensors, "library": library, "trips": trips, "workshop": workshop,
              "clubs": clubs, "ferries": ferries, "cellars": cellars, "dives": dives,
-             "levies": levies, "practice": practice, "rounds": rounds,
+             "levies": levies, "practice": practice, "rounds": rounds, "lessons": lessons,
              "typed_sensors": typed_sensors}  # fmt: skip
     askers = {name: Asker(Database(session, f"{name}_data", make())) for name, make in specs.items()}
     yield lambda name: askers[name]
@@ -79,6 +80,11 @@ def asker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
 @pytest.fixture
 def shop_asker(asker: Callable[[str], Asker]) -> Asker:
     return asker("shop")
+
+
+@pytest.fixture
+def lesson_asker(asker: Callable[[str], Asker]) -> Asker:
+    return asker("lessons")
 
 
 @pytest.fixture

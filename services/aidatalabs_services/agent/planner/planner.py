@@ -19,7 +19,7 @@ from .doubts import check_doubts
 from .draft import Ambiguous, Barred, Choice, Draft, Unread
 from .entities import check_quantifiers
 from .explain import explain
-from .frames.inner import Stopped
+from .frames.inner import Stopped, once
 from .frames.reading import Frames
 from .index import CatalogueIndex
 from .items import Candidate, Item
@@ -93,8 +93,12 @@ class Planner:
         if refused is not None:
             return refused
         framed = self._framed(linked, now, timezone, depth, frames) if frames else None
-        if framed is not None:
+        if isinstance(framed, Planned):
             return framed
+        unframed = self._unframed(linked, now, timezone, depth)
+        return unframed if framed is None or isinstance(unframed, Planned) else framed
+
+    def _unframed(self, linked: Linked, now: datetime, timezone: str, depth: int) -> Outcome:
         readings = self._read(linked, now, timezone)
         return self._decide(linked, readings, now, timezone, depth)
 
@@ -105,8 +109,8 @@ class Planner:
         inside = min(depth, 1)
         reader = Frames(
             self._index,
-            lambda text: self._plan(text, now, timezone, inside, frames - 1),
-            lambda text: self._plan(text, now, timezone, inside, 0),
+            once(lambda text: self._plan(text, now, timezone, inside, frames - 1)),
+            once(lambda text: self._plan(text, now, timezone, inside, 0)),
             lambda text: self._plan(text, now, timezone, 0, frames) if depth else _TOO_DEEP,
         )
         try:

@@ -105,11 +105,19 @@ class TimeReader:
         quarter = self._quarter(index)
         if quarter:
             return quarter
-        if cue:
+        if cue or self._compared(index - 1):
             year_number, end = self._year(index)
             if year_number:
                 return Point(year_number), end
         return None
+
+    def _compared(self, index: int) -> bool:
+        """A comparing word at `index`: `in 2024 versus 2023`, `compare … in 2024 with 2023`."""
+        word = self._word(index)
+        if word in ("versus", "vs", "against"):
+            return True
+        words = {token.word for token in self._tokens[: max(index, 0)]}
+        return word in ("with", "to") and bool(words & {"compare", "compared", "comparing", "comparison"})
 
     def _is_month(self, index: int, cue: bool) -> bool:
         word = self._word(index)

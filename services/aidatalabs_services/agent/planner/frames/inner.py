@@ -15,6 +15,18 @@ from aidatalabs_services.agent.planner.outcomes import (
 from aidatalabs_services.agent.planner.plan import QueryPlan
 
 
+def once(plan: Callable[[str], Outcome]) -> Callable[[str], Outcome]:
+    """The same planning that keeps what it found: frames ask for the same text again."""
+    kept: dict[str, Outcome] = {}
+
+    def asked(text: str) -> Outcome:
+        if text not in kept:
+            kept[text] = plan(text)
+        return kept[text]
+
+    return asked
+
+
 class Stopped(Exception):
     """A frame's words cannot be answered as they stand; `outcome` is what to say instead."""
 

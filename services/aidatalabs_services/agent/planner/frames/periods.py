@@ -18,7 +18,7 @@ from .shifting import before, year_before
 from .wording import Wording, tidy
 
 _LINK = r"(?:versus|vs|against|compared?\s+(?:to|with|against)|(?:in\s+)?compari(?:son|ng)\s+(?:to|with)|than|relative\s+to)"
-_LINKS = re.compile(rf"^\s*[,.]?\s*{_LINK}\b")
+_LINKS = re.compile(rf"\s*[,.]?\s*\b{_LINK}\b")
 _SOFT = re.compile(r"^\s*[,.]?\s*(?:to|with|and|versus|vs|against|compared?\s+(?:to|with)|than)\b")
 _AGAIN = re.compile(
     r"\s*(?:(?:that|those|the\s+(?:one|ones|number|value|figure)s?)(?:\s+(?:of|in|from|for|during))?)?\s*$"
@@ -165,10 +165,13 @@ class PeriodFrames:
         for first, second in pairs:
             (a, b), (c, d) = self._span(first), self._span(second)
             between = self._text[b:c]
-            link = _LINKS.match(between.lower()) or (_SOFT.match(between.lower()) if lead else None)
-            if link is None or not self._repeats(between[link.end() :], self._text[:a]):
-                continue
             timed = first.kind == "window"
+            link = _LINKS.search(between.lower()) or (_SOFT.match(between.lower()) if lead else None)
+            noun = between[: link.start()].strip(" ,").lower() if link is not None else ""
+            if link is None or (noun and not self._text[d:].lower().strip().startswith(noun)):
+                continue
+            if not self._repeats(between[link.end() :], self._text[:a]):
+                continue
             if not timed and between.strip(" ,").lower() == "and":
                 continue  # groups by the two values
             if not timed and not self._same_column(first, second):

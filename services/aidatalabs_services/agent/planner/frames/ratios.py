@@ -23,6 +23,11 @@ _DIVIDED = re.compile(
 )
 _RATE = re.compile(r"\b(?P<a>[\w`\u0001]+)\s+rate\b")
 _PERCENT = re.compile(r"\s*,?\s*\b(?:in|as)\s+(?:a\s+)?(?:percent(?:age)?|%)(?=[^\w ]|$|\s(?!of\b))")
+_SHARE = re.compile(
+    r"^(?P<a>(?:(?:what|which)\s+)?(?:percentage|percent|share|fraction|proportion|%)\s+of\s+(?:all\s+)?(?:the\s+)?"
+    r"(?P<noun>[\w`\u0001]+)\s+(?:(?:that|which|who)\s+\w+|were|was|are|is|had|have|with|used)\s+.+?)\s+"
+    r"(?P<by>(?:by|per|for\s+each|in\s+each|each)\s+.+)$"
+)
 _NO_RATES = frozenset(
     ("growth", "conversion", "retention", "hourly", "daily", "monthly", "exchange", "interest", "the", "a",
      "heart", "change", "increase", "decrease", "churn", "flat", "tax", "hour", "day", "average", "avg",
@@ -88,6 +93,30 @@ class RatioFrames:
         made = replace(plan, measures=(rate,), order=_order(plan, rate), tied=False)
         held = f"{filters[0].source.column} is {filters[0].values[0]}"
         line = f"The {title} is the part of all rows of {plan.table} where {held}."
+        return Framed(made, tuple(self._inner.read), (line,), self._inner.confidence)
+
+    def share(self, wording: Wording) -> Framed | None:
+        """`percentage of orders that were paid by month`: the part within each group."""
+        match = wording.search(_SHARE)
+        if match is None:
+            return None
+        text, groups = wording.group(match, "a"), wording.group(match, "by")
+        noun = wording.group(match, "noun")
+        part = self._inner.planned(text, lambda put: f"{put} {groups}")
+        if [m.function for m in part.measures] != ["percent"] or part.dimensions:
+            return None
+        grouped = self._inner.planned(f"number of {noun} {groups}", lambda put: f"{text} {put}")
+        plain = [m.function for m in grouped.measures] == ["count"] and not grouped.limit
+        if not plain or grouped.table != part.table or grouped.filters or not grouped.dimensions:
+            raise refused(f"The share of each group needs the {noun} to be counted by '{groups}'.")
+        measure = part.measures[0]
+        merged_joins = {join.alias: join for join in (*grouped.joins, *part.joins)}
+        windows = (*part.windows, *(w for w in grouped.windows if w not in part.windows))
+        made = replace(
+            grouped, joins=tuple(merged_joins.values()), measures=(measure,), filters=part.filters,
+            windows=windows, order=_order(grouped, measure), tied=False,
+        )  # fmt: skip
+        line = f"The share is of the {noun} of each group, not of all."
         return Framed(made, tuple(self._inner.read), (line,), self._inner.confidence)
 
     def _divided(self, plans: tuple[QueryPlan, QueryPlan], names: tuple[str, str], function: str) -> Framed:

@@ -44,6 +44,9 @@ _CUES = frozenset(
         "compare",
     ]
 )
+_WEAK = frozenset(("members", "share", "compared"))
+"""Frames of ordinary words: where they cannot answer, the question is read as it stands."""
+
 _EXTREMES = {"highest": True, "largest": True, "biggest": True, "greatest": True, "best": True, "strongest": True,
              "lowest": False, "smallest": False, "worst": False, "weakest": False}  # fmt: skip
 _WHICH = re.compile(
@@ -85,7 +88,8 @@ class Frames:
             try:
                 framed = frame(wording)
             except Stopped as error:
-                stopped = stopped or error
+                weak = getattr(frame, "__name__", "") in _WEAK
+                stopped = stopped or (None if weak else error)
                 continue
             if framed is not None:
                 return framed
@@ -95,15 +99,16 @@ class Frames:
 
     def _frames(self, linked: Linked) -> Iterator[Callable[[Wording], Framed | None]]:
         """The frames in the order they are tried, each with a fresh record of what is asked inside."""
+        yield SeriesFrames(self._index, self._inner()).before
         for name in ("gained", "shifted", "compared"):
             yield getattr(PeriodFrames(self._index, self._inner(), linked), name)
         yield self.ranked
-        for name in ("running", "moving", "growth", "before"):
+        for name in ("running", "moving", "growth"):
             yield getattr(SeriesFrames(self._index, self._inner()), name)
         for name in ("funnel", "conversion", "span", "retention", "sessions"):
             yield getattr(PathFrames(self._index, self._inner(plain=True)), name)
         yield SubjectFrames(self._index, self._inner(plain=True)).members
-        for name in ("ratio", "rate"):
+        for name in ("ratio", "rate", "share"):
             yield getattr(RatioFrames(self._index, self._inner()), name)
 
     def _inner(self, *, plain: bool = False) -> Inner:

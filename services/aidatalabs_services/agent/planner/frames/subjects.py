@@ -44,6 +44,7 @@ _OFTEN = re.compile(
     rf"(?P<n>{COUNT}|once|twice)(?:\s+or\s+(?P<more>more|fewer))?\s+(?:(?P<unit>times)|(?:different\s+|distinct\s+|separate\s+)?(?P<grain>days|weeks|months))\b"
     rf"|\b(?P<op2>at\s+least|more\s+than|exactly|only)\s+(?P<n2>once|twice)\b"
 )
+_DOING = re.compile(r"^(?:who|that|which|have|has|had|did|with|without|were|was|are|is|active|never|\w+ed)\b")
 _OPERATORS = {"at least": "ge", "more than": "gt", "over": "gt", "fewer than": "lt", "less than": "lt",
               "exactly": "eq", "only": "eq", "at most": "le", "no more than": "le"}  # fmt: skip
 _ACTIVE = re.compile(r"^(?:(?:that|who)\s+)?(?:(?:were|was|are|is|have\s+been|been)\s+)?active\b\s*")
@@ -78,22 +79,19 @@ class SubjectFrames:
         if match is None:
             return None
         who, did = wording.group(match, "who"), wording.group(match, "did")
+        share = match["share"] is not None
+        if match["list"] and not _DOING.match(did.lower()):
+            return None
+        acts, ordered, within = _acts(did)
+        if acts is None or (len(acts) < 2 and not share and not acts[0].often and not acts[0].never):
+            return None
         subject = self.subject(who)
         if subject is None:
             return None
         plan, source = subject
-        acts, ordered, within = _acts(did)
-        if acts is None:
-            return None
-        share = match["share"] is not None
-        if (
-            len(acts) < 2
-            and not share
-            and acts[0].operator == "ge"
-            and acts[0].times == 1
-            and not acts[0].never
-        ):
-            return None
+        own = self._inner.tried(f"number of different {who}") == plan
+        if not own and (all(act.never for act in acts) or (share and len(acts) < 2)):
+            return None  # those without any row are in another table
         steps = tuple(self.step(who, plan, source, act) for act in acts)
         kind = "member_share" if share else "members" if match["count"] else "member_list"
         whole = (len(steps) - 1 if len(steps) > 1 else 0) if share else 0
@@ -109,9 +107,22 @@ class SubjectFrames:
         if plan is None or plan.filters or plan.windows or plan.dimensions or len(plan.measures) != 1:
             return None
         source = plan.measures[0].source
-        if plan.measures[0].function != "count_distinct" or source is None or plan.joins:
+        if plan.joins:
             return None
-        return plan, source
+        if plan.measures[0].function == "count":
+            return self._referring(plan.table)
+        return (
+            (plan, source) if plan.measures[0].function == "count_distinct" and source is not None else None
+        )
+
+    def _referring(self, table: str) -> tuple[QueryPlan, Source] | None:
+        """The one table with a time whose rows refer to those of a table: what its rows did."""
+        edges = [e for e in self._index.edges if e.to_table == table and self._index.time_columns(e.table)]
+        if len(edges) != 1:
+            return None
+        column = self._index.column(edges[0].table, edges[0].column)
+        plan = self._inner.tried(f"number of different `{edges[0].table}.{column.name}`")
+        return (plan, Source(edges[0].table, column.name, column.type)) if plan is not None else None
 
     def step(self, who: str, plan: QueryPlan, source: Source, act: Act) -> Step:
         """An act as conditions on rows; raises Stopped where its words are not understood whole."""
@@ -138,6 +149,7 @@ class SubjectFrames:
         spoken = acted_out(self._index, table, text)
         texts = dict.fromkeys((text, spoken))
         tries = [f"number of different {who} {verb}{one}" for one in texts for verb in ("", "with ")]
+        tries += [f"number of rows of `{table}` {one}" for one in texts]
         tries += [f"number of {one}" for one in texts]
         for attempt in tries:
             plan = self._inner.tried(attempt)
