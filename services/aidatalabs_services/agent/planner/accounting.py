@@ -22,7 +22,7 @@ class Account:
         self._tables = plan.tables
         self._filters = [*plan.filters, *(f for m in plan.measures for f in m.conditions)]
         self._columns = self._used()
-        self._functions = {m.function for m in plan.measures}
+        self._functions = {f"{m.function}:{m.level}" if m.level else m.function for m in plan.measures}
         self._numbers = {value for f in self._filters for value in f.values}
         self._numbers |= {value for having in plan.having for value in having.values}
 

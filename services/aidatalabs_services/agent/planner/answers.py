@@ -87,6 +87,7 @@ def _time(plan: QueryPlan) -> str:
 
 def _told(condition: Filter) -> str:
     name = condition.source.column.split(".", 1)[-1]
+    name = f"{condition.part} of {name or 'date'}" if condition.part not in ("", "weekday") else name
     unknown = " or is not known" if condition.operator.endswith(OR_UNKNOWN) else ""
     return f"{name} {condition_words(condition)}".removesuffix(".") + unknown
 

@@ -16,6 +16,17 @@ from .plan import Dimension, Filter, Having, Measure, Order, Source, Window
 from .timing import TimeBinder, grain_for, step_of
 from .words import split_name
 
+_PARTS = {
+    "weekday": ("weekday_number", "weekday"),
+    "weekend": ("weekday_or_weekend", "weekday or weekend"),
+    "hour": ("hour_of_day", "hour of the day"),
+    "day": ("day_of_month", "day of the month"),
+    "week": ("week_of_year", "week of the year"),
+    "month": ("month_of_year", "month"),
+    "quarter": ("quarter_of_year", "quarter"),
+}
+"""The alias and the title of each repeating part of a date."""
+
 
 def noun(ref: Ref) -> str:
     """The words a reference was named by, as a singular title."""
@@ -102,8 +113,7 @@ class ComposingGroups:
         if step == "hour" and source.column and column_type(source.type).kind == "date":
             raise Unread(group.item, f"asks for hours, and {source.column} tells only days")
         if group.part:
-            alias = {"weekday": "weekday_number", "hour": "hour_of_day", "month": "month_of_year"}[group.part]
-            title = {"weekday": "weekday", "hour": "hour of the day", "month": "month"}[group.part]
+            alias, title = _PARTS[group.part]
             self._dimension(Dimension(source, self.names.fresh(alias), title, part=group.part))
             return
         if source.column and column_type(source.type).nullable:

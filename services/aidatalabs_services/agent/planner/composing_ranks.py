@@ -201,7 +201,7 @@ class ComposingRanks(ComposingGroups):
         """The alias of this measure among those already made, made anew if it is not there."""
         made = self.measures.make(aggregate)
         for held in self.parts.measures:
-            if (held.function, held.source) == (made.function, made.source):
+            if (held.function, held.level, held.source) == (made.function, made.level, made.source):
                 return held.alias
         self.parts.measures.insert(0, made) if lead else self.parts.measures.append(made)
         return made.alias

@@ -9,7 +9,7 @@ from .draft import Ambiguous, Barred, Choice, Condition, Ref, Unread
 from .flags import flag_values
 from .items import Candidate, Item
 from .lexicon import MONEY_WORDS
-from .measures import WORDS, measures_for_adjective
+from .measures import function_words, measures_for_adjective
 from .plan import OR_UNKNOWN, Filter
 from .units import CURRENCIES
 from .words import split_name
@@ -143,9 +143,9 @@ class ConditionBinder:
         """`average fare by port over 50`: that average of each group."""
         draft = self._composer.draft
         computed = draft.aggregates[0] if len(draft.aggregates) == 1 and draft.groups else None
-        if computed is None or computed.ref is None or computed.function not in WORDS:
+        if computed is None or computed.ref is None or computed.function in ("count", ""):
             return []
-        number, word = computed.ref.candidate, WORDS[computed.function]
+        number, word = computed.ref.candidate, function_words(computed.function)
         text = f"with {word} `{number.table}.{number.column}` {item.text}"
         return [
             Choice(f"groups with {word} {number.column} {item.text} {joined}", text, item.start, item.end)

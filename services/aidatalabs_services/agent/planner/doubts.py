@@ -11,7 +11,7 @@ from .plan import Measure, QueryPlan, Source
 from .roles import is_unique
 from .words import compact
 
-_COMPUTED = frozenset(("sum", "avg", "min", "max", "median"))
+_COMPUTED = frozenset(("sum", "avg", "min", "max", "median", "quantile", "stddev", "variance"))
 _COMPARING = frozenset(("cmp", "number", "literal", "comparative", "missing", "known", "value"))
 
 _FEW_ROWS = 20

@@ -101,7 +101,8 @@ def _time(plan: QueryPlan | None, column: str, calendar: tuple[str, ...]) -> str
 
 def _condition(condition: Filter) -> str:
     source = condition.source
-    return f"{source.table}.{source.column} {condition_words(condition)}"
+    lead = f"the {condition.part} of " if condition.part not in ("", "weekday") else ""
+    return f"{lead}{source.table}.{source.column or 'date'} {condition_words(condition)}"
 
 
 def _unknown(condition: Filter) -> str:

@@ -39,6 +39,8 @@ OPERATORS: dict[tuple[str, ...], tuple[str, str]] = {
             "min": "minimum|min|minimal",
             "max": "maximum|max|maximal",
             "median": "median|medians",
+            "stddev": "standard deviation|std dev|stddev|std deviation|standard deviations|std",
+            "variance": "variance|variances",
         },
     ),
     **_phrases("how_much", {"sum": "how much"}),

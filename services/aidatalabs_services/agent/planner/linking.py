@@ -22,6 +22,7 @@ from .lexicon import (
 )
 from .likenesses import as_likely
 from .names import NameMatch
+from .quantiles import quantile_spans
 from .units import UNIT_WORDS
 from .windows import TimeReader
 from .words import Token, compact, edit_distance_one, split_name, tokenize, value_words
@@ -104,7 +105,14 @@ class Linker:
 
     def _link(self, question: str, tokens: list[Token]) -> Linked:
         self._tokens = tokens
-        spans = self._times() + self._operators() + self._names() + self._values() + self._singles()
+        spans = (
+            self._times()
+            + self._operators()
+            + self._quantiles()
+            + self._names()
+            + self._values()
+            + self._singles()
+        )
         chosen = [spelled_exactly(item) for item in best_cover(merged(spans), len(tokens))]
         chosen = as_likely(chosen, self._index)
         items = [self._event(item) for item in chosen if item.kind != "filler"]
@@ -143,6 +151,9 @@ class Linker:
                     agent = agent and not {"_", "."} & set(self._tokens[start - 1].raw)  # typed as a name
                     found.append(self._item(operator[0], "agent" if agent else operator[1], start, end))
         return found
+
+    def _quantiles(self) -> list[Item]:
+        return [self._item("fn", function, *span) for *span, function in quantile_spans(self._tokens)]
 
     def _names(self) -> list[Item]:
         found: list[Item] = []

@@ -11,6 +11,7 @@ from .draft import Aggregate, Ambiguous, Choice, Ref, Unread
 from .items import Candidate, Item
 from .lexicon import CLOSING_WORDS
 from .plan import Filter, Measure
+from .quantiles import QUANTILE, quantile_words
 from .roles import is_unique, named_key
 from .units import UNIT_WORDS
 from .words import lemma, split_name, spoken_name, value_words
@@ -25,8 +26,16 @@ _AGAIN = {
     "maximum": "highest",
     "median": "middle of",
 }  # where the column's own name begins the same way: the sum of total_price
-WORDS = {"avg": "average", "sum": "total", "min": "minimum", "max": "maximum", "median": "median"}
+WORDS = {
+    "avg": "average", "sum": "total", "min": "minimum", "max": "maximum", "median": "median",
+    "stddev": "standard deviation", "variance": "variance",
+}  # fmt: skip
 """Functions as they are said; each is read again by that word."""
+
+
+def function_words(function: str) -> str:
+    """A function as it is said."""
+    return quantile_words(function) if function.startswith(QUANTILE) else WORDS[function]
 
 
 def measures_for_adjective(
@@ -128,11 +137,13 @@ class MeasureMaker:
         source = self._composer.binder.source(ref)
         role = self._composer.index.role(candidate.table, candidate.column)
         name = candidate.column.split(".", 1)[-1]
-        words = WORDS[aggregate.function]
+        words = function_words(aggregate.function)
         words = _AGAIN[words] if words in split_name(name) else words
         alias = self._composer.names.fresh(f"{words}_{name}")
         title = f"{words} {self._title(ref, role.unit)}"
-        return Measure(aggregate.function, source, alias, title, role.unit)
+        function, _, level = aggregate.function.partition(":")
+        unit = "" if function == "variance" else role.unit
+        return Measure(function, source, alias, title, unit, level=level)
 
     def _title(self, ref: Ref, unit: str) -> str:
         """The column as the question called it, else in its own words; the unit stands behind the number."""
@@ -148,12 +159,12 @@ class MeasureMaker:
         candidate = ref.candidate
         kind = column_type(self._composer.index.column(candidate.table, candidate.column).type)
         role = self._composer.index.role(candidate.table, candidate.column).kind
-        if role == "clock" and function in ("avg", "sum", "median"):
+        if role == "clock" and function not in ("min", "max"):
             raise Unread(ref.item, "holds clock readings such as 1530, which cannot be added up or averaged")
         if function in ("min", "max") and (kind.numeric or kind.temporal):
             return
         if not kind.numeric or role in ("key", "label", "calendar"):
-            raise Unread(ref.item, f"holds no numbers to take the {WORDS[function]} of")
+            raise Unread(ref.item, f"holds no numbers to take the {function_words(function)} of")
 
     def _count(self, aggregate: Aggregate) -> Measure:
         composer, ref = self._composer, aggregate.ref

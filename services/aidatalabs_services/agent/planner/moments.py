@@ -48,6 +48,20 @@ class Point:
         return f"{month} {self.day},{year}".rstrip(",") if self.day else f"{month}{year}"
 
 
+def follows(first: Point, last: Point) -> bool:
+    """True where one unit is the next of the same kind: March and April, 2014 and 2015."""
+    if (first.day, last.day) != (None, None):
+        return False
+    if first.quarter and last.quarter:
+        return first.quarter + 1 == last.quarter and first.year in (None, last.year)
+    if first.month and last.month:
+        return first.month + 1 == last.month and first.year in (None, last.year)
+    years = first.year is not None and last.year is not None
+    return years and not (first.month or last.month or first.quarter or last.quarter) and (
+        (first.year or 0) + 1 == last.year
+    )  # fmt: skip
+
+
 def shift_months(moment: datetime, months: int) -> datetime:
     """The same day and clock so many months on; the end of a shorter month is kept inside it."""
     total = moment.year * 12 + moment.month - 1 + months

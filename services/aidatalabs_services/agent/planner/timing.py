@@ -35,7 +35,8 @@ def step_of(mention: TimeMention) -> str:
     if mention.kind in ("grain", "unit"):
         return "month" if mention.unit == "auto" else mention.unit
     if mention.kind == "part":
-        return {"weekday": "day", "hour": "hour", "month": "month"}[mention.unit]
+        needs = {"hour": "hour", "month": "month", "quarter": "month"}
+        return needs.get(mention.unit, "day")
     if mention.mode == "clock":
         bounds = [bound for bound in (mention.low, mention.high) if bound]
         if mention.days or all(bound == floor(bound, "day") for bound in bounds):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from .moments import MONTHS, UNITS, Point, floor, shift
+from .calendar_words import CalendarReader
+from .moments import MONTHS, UNITS, Point, floor, follows, shift
 from .words import Token
 
 _MONTH_NUMBERS = {name: number for number, name in enumerate(MONTHS) if name}
@@ -20,6 +21,8 @@ _AFTER_CUES = {"in", "during", "of", "since", "before", "after", "until", "till"
 _MODES = {"since": "since", "starting": "since", "after": "after", "before": "before", "until": "until",
           "till": "until", "through": "until", "prior": "before", "following": "after"}  # fmt: skip
 _PARTS: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("weekday", "or", "weekend"), "weekend"),
+    (("weekend", "or", "weekday"), "weekend"),
     (("day", "of", "the", "week"), "weekday"),
     (("day", "of", "week"), "weekday"),
     (("weekday",), "weekday"),
@@ -28,6 +31,11 @@ _PARTS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("time", "of", "day"), "hour"),
     (("month", "of", "the", "year"), "month"),
     (("calendar", "month"), "month"),
+    (("day", "of", "the", "month"), "day"),
+    (("day", "of", "month"), "day"),
+    (("week", "of", "the", "year"), "week"),
+    (("week", "of", "year"), "week"),
+    (("quarter", "of", "the", "year"), "quarter"),
 )
 
 
@@ -73,7 +81,12 @@ class TimeReader:
         index = 0
         while index < len(self._tokens):
             mention = (
-                self._ranged(index) or self._relative(index) or self._anchored(index) or self._step(index)
+                self._ranged(index)
+                or self._calendar(index)
+                or self._relative(index)
+                or self._joined(index)
+                or self._anchored(index)
+                or self._step(index)
             )
             if mention is None:
                 index += 1
@@ -217,6 +230,29 @@ class TimeReader:
         if word == "from" and begin == index + 1 and self._word(end) in ("on", "onward", "onwards"):
             return self._window(index, end + 1, "since", point[0])
         return self._window(index, end, mode, point[0])
+
+    def _calendar(self, index: int) -> TimeMention | None:
+        """Weekdays, weeks, halves and the like, which only the clock can place."""
+        span = CalendarReader(self._tokens, self._now).at(index)
+        if span is None:
+            return None
+        return TimeMention("window", index, span.end, mode="clock", low=span.low, high=span.high,
+                           words=self._span(index, span.end))  # fmt: skip
+
+    def _joined(self, index: int) -> TimeMention | None:
+        """`in March and April 2024`, `2014 or 2015`: units that follow one another are one time."""
+        first = self._anchored(index)
+        if first is None or first.mode != "in" or first.first is None:
+            return None
+        if self._word(first.end) not in ("and", "or"):
+            return None
+        last = self._point(first.end + 1, True)
+        if last is None or not follows(first.first, last[0]):
+            return None
+        one = first.first
+        if one.year is None and last[0].year is not None:
+            one = replace(one, year=last[0].year)
+        return self._window(index, last[1], "between", one, last[0])
 
     def _relative(self, index: int) -> TimeMention | None:
         """today, yesterday, this month, last week, last 7 days, 3 days ago, year to date."""

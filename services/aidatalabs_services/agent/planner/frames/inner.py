@@ -59,6 +59,10 @@ class Inner:
         self.read: list[str] = []
         self.confidence = 1.0
 
+    def whole(self, text: str) -> Outcome:
+        """The outcome of another wording of the whole question."""
+        return self._whole(text)
+
     def planned(self, text: str, put: Callable[[str], str]) -> QueryPlan:
         """The plan of a text; `put` words the whole question around it when it has to be asked about."""
         outcome = self._ask(text)

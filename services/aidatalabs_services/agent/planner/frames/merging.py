@@ -105,3 +105,14 @@ def _joins(plans: tuple[QueryPlan, ...], own: list[tuple[Filter, ...]]) -> tuple
         ):
             raise refused("A condition that leaves something out cannot be said of one of two numbers yet.")
     return tuple(kept.values())
+
+
+def joined(first: QueryPlan, second: QueryPlan) -> tuple[Join, ...]:
+    """The joins of two plans over the same rows; raises Stopped where one name stands for two tables."""
+    kept = {join.alias: join for join in first.joins}
+    for join in second.joins:
+        held = kept.get(join.alias)
+        if held is not None and replace(held, kind="left") != replace(join, kind="left"):
+            raise refused("The question looks up different tables under one name.")
+        kept[join.alias] = held if held is not None and held.kind == "inner" else join
+    return tuple(kept.values())

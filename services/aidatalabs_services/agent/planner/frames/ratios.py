@@ -10,7 +10,7 @@ from aidatalabs_services.agent.planner.naming import Names
 from aidatalabs_services.agent.planner.plan import Measure, Order, QueryPlan
 
 from .inner import Framed, Inner, refused
-from .merging import merged
+from .merging import joined, merged
 from .wording import Wording, tidy
 
 _RATIO = re.compile(
@@ -110,10 +110,9 @@ class RatioFrames:
         if not plain or grouped.table != part.table or grouped.filters or not grouped.dimensions:
             raise refused(f"The share of each group needs the {noun} to be counted by '{groups}'.")
         measure = part.measures[0]
-        merged_joins = {join.alias: join for join in (*grouped.joins, *part.joins)}
         windows = (*part.windows, *(w for w in grouped.windows if w not in part.windows))
         made = replace(
-            grouped, joins=tuple(merged_joins.values()), measures=(measure,), filters=part.filters,
+            grouped, joins=joined(grouped, part), measures=(measure,), filters=part.filters,
             windows=windows, order=_order(grouped, measure), tied=False,
         )  # fmt: skip
         line = f"The share is of the {noun} of each group, not of all."

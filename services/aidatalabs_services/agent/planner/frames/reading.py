@@ -12,12 +12,15 @@ from aidatalabs_services.agent.planner.linking import Linked
 from aidatalabs_services.agent.planner.outcomes import Outcome
 from aidatalabs_services.agent.planner.plan import Filter, Order
 
+from .folds import FoldFrames
 from .inner import Framed, Inner, Stopped, refused
+from .parted import PartedFrames
 from .paths import PathFrames
 from .periods import PeriodFrames
 from .ratios import RatioFrames
 from .series import SeriesFrames
 from .subjects import SubjectFrames
+from .winners import WinnerFrames
 from .wording import COUNT, Wording, number, tidy
 
 _CUES = frozenset(
@@ -44,9 +47,10 @@ _CUES = frozenset(
         "compare",
     ]
 )
-_WEAK = frozenset(("members", "share", "compared"))
+_WEAK = frozenset(("members", "share", "compared", "winners", "active", "steps", "folded"))
 """Frames of ordinary words: where they cannot answer, the question is read as it stands."""
 
+_NAMED = 0.05
 _EXTREMES = {"highest": True, "largest": True, "biggest": True, "greatest": True, "best": True, "strongest": True,
              "lowest": False, "smallest": False, "worst": False, "weakest": False}  # fmt: skip
 _WHICH = re.compile(
@@ -82,7 +86,7 @@ class Frames:
 
         Raises Stopped where the frame was understood and the words in it cannot be answered.
         """
-        wording = Wording(_hidden(linked))
+        wording = Wording(linked.question, _hidden(linked))
         stopped: Stopped | None = None
         for frame in self._frames(linked):
             try:
@@ -99,9 +103,14 @@ class Frames:
 
     def _frames(self, linked: Linked) -> Iterator[Callable[[Wording], Framed | None]]:
         """The frames in the order they are tried, each with a fresh record of what is asked inside."""
+        for name in ("vague", "halves", "days", "hours"):
+            yield getattr(PartedFrames(self._index, self._inner(), self._inner()), name)
+        for name in ("active", "steps", "folded"):
+            yield getattr(FoldFrames(self._index, self._inner()), name)
         yield SeriesFrames(self._index, self._inner()).before
         for name in ("gained", "shifted", "compared"):
             yield getattr(PeriodFrames(self._index, self._inner(), linked), name)
+        yield WinnerFrames(self._index, self._inner(plain=True)).winners
         yield self.ranked
         for name in ("running", "moving", "growth"):
             yield getattr(SeriesFrames(self._index, self._inner()), name)
@@ -143,20 +152,13 @@ class Frames:
         return Framed(made, tuple(inner.read), (line,), inner.confidence)
 
 
-def _hidden(linked: Linked) -> str:
-    """The question with its corrections made, and with the cue words that name something here quoted."""
-    text, moved = linked.question, 0
-    for item in linked.items:
-        named = item.kind in ("name", "value") and item.candidates and item.candidates[0].cost <= 0.05
-        cue = any(token.lemma in _CUES for token in linked.tokens[item.start : item.end])
-        if not (named and cue) or any(
-            t.kind in ("quoted", "ident") for t in linked.tokens[item.start : item.end]
-        ):
-            continue
-        start, end = linked.tokens[item.start].start + moved, linked.tokens[item.end - 1].end + moved
-        if item.kind == "value" or item.end > item.start + 1:
-            continue
-        best = item.candidates[0]
-        name = f"`{best.table}.{best.column}`" if best.column else f"`{best.table}`"
-        text, moved = text[:start] + name + text[end:], moved + len(name) - (end - start)
-    return text
+def _hidden(linked: Linked) -> list[str]:
+    """Names and values of the data that have a cue word in them: they are no cues here."""
+    return [
+        item.text
+        for item in linked.items
+        if item.kind in ("name", "value")
+        and item.candidates
+        and item.candidates[0].cost <= _NAMED
+        and any(token.lemma in _CUES for token in linked.tokens[item.start : item.end])
+    ]

@@ -44,6 +44,10 @@ _OFTEN = re.compile(
     rf"(?P<n>{COUNT}|once|twice)(?:\s+or\s+(?P<more>more|fewer))?\s+(?:(?P<unit>times)|(?:different\s+|distinct\s+|separate\s+)?(?P<grain>days|weeks|months))\b"
     rf"|\b(?P<op2>at\s+least|more\s+than|exactly|only)\s+(?P<n2>once|twice)\b"
 )
+_VERBED = re.compile(
+    r"(?:have|has|had|did|do|does|were|was|are|is|made|got|get|who|that|came|bought|sold|paid|sent|left|went|saw|won|lost"
+    r"|spent|took|ran|\w{2,}ed)\b"
+)
 _DOING = re.compile(r"^(?:who|that|which|have|has|had|did|with|without|were|was|are|is|active|never|\w+ed)\b")
 _OPERATORS = {"at least": "ge", "more than": "gt", "over": "gt", "fewer than": "lt", "less than": "lt",
               "exactly": "eq", "only": "eq", "at most": "le", "no more than": "le"}  # fmt: skip
@@ -90,8 +94,9 @@ class SubjectFrames:
             return None
         plan, source = subject
         own = self._inner.tried(f"number of different {who}") == plan
-        if not own and (all(act.never for act in acts) or (share and len(acts) < 2)):
-            return None  # those without any row are in another table
+        key = self._index.role(source.table, source.column).kind == "key" and own
+        if not key and (all(act.never for act in acts) or (share and len(acts) < 2)):
+            return None  # those without any row may be told somewhere else
         steps = tuple(self.step(who, plan, source, act) for act in acts)
         kind = "member_share" if share else "members" if match["count"] else "member_list"
         whole = (len(steps) - 1 if len(steps) > 1 else 0) if share else 0
@@ -213,6 +218,8 @@ def _acts(did: str) -> tuple[list[Act] | None, bool, int]:
     parts: list[tuple[str, bool]] = []
     ordered, never, at = within > 0, False, 0
     for match in _AND.finditer(did.lower()):
+        if match.group().strip(" ,") == "and" and not _VERBED.match(did[match.end() :].lower()):
+            continue  # `calm and rough sailings` may be one thing
         if match["never"] and not _HELP.sub("", did[at : match.start()].lower() + " ").strip():
             continue  # `have never bought` turns the only act round
         parts.append((did[at : match.start()], never))

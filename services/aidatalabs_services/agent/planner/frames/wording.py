@@ -24,12 +24,15 @@ SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 604_
 
 
 class Wording:
-    """A question and the same text in small letters with quotations blanked out, of the same length."""
+    """A question and the same text in small letters, of the same length: quotations and `hidden` words are
+    blanked out there."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, hidden: Sequence[str] = ()) -> None:
         self.text = " ".join(text.replace("\u2019", "'").split()).rstrip("?.! ")
         low = "".join(c.lower() if len(c.lower()) == 1 else c for c in self.text)
         self.plain = _QUOTED.sub(lambda found: "\u0001" * len(found.group()), low)
+        for words in hidden:
+            self.plain = self.plain.replace(words.lower(), "\u0001" * len(words.lower()))
 
     def search(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
         """The first place where the pattern stands outside of quotations."""

@@ -1,0 +1,93 @@
+"""The first few of each group: `top category by sales in each region`, `latest order of each customer`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from aidatalabs_services.agent.planner.columntypes import column_type
+from aidatalabs_services.agent.planner.index import CatalogueIndex
+from aidatalabs_services.agent.planner.naming import Names
+from aidatalabs_services.agent.planner.plan import Dimension, Filter, Order, QueryPlan
+
+from .inner import Framed, Inner, refused
+from .merging import joined
+from .wording import COUNT, Wording, tidy
+
+_EACH = re.compile(
+    r"^(?P<head>.+?)\s+(?:(?:of|for|in|from|within|on|at|by)\s+(?:each|every)|per|(?:of|for|in)\s+(?:each|every)\s+of\s+the)\s+"
+    r"(?P<group>[\w`\u0001 ]+?)(?P<tail>\s+(?:in|during|since|last|this|where|with|between|on|before|after)\s+.+)?$"
+)
+_LEAD = re.compile(r"^(?:for|in|per|of)\s+(?:each\s+|every\s+)?(?P<group>[\w`\u0001 ]+?)\s*,\s*(?P<head>.+)$")
+_RANKING = re.compile(
+    r"\b(?:top|bottom|most|least|highest|lowest|best|worst|latest|first|last|newest|oldest|earliest|largest|biggest|smallest"
+    r"|\w+est)\b"
+)
+
+_ONE = re.compile(
+    rf"\b(?:top|bottom)\s+(?!{COUNT})(?:\w+\s+)?\w*(?:[^s\W]|ss)\s+(?:by|with|in|of|$)"
+)  # `top shop by sales`
+
+
+class WinnerFrames:
+    """Frames of groups with their own first rows; None where the cue is not in the question."""
+
+    def __init__(self, index: CatalogueIndex, inner: Inner) -> None:
+        self._index = index
+        self._inner = inner
+
+    def winners(self, wording: Wording) -> Framed | None:
+        """Each group's own first: the ranking is planned as if for all, then limited for each group."""
+        match = wording.search(_EACH) or wording.search(_LEAD)
+        if match is None or not _RANKING.search(match["head"]):
+            return None
+        group = wording.group(match, "group")
+        tail = wording.group(match, "tail").strip() if match.groupdict().get("tail") else ""
+        head = tidy(f"{wording.group(match, 'head')} {tail}")
+        plan = self._inner.tried(head)
+        if plan is None or not plan.limit or not plan.order or plan.outer or plan.cohort or plan.limit_by:
+            return None
+        if plan.form not in ("list", "table") or plan.distinct or plan.post:
+            return None
+        grouped = self._inner.planned(f"number of rows of `{plan.table}` by {group}", lambda text: text)
+        if grouped.table != plan.table or grouped.filters != tuple(f for f in grouped.filters if f.known):
+            raise refused(f"'{group}' is not something that the rows of {plan.table} can be grouped by.")
+        if not grouped.dimensions or grouped.limit:
+            raise refused(f"'{group}' is not something to group by.")
+        return self._framed(plan, grouped, head)
+
+    def _framed(self, plan: QueryPlan, grouped: QueryPlan, head: str) -> Framed:
+        names = Names(self._index, plan.table)
+        for alias in [d.alias for d in plan.dimensions] + [m.alias for m in plan.measures]:
+            names.taken(alias)
+        held = {(d.source, d.grain, d.part): d for d in plan.dimensions}
+        added: list[Dimension] = []
+        keys: list[Dimension] = []
+        for dimension in grouped.dimensions:
+            same = held.get((dimension.source, dimension.grain, dimension.part))
+            if same is None:
+                same = replace(dimension, alias=names.fresh(dimension.alias))
+                same = dimension if dimension.alias not in {d.alias for d in plan.dimensions} else same
+                added.append(same)
+            keys.append(same)
+        if len(added) == 0 and plan.form == "table":
+            raise refused("The groups are what is ranked: nothing is left to choose from in each.")
+        by = tuple(key.alias for key in keys if not key.label)
+        limit = 1 if plan.limit > 1 and _ONE.search(head.lower()) else plan.limit
+        order = tuple(Order(alias, False) for alias in by) + tuple(o for o in plan.order if o.alias not in by)
+        unknown = tuple(
+            Filter(key.source, "not_null")
+            for key in keys
+            if not key.grain and not key.label and (key.source.path or column_type(key.source.type).nullable)
+        )
+        made = replace(
+            plan,
+            joins=joined(plan, grouped),
+            dimensions=(*added, *plan.dimensions),
+            filters=(*plan.filters, *(f for f in unknown if f not in plan.filters)),
+            order=order,
+            limit=limit,
+            limit_by=by,
+            tied=False,
+        )
+        return Framed(made, tuple(self._inner.read), (), self._inner.confidence)
