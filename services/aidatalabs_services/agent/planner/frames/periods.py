@@ -19,7 +19,7 @@ from .wording import Wording, tidy
 
 _LINK = r"(?:versus|vs|against|compared?\s+(?:to|with|against)|(?:in\s+)?compari(?:son|ng)\s+(?:to|with)|than|relative\s+to)"
 _LINKS = re.compile(rf"\s*[,.]?\s*\b{_LINK}\b")
-_SOFT = re.compile(r"^\s*[,.]?\s*(?:to|with|and|versus|vs|against|compared?\s+(?:to|with)|than)\b")
+_SOFT = re.compile(r"\s*[,.]?\s*\b(?:to|with|and|versus|vs|against|compared?\s+(?:to|with)|than)\b")
 _AGAIN = re.compile(
     r"\s*(?:(?:that|those|the\s+(?:one|ones|number|value|figure)s?)(?:\s+(?:of|in|from|for|during))?)?\s*$"
 )
@@ -166,7 +166,7 @@ class PeriodFrames:
             (a, b), (c, d) = self._span(first), self._span(second)
             between = self._text[b:c]
             timed = first.kind == "window"
-            link = _LINKS.search(between.lower()) or (_SOFT.match(between.lower()) if lead else None)
+            link = _LINKS.search(between.lower()) or (_SOFT.search(between.lower()) if lead else None)
             noun = between[: link.start()].strip(" ,").lower() if link is not None else ""
             if link is None or (noun and not self._text[d:].lower().strip().startswith(noun)):
                 continue

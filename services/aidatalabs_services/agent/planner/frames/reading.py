@@ -93,6 +93,8 @@ class Frames:
                 framed = frame(wording)
             except Stopped as error:
                 weak = getattr(frame, "__name__", "") in _WEAK
+                if getattr(frame, "__name__", "") == "shifted":
+                    raise
                 stopped = stopped or (None if weak else error)
                 continue
             if framed is not None:
