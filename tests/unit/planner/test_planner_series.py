@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, defaultdict
 from datetime import date, timedelta
 from typing import Any
@@ -101,7 +102,7 @@ def test_a_moving_average_without_its_length_is_refused(shop_asker: Asker, quest
 def test_growth_compares_each_month_with_the_one_before(shop_asker: Asker, question: str) -> None:
     months = list(_months(shop_asker).items())
     expected: dict[str, float | None] = {months[0][0]: None}
-    for (_, before), (month, amount) in zip(months, months[1:], strict=False):
+    for (_, before), (month, amount) in itertools.pairwise(months):
         expected[month] = 100 * (amount - before) / before
     found = _by_step(shop_asker.rows(question), 2)
     assert found.keys() == expected.keys()
@@ -117,7 +118,8 @@ def test_growth_over_a_year_looks_twelve_months_back(shop_asker: Asker) -> None:
 
 
 def test_growth_does_not_skip_a_step_without_rows(lesson_asker: Asker) -> None:
-    rows = {row[0]: row for row in lesson_asker.rows("daily change in number of activity rows in February 2024")}
+    question = "daily change in number of activity rows in February 2024"
+    rows = {row[0]: row for row in lesson_asker.rows(question)}
     assert [int(rows[f"2024-02-{day}"][1]) for day in (10, 11)] == [0, 0]
     before, after = int(rows["2024-02-11"][1]), int(rows["2024-02-12"][1])
     assert int(rows["2024-02-12"][2]) == after - before
@@ -135,7 +137,7 @@ def test_the_step_before_stands_beside_each_step(shop_asker: Asker, question: st
     rows = shop_asker.rows(question)
     counts = [int(row[1]) for row in rows]
     assert [row[2] if row[2] is None else int(row[2]) for row in rows] == [None, *counts[:-1]]
-    assert [int(row[3]) for row in rows[1:]] == [b - a for a, b in zip(counts, counts[1:], strict=False)]
+    assert [int(row[3]) for row in rows[1:]] == [b - a for a, b in itertools.pairwise(counts)]
 
 
 def test_the_winner_by_growth_is_one_step(shop_asker: Asker) -> None:

@@ -77,8 +77,8 @@ def cohort_lines(cohort: Cohort) -> list[str]:
             lines.append(f"Step {place}, {step.title}: {_step(step)}.")
     if cohort.kind == "sessions":
         lines.append(
-            f"A session ends where nothing follows within {cohort.within_seconds // 60} minutes; say 'with a gap "
-            "of 60 minutes' for another length."
+            f"A session ends where nothing follows within {cohort.within_seconds // 60} minutes; say 'with a "
+            "gap of 60 minutes' for another length."
         )
         return lines
     if cohort.kind in ("funnel", "members", "member_share") and len(cohort.steps) > 1:

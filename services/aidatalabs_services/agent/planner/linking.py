@@ -135,7 +135,10 @@ class Linker:
 
     def _times(self) -> list[Item]:
         mentions = TimeReader(self._tokens, self._now).read()
-        return [self._item(m.kind, m.unit or m.mode, m.start, m.end, time=m) for m in mentions]
+        items = [self._item(m.kind, m.unit or m.mode, m.start, m.end, time=m) for m in mentions]
+        led = [m for m in mentions if m.mode == "clock" and self._tokens[m.start].word in ("of", "for")]
+        # `what share of last month's orders`: the word before the time may belong to another
+        return items + [self._item(m.kind, m.mode, m.start + 1, m.end, time=m) for m in led]
 
     def _operators(self) -> list[Item]:
         words = [token.word for token in self._tokens]

@@ -17,9 +17,9 @@ class Names:
         self._base = index.tables[base]
         self._taken: set[str] = set()
 
-    def taken(self, alias: str) -> None:
-        """Keep an alias that the query has already."""
-        self._taken.add(alias)
+    def taken(self, *aliases: str) -> None:
+        """Keep aliases that the query has already."""
+        self._taken.update(aliases)
 
     def fresh(self, wanted: str) -> str:
         """An alias made of the wanted words that no column, table or other alias has."""

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeGuard
 
 from . import guards
 from .absences import check_absent
@@ -19,14 +18,13 @@ from .doubts import check_doubts
 from .draft import Ambiguous, Barred, Choice, Draft, Unread
 from .entities import check_quantifiers
 from .explain import explain
-from .frames.inner import Stopped, once
-from .frames.reading import Frames
+from .frames.answering import framed_outcome
 from .index import CatalogueIndex
 from .items import Candidate, Item
 from .keeping import Kept
 from .linking import Linked, Linker
 from .misnaming import check_base, check_counts
-from .offers import offered
+from .offers import offered, shows
 from .outcomes import Clarification, ClarificationChoice, Outcome, Planned, Refusal
 from .phrasing import exactly, local, needed_joins, replaced
 from .plan import QueryPlan
@@ -107,20 +105,13 @@ class Planner:
     ) -> Outcome | None:
         """The outcome of a question that is built around another one; None where it is not."""
         inside = min(depth, 1)
-        reader = Frames(
+        return framed_outcome(
             self._index,
-            once(lambda text: self._plan(text, now, timezone, inside, frames - 1)),
-            once(lambda text: self._plan(text, now, timezone, inside, 0)),
-            lambda text: self._plan(text, now, timezone, 0, frames) if depth else _TOO_DEEP,
+            linked,
+            ask=lambda text: self._plan(text, now, timezone, inside, frames - 1),
+            plain=lambda text: self._plan(text, now, timezone, inside, 0),
+            whole=lambda text: self._plan(text, now, timezone, 0, frames) if depth else _TOO_DEEP,
         )
-        try:
-            framed = reader.read(linked)
-        except Stopped as stopped:
-            return stopped.outcome
-        if framed is None:
-            return None
-        lines = [*explain(framed.plan, self._index, linked, {}), *framed.lines, *framed.read]
-        return Planned(framed.plan, emit(framed.plan), tuple(dict.fromkeys(lines)), framed.confidence)
 
     def _plannable(self, now: datetime, timezone: str, depth: int) -> Callable[[str], bool]:
         """Whether a text leads to an answer or a question back; inside another try nothing is tried."""
@@ -348,7 +339,7 @@ class Planner:
                 column = self._index.column(candidate.table, candidate.column)
                 if is_unique(column, self._index.tables[candidate.table]):
                     outcome = self._plan(f"list {linked.question}", now, timezone, depth=0)
-                    return outcome if _shows(outcome, candidate) else None
+                    return outcome if shows(outcome, candidate) else None
         return None
 
     def _count_or_list(self, linked: Linked, now: datetime, timezone: str) -> Clarification | None:
@@ -395,17 +386,6 @@ class Planner:
             f"{subject} {unread.why}.",
             self._suggested(linked, unread.item, now, timezone, depth),
         )
-
-
-def _shows(outcome: Outcome, key: Candidate) -> TypeGuard[Planned]:
-    """True for a list of the one row that has this key, in the key's own table."""
-    if not isinstance(outcome, Planned) or outcome.plan.table != key.table:
-        return False
-    return any(
-        f.operator == "eq"
-        and (f.source.table, f.source.column, f.values) == (key.table, key.column, key.values)
-        for f in outcome.plan.filters
-    )
 
 
 _planners = Kept(Planner, _MOST_PLANNERS)

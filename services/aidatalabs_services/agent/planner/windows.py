@@ -157,6 +157,9 @@ class TimeReader:
 
     def _year(self, index: int) -> tuple[int | None, int]:
         """A year number at `index` (a comma before it is fine) and the index behind it."""
+        clock = index + 1 if self._word(index) == "of" else index
+        if self._word(clock) in ("this", "last") and self._word(clock + 1) == "year" and index > 0:
+            return self._now.year - (self._word(clock) == "last"), clock + 2
         begin = index + 1 if self._word(index) in (",", "year") else index
         token = self._tokens[begin] if begin < len(self._tokens) else None
         if token and token.kind == "number" and len(token.raw) == 4 and 1900 <= (token.number or 0) < 2100:
@@ -319,6 +322,9 @@ class TimeReader:
             if tuple(self._lemma(index + offset) for offset in range(len(words))) == words:
                 return TimeMention("part", index, index + len(words), unit=part, words=part)
         word = self._word(index)
+        stepped = word in UNITS and self._word(index + 1) == "by" and self._word(index + 2) == word
+        if stepped:  # `month by month`
+            return TimeMention("grain", index, index + 3, unit=word, words=self._span(index, index + 3))
         if word == "single" and self._lemma(index + 1) == "hour":
             return TimeMention("unit", index, index + 2, unit="hour", words="single hour")
         if word in _ADVERBS:

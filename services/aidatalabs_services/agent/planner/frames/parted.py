@@ -105,7 +105,7 @@ class PartedFrames:
                 low = _hour(match["a"], None)
             if not 0 <= low < high <= 24:
                 raise refused("The hours have to lie in one day, the earlier one first.")
-            bounds = (("ge", low), ("lt", high))
+            bounds: tuple[tuple[str, int], ...] = (("ge", low), ("lt", high))
             span = match.span()
         else:
             side = wording.search(_SIDE)

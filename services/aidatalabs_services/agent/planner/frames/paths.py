@@ -11,18 +11,20 @@ from aidatalabs_services.agent.planner.naming import Names
 from aidatalabs_services.agent.planner.plan import Cohort, Dimension, Measure, QueryPlan, Source, Step
 
 from .inner import Framed, Inner, refused
-from .subjects import SubjectFrames, act_of
+from .subjects import SubjectFrames, act_of, repeating
 from .wording import COUNT, SECONDS, Wording, number, tidy
 
 _FUNNEL = re.compile(r"\bfunnel\b(?:\s+(?:of|from|for|with(?:\s+the)?\s+steps?|analysis))?:?|(?:->|=>|→)")
 _FUNNEL_WORDS = re.compile(
-    r"\bfunnel\b(?:\s+(?:analysis|chart|report))?(?:\s+(?:of|from|for|with(?:\s+the)?\s+(?:steps?|stages?)))?\s*:?"
+    r"\bfunnel\b(?:\s+(?:analysis|chart|report))?(?:\s+(?:of|from|for|with(?:\s+the)?\s+(?:steps?|stages?)))?\s*:?",
+    re.I,
 )
 _ARROW = re.compile(r"\s*(?:->|=>|→|\u203a)\s*")
 _STEPS = re.compile(r"\s*,?\s+(?:and\s+then|then|to|and)\s+|\s*,\s*")
 _EACH_STEP = re.compile(
-    r"\s*[,:]?\s*\b(?:with\s+|show(?:ing)?\s+)?(?:the\s+)?(?:number|count)\s+of\s+(?P<who>\w+)\s+(?:at|in|for|that\s+reached|who\s+reached|per)\s+"
-    r"(?:each|every)?\s*(?:step|stage)s?|\s*\bfor\s+(?P<who2>\w+)$"
+    r"\s*[,:.;]?\s*\b(?:with\s+|show(?:ing)?\s+)?(?:(?:the\s+)?(?:number|count)\s+of|how\s+many)\s+(?P<who>\w+)\s+"
+    r"(?:(?:who\s+|that\s+)?(?:get|got|make\s+it|made\s+it|come|came|go|went|reach|reached|are|were|remain)\s+)?"
+    r"(?:(?:at|in|for|to|per|after)\s+)?(?:each|every)\s+(?:step|stage)s?|\s*\bfor\s+(?P<who2>\w+)$"
 )
 _ORDERED = re.compile(
     r"\s*,?\s*\bin\s+(?:this|that|the\s+given|exactly\s+this)\s+order\b|\s*\b(?:strictly\s+)?ordered\b"
@@ -76,31 +78,13 @@ _GAP = re.compile(
     rf"|(?P<n2>{COUNT})[\s-]+(?P<unit2>minute|hour)s?\s+(?:(?:of\s+)?(?:inactivity|gap|timeout|break|pause))(?:\s+gap)?)\)?"
 )
 _MINUTES = re.compile(r"\s*,?\s*\bin\s+(?P<unit>minutes|seconds)\b")
+_SESSION_TITLES = {
+    "count": "number of sessions",
+    "avg_rows": "rows per session",
+    "avg_minutes": "average length of a session",
+    "avg_seconds": "average length of a session",
+}
 _DEFAULT_GAP = 1_800
-_SUBJECTS = frozenset(
-    [
-        "user",
-        "customer",
-        "visitor",
-        "member",
-        "account",
-        "client",
-        "player",
-        "patient",
-        "student",
-        "person",
-        "employee",
-        "subscriber",
-        "device",
-        "guest",
-        "passenger",
-        "buyer",
-        "shopper",
-        "driver",
-        "rider",
-        "learner",
-    ]
-)
 
 
 class PathFrames:
@@ -154,7 +138,8 @@ class PathFrames:
             "member_share", source, self._subjects.time(plan), steps, ordered or within > 0, within, 1
         )
         title = f"conversion from {steps[0].title} to {steps[1].title}"
-        who_line = f"Counts different {_spoken(source)}, not rows: of those with {steps[0].title}, those with {steps[1].title}."
+        first, second = steps[0].title, steps[1].title
+        who_line = f"Counts different {_spoken(source)}: of those with {first}, those with {second}."
         return self._subjects.framed(plan, cohort, title, (who_line,))
 
     def span(self, wording: Wording) -> Framed | None:
@@ -175,8 +160,8 @@ class PathFrames:
         title = f"{found.get('fold') or 'average'} {unit}s from {steps[0].title} to {steps[1].title}"
         counted = "whole calendar steps" if unit in ("day", "week", "month") else "elapsed time"
         line = (
-            f"For each of the {_spoken(source)}: from the first {steps[0].title} to the next {steps[1].title}, in "
-            f"{unit}s ({counted}); who never got there is left out."
+            f"For each of the {_spoken(source)}: from the first {steps[0].title} to the next "
+            f"{steps[1].title}, in {unit}s ({counted}); who never got there is left out."
         )
         framed = self._subjects.framed(plan, cohort, title, (line,))
         measures = tuple(replace(m, unit=f"{unit}s") for m in framed.plan.measures)
@@ -215,7 +200,7 @@ class PathFrames:
         return Framed(made, tuple(self._inner.read), (), self._inner.confidence)
 
     def retention(self, wording: Wording) -> Framed | None:
-        """`monthly retention of users who signed up`: each cohort and how many of it came in each later step."""
+        """`monthly retention of users who signed up`: each cohort and how many of it came in later steps."""
         match = wording.search(_RETENTION)
         if match is None:
             return None
@@ -296,8 +281,7 @@ class PathFrames:
         steps = [d for d in base.dimensions if d.grain]
         if base.dimensions and (len(base.dimensions) != 1 or not steps):
             raise refused("Sessions can be told for all, or for each step of time; not for other groups yet.")
-        titles = {"count": "number of sessions", "avg_rows": "rows per session", "avg_minutes": "average length of a session",
-                  "avg_seconds": "average length of a session", "per_subject": f"sessions per {_spoken(source).rstrip('s')}"}  # fmt: skip
+        titles = _SESSION_TITLES | {"per_subject": f"sessions per {_spoken(source).rstrip('s')}"}
         units = {"avg_minutes": "minutes", "avg_seconds": "seconds"}
         time = self._subjects.time(plan)
         if column_type(time.type).kind != "datetime":
@@ -352,27 +336,12 @@ class PathFrames:
             if named is None:
                 raise refused(f"'{who}' is not something whose rows can be followed here.")
             return who, *named
-        found = [
-            (table.name, column)
-            for table in self._index.catalogue.tables
-            for column in table.columns
-            if self._repeating(table.name, column.name)
-        ]
-        if len(found) > 1:
-            found = [(t, c) for t, c in found if _SUBJECTS & set(c.name.casefold().split("_"))]
+        found = repeating(self._index)
         if len(found) != 1:
             raise refused("The question does not say who is followed from one event to the next: name them.")
         table, column = found[0]
         plan = self._inner.planned(f"number of different `{table}.{column.name}`", lambda text: text)
         return f"`{table}.{column.name}`", plan, Source(table, column.name, column.type)
-
-    def _repeating(self, table: str, column: str) -> bool:
-        """A key that stands in many rows of a table with a time of its own."""
-        held, rows = self._index.column(table, column), self._index.tables[table].row_count
-        many = held.distinct_count is not None and 1 < held.distinct_count < rows
-        return (
-            many and self._index.role(table, column).kind == "key" and bool(self._index.time_columns(table))
-        )
 
 
 def _spoken(source: Source) -> str:

@@ -17,7 +17,10 @@ from .merging import merged
 from .shifting import before, year_before
 from .wording import Wording, tidy
 
-_LINK = r"(?:versus|vs|against|compared?\s+(?:to|with|against)|(?:in\s+)?compari(?:son|ng)\s+(?:to|with)|than|relative\s+to)"
+_LINK = (
+    r"(?:versus|vs|against|compared?\s+(?:to|with|against)|(?:in\s+)?compari(?:son|ng)\s+(?:to|with)|than"
+    r"|relative\s+to)"
+)
 _LINKS = re.compile(rf"\s*[,.]?\s*\b{_LINK}\b")
 _SOFT = re.compile(r"\s*[,.]?\s*\b(?:to|with|and|versus|vs|against|compared?\s+(?:to|with)|than)\b")
 _AGAIN = re.compile(
@@ -49,7 +52,8 @@ _PREVIOUS = re.compile(
     r"|(?:a|one)\s+year\s+(?:ago|before|earlier)))\b"
 )
 _GAINED = re.compile(
-    r"^(?:which|what)\s+(?P<x>[\w` ]+?)\s+(?:(?P<verb>gained|added|lost)\s+(?:the\s+)?(?P<most>most|least)\s+(?P<m>.+)"
+    r"^(?:which|what)\s+(?P<x>[\w` ]+?)\s+(?:(?P<verb>gained|added|lost)\s+(?:the\s+)?"
+    r"(?P<most>most|least)\s+(?P<m>.+)"
     r"|(?:has|have|had|shows?|showed|saw|with)\s+the\s+(?P<way>biggest|largest|highest|strongest|greatest|smallest|lowest)\s+"
     r"(?P<what>(?:(?:percent(?:age)?|relative|absolute)\s+)?(?:increase|growth|gain|rise|decrease|drop|decline|fall|loss|change))"
     r"\s+(?:in|of)\s+(?P<m2>.+))$"
@@ -228,7 +232,8 @@ class PeriodFrames:
     def _range(self, kinds: tuple[str, ...]) -> _Pair | None:
         """`change in sales from April to May`: the two ends of one span of time."""
         windows = self._windows()
-        if not kinds or len(windows) != 1 or windows[0].time is None or windows[0].time.mode != "between":
+        lead = bool(kinds) or bool(_COMPARE.match(self._text.lower().strip()))
+        if not lead or len(windows) != 1 or windows[0].time is None or windows[0].time.mode != "between":
             return None
         mention = windows[0].time
         if mention.first is None or mention.last is None:
@@ -275,8 +280,7 @@ class PeriodFrames:
         before_, after = early
         measures = list(plan.measures) if "both" in kinds else []
         free = Names(self._index, plan.table)
-        for taken in (*plan.dimensions, *plan.measures):
-            free.taken(taken.alias)
+        free.taken(*(d.alias for d in plan.dimensions), *(m.alias for m in plan.measures))
         if "change" in kinds or ("both" in kinds and pair.timed):
             title = f"change of {base}"
             measures.append(

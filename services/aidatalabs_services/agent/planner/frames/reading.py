@@ -51,10 +51,12 @@ _WEAK = frozenset(("members", "share", "compared", "winners", "active", "steps",
 """Frames of ordinary words: where they cannot answer, the question is read as it stands."""
 
 _NAMED = 0.05
-_EXTREMES = {"highest": True, "largest": True, "biggest": True, "greatest": True, "best": True, "strongest": True,
+_EXTREMES = {"highest": True, "largest": True, "biggest": True, "greatest": True, "best": True,
+             "strongest": True,
              "lowest": False, "smallest": False, "worst": False, "weakest": False}  # fmt: skip
 _WHICH = re.compile(
-    rf"^(?:which|what)\s+(?:(?P<n>{COUNT})\s+)?(?P<x>[\w`\u0001 ]+?)\s+(?:has|have|had|shows?|showed|saw|with)\s+the\s+"
+    rf"^(?:which|what)\s+(?:(?P<n>{COUNT})\s+)?(?P<x>[\w`\u0001 ]+?)\s+"
+    r"(?:has|have|had|shows?|showed|saw|with)\s+the\s+"
     rf"(?P<way>{'|'.join(_EXTREMES)})\s+(?P<m>.+)$"
 )
 _TOP = re.compile(

@@ -55,9 +55,12 @@ _CHANGE_STEP = re.compile(
     + r"\b)"
 )
 _BEFORE = re.compile(
-    rf"\s*,?\s*(?P<link>\b(?:compared\s+(?:to|with)|versus|vs|against|next\s+to|alongside|with|and|beside)\b)\s+"
-    rf"(?:(?:that|those|the\s+(?:one|value|number)s?)\s+(?:of|in|from)\s+)?(?:the\s+)?(?:previous|prior|preceding)\s+"
-    rf"(?P<unit>{_EACH}|period|step)(?:'s)?(?:\s+(?:value|number|figure|one|total)s?)?\b"
+    rf"\s*,?\s*(?P<link>\b(?:compared\s+(?:to|with)|versus|vs|against|next\s+to|alongside|with|and|beside"
+    r"|(?:with|and|,)\s+(?:the\s+|its\s+|their\s+)?(?:(?P<pct>percent(?:age)?|%)\s+)?(?P<word>change|growth|difference)"
+    r"\s+(?:on|from|over|against|versus|vs|to|compared\s+(?:to|with)))\b)\s+"
+    rf"(?:(?:that|those|the\s+(?:one|value|number)s?)\s+(?:of|in|from)\s+)?(?:the\s+)?"
+    rf"(?:(?:previous|prior|preceding)\s+(?P<unit>{_EACH}|period|step)|(?P<unit2>{_EACH}|period|step)\s+before)"
+    rf"(?:'s)?(?:\s+(?:value|number|figure|one|total)s?)?\b"
 )
 _IN_PERCENT = re.compile(
     r"\s*,?\s*\b(?:in|as)\s+(?:a\s+)?(?:percent(?:age)?s?|%)(?=\W|$)|\s*\(\s*(?:in\s+)?%\s*\)"
@@ -108,8 +111,8 @@ class SeriesFrames:
         measure = plan.measures[0]
         if measure.function not in _ADDED:
             raise refused(
-                f"The {measure.title} of each step cannot be added up: a running total needs a number of rows "
-                "or a sum."
+                f"The {measure.title} of each step cannot be added up: a running total needs a number of "
+                "rows or a sum."
             )
         post = self._post(
             plan, step, "cumulate", f"running total of {measure.title}", measure.unit, zero=True
@@ -141,7 +144,8 @@ class SeriesFrames:
         plan, step = self._series(_Cut(rest, unit, lambda text: f"{named} {text}", summed))
         if unit and step.grain != unit:
             raise refused(
-                f"The average runs over {unit}s, but the question asks for each {step.grain}: say one of them."
+                f"The average runs over {unit}s, but the question asks for each {step.grain}: say one of "
+                "them."
             )
         measure = plan.measures[0]
         if summed and measure.function not in _ADDED:
@@ -202,14 +206,18 @@ class SeriesFrames:
         grain = _grain_said(rest)
         if not grain:
             return None
-        said = match["unit"]
+        said = match["unit"] or match["unit2"]
         if said not in ("period", "step", grain):
             raise refused(
-                f"The question asks for each {grain} and compares it with the previous {said}: say one of them."
+                f"The question asks for each {grain} and compares it with the previous {said}: say one of "
+                "them."
             )
         plan, step = self._series(_Cut(rest, "", lambda text: f"{text} compared to the previous {grain}"))
         compared = match["link"].split()[0] in ("compared", "versus", "vs", "against")
-        return self._against(plan, step, ["lag", "change", "growth"] if compared else ["lag"], 1)
+        kinds = ["lag", "change", "growth"] if compared else ["lag"]
+        if match["word"]:
+            kinds = ["growth"] if match["pct"] or match["word"] == "growth" else ["change"]
+        return self._against(plan, step, kinds, 1)
 
     def _against(self, plan: QueryPlan, step: Dimension, kinds: list[str], size: int) -> Framed:
         measure = plan.measures[0]
@@ -258,8 +266,7 @@ class SeriesFrames:
         filled: bool = False, zero: bool = False,
     ) -> Post:  # fmt: skip
         names = Names(self._index, plan.table)
-        for taken in (*plan.dimensions, *plan.measures):
-            names.taken(taken.alias)
+        names.taken(*(d.alias for d in plan.dimensions), *(m.alias for m in plan.measures))
         per = tuple(d.alias for d in plan.dimensions if d is not step)
         measure: Measure = plan.measures[0]
         return Post(function, measure.alias, names.fresh(title), title, unit, size, per, filled, zero)
@@ -276,6 +283,9 @@ def _grain_said(text: str) -> str:
     for adverb, unit in _UNITS.items():
         if re.search(rf"\b{adverb}\b", low):
             return unit
+    stepped = re.search(rf"\b(?P<unit>{_EACH})\s+by\s+(?P=unit)\b", low)
+    if stepped:
+        return stepped["unit"]
     match = re.search(rf"\b(?:by|per|each|every|and|,)\s+(?:\w+\s+)?(?P<unit>{_EACH})\b(?!\s+of\b)", low)
     if match:
         return match["unit"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
+from aidatalabs_services.agent.planner.catalogue import Column
 from aidatalabs_services.agent.planner.index import CatalogueIndex
 from aidatalabs_services.agent.planner.naming import Names
 from aidatalabs_services.agent.planner.plan import Cohort, Dimension, Measure, QueryPlan, Source, Step
@@ -15,22 +16,43 @@ from .wording import COUNT, SECONDS, UNIT, Wording, number, tidy
 
 _WHOSE = r"(?:different|unique|distinct)?\s*(?P<who>[\w`\u0001]+)"
 _COUNT = r"(?:how\s+many|number\s+of|count\s+of|the\s+number\s+of|count)"
-_SHARE = r"(?:(?:what|which)\s+)?(?:percentage|percent|share|fraction|proportion|part|%)\s+of(?:\s+all)?(?:\s+the)?"
+_SHARE = (
+    r"(?:(?:what|which)\s+)?(?:percentage|percent|share|fraction|proportion|part|%)\s+of(?:\s+all)?"
+    r"(?:\s+the)?"
+)
 _LIST = r"(?:which|list(?:\s+(?:all|the))*|show(?:\s+(?:me|all|the))*|what|find(?:\s+all)?)"
 _LEAD = re.compile(
     rf"^(?:(?P<share>{_SHARE})|(?P<count>{_COUNT})|(?P<list>{_LIST}))\s+(?:of\s+)?(?:the\s+)?{_WHOSE}\s+(?P<did>.+)$"
+)
+_ANYBODY = frozenset(
+    ("people", "persons", "users", "customers", "visitors", "individuals", "everybody", "everyone")
+)
+PEOPLE = frozenset(
+    (
+        *("user", "customer", "visitor", "member", "account", "client", "player", "patient", "student"),
+        *("person", "employee", "subscriber", "device", "guest", "passenger", "buyer", "shopper", "driver"),
+        *("rider", "learner"),
+    )
+)
+"""Words of keys that tell one subject from another."""
+
+_OF_THOSE = re.compile(
+    r"^(?:out\s+)?of\s+(?:all\s+)?(?:the\s+)?(?P<who>[\w`\u0001]+)\s+(?P<did>(?:who|that|which|with)\s+.+?)\s*,\s*"
+    r"(?P<asked>how\s+many|(?:what|which)\s+(?:percentage|percent|share|fraction|proportion))(?:\s+of\s+(?:them|those))?\s+"
+    r"(?P<more>.+)$"
 )
 _BOTH = re.compile(r"^(?P<head>.*?)\bboth\s+(?P<prep>in\s+|on\s+)?(?P<a>.+?)\s+and\s+(?P<b>.+)$")
 _NOT = r"(?:not|never|didn't|haven't|hasn't|hadn't|don't|doesn't)"
 _AND = re.compile(
     r"\s*,?\s+(?:"
     rf"(?P<never>(?:(?:and|but)\s+)?(?:(?:have|has|had|did|do|does|were|was)\s+)?{_NOT}(?:\s+yet)?(?:\s+(?:made|had|been))?)"
-    r"|(?P<then>(?:and\s+)?(?:then|later|afterwards|subsequently)(?:\s+also)?|after\s+that)"
+    r"|(?P<then>(?:and\s+)?(?:then|later|afterwards|subsequently|(?:went|go|going)\s+on\s+to)(?:\s+also)?|after\s+that)"
     r"|(?P<also>(?:and\s+)?also|and(?:\s+also)?(?:\s+(?:came|come)\s+back\s+(?:and|to))?|(?:came|come)\s+back\s+(?:and|to))"
     r"|(?P<without>(?:but\s+)?without(?:\s+any)?))\s+"
 )
 _WITHIN = re.compile(
-    rf"\s*,?\s*\bwithin\s+(?:the\s+first\s+)?(?P<n>{COUNT}|an?|the\s+same|the\s+first)\s+(?P<unit>{UNIT})s?(?:\s+(?:of|after)\b)?"
+    rf"\s*,?\s*\bwithin\s+(?:the\s+first\s+)?(?P<n>{COUNT}|an?|the\s+same|the\s+first)\s+(?P<unit>{UNIT})s?"
+    r"(?:\s+(?:of|after)\s+(?:the\s+first|that|it|\w+ing(?:\s+(?:up|in|out|on|off))?)\b|\s+(?:of|after)\b)?"
 )
 _HELP = re.compile(
     r"^(?:(?:that|who|which|where)\s+)?(?:(?:have|has|had|did|do|does|were|was|are|is)\s+)?(?:ever\s+|also\s+|then\s+|actually\s+)*"
@@ -78,8 +100,13 @@ class SubjectFrames:
         self._inner = inner
 
     def members(self, wording: Wording) -> Framed | None:
-        """`how many members joined in May and never borrowed`, `share of users who viewed and also bought`."""
+        """`how many members joined in May and never borrowed`."""
         match = wording.search(_LEAD)
+        of_those = wording.search(_OF_THOSE)
+        if of_those is not None:  # `of those who …, how many …` is `how many of those who … also …`
+            parts = {name: wording.group(of_those, name) for name in ("who", "did", "asked", "more")}
+            wording = Wording(f"{parts['asked']} {parts['who']} {parts['did']} and also {parts['more']}")
+            match = wording.search(_LEAD)
         if match is None:
             return None
         who, did = wording.group(match, "who"), wording.group(match, "did")
@@ -109,6 +136,8 @@ class SubjectFrames:
     def subject(self, who: str) -> tuple[QueryPlan, Source] | None:
         """The rows that subjects are told by: those that hold many rows of each."""
         plan = self._inner.tried(f"number of different {who}")
+        if plan is None and who.lower() in _ANYBODY:
+            return self.anybody()
         if plan is None or plan.filters or plan.windows or plan.dimensions or len(plan.measures) != 1:
             return None
         source = plan.measures[0].source
@@ -119,6 +148,15 @@ class SubjectFrames:
         return (
             (plan, source) if plan.measures[0].function == "count_distinct" and source is not None else None
         )
+
+    def anybody(self) -> tuple[QueryPlan, Source] | None:
+        """The one key of a person that repeats in a table of events."""
+        found = repeating(self._index)
+        if len(found) != 1:
+            return None
+        table, column = found[0]
+        plan = self._inner.tried(f"number of different `{table}.{column.name}`")
+        return (plan, Source(table, column.name, column.type)) if plan is not None else None
 
     def _referring(self, table: str) -> tuple[QueryPlan, Source] | None:
         """The one table with a time whose rows refer to those of a table: what its rows did."""
@@ -199,8 +237,23 @@ class SubjectFrames:
         return tuple(lines)
 
 
+def repeating(index: CatalogueIndex) -> list[tuple[str, Column]]:
+    """The keys that stand in many rows of a table with a time of its own; of several those of people."""
+    found = [
+        (table.name, column)
+        for table in index.catalogue.tables
+        for column in table.columns
+        if column.distinct_count is not None
+        and 1 < column.distinct_count < table.row_count
+        and index.role(table.name, column.name).kind == "key"
+        and index.time_columns(table.name)
+    ]
+    people = [(table, column) for table, column in found if PEOPLE & set(column.name.casefold().split("_"))]
+    return found if len(found) == 1 else people
+
+
 def _acts(did: str) -> tuple[list[Act] | None, bool, int]:
-    """The acts that the words behind the subjects tell, whether in this order, and within how many seconds."""
+    """The acts that the words behind the subjects tell, whether in order, and within how many seconds."""
     within = 0
     found = _WITHIN.search(did.lower())
     if found is not None:
@@ -228,10 +281,12 @@ def _acts(did: str) -> tuple[list[Act] | None, bool, int]:
         at = match.end()
     parts.append((did[at:], never))
     ordered = ordered or any(
-        re.search(r"\b(?:came|come)\s+back\b|\breturned\b", text.lower()) for text, _ in parts[1:]
+        re.search(r"\b(?:came|come)\s+back\b|\breturned\b|\bactive\s+again\b", text.lower())
+        for text, _ in parts[1:]
     )
     acts = [act_of(text, turned) for text, turned in parts]
-    return (acts if all(act is not None for act in acts) else None), ordered and len(acts) > 1, within  # type: ignore[return-value]
+    made = [act for act in acts if act is not None]
+    return (made if len(made) == len(acts) else None), ordered and len(acts) > 1, within
 
 
 def _both(did: str) -> list[Act] | None:
@@ -259,8 +314,11 @@ def act_of(text: str, never: bool = False) -> Act | None:
     text = re.sub(r"\s*\b(?:anything|something|somewhere|anywhere)$", "", text, flags=re.I)
     active = _ACTIVE.match(text.lower())
     if active is not None:
-        text = text[active.end() :]
-    back = re.fullmatch(r"(?:(?:that|who)\s+)?(?:(?:came|come|coming)\s+back|returned)", text.lower())
+        text = re.sub(r"^again\b\s*", "", text[active.end() :])
+    back = re.fullmatch(
+        r"(?:(?:that|who)\s+)?(?:(?:came|come|coming)\s+back|returned|(?:(?:were|was|are)\s+)?active\s+again)",
+        text.lower(),
+    )
     if back is not None:
         return Act("", never)
     operator, times, grain = "ge", 1, ""

@@ -15,8 +15,9 @@ from .merging import joined
 from .wording import COUNT, Wording, tidy
 
 _EACH = re.compile(
-    r"^(?P<head>.+?)\s+(?:(?:of|for|in|from|within|on|at|by)\s+(?:each|every)|per|(?:of|for|in)\s+(?:each|every)\s+of\s+the)\s+"
-    r"(?P<group>[\w`\u0001 ]+?)(?P<tail>\s+(?:in|during|since|last|this|where|with|between|on|before|after)\s+.+)?$"
+    r"^(?P<head>.+?)\s+(?:(?:of|for|in|from|within|on|at|by)\s+(?:each|every)|per)\s+(?:of\s+the\s+)?"
+    r"(?P<group>[\w`\u0001 ]+?)"
+    r"(?P<tail>\s+(?:in|during|since|last|this|where|with|between|on|before|after)\s+.+)?$"
 )
 _LEAD = re.compile(r"^(?:for|in|per|of)\s+(?:each\s+|every\s+)?(?P<group>[\w`\u0001 ]+?)\s*,\s*(?P<head>.+)$")
 _RANKING = re.compile(
