@@ -60,43 +60,53 @@ WELL_KNOWN: dict[str, st.SearchStrategy[Any]] = {
 
 
 @st.composite
-def messages(draw: st.DrawFn, kind: Descriptor) -> Message:
-    """A message of this type with any fields and values."""
+def messages(draw: st.DrawFn, kind: Descriptor, within: tuple[str, ...] = ()) -> Message:
+    """A message of this type with any fields and values; none of the types it is `within` again."""
     message = message_factory.GetMessageClass(kind)()
     if kind.full_name in WELL_KNOWN:
         json_format.Parse(json.dumps(draw(WELL_KNOWN[kind.full_name])), message)
         return message
     for field in kind.fields:
+        if _again(field, (*within, kind.full_name)):
+            continue
         if draw(st.booleans()):
             # Drawn before it is set: protobuf must not see what hypothesis raises.
-            values = draw(st.lists(value_of(field), min_size=1, max_size=2))
+            values = draw(st.lists(value_of(field, (*within, kind.full_name)), min_size=1, max_size=2))
             _set(message, field, values)
     return message
 
 
-def value_of(field: FieldDescriptor) -> st.SearchStrategy[Any]:
+def _again(field: FieldDescriptor, within: tuple[str, ...]) -> bool:
+    """True for a field whose type is being built already: plans hold plans, numbers hold numbers."""
+    return field.message_type is not None and field.message_type.full_name in within
+
+
+def value_of(field: FieldDescriptor, within: tuple[str, ...] = ()) -> st.SearchStrategy[Any]:
     """Values of a field; of a map, values of its values."""
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
         return SCALARS[field.message_type.fields_by_name["value"].type]
     if field.message_type is not None:
-        return messages(field.message_type)
+        return messages(field.message_type, within)
     if field.enum_type is not None:
         return st.sampled_from([one.number for one in field.enum_type.values])
     return SCALARS[field.type]
 
 
-def whole(kind: Descriptor) -> Message:
-    """A message of this type with every field set."""
+def whole(kind: Descriptor, within: tuple[str, ...] = ()) -> Message:
+    """A message of this type with every field set but those of the types it is `within`."""
     message = message_factory.GetMessageClass(kind)()
     if kind.full_name in WHOLE:
         json_format.ParseDict(WHOLE[kind.full_name], message)
         return message
+    within = (*within, kind.full_name)
     for field in kind.fields:
         entry = field.message_type
+        if _again(field, within):
+            continue
         if entry is not None and entry.GetOptions().map_entry:
             _set(message, field, [PLAIN[entry.fields_by_name["value"].type]])
         elif entry is not None:
-            _set(message, field, [whole(entry)])
+            _set(message, field, [whole(entry, within)])
         else:
             _set(message, field, [1 if field.enum_type is not None else PLAIN[field.type]])
     return message

@@ -73,7 +73,7 @@ class FoldFrames:
         if match is None:
             return None
         who = wording.group(match, "who")
-        lead = tidy(wording.text[: match.start()])
+        lead = tidy(f"{wording.text[: match.start()]} x")[:-1].strip()
         if (lead and not _LEAD.match(f"{lead.lower()} ")) or SubjectFrames(self._index, self._inner).subject(
             who
         ) is None:
