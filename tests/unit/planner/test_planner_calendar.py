@@ -183,3 +183,28 @@ def test_repeating_parts_of_a_date_are_grouped_by(shop_asker: Asker, part: str, 
     counts = Counter(t.day if cut == 8 else (t.month - 1) // 3 + 1 for t in told)
     rows = shop_asker.rows(f"number of orders by {part}")
     assert {int(row[0]): int(row[1]) for row in rows} == counts
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "when did the first and the last order happen",
+        "when was the first and last order",
+        "times of the earliest and latest order",
+    ],
+)
+def test_both_ends_of_time_are_told_at_once(shop_asker: Asker, question: str) -> None:
+    times = [order["ordered_at"] for order in shop_asker.records("orders")]
+    assert [str(value) for value in shop_asker.rows(question)[0]] == [min(times), max(times)]
+
+
+@pytest.mark.parametrize(("way", "fold"), [("last seen", max), ("first active", min)])
+def test_a_subject_is_seen_in_all_of_its_rows(lesson_asker: Asker, way: str, fold: object) -> None:
+    times = [r["happened_at"] for r in lesson_asker.records("activity") if r["learner_id"] == 507]
+    assert callable(fold)
+    assert str(lesson_asker.value(f"when was learner 507 {way}")) == fold(times)
+
+
+def test_nobody_unknown_is_seen(lesson_asker: Asker) -> None:
+    assert not isinstance(lesson_asker.outcome("when was learner Brontë last seen"), Planned)
+    assert not isinstance(lesson_asker.outcome("when was learner 507 last happy"), Planned)

@@ -168,3 +168,18 @@ def test_numbers_that_do_not_belong_together_are_refused(shop_asker: Asker, ques
 def test_a_column_called_like_a_cue_is_a_column(typed_sensor_asker: Asker, shop_asker: Asker) -> None:
     quoted = shop_asker.outcome('orders with note "growth of"', datetime(2024, 6, 30))
     assert not isinstance(quoted, Planned) or not quoted.plan.post
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "ratio of price of 'Oak Table' to price of 'Pine Chair'",
+        "ratio of the price of Oak Table to the price of Pine Chair",
+    ],
+)
+def test_numbers_of_single_rows_are_divided_as_they_are(shop_asker: Asker, question: str) -> None:
+    assert float(shop_asker.value(question)) == pytest.approx(240.5 / 80.0)
+
+
+def test_a_ratio_of_numbers_of_many_rows_asks_how_they_are_folded(sensor_asker: Asker) -> None:
+    assert not isinstance(sensor_asker.outcome("ratio of temperature to humidity by region"), Planned)

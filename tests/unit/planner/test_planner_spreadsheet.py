@@ -141,9 +141,13 @@ def test_who_is_never_answered_with_a_date(workshop_asker: Asker) -> None:
     workshop_asker.refuses("who requested the most tickets?")
 
 
-def test_rows_per_month_ask_only_for_the_date(workshop_asker: Asker) -> None:
-    labels = [choice.label for choice in workshop_asker.asks("tickets per month").choices]
-    assert labels == ["by request_date", "by close_date"]
+def test_rows_per_month_are_told_by_the_date_that_every_row_has(workshop_asker: Asker) -> None:
+    planned = workshop_asker.planned("tickets per month")
+    taken = "Of request_date and close_date the date of the rows was taken: request_date."
+    assert taken in planned.explanation
+    assert len(workshop_asker.database.rows(planned.sql)) == len(
+        {t["request_date"][:7] for t in _tickets(workshop_asker)}
+    )
     months = {t["close_date"][:7] for t in _tickets(workshop_asker) if t["close_date"]}
     rows = workshop_asker.rows("number of tickets per month by close date")
     assert {str(row[0])[:7] for row in rows} == months

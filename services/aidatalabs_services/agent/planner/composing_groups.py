@@ -155,14 +155,13 @@ class ComposingGroups:
             self.time_named = named[0]
         if self.time_named is not None:
             return self.binder.source(self.time_named)
-        return self.times.source(step, item, self.verbs, self._rows_called())
+        return self.times.source(step, item, self.verbs, self._rows_called(), self._event_told())
 
     def _rows_called(self) -> frozenset[str]:
         """The words the base's rows were called by; none where the question tells an event besides, which
         may have had another date (`orders returned in 2024`)."""
         draft = self.draft
-        told = [c.item.text for c in draft.conditions if c.ref is not None] + [i.text for i in draft.verbs]
-        if any(text.casefold().endswith("ed") for text in told) or draft.verbs:
+        if self._event_told():
             return frozenset()
         counted = [a.ref for a in draft.aggregates if a.function == "count" and a.ref is not None]
         own = [
@@ -171,6 +170,12 @@ class ComposingGroups:
             if ref.candidate.table == self.base and ref.candidate.kind == "table"
         ]
         return frozenset(word for ref in own for word in split_name(ref.item.text.split(".")[-1]))
+
+    def _event_told(self) -> bool:
+        """True where the question tells an event besides its rows: `orders returned in 2024`."""
+        draft = self.draft
+        told = [c.item.text for c in draft.conditions if c.ref is not None] + [i.text for i in draft.verbs]
+        return bool(draft.verbs) or any(text.casefold().endswith("ed") for text in told)
 
     def moment(self, item: Item) -> Source:
         """The column that tells first from last: the only point in time, else the table's time."""

@@ -8,7 +8,7 @@ from .index import CatalogueIndex
 from .items import Candidate
 from .linking import Linked
 from .plan import OR_UNKNOWN, Dimension, Filter, QueryPlan
-from .words import compact, split_name
+from .words import compact
 
 _EMPTY = "empty"
 OPERATOR_WORDS = {
@@ -121,16 +121,15 @@ def _unknown(condition: Filter) -> str:
 def _time_taken(
     plan: QueryPlan, index: CatalogueIndex, linked: Linked, chosen: dict[int, Candidate]
 ) -> list[str]:
-    """Which of several dates was taken because the rows are called like it (`orders`: order_date)."""
+    """Which of several dates was taken: the one the rows are called like, or the one all of them have."""
     sources = [d.source for d in plan.dimensions if d.grain or d.part] + [w.source for w in plan.windows]
     taken = {s.column for s in sources if s.table == plan.table and s.column}
     named = {c.column for c in chosen.values() if c.kind == "column"}
     others = [column.name for column in index.time_columns(plan.table)]
-    called = {part for item in linked.items for part in split_name(item.text)}
     return [
         f"Of {' and '.join(others)} the date of the rows was taken: {column}."
         for column in sorted(taken - named)
-        if len(others) > 1 and called & set(split_name(column))
+        if len(others) > 1
     ]
 
 

@@ -60,11 +60,14 @@ class TimeBinder:
         self._now = now
         self._timezone = timezone
 
-    def source(self, step: str, item: Item, verbs: list[str], rows: frozenset[str] = frozenset()) -> Source:
+    def source(
+        self, step: str, item: Item, verbs: list[str], rows: frozenset[str] = frozenset(), told: bool = False
+    ) -> Source:
         """The table's time for questions about `step`: its own calendar columns, else its time column.
 
         Of several the one that a verb speaks of, else the one that holds a word the `rows` were called by:
-        the date of orders is order_date.
+        the date of orders is order_date; else the one that every row has, where the others are still to come
+        for some. `told` says that the question tells an event besides, which may have had a date of its own.
 
         Raises Ambiguous where several columns would do and Unread where none does.
         """
@@ -85,6 +88,10 @@ class TimeBinder:
         own = [c for c in times if rows & set(split_name(c.name))]
         if len(own) == 1 and not spoken:
             return self.column_source(own[0])
+        always = [c for c in times if c.null_share == 0 or not column_type(c.type).nullable]
+        later = [c for c in times if c not in always and c.null_share]
+        if len(always) == 1 and len(always) + len(later) == len(times) and not spoken and not told:
+            return self.column_source(always[0])  # the others had not happened yet for some rows
         raise self._ambiguous(item, times)
 
     def column_source(self, column: Column) -> Source:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from aidatalabs_services.agent.planner.index import CatalogueIndex
 from aidatalabs_services.agent.planner.naming import Names
 from aidatalabs_services.agent.planner.plan import Measure, Order, QueryPlan
+from aidatalabs_services.agent.planner.roles import is_unique
 
 from .inner import Framed, Inner, refused
 from .merging import joined, merged
@@ -61,11 +62,26 @@ class RatioFrames:
         if tidy(f"{lead} x") != "x":
             raise refused(f"'{lead}' before a ratio is not something I can read.")
         function = "percentage" if percent is not None or found.get("part") else "ratio"
-        plans = (
+        single = self._of_single_rows(first, second)
+        plans = single or (
             self._inner.number(first, lambda text: f"ratio of {text} to {second}"),
             self._inner.number(second, lambda text: f"ratio of {first} to {text}"),
         )
         return self._divided(plans, (spoken(first), spoken(second)), function)
+
+    def _of_single_rows(self, first: str, second: str) -> tuple[QueryPlan, QueryPlan] | None:
+        """`ratio of population to area for each state`: numbers that each group has only one of."""
+        added = [self._inner.tried(f"total {text}") for text in (first, second)]
+        one, other = added
+        if one is None or other is None or any(len(p.measures) != 1 for p in (one, other)):
+            return None
+        if any(p.measures[0].function != "sum" for p in (one, other)) or one.table != other.table:
+            return None
+        table = self._index.tables[one.table]
+        unique = {c.name for c in table.columns if is_unique(c, table)}
+        grouped = bool(unique & {d.source.column for d in other.dimensions})
+        fixed = all(unique & {f.source.column for f in p.filters if f.operator == "eq"} for p in (one, other))
+        return (one, other) if grouped or fixed else None
 
     def rate(self, wording: Wording) -> Framed | None:
         """`error rate by browser`: the part of all rows that are errors."""

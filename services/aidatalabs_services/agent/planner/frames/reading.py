@@ -14,6 +14,7 @@ from aidatalabs_services.agent.planner.plan import Filter, Order
 
 from .folds import FoldFrames
 from .inner import Framed, Inner, Stopped, refused
+from .moments_of import MomentFrames
 from .parted import PartedFrames
 from .paths import PathFrames
 from .periods import PeriodFrames
@@ -47,7 +48,7 @@ _CUES = frozenset(
         "compare",
     ]
 )
-_WEAK = frozenset(("members", "share", "compared", "winners", "active", "steps", "folded"))
+_WEAK = frozenset(("members", "share", "compared", "winners", "active", "steps", "folded", "ends", "seen"))
 """Frames of ordinary words: where they cannot answer, the question is read as it stands."""
 
 _NAMED = 0.05
@@ -109,6 +110,8 @@ class Frames:
         """The frames in the order they are tried, each with a fresh record of what is asked inside."""
         for name in ("vague", "halves", "days", "hours"):
             yield getattr(PartedFrames(self._index, self._inner(), self._inner()), name)
+        for name in ("ends", "seen"):
+            yield getattr(MomentFrames(self._index, self._inner(plain=True)), name)
         for name in ("active", "steps", "folded"):
             yield getattr(FoldFrames(self._index, self._inner()), name)
         yield SeriesFrames(self._index, self._inner()).before
