@@ -208,3 +208,25 @@ def test_a_subject_is_seen_in_all_of_its_rows(lesson_asker: Asker, way: str, fol
 def test_nobody_unknown_is_seen(lesson_asker: Asker) -> None:
     assert not isinstance(lesson_asker.outcome("when was learner Brontë last seen"), Planned)
     assert not isinstance(lesson_asker.outcome("when was learner 507 last happy"), Planned)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "how many orders on the last day of each month",
+        "number of orders in the last week of the month",
+        "orders before noon on weekdays",
+        "number of orders not on Mondays",
+        "total amount of orders excluding weekends",
+    ],
+)
+def test_days_that_are_not_understood_whole_are_not_half_answered(shop_asker: Asker, question: str) -> None:
+    outcome = shop_asker.outcome(question)
+    weekdays = isinstance(outcome, Planned) and [f.part for f in outcome.plan.filters] == ["weekday", "hour"]
+    assert weekdays or not isinstance(outcome, Planned), question
+
+
+def test_hours_and_days_hold_together(shop_asker: Asker) -> None:
+    told = [datetime.fromisoformat(o["ordered_at"]) for o in shop_asker.records("orders")]
+    expected = sum(t.hour < 12 and t.isoweekday() < 6 for t in told)
+    assert int(shop_asker.value("number of orders before noon on weekdays")) == expected

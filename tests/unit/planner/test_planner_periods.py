@@ -183,3 +183,26 @@ def test_numbers_of_single_rows_are_divided_as_they_are(shop_asker: Asker, quest
 
 def test_a_ratio_of_numbers_of_many_rows_asks_how_they_are_folded(sensor_asker: Asker) -> None:
     assert not isinstance(sensor_asker.outcome("ratio of temperature to humidity by region"), Planned)
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["orders in May 2024 vs last year", "orders today compared with last month", "orders in Q1 2024 vs 2023"],
+)
+def test_times_of_different_lengths_are_not_compared(shop_asker: Asker, question: str) -> None:
+    assert not isinstance(shop_asker.outcome(question), Planned)
+
+
+def test_a_condition_of_the_second_number_is_its_own(lesson_asker: Asker) -> None:
+    rows = lesson_asker.records("activity")
+    done = [r["learner_id"] for r in rows if r["action"] == "certificate"]
+    learners = {r["learner_id"] for r in rows}
+    ratio = lesson_asker.value("ratio of learners to certificates")
+    assert float(ratio) == pytest.approx(len(learners) / len(done))
+
+
+def test_a_condition_behind_both_numbers_holds_for_both(lesson_asker: Asker) -> None:
+    rows = [r for r in lesson_asker.records("activity") if r["details"]["device"] == "tablet"]
+    counts = Counter(r["action"] for r in rows)
+    ratio = lesson_asker.value("ratio of logins to certificates on tablet")
+    assert float(ratio) == pytest.approx(counts["login"] / counts["certificate"])

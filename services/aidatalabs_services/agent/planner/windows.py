@@ -286,6 +286,9 @@ class TimeReader:
 
     def _relative_at(self, index: int) -> tuple[int, datetime, datetime, int] | None:
         word, following = self._word(index), self._lemma(index + 1)
+        behind = index + (3 if self._lemma(index + 2) in UNITS else 2)
+        if word == "last" and self._word(behind) == "of":
+            return None  # `the last day of each month`
         today = floor(self._now, "day")
         if word == "today":
             return index + 1, today, shift(today, "day", 1), 0
@@ -319,6 +322,8 @@ class TimeReader:
     def _step(self, index: int) -> TimeMention | None:
         """daily, per month, day of the week; a bare unit word is left for its neighbours to explain."""
         for words, part in _PARTS:
+            if words == ("weekday",) and self._word(index - 1) in ("on", "during", "at"):
+                continue  # `orders on weekdays` are some of them
             if tuple(self._lemma(index + offset) for offset in range(len(words))) == words:
                 return TimeMention("part", index, index + len(words), unit=part, words=part)
         word = self._word(index)

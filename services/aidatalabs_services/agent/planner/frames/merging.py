@@ -11,11 +11,16 @@ from aidatalabs_services.agent.planner.plan import Dimension, Filter, Join, Meas
 from .inner import refused
 
 
-def merged(plans: tuple[QueryPlan, ...], names: tuple[str, ...], index: CatalogueIndex) -> QueryPlan:
+def merged(
+    plans: tuple[QueryPlan, ...],
+    names: tuple[str, ...],
+    index: CatalogueIndex,
+    head: tuple[Filter, ...] | None = None,
+) -> QueryPlan:
     """One plan with one measure for each of `plans`, titled by `names`.
 
-    Groups, windows and conditions that only the last plan has stand behind all of them (`views to sales by
-    country in May`); conditions on the same column are each number's own. Raises Stopped where the
+    Groups and windows that only the last plan has stand behind all of them (`views to sales by country in
+    May`), and so do its conditions beside those of its own words, `head`. Raises Stopped where the
     numbers are not of the same rows.
     """
     first, last = plans[0], plans[-1]
@@ -24,7 +29,7 @@ def merged(plans: tuple[QueryPlan, ...], names: tuple[str, ...], index: Catalogu
         raise refused(f"The numbers are of two tables ({tables}), which I cannot bring together yet.")
     if any(plan.having or plan.limit or plan.distinct or plan.outer or plan.post for plan in plans):
         raise refused("Each of the two numbers has to be a plain one, without a limit or groups of its own.")
-    shared, own = _filters(plans)
+    shared, own = _filters(plans, plans[-1].filters if head is None else head)
     windows = _windows(plans)
     made = tuple(
         _measured(plan.measures[0], name, filters, () if windows == plan.windows else plan.windows)
@@ -64,12 +69,15 @@ def _measured(
     )
 
 
-def _filters(plans: tuple[QueryPlan, ...]) -> tuple[tuple[Filter, ...], list[tuple[Filter, ...]]]:
+def _filters(
+    plans: tuple[QueryPlan, ...], head: tuple[Filter, ...]
+) -> tuple[tuple[Filter, ...], list[tuple[Filter, ...]]]:
+    """The conditions that hold for all numbers, and those of each: what only stands behind the last one's
+    own words (`head`) holds for all, unless another number has a condition on the same column."""
     common = [f for f in plans[0].filters if all(f in plan.filters for plan in plans)]
     before: set[Source] = {f.source for plan in plans[:-1] for f in plan.filters}
-    trailing = [f for f in plans[-1].filters if f not in common and f.source not in before]
-    told = any(f for f in plans[-1].filters if f not in common and f.source in before)
-    shared = [*common, *(trailing if told or not before else [])]
+    behind = [f for f in plans[-1].filters if f not in common and f not in head and f.source not in before]
+    shared = [*common, *behind]
     own = [tuple(f for f in plan.filters if f not in shared) for plan in plans]
     return tuple(shared), own
 

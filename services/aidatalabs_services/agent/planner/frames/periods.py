@@ -14,7 +14,7 @@ from aidatalabs_services.agent.planner.plan import Measure, Order, QueryPlan, Wi
 
 from .inner import Framed, Inner, refused
 from .merging import merged
-from .shifting import before, year_before
+from .shifting import alike, before, year_before
 from .wording import Wording, tidy
 
 _LINK = (
@@ -268,6 +268,10 @@ class PeriodFrames:
     def _beside(self, plans: tuple[QueryPlan, QueryPlan], pair: _Pair, kinds: tuple[str, ...]) -> Framed:
         base = plans[0].measures[0].title
         names = (f"{base} ({pair.names[0]})", f"{base} ({pair.names[1]})")
+        if pair.timed and not alike(*(window for plan in plans for window in plan.windows)):
+            raise refused(
+                f"'{pair.names[0]}' and '{pair.names[1]}' are not equally long: say two times of one length."
+            )
         plan = merged(plans, names, self._index)
         early = list(plan.measures)
         if (

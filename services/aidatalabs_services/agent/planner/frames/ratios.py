@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from aidatalabs_services.agent.planner.index import CatalogueIndex
 from aidatalabs_services.agent.planner.naming import Names
-from aidatalabs_services.agent.planner.plan import Measure, Order, QueryPlan
+from aidatalabs_services.agent.planner.plan import Filter, Measure, Order, QueryPlan
 from aidatalabs_services.agent.planner.roles import is_unique
 
 from .inner import Framed, Inner, refused
@@ -67,7 +67,18 @@ class RatioFrames:
             self._inner.number(first, lambda text: f"ratio of {text} to {second}"),
             self._inner.number(second, lambda text: f"ratio of {first} to {text}"),
         )
-        return self._divided(plans, (spoken(first), spoken(second)), function)
+        return self._divided(plans, (spoken(first), spoken(second)), function, self._head(second, plans[1]))
+
+    def _head(self, second: str, plan: QueryPlan) -> tuple[Filter, ...] | None:
+        """The conditions that belong to the second number itself, not to what stands behind it."""
+        words = spoken(second)
+        if words == second.replace("`", ""):
+            return None
+        for text in (words, f"number of {words}", f"total {words}"):
+            own = self._inner.tried(text)
+            if own is not None and len(own.measures) == 1 and own.table == plan.table and not own.dimensions:
+                return own.filters
+        return None
 
     def _of_single_rows(self, first: str, second: str) -> tuple[QueryPlan, QueryPlan] | None:
         """`ratio of population to area for each state`: numbers that each group has only one of."""
@@ -134,8 +145,14 @@ class RatioFrames:
         line = f"The share is of the {noun} of each group, not of all."
         return Framed(made, tuple(self._inner.read), (line,), self._inner.confidence)
 
-    def _divided(self, plans: tuple[QueryPlan, QueryPlan], names: tuple[str, str], function: str) -> Framed:
-        plan = merged(plans, names, self._index)
+    def _divided(
+        self,
+        plans: tuple[QueryPlan, QueryPlan],
+        names: tuple[str, str],
+        function: str,
+        head: tuple[Filter, ...] | None,
+    ) -> Framed:
+        plan = merged(plans, names, self._index, head)
         first, second = plan.measures
         title = (
             f"{names[0]} in percent of {names[1]}"

@@ -9,6 +9,18 @@ from datetime import datetime
 from aidatalabs_services.agent.planner.moments import UNITS, floor, iso, shift
 from aidatalabs_services.agent.planner.plan import Window
 
+_UNLIKE = 1.6
+
+
+def alike(*windows: Window) -> bool:
+    """True for two times of about one length, such as two months; an open one is compared with anything."""
+    if len(windows) != 2 or not all(window.start and window.end for window in windows):
+        return True
+    lengths = [
+        (datetime.fromisoformat(w.end) - datetime.fromisoformat(w.start)).total_seconds() for w in windows
+    ]
+    return max(lengths) <= _UNLIKE * min(lengths)
+
 
 def before(window: Window, unit: str) -> Window | None:
     """The window just before: the calendar unit before where the window is one, else as long a time.
