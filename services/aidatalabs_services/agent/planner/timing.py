@@ -90,7 +90,11 @@ class TimeBinder:
             return self.column_source(own[0])
         always = [c for c in times if c.null_share == 0 or not column_type(c.type).nullable]
         later = [c for c in times if c not in always and c.null_share]
-        if len(always) == 1 and len(always) + len(later) == len(times) and not spoken and not told:
+        thing = any(
+            edge.to_table == self._table for edge in self._index.edges
+        )  # what others do, happens there
+        known = len(always) == 1 and len(always) + len(later) == len(times)
+        if known and not (spoken or told or thing):
             return self.column_source(always[0])  # the others had not happened yet for some rows
         raise self._ambiguous(item, times)
 

@@ -29,6 +29,8 @@ _ONE = re.compile(
     rf"\b(?:top|bottom)\s+(?!{COUNT})(?:\w+\s+)?\w*(?:[^s\W]|ss)\s+(?:by|with|in|of|$)"
 )  # `top shop by sales`
 
+_SEVERAL = re.compile(r"^(?:which|what)\s+\w+s\s+(?:have|had|are|were|got|get)\b")  # of each group, or of all
+
 
 class WinnerFrames:
     """Frames of groups with their own first rows; None where the cue is not in the question."""
@@ -40,7 +42,7 @@ class WinnerFrames:
     def winners(self, wording: Wording) -> Framed | None:
         """Each group's own first: the ranking is planned as if for all, then limited for each group."""
         match = wording.search(_EACH) or wording.search(_LEAD)
-        if match is None or not _RANKING.search(match["head"]):
+        if match is None or not _RANKING.search(match["head"]) or _SEVERAL.match(match["head"]):
             return None
         group = wording.group(match, "group")
         tail = wording.group(match, "tail").strip() if match.groupdict().get("tail") else ""
