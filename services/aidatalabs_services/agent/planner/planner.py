@@ -80,9 +80,7 @@ class Planner:
         meant in."""
         return self._plan(question, local(now, timezone), timezone, depth=_DEPTH)
 
-    def _plan(
-        self, question: str, now: datetime, timezone: str, depth: int, frames: int = _FRAMES
-    ) -> Outcome:
+    def _plan(self, question: str, now: datetime, timezone: str, depth: int, left: int = _FRAMES) -> Outcome:
         refused = self._refused_early(question, now, timezone, depth)
         if refused is not None:
             return refused
@@ -90,7 +88,7 @@ class Planner:
         refused = self._refused(question, linked, now, timezone, depth)
         if refused is not None:
             return refused
-        framed = self._framed(linked, now, timezone, depth, frames) if frames else None
+        framed = self._framed(linked, now, timezone, depth, left) if left else None
         if isinstance(framed, Planned):
             return framed
         unframed = self._unframed(linked, now, timezone, depth)
@@ -100,17 +98,15 @@ class Planner:
         readings = self._read(linked, now, timezone)
         return self._decide(linked, readings, now, timezone, depth)
 
-    def _framed(
-        self, linked: Linked, now: datetime, timezone: str, depth: int, frames: int
-    ) -> Outcome | None:
+    def _framed(self, linked: Linked, now: datetime, timezone: str, depth: int, left: int) -> Outcome | None:
         """The outcome of a question that is built around another one; None where it is not."""
         inside = min(depth, 1)
         return framed_outcome(
             self._index,
             linked,
-            ask=lambda text: self._plan(text, now, timezone, inside, frames - 1),
+            ask=lambda text: self._plan(text, now, timezone, inside, left - 1),
             plain=lambda text: self._plan(text, now, timezone, inside, 0),
-            whole=lambda text: self._plan(text, now, timezone, 0, frames) if depth else _TOO_DEEP,
+            whole=lambda text: self._plan(text, now, timezone, 0, left) if depth else _TOO_DEEP,
         )
 
     def _plannable(self, now: datetime, timezone: str, depth: int) -> Callable[[str], bool]:
