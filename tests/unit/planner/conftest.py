@@ -13,6 +13,7 @@ from chdb import session as chdb_session
 from aidatalabs_services.agent.planner.outcomes import Clarification, Outcome, Planned, Refusal
 from aidatalabs_services.agent.planner.planner import plan
 from tests.unit.planner.cellars import cellars, dives
+from tests.unit.planner.climbs import climbs, huts
 from tests.unit.planner.clubs import clubs
 from tests.unit.planner.domains import library, sensors, shop, trips, typed_sensors
 from tests.unit.planner.engine import Database
@@ -71,7 +72,7 @@ def asker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
     specs = {"shop": shop, "sensors": sensors, "library": library, "trips": trips, "workshop": workshop,
              "clubs": clubs, "ferries": ferries, "cellars": cellars, "dives": dives,
              "levies": levies, "practice": practice, "rounds": rounds, "lessons": lessons,
-             "typed_sensors": typed_sensors}  # fmt: skip
+             "typed_sensors": typed_sensors, "climbs": climbs, "huts": huts}  # fmt: skip
     askers = {name: Asker(Database(session, f"{name}_data", make())) for name, make in specs.items()}
     yield lambda name: askers[name]
     session.close()

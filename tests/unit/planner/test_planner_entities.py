@@ -10,20 +10,10 @@ from tests.unit.planner.conftest import Asker
 @pytest.mark.parametrize(
     "question",
     [
-        "how many ports have no calm sailings",
-        "how many ports without heron sailings",
-        "how many ports do not have calm sailings",
-        "which islands have no calm sailings",
         "which vessel has no chartered sailings",
         "which vessels have no tip",
         "which vessels have no swell",
-        "list vessels without calm sailings",
-        "number of ports with no calm sailings by island",
-        "total fare of ports without calm sailings",
-        "average fare of ports with no heron sailings",
         "how many different vessels not in Skarn",
-        "which ports in Skarn have no calm sailings",
-        "list ports in Skarn without calm",
     ],
 )
 def test_things_without_rows_are_not_looked_for_among_rows(ferry_asker: Asker, question: str) -> None:

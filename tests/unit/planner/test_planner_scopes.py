@@ -50,7 +50,6 @@ def test_both_choices_of_a_negation_mean_what_they_say(ferry_asker: Asker) -> No
 @pytest.mark.parametrize(
     "question",
     [
-        "number of sailings excluding calm heron sailings",
         "number of sailings not calm heron",
         "number of sailings excluding those with fare over 100 and crew over 3",
         "number of sailings without swell high and fare over 100",

@@ -9,10 +9,14 @@ from .units import UNIT_WORDS, unit_class
 ADJECTIVES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     # adjective: (direction of its superlative, words of measures it speaks of, measures it speaks of in
     # reverse)
-    "long": ("desc", ("length", "duration", "distance", "time", "minute", "hour", "day", "runtime"), ()),
+    "long": (
+        "desc",
+        ("length", "duration", "distance", "time", "minute", "hour", "day", "runtime", "page"),
+        (),
+    ),
     "short": (
         "asc",
-        ("length", "duration", "distance", "time", "height", "minute", "hour", "day", "runtime"),
+        ("length", "duration", "distance", "time", "height", "minute", "hour", "day", "runtime", "page"),
         (),
     ),
     "expensive": ("desc", ("price", "cost", "fare", "fee"), ()),

@@ -25,6 +25,12 @@ OPERATOR_WORDS = {
     "not_null": "is known",
     "is_true": "is true",
     "is_false": "is false",
+    "contains": "contains",
+    "starts": "starts with",
+    "ends": "ends with",
+    "not_contains": "does not contain",
+    "not_starts": "does not start with",
+    "not_ends": "does not end with",
 }
 
 
@@ -32,10 +38,38 @@ def condition_words(condition: Filter) -> str:
     """What a condition asks of its column, as `is at most 5`; unknown values are told apart."""
     if condition.part == "weekday":
         return f"falls on {weekdays(condition.values)}"
+    if condition.query is not None:
+        return _looked_up(condition, condition.query)
     values = (" and " if condition.operator == "between" else ", ").join(
         value or _EMPTY for value in condition.values
     )
     return f"{OPERATOR_WORDS[condition.operator.removesuffix(OR_UNKNOWN)]} {values}".rstrip()
+
+
+def _looked_up(condition: Filter, query: QueryPlan) -> str:
+    """`is among the climber_id of races where year is 2014`."""
+    narrowed = " and ".join(condition_said(f) for f in query.filters)
+    narrowed = " and ".join(part for part in (narrowed, *(window.words for window in query.windows)) if part)
+    where = f" where {narrowed}" if narrowed else ""
+    if condition.operator in ("in_query", "not_in_query"):
+        key = query.dimensions[0].source.column
+        number = "".join(
+            f" that have {OPERATOR_WORDS[h.operator].removeprefix('is ')} {' and '.join(h.values)} rows"
+            for h in query.having
+        )
+        way = "is among" if condition.operator == "in_query" else "is not among"
+        return f"{way} the {key} of {query.table}{where}{number}"
+    return f"{OPERATOR_WORDS[condition.operator]} the {query.measures[0].title} of {query.table}{where}"
+
+
+def condition_said(condition: Filter) -> str:
+    """A condition with the column it is about."""
+    if condition.operator in ("any", "all"):
+        joiner = " or " if condition.operator == "any" else " and "
+        return joiner.join(condition_said(option) for option in condition.options)
+    source = condition.source
+    lead = f"the {condition.part} of " if condition.part not in ("", "weekday") else ""
+    return f"{lead}{source.table}.{source.column or 'date'} {condition_words(condition)}"
 
 
 def explain(
@@ -50,9 +84,9 @@ def explain(
             f"Looks up {join.table} by {join.left}.{join.left_column}; rows without a match are {kept}."
         )
     lines.extend(_computed(plan))
-    lines.extend(f"Only rows where {_condition(f)}{_unknown(f)}." for f in plan.filters)
+    lines.extend(f"Only rows where {condition_said(f)}{_unknown(f)}." for f in plan.filters)
     shares = [m for m in plan.measures if m.function == "percent" and plan.cohort is None]
-    lines.extend(f"Share of the rows where {_condition(f)}." for m in shares for f in m.conditions)
+    lines.extend(f"Share of the rows where {condition_said(f)}." for m in shares for f in m.conditions)
     lines.extend(number_lines(plan))
     lines.extend(
         f"Time: {window.words}; read from {_time(plan, window.source.column, window.source.calendar)}."
@@ -99,18 +133,12 @@ def _time(plan: QueryPlan | None, column: str, calendar: tuple[str, ...]) -> str
     return column or "the columns " + ", ".join(name for name in calendar[:3] if name)
 
 
-def _condition(condition: Filter) -> str:
-    source = condition.source
-    lead = f"the {condition.part} of " if condition.part not in ("", "weekday") else ""
-    return f"{lead}{source.table}.{source.column or 'date'} {condition_words(condition)}"
-
-
 def _unknown(condition: Filter) -> str:
     """What becomes of rows without a value in the column of a condition, where there may be such rows."""
     source = condition.source
     if not (column_type(source.type).nullable or source.path):
         return ""
-    if condition.known:
+    if condition.known or condition.query is not None or condition.options:
         return ""
     if condition.operator.endswith(OR_UNKNOWN) or condition.operator in ("ne", "not_in"):
         return "; rows where it is not known are kept"

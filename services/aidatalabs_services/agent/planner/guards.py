@@ -53,6 +53,7 @@ _FORECAST = frozenset(
 _CAUSES = frozenset(
     ("why", "reason", "reasons", "cause", "causes", "caused", "because", "should", "recommend", "explain")
 )
+_CONDITIONED = frozenset(("they", "it", "these", "those", "results", "which", "that"))
 _FUTURE = re.compile(r"\b(next|coming|upcoming)\s+(\d+\s+)?(day|week|month|quarter|year|hour)s?\b", re.I)
 
 
@@ -92,7 +93,9 @@ def beyond_data(linked: Linked, question: str) -> tuple[str, str]:
     for item in linked.items:
         if item.kind in ("name", "value") and _means_something(item):
             continue
-        for token in linked.tokens[item.start : item.end]:
+        for place, token in enumerate(linked.tokens[item.start : item.end], item.start):
+            if token.word == "should" and place and linked.tokens[place - 1].word in _CONDITIONED:
+                continue  # `they should be in Paris` is a condition
             if token.word in _FORECAST:
                 return token.raw, "the future"
             if token.word in _CAUSES:

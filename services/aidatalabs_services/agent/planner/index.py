@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from .catalogue import Catalogue, Column, Table
 from .columntypes import column_type
+from .countries import aliases
 from .keys import Edge, edges_of, paths_between
 from .names import NameEntry, NameIndex
 from .roles import Calendar, Role, bookkeeping, calendar_of, label_columns, role_of
@@ -202,6 +203,13 @@ class CatalogueIndex:
             for word in dict.fromkeys(words):
                 if len(word) > 2 and len(words) > 1:
                     self._value_parts[word].append(part)
+        name = column.name if column.path_of is None else column.name.split(".", 1)[-1]
+        for value, called in aliases(split_name(name), column.values).items():
+            match = ValueMatch(table.name, column.name, value, partial=False)
+            for spoken in called:
+                known = self._values["".join(value_words(spoken))]
+                if match not in known:
+                    known.append(match)
 
     def values(self, words: list[str]) -> list[ValueMatch]:
         """The stored values that these words spell in full, in catalogue order."""

@@ -260,6 +260,7 @@ SYNONYMS: tuple[frozenset[str], ...] = tuple(
         "vehicle car",
         "quantity unit",
         "person human",
+        "population person inhabitant resident",
         "salesperson seller",
         "manufacturer maker",
     )

@@ -23,6 +23,7 @@ from .lexicon import (
 from .likenesses import as_likely
 from .names import NameMatch
 from .quantiles import quantile_spans
+from .relations.verbs import CLOSED
 from .units import UNIT_WORDS
 from .windows import TimeReader
 from .words import Token, compact, edit_distance_one, split_name, tokenize, value_words
@@ -95,6 +96,7 @@ class Linker:
             item.kind != "unknown"
             or len(token.word) < 5
             or not token.word.isalpha()
+            or token.word in CLOSED
             or item.end > item.start + 1
         ):
             return ""

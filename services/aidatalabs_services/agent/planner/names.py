@@ -90,7 +90,9 @@ def names_head(words: tuple[str, ...], parts: tuple[str, ...]) -> bool:
     if len(parts) < 2 or compact("".join(words)) == compact("".join(parts)):
         return True
     cut = parts
-    while len(cut) > 1 and (cut[-1] in _CLOSING or cut[-1] in UNIT_WORDS or cut[-1].endswith("ed")):
+    while len(cut) > 1 and (
+        cut[-1] in _CLOSING or cut[-1] in UNIT_WORDS or cut[-1].endswith("ed") or len(cut[-1]) == 1
+    ):
         cut = cut[:-1]
     heads = {parts[-1], cut[-1]}
     return any(word_cost(word, head) is not None for word in words for head in heads)
@@ -131,6 +133,10 @@ class NameIndex:
     def words(self) -> list[str]:
         """Every word that some name is made of, sorted."""
         return sorted(self._by_part)
+
+    def knows(self, word: str) -> bool:
+        """Whether a word is a form of some word in some name."""
+        return bool(self._parts_of(word))
 
     def _parts_of(self, word: str) -> tuple[tuple[str, float], ...]:
         if word not in self._known:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeGuard
 
 from .draft import Ambiguous, Choice
-from .items import Candidate
 from .outcomes import Clarification, ClarificationChoice, Outcome, Planned, Refusal
 
 _MOST_CHOICES = 4
@@ -52,14 +50,3 @@ def _found(label: str, text: str, outcome: Outcome) -> list[ClarificationChoice]
     if isinstance(outcome, Clarification):
         return [ClarificationChoice(f"{label}, {c.label}", c.question, c.sql) for c in outcome.choices]
     return []
-
-
-def shows(outcome: Outcome, key: Candidate) -> TypeGuard[Planned]:
-    """True for a list of the one row that has this key, in the key's own table."""
-    if not isinstance(outcome, Planned) or outcome.plan.table != key.table:
-        return False
-    return any(
-        f.operator == "eq"
-        and (f.source.table, f.source.column, f.values) == (key.table, key.column, key.values)
-        for f in outcome.plan.filters
-    )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeGuard
 
+from .items import Candidate
 from .plan import QueryPlan
 
 
@@ -46,3 +48,14 @@ class Refusal:
 
 
 Outcome = Planned | Clarification | Refusal
+
+
+def shows_row(outcome: Outcome, key: Candidate) -> TypeGuard[Planned]:
+    """True for a list of the one row that has this key, in the key's own table."""
+    if not isinstance(outcome, Planned) or outcome.plan.table != key.table:
+        return False
+    return any(
+        f.operator == "eq"
+        and (f.source.table, f.source.column, f.values) == (key.table, key.column, key.values)
+        for f in outcome.plan.filters
+    )

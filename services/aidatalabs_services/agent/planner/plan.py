@@ -44,9 +44,13 @@ class Join:
 
 OR_UNKNOWN = "_or_unknown"
 _ORDERED = ("lt", "le", "gt", "ge")
+_WRITTEN = ("contains", "starts", "ends")
 OPERATORS = (
     *("eq", "ne", "in", "not_in", *_ORDERED, "between", "is_null", "not_null", "is_true", "is_false"),
     *(operator + OR_UNKNOWN for operator in _ORDERED),
+    *_WRITTEN,
+    *(f"not_{way}" for way in _WRITTEN),
+    *("in_query", "not_in_query", "any", "all"),
 )
 """Every operator a filter may have."""
 
@@ -58,13 +62,18 @@ class Filter:
     known, as ne and not_in do. An ne of the empty text leaves out what is not known, like not_null.
 
     `values` are texts as written in the data; `numeric` says to write them as numbers. With `part` (weekday,
-    1 being Monday; hour, day, month, quarter, year) it is this part of a time that is compared.
+    1 being Monday; hour, day, month, quarter, year) it is this part of a time that is compared. in_query and
+    not_in_query look the value up among those of `query`; with any other operator a `query` gives the one
+    number to compare with. contains, starts and ends (and their not_) look for a text in small or capital
+    letters. any and all join `options`, whatever `source` is.
     """
 
     source: Source
     operator: str
     values: tuple[str, ...] = ()
     numeric: bool = False
+    query: QueryPlan | None = None
+    options: tuple[Filter, ...] = ()
     part: str = ""
 
     @property

@@ -4,7 +4,7 @@ guess."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from . import guards
@@ -12,6 +12,7 @@ from .absences import check_absent
 from .accounting import Account
 from .additions import check_added
 from .assignments import assignments
+from .bases import Bases, strange
 from .catalogue import Catalogue
 from .composing import Composer
 from .doubts import check_doubts
@@ -23,24 +24,26 @@ from .index import CatalogueIndex
 from .items import Candidate, Item
 from .keeping import Kept
 from .linking import Linked, Linker
+from .metrics import settled
 from .misnaming import check_base, check_counts
-from .offers import offered, shows
-from .outcomes import Clarification, ClarificationChoice, Outcome, Planned, Refusal
+from .offers import offered
+from .outcomes import Clarification, ClarificationChoice, Outcome, Planned, Refusal, shows_row
 from .phrasing import exactly, local, needed_joins, replaced
 from .plan import QueryPlan
 from .reading import Reader
+from .relations.reader import RelationReader
 from .roles import is_unique
 from .sql import emit
 from .suggestions import examples, suggested
-from .words import split_name, tokenize
+from .words import tokenize
 
 __all__ = ["Clarification", "ClarificationChoice", "Outcome", "Planned", "Planner", "Refusal", "plan"]
 
 _MARGIN = 0.09
 _JOIN_COST = 0.06
 _FAR = 0.25
-_LONGEST_QUESTION = 2_000
-_MOST_WORDS = 100
+_DEAREST_RELATION = 0.8
+_LONGEST_QUESTION, _MOST_WORDS = 2_000, 100
 _DEPTH = 2
 _MOST_PLANNERS = 64  # as many as the catalogues that are kept beside them
 _FRAMES = 3  # a frame in a frame in a frame
@@ -69,6 +72,8 @@ class Planner:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._index = CatalogueIndex(catalogue)
+        self._bases = Bases(self._index)
+        self._relations = RelationReader(self._index)
 
     @property
     def index(self) -> CatalogueIndex:
@@ -78,7 +83,11 @@ class Planner:
     def plan(self, question: str, *, now: datetime, timezone: str = "UTC") -> Outcome:
         """Plan a question; `now` is the clock (UTC where it has no zone), `timezone` the zone days are
         meant in."""
-        return self._plan(question, local(now, timezone), timezone, depth=_DEPTH)
+        asked, read_as = settled(question, self._index)
+        outcome = self._plan(asked, local(now, timezone), timezone, depth=_DEPTH)
+        if read_as and isinstance(outcome, Planned):
+            return replace(outcome, explanation=(*outcome.explanation, read_as))
+        return outcome
 
     def _plan(self, question: str, now: datetime, timezone: str, depth: int, left: int = _FRAMES) -> Outcome:
         refused = self._refused_early(question, now, timezone, depth)
@@ -96,7 +105,18 @@ class Planner:
 
     def _unframed(self, linked: Linked, now: datetime, timezone: str, depth: int) -> Outcome:
         readings = self._read(linked, now, timezone)
-        return self._decide(linked, readings, now, timezone, depth)
+        outcome = self._decide(linked, readings, now, timezone, depth)
+        if not isinstance(outcome, Refusal) or depth != _DEPTH:
+            return outcome
+        return self._related(linked, now, timezone) or outcome
+
+    def _related(self, linked: Linked, now: datetime, timezone: str) -> Planned | None:
+        """The question read as one about things and what they are related to, where it is nothing else."""
+        reading = self._relations.read(linked.question, linked.tokens, now, timezone)
+        if isinstance(reading, str) or reading.cost > _DEAREST_RELATION:
+            return None
+        told, sure = explain(reading.plan, self._index, linked, {}), round(max(0.5, 1 - reading.cost / 2), 3)
+        return Planned(reading.plan, emit(reading.plan), tuple(told), sure)
 
     def _framed(self, linked: Linked, now: datetime, timezone: str, depth: int, left: int) -> Outcome | None:
         """The outcome of a question that is built around another one; None where it is not."""
@@ -188,12 +208,12 @@ class Planner:
         timezone: str,
     ) -> _Reading:
         """The draft over the base table that fits best; the error of the likeliest base if none does."""
-        bases = self._bases(draft, chosen, linked)
+        bases = self._bases.likeliest(draft, chosen)
         first: Unread | Ambiguous | None = None
         for base in bases:
             copied = Reader(self._index, linked.items, chosen).read() if base != bases[0] else draft
             computed = draft.aggregates or (draft.rank is not None and draft.rank.by is not None)
-            strange = 0.0 if computed else self._strange(base, chosen)
+            detour = 0.0 if computed else strange(base, chosen)
             try:
                 check_base(self._index, linked.items, chosen, copied, base)
                 check_counts(copied, base)
@@ -211,7 +231,7 @@ class Planner:
             check_doubts(linked.items, chosen, plan, self._index)
             check_added(linked, chosen, plan)
             check_absent(copied, chosen, plan, self._index)
-            return _Reading(plan, cost + _JOIN_COST * needed_joins(plan) + strange, chosen)
+            return _Reading(plan, cost + _JOIN_COST * needed_joins(plan) + detour, chosen)
         several = len(draft.aggregates) > 1
         why = "names tables with no key between them" if chosen else "does not say which table it is about"
         why = (
@@ -220,59 +240,6 @@ class Planner:
             else why
         )
         raise first or Unread(None, why)
-
-    def _bases(self, draft: Draft, chosen: dict[int, Candidate], linked: Linked) -> list[str]:
-        """Tables the question may be about, likeliest first: what is counted or computed, then what was
-        named."""
-        tables: list[str] = []
-        aggregates = [*draft.aggregates, *(a for a, *_ in draft.having)]
-        if draft.rank is not None and draft.rank.by is not None:
-            aggregates.append(draft.rank.by)
-        firm = [
-            a.ref.candidate.table
-            for a in aggregates
-            if a.ref is not None and self._firm(a.function, a.distinct)
-        ]
-        having = [a.ref.candidate.table for a, *_ in draft.having if a.ref is not None]
-        if firm:
-            tables = list(dict.fromkeys(having[:1] or firm))
-            if len(set(having or firm)) != 1:
-                return []
-            counted = not having and all(a.function == "count" for a in aggregates)
-            return [*tables, *self._reaching(draft, chosen, tables)] if counted else tables
-        if not chosen and len(self._index.tables) == 1:
-            return list(self._index.tables)
-        return self._reaching(draft, chosen, [])
-
-    def _reaching(self, draft: Draft, chosen: dict[int, Candidate], besides: list[str]) -> list[str]:
-        """The tables that were named, or acted out by a verb, from which every named table can be reached."""
-        named = [chosen[place].table for place in sorted(chosen)]
-        subjects = [ref.candidate.table for ref in draft.subjects]
-        tables = list(dict.fromkeys([*subjects, *named]))
-        acted = [
-            table.name
-            for table in self._index.catalogue.tables
-            if any(item.payload in split_name(table.name) for item in draft.verbs)
-        ]
-        candidates = dict.fromkeys([*tables, *acted])
-        return [
-            table
-            for table in candidates
-            if table not in besides and all(self._reaches(table, other) for other in tables)
-        ]
-
-    @staticmethod
-    def _strange(base: str, chosen: dict[int, Candidate]) -> float:
-        """The cost of reading from a table that was not named although others were."""
-        named = {candidate.table for candidate in chosen.values() if candidate.kind == "table"}
-        return 0.08 if named and base not in named else 0.0
-
-    @staticmethod
-    def _firm(function: str, distinct: bool) -> bool:
-        return not (function == "count" and distinct)
-
-    def _reaches(self, base: str, table: str) -> bool:
-        return base == table or bool(self._index.paths(base, table))
 
     def _decide(
         self, linked: Linked, readings: _Readings, now: datetime, timezone: str, depth: int
@@ -293,8 +260,8 @@ class Planner:
             return self._ask(linked, self._difference(linked, best, rivals), now, timezone, depth)
         if rivals:
             return Refusal("not_answerable", "The question has several readings.")
-        explanation = explain(best.plan, self._index, linked, best.chosen)
-        return Planned(best.plan, emit(best.plan), tuple(explanation), round(max(0.5, 1 - best.cost / 2), 3))
+        told = tuple(explain(best.plan, self._index, linked, best.chosen))
+        return Planned(best.plan, chosen_sql, told, round(max(0.5, 1 - best.cost / 2), 3))
 
     def _difference(self, linked: Linked, best: _Reading, rivals: list[_Reading]) -> Ambiguous:
         """The first item that equally good readings take differently, with one choice for each of its
@@ -335,10 +302,10 @@ class Planner:
                 column = self._index.column(candidate.table, candidate.column)
                 if is_unique(column, self._index.tables[candidate.table]):
                     outcome = self._plan(f"list {linked.question}", now, timezone, depth=0)
-                    return outcome if shows(outcome, candidate) else None
+                    return outcome if shows_row(outcome, candidate) else None
         return None
 
-    def _count_or_list(self, linked: Linked, now: datetime, timezone: str) -> Clarification | None:
+    def _count_or_list(self, linked: Linked, now: datetime, timezone: str) -> Planned | Clarification | None:
         """Rows named without saying what to do with them: offer to count or to list them."""
         if any(item.kind in _TASKS for item in linked.items):
             return None
@@ -349,6 +316,9 @@ class Planner:
                 Choice("list them", f"list {linked.tokens[0].raw}", 0, 1),
             ],
         )
+        listed = self._related(linked, now, timezone)
+        if listed is not None and listed.plan.form == "list" and self._index.label(listed.plan.table):
+            return listed  # things with names are listed by them
         outcome = self._ask(linked, offered, now, timezone, depth=_DEPTH)
         return outcome if isinstance(outcome, Clarification) else None
 

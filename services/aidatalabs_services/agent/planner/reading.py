@@ -303,6 +303,8 @@ class Reader(ReadingNumbers):
             draft.bare.append(ref)
         elif self.role(candidate) == "flag" and not self._listed(following):
             draft.conditions.append(Condition(ref, "is_true", (), item))
+        elif self._done_by(ref, following):
+            raise Unread(item, "says what was done, and names no date to show")
         else:
             draft.columns.append(ref)
 
@@ -311,6 +313,15 @@ class Reader(ReadingNumbers):
         asked = self.asking is not None and self.asking.text.casefold() in ("who", "whose")
         verb = ref.item.text.casefold().endswith("ed") and ref.candidate.cost >= 0.05
         return ref.candidate.kind == "column" and self.role(ref.candidate) == "time" and (asked or verb)
+
+    def _done_by(self, ref: Ref, following: Item | None) -> bool:
+        """`climbers who have climbed a route`: the verb is no wish to see climbed_on."""
+        verb = ref.item.text.casefold().endswith("ed") and ref.candidate.cost >= 0.05
+        before = self.peek(-2)
+        named = following is not None and following.kind in ("name", "value")
+        ends = following is None and before is not None and before.kind == "name"  # `the routes they climbed`
+        named = named or ends
+        return verb and self.role(ref.candidate) == "time" and named
 
     def _adjectival(self, item: Item, following: Item | None) -> bool:
         """`owner occupied permits`: a flag right before the name of what it is said of."""

@@ -94,6 +94,12 @@ class ReadingOperators(ReadingConditions):
         if before is not None and before.kind == "fn":
             raise Unread(before, "is followed by nothing that it could be computed of")
         word = item.text.casefold()
+        led = before is not None and before.payload == "of"
+        shown = self.chosen.get(self.at - (3 if led else 2))
+        if word in ("each", "every", "of each") and shown is not None and self.role(shown) == "label":
+            raise Unread(
+                item, "behind a name asks for rows, and groups nothing"
+            )  # `the name of every climber`
         value = word != "by" and meant is not None and meant.kind == "value"
         ahead = before.kind if before is not None else ""
         if (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .columntypes import column_type
-from .draft import Rank, Unread
+from .draft import Rank, Ref, Unread
 from .measures import measures_for_adjective
 from .plan import Dimension, Order, QueryPlan, Source
 from .roles import is_unique
@@ -83,12 +83,29 @@ def _named(composer: Composer) -> list[Dimension]:
     target = draft.target.ref if draft.target else None
     if target is not None and target.candidate.kind == "column":
         refs.insert(0, target)
-    made = []
+    made = _led_by(composer, refs)
     for ref in sorted(refs, key=lambda ref: ref.item.start):
         source = composer.binder.source(ref, inner=False)
         alias = composer.names.source(source, composer.binder.joins())
         made.append(Dimension(source, alias, ref.item.text.casefold()))
     return made
+
+
+def _led_by(composer: Composer, refs: list[Ref]) -> list[Dimension]:
+    """`list the wards with their beds`: what is named before its columns is shown by its name."""
+    first = composer.draft.subjects[0] if composer.draft.subjects else None
+    if first is None or first.candidate.table != composer.base or not refs or not composer.draft.listing:
+        return []
+    if any(ref.item.start < first.item.start for ref in refs) or composer.draft.distinct:
+        return []
+    base = composer.base
+    labels = composer.index.label(base)
+    named = {ref.candidate.column for ref in refs}
+    return [
+        Dimension(composer.binder.column(base, base, c.name), composer.names.column(base, c.name), c.name)
+        for c in labels
+        if c.name not in named
+    ]
 
 
 def _other_things(composer: Composer) -> list[Dimension]:
@@ -97,8 +114,13 @@ def _other_things(composer: Composer) -> list[Dimension]:
     first = draft.subjects[0] if draft.subjects and draft.rank is None else None
     if first is None or first.candidate.table == composer.base:
         return []
-    key, _ = composer.binder.table_key(first)
-    return [Dimension(key, composer.names.source(key, composer.binder.joins()), key.column)]
+    key, path = composer.binder.table_key(first)
+    made = [Dimension(key, composer.names.source(key, composer.binder.joins()), key.column)]
+    for label in composer.binder.label_sources(path, first.candidate.table):
+        if label != key and not (path and label.column == path[-1].to_column):
+            alias = composer.names.label(first.candidate.table, label.column)
+            made.append(Dimension(label, alias, label.column, label=True))
+    return made
 
 
 def _ordered_by(composer: Composer) -> tuple[Source, bool]:
@@ -164,6 +186,9 @@ def _telling(composer: Composer, needed: list[Dimension]) -> list[Dimension]:
     if composer.index.time_columns(composer.base):
         columns = [c for c in columns if composer.index.role(composer.base, c.name).kind != "calendar"]
     held = {dimension.source.column for dimension in needed}
+    labels = composer.index.label(composer.base)
+    if composer.draft.asked and any(is_unique(label, composer.table) for label in labels):
+        columns = [column for column in columns if column in labels]  # `which states …` asks for their names
     index = {kind: position for position, kind in enumerate(_SHOWN_FIRST)}
     ranked = sorted(
         (column for column in columns if column.name not in held and column.path_of is None),

@@ -236,6 +236,7 @@ def check_functions(reader: Reader) -> None:
 def check_owners(reader: Reader) -> None:
     """`total amount of paid orders with returns`: the amount of the orders, never that of the returns."""
     for place, candidate in reader.chosen.items():
+        _check_whose(reader, place, candidate)
         if candidate.kind != "column" or reader.role(candidate) != "measure":
             continue
         item, said_of = reader.items[place], _said_of_tables(reader, place)
@@ -252,6 +253,20 @@ def check_owners(reader: Reader) -> None:
                 for c in rivals
             ]
             raise Ambiguous(f"Whose number is '{item.text}'?", choices)
+
+
+def _check_whose(reader: Reader, place: int, candidate: Candidate) -> None:
+    """`names of the patients` are the patients' own, not those of what they are related to."""
+    if candidate.kind != "column" or reader.role(candidate) not in ("label", "dimension", "flag"):
+        return
+    joiner = reader.items[place + 1] if place + 1 < len(reader.items) else None
+    owner = reader.chosen.get(place + 2)
+    if joiner is None or owner is None or joiner.payload != "of" or owner.kind != "table":
+        return
+    own = any(c.table == owner.table and c.kind == "column" for c in reader.items[place].candidates)
+    own = own or (reader.role(candidate) == "label" and bool(reader.index.label(owner.table)))
+    if candidate.table != owner.table and own:
+        raise Unread(reader.items[place], f"of {owner.table} is not told by {candidate.table}")
 
 
 def _tables(item: Item) -> list[str]:

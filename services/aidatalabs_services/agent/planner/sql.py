@@ -196,9 +196,17 @@ class _Emitter:
 
     def condition(self, condition: Filter) -> str:
         """A filter as a condition; leaving out a value keeps the rows where nothing is known."""
+        operator = condition.operator
+        if operator in ("any", "all"):
+            joiner = " OR " if operator == "any" else " AND "
+            return f"({joiner.join(self.condition(option) for option in condition.options)})"
         part = condition.part
         text = self._part(condition.source, part) if part else self.source(condition.source)
-        operator = condition.operator
+        if condition.query is not None:
+            return self._looked_up(text, condition, condition.query)
+        way = operator.removeprefix("not_")
+        if way in ("contains", "starts", "ends"):
+            return self._written(text, operator, way, condition.values[0])
         values = [value if condition.numeric else literal(value) for value in condition.values]
         if operator in ("is_null", "not_null"):
             return f"{'isNull' if operator == 'is_null' else 'isNotNull'}({text})"
@@ -213,6 +221,23 @@ class _Emitter:
             clause = f"{text} {_COMPARE[operator.removesuffix(OR_UNKNOWN)]} {values[0]}"
         unknown = column_type(condition.source.type).nullable or condition.source.path
         return f"({clause} OR isNull({text}))" if left_out and unknown else clause
+
+    @staticmethod
+    def _looked_up(text: str, condition: Filter, query: QueryPlan) -> str:
+        """A value among those of another query, or compared with its one number."""
+        if condition.operator in ("in_query", "not_in_query"):
+            listed = emit(query)
+            if query.measures:  # only the key is looked up, not the number it was limited by
+                listed = " ".join(("SELECT", identifier(query.dimensions[0].alias), "FROM", f"({listed})"))
+            return f"{text} {'NOT IN' if condition.operator == 'not_in_query' else 'IN'} ({listed})"
+        return f"{text} {_COMPARE[condition.operator]} ({emit(query)})"
+
+    @staticmethod
+    def _written(text: str, operator: str, way: str, wanted: str) -> str:
+        """A text that holds another one, in small or capital letters."""
+        escaped = wanted.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        pattern = f"{'' if way == 'starts' else '%'}{escaped}{'' if way == 'ends' else '%'}"
+        return f"{text} {'NOT ILIKE' if operator != way else 'ILIKE'} {literal(pattern)}"
 
     def having(self, having: Having) -> str:
         """A condition on a measure of each group."""

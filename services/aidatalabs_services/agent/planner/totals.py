@@ -78,7 +78,7 @@ def thing_before(
     ):
         return None
     place -= 1
-    while place > 0 and reader.items[place].kind in _PASSED:
+    while place > 0 and (reader.items[place].kind in _PASSED or _measured(reader, place, table)):
         place -= 1
     named = reader.chosen.get(place)
     if named is None or named.kind == "value":
@@ -89,6 +89,12 @@ def thing_before(
         return None
     single = is_unique(reader.index.column(named.table, named.column), reader.index.tables[named.table])
     return None if single and named.table == table else reader.items[place]
+
+
+def _measured(reader: ReadingConditions, place: int, table: str) -> bool:
+    """The number that is compared stands between the thing and the comparison: `models that cost over 5`."""
+    named = reader.chosen.get(place)
+    return named is not None and named.kind == "column" and named.table == table and reader.measurable(named)
 
 
 def counts_of_thing(reader: ReadingConditions, counted: Aggregate) -> bool:

@@ -1,0 +1,103 @@
+"""Rows looked up in another query: those that have, or have not, such rows at the end of a way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from aidatalabs_services.agent.planner.draft import Ambiguous, Unread
+from aidatalabs_services.agent.planner.items import Item
+from aidatalabs_services.agent.planner.plan import (
+    Dimension,
+    Filter,
+    Having,
+    Measure,
+    QueryPlan,
+    Source,
+    Window,
+)
+from aidatalabs_services.agent.planner.timing import TimeBinder, step_of
+
+from .schema import Hop, Schema, Unclear
+from .tree import (
+    During,
+    Mention,
+)
+
+_NEGATIVE = {"ne": "eq", "not_in": "in", "not_contains": "contains", "not_starts": "starts",
+             "not_ends": "ends"}  # fmt: skip
+
+
+class Lookups:
+    """Makes filters over the key graph, and windows of time."""
+
+    def __init__(self, schema: Schema, now: datetime, timezone: str) -> None:
+        self.schema = schema
+        self.index = schema.index
+        self.now = now
+        self.timezone = timezone
+
+    def source(self, table: str, column: str) -> Source:
+        """A column as the source of a query over its own table."""
+        held = self.index.column(table, column)
+        return Source(table, column, held.type, held.path_of is not None, declared=held.is_declared)
+
+    def wrapped(self, inner: Filter, path: tuple[Hop, ...]) -> Filter:
+        """A condition on the rows at the end of a path, for the rows at its start; what is left out there is
+        left out as a whole."""
+        if not path:
+            return inner
+        negated = inner.operator in _NEGATIVE
+        kept = replace(inner, operator=_NEGATIVE[inner.operator]) if negated else inner
+        return self.among(path, [kept], [], negated)
+
+    def among(
+        self,
+        path: tuple[Hop, ...],
+        filters: list[Filter],
+        windows: list[Window],
+        negated: bool,
+        having: tuple[str, str] | None = None,
+        counted: str = "",
+        between: dict[str, Window] | None = None,
+    ) -> Filter:
+        """The rows at a path's start that have (or have not) such rows at its end, or a number of them at the
+        first step that leads to many."""
+        many = next((n for n, hop in enumerate(path) if not hop.to_one), -1)
+        for place in range(len(path) - 1, -1, -1):
+            hop = path[place]
+            if between and hop.to_table in between:
+                windows = [*windows, between[hop.to_table]]
+            query = self._listed(hop.to_table, hop.to_column, filters, windows)
+            if having is not None and place == many:
+                query = self._having(query, having, counted)
+            operator = "not_in_query" if negated and place == 0 else "in_query"
+            filters = [Filter(self.source(hop.table, hop.column), operator, query=query)]
+            windows = []
+        return filters[0]
+
+    def _listed(self, table: str, column: str, filters: list[Filter], windows: list[Window]) -> QueryPlan:
+        source = self.source(table, column)
+        shown = Dimension(source, column, column)
+        return QueryPlan("list", table, dimensions=(shown,), filters=tuple(filters), windows=tuple(windows),
+                         timezone=self.timezone)  # fmt: skip
+
+    def _having(self, query: QueryPlan, having: tuple[str, str], counted: str) -> QueryPlan:
+        operator, value = having
+        measure = Measure("count", None, "number_of_rows", "number of rows")
+        if counted:
+            source = self.source(query.table, counted)
+            measure = Measure("count_distinct", source, "number_of_rows", f"number of different {counted}")
+        return replace(
+            query, form="table", measures=(measure,), having=(Having("number_of_rows", operator, (value,)),)
+        )
+
+    def _window(self, condition: During, table: str) -> Window:
+        mention = condition.time
+        item = Item("window", mention.mode, mention.start, mention.end, mention.words, time=mention)
+        binder = TimeBinder(self.index, table, self.now, self.timezone)
+        try:
+            source = binder.source(step_of(mention), item, [condition.verb] if condition.verb else [])
+            return binder.window(mention, source, item, False)
+        except (Unread, Ambiguous) as error:
+            raise Unclear(Mention((), mention.start, mention.end, mention.words), str(error)) from error
