@@ -222,10 +222,14 @@ class Filter(_message.Message):
     OPERATOR_FIELD_NUMBER: _builtins.int
     VALUES_FIELD_NUMBER: _builtins.int
     NUMERIC_FIELD_NUMBER: _builtins.int
+    QUERY_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
     PART_FIELD_NUMBER: _builtins.int
     operator: _builtins.str
-    """`eq`, `ne`, `in`, `not_in`, `lt`, `le`, `gt`, `ge`, `between`, `is_null`, `not_null`, `is_true`, `is_false` or
-    `like`; `lt_or_unknown`, `le_or_unknown`, `gt_or_unknown` and `ge_or_unknown` keep rows where nothing is known.
+    """`eq`, `ne`, `in`, `not_in`, `lt`, `le`, `gt`, `ge`, `between`, `is_null`, `not_null`, `is_true` or `is_false`;
+    `lt_or_unknown`, `le_or_unknown`, `gt_or_unknown` and `ge_or_unknown` keep rows where nothing is known;
+    `contains`, `starts`, `ends` and their `not_` look for a text in small or capital letters; `in_query` and
+    `not_in_query` look the value up in `query`; `any` and `all` join `options`.
     """
     numeric: _builtins.bool
     """True when they are numbers."""
@@ -239,6 +243,14 @@ class Filter(_message.Message):
     def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Compared with, as written in the data."""
 
+    @_builtins.property
+    def query(self) -> Global___QueryPlan:
+        """Looked up among its values; beside any other operator the one number compared with."""
+
+    @_builtins.property
+    def options(self) -> _containers.RepeatedCompositeFieldContainer[Global___Filter]:
+        """Conditions of which any or all must hold; `source` means nothing then."""
+
     def __init__(
         self,
         *,
@@ -246,11 +258,13 @@ class Filter(_message.Message):
         operator: _builtins.str = ...,
         values: _abc.Iterable[_builtins.str] | None = ...,
         numeric: _builtins.bool = ...,
+        query: Global___QueryPlan | None = ...,
+        options: _abc.Iterable[Global___Filter] | None = ...,
         part: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["query", b"query", "source", b"source"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["numeric", b"numeric", "operator", b"operator", "part", b"part", "source", b"source", "values", b"values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["numeric", b"numeric", "operator", b"operator", "options", b"options", "part", b"part", "query", b"query", "source", b"source", "values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
