@@ -86,6 +86,8 @@ def _time(plan: QueryPlan) -> str:
 
 
 def _told(condition: Filter) -> str:
+    if condition.options:
+        return (" or " if condition.operator == "any" else " and ").join(map(_told, condition.options))
     name = condition.source.column.split(".", 1)[-1]
     name = f"{condition.part} of {name or 'date'}" if condition.part not in ("", "weekday") else name
     unknown = " or is not known" if condition.operator.endswith(OR_UNKNOWN) else ""
