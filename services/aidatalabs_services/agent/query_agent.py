@@ -217,7 +217,7 @@ class QueryAgent:
 def _parts(planned: Planned, rows: Rows) -> list[Step]:
     """The rows, a chart where one says more, and the sentence."""
     columns, values = list(rows.columns), [list(row) for row in rows.rows]
-    spec = chart.chart(planned, columns, values)
+    spec = chart.chart(planned, columns, values, rows.truncated)
     said = Said(answers.sentence(planned, columns, values, rows.truncated))
     return [Found(rows), said] if spec is None else [Found(rows), Drawn(spec), said]
 

@@ -50,10 +50,18 @@ def draw(spec: Mapping[str, Any], width: int, *, blocks: bool = True) -> list[Te
     if kind not in ("bar", "line", "area") or len(points) < 2 or width < 1:
         return []
     drawn = _bars(points, width, blocks) if kind == "bar" else _columns(points, width, blocks)
-    title = (
-        [Text(_fitted(shown(str(spec["title"])), width), "dim")] if isinstance(spec.get("title"), str) else []
-    )
-    return [*title, *drawn]
+    return [*(Text(_fitted(shown(line), width), "dim") for line in _title(spec.get("title"))), *drawn]
+
+
+def _title(title: object) -> list[str]:
+    """The lines of a title: a text, or a text with notes below it."""
+    if isinstance(title, str):
+        return [title]
+    if not isinstance(title, Mapping):
+        return []
+    notes = title.get("subtitle") or []
+    lines = [title.get("text"), *([notes] if isinstance(notes, str) else notes)]
+    return [line for line in lines if isinstance(line, str)]
 
 
 def _points(spec: Mapping[str, Any]) -> list[Point]:
