@@ -100,6 +100,7 @@ ADVICE: Mapping[str, str] = {
     "MODEL_NOT_CONFIGURED": (
         "Leave `model` out or name one of `configured`; `docs/models.md` says how an operator adds one."
     ),
+    "CHART_NOT_AVAILABLE": "Read the rows with Query, or ask for one figure by a group or over time.",
     "QUESTION_NOT_READ_ONLY": "Ask for what you want to know; change data with Ingest and the table methods.",
     "BACKUP_NOT_FOUND": "List them: `aidatalabs backup list`, `aidatalabs backup drills`.",
     "BACKUP_DAMAGED": (

@@ -25,7 +25,8 @@ FILE_TYPES: Mapping[str, tuple[str, ...]] = {
         "application/x-ndjson",
         "application/vnd.apache.parquet",
         "application/vnd.apache.arrow.stream",
-    )
+    ),
+    "aidatalabs.agent.v1.AgentService.DrawAnswer": ("image/png", "image/svg+xml"),
 }
 """What the methods that answer with a file send; the contract's types cannot say it."""
 

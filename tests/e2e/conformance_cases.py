@@ -26,6 +26,20 @@ class Case:
     refused_as: str = "admin"
 
 
+PICTURE_CASES = (
+    Case(
+        "agent.v1.AgentService/DrawAnswer",
+        SHOP | {"question": "how many boxes are there?", "format": "SVG"},
+        SHOP | {"question": "list boxes", "format": "SVG"},
+        "CHART_NOT_AVAILABLE",
+    ),
+    Case(
+        "agent.v1.AgentService/Optimize",
+        SHOP | {"sql": "SELECT id FROM boxes ORDER BY id"},
+        SHOP | {"sql": "DROP TABLE boxes"},
+        "QUERY_NOT_READ_ONLY",
+    ),
+)
 ROLLUP_CASES = (
     Case(
         "data.v1.DataService/CreateRollup",

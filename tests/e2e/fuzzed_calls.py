@@ -81,7 +81,7 @@ _KNOWN: dict[str, tuple[Any, ...]] = {
     "max_staleness": ("0s", "60s", "1.5s", "90000s"),
     "member": ("allUsers",),
     "rollup": ("made", "events_by_day", "nothing"),
-    "format": ("CSV", "JSONL", "PARQUET", "ARROW"),
+    "format": ("CSV", "SVG", "JSONL", "PARQUET", "ARROW"),
     "rows": (
         [{"id": "7", "label": "seven", "weight": 0.7}],
         [{"id": -1}, {"id": "18446744073709551615", "label": "\u0000"}, {"label": None, "other": []}, {}],

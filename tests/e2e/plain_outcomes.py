@@ -21,6 +21,8 @@ VOLATILE = {
     *("elapsed_seconds", "data_version", "catalogue_version", "schema_version", "key_id", "size_bytes"),
     *("key", "snapshot_time", "pause_seconds", "copied_bytes", "file_count", "row_hash", "restored_hash"),
     *("recovery_seconds", "loss_seconds", "missing_count", "purge_time"),
+    # Times in a sentence.
+    "summary",
     # Every rotation adds a key; a rejected row has an id of its own.
     *("keys", "id"),
 }

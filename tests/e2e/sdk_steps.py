@@ -27,6 +27,18 @@ class Step:
     holds: Callable[[Any], bool]
 
 
+PICTURE_STEPS = (
+    Step(
+        "agent.v1.AgentService/DrawAnswer",
+        lambda c, p: c.draw_answer(p, "how many boxes are there?"),
+        lambda picture: picture.startswith(b"\x89PNG\r\n"),
+    ),
+    Step(
+        "agent.v1.AgentService/Optimize",
+        lambda c, p: c.optimize(p, "SELECT id FROM boxes ORDER BY id"),
+        lambda tuned: tuned.sql.startswith("SELECT") and not tuned.recommendations,
+    ),
+)
 ROLLUP_STEPS = (
     Step(
         "data.v1.DataService/CreateRollup",

@@ -18,6 +18,7 @@ from tests.e2e.conformance_cases import (
     BACKUP_CASES,
     OURS,
     PATH_CASES,
+    PICTURE_CASES,
     RETENTION_CASES,
     ROLLUP_CASES,
     SHOP,
@@ -195,6 +196,7 @@ CASES = (
         "PLATFORM_NOT_FOUND",
         "stranger",
     ),
+    *PICTURE_CASES,
     *ROLLUP_CASES,
     *RETENTION_CASES,
     *BACKUP_CASES,
@@ -268,6 +270,8 @@ HOLDS = {
     "Export": ("text/csv", "two"),
     "ExplainQuery": ("'tables': ['boxes']", "'ordered': True"),
     "DescribeSchema": ("'boxes'", "'events'"),
+    "DrawAnswer": ("image/svg+xml",),
+    "Optimize": ("'summary': ", "'sql': "),
     "StreamAnswer": ("'event': 'understood'", "'event': 'done'"),
     "GetCurrentUser": ("'email': 'admin@example.com'",),
     "ListUsers": ("'email': 'admin@example.com'",),
@@ -278,7 +282,6 @@ BY_METHOD = {f"/aidatalabs.{case.method}": case for case in CASES}
 INTERNAL = {row.method for row in TABLE if "edge" not in row.peers}
 NOT_BUILT = {
     "/aidatalabs.agent.v1.AgentService/Design": SHOP | {"requirements": "orders by day"},
-    "/aidatalabs.agent.v1.AgentService/Optimize": SHOP | {"sql": "SELECT 1"},
     "/aidatalabs.agent.v1.AgentService/Analyze": SHOP | {"question": "what happened?"},
     "/aidatalabs.agent.v1.AgentService/Support": SHOP | {"question": "how do I ingest?"},
     "/aidatalabs.monitoring.v1.MonitoringService/ListMetrics": {},

@@ -25,7 +25,7 @@ from aidatalabs.platform.v1.platform_pb2 import Member, Platform
 from aidatalabs_client import Client, SyncClient, errors
 from tests.e2e.conftest import Mesh
 from tests.e2e.sdk_backup_steps import BACKUP_STEPS
-from tests.e2e.sdk_steps import ROLLUP_STEPS, Step
+from tests.e2e.sdk_steps import PICTURE_STEPS, ROLLUP_STEPS, Step
 from tests.e2e.test_conformance import INTERNAL, METHODS, NOT_BUILT
 
 pytestmark = pytest.mark.mesh
@@ -190,8 +190,8 @@ STEPS = (
         lambda c, p: c.stream_answer(p, "how many boxes are there?"),
         lambda events: [events[0].event, events[-1].event] == ["understood", "done"],
     ),
+    *PICTURE_STEPS,
     Step("agent.v1.AgentService/Design", lambda c, p: c.design(p, "orders by day"), bool),
-    Step("agent.v1.AgentService/Optimize", lambda c, p: c.optimize(p, SELECT), bool),
     Step("agent.v1.AgentService/Analyze", lambda c, p: c.analyze(p, "what are boxes?"), bool),
     Step("agent.v1.AgentService/Support", lambda c, p: c.support(p, "how do I ingest?"), bool),
     Step("monitoring.v1.MonitoringService/ListMetrics", lambda c, p: c.metrics(p), lambda _: True),

@@ -31,6 +31,9 @@ CALLS: dict[str, Callable[[SyncClient], Any]] = {
     "agent.v1.AgentService/StreamAnswer": lambda c: list(
         c.stream_answer(P, "how many?", max_rows=7, model="claude")
     ),
+    "agent.v1.AgentService/DrawAnswer": lambda c: c.draw_answer(
+        P, "how many?", form="SVG", width=700, model="claude"
+    ),
     "agent.v1.AgentService/Design": lambda c: c.design(P, "orders", samples={"a.csv": b"x"}),
     "agent.v1.AgentService/Optimize": lambda c: c.optimize(P, "SELECT 1"),
     "agent.v1.AgentService/Analyze": lambda c: c.analyze(P, "why?", sql="SELECT 1"),

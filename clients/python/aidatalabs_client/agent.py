@@ -31,6 +31,20 @@ class AgentCalls(Connection):
                 raise ApiError.of_status(event.error)
             yield event
 
+    async def draw_answer(
+        self, platform: str, question: str, *, form: str = "PNG", width: int = 0, model: str = ""
+    ) -> bytes:
+        """Asks a question and returns the chart of its answer as a picture: the bytes of a PNG or SVG file.
+
+        `width` is that of the plot in points (0: 640). Raises ChartNotAvailable where a table says it better.
+        """
+        picture = pb.DrawAnswerRequest.Format.Value(form)
+        request = pb.DrawAnswerRequest(
+            platform=platform, question=question, format=picture, width=width, model=model
+        )
+        drawn: bytes = (await self._call(self._agent.DrawAnswer, request)).data
+        return drawn
+
     async def design(
         self, platform: str, requirements: str, *, samples: Mapping[str, bytes] | None = None
     ) -> pb.DesignResponse:

@@ -18,6 +18,7 @@ __all__ = [
     "BadHttpRequest",
     "BatchInvalid",
     "CallCancelled",
+    "ChartNotAvailable",
     "ColumnNotKnown",
     "ContentTypeNotSupported",
     "CrossSiteRequest",
@@ -300,6 +301,12 @@ class QuestionNotReadOnly(ApiError, reason="QUESTION_NOT_READ_ONLY"):
 class ModelNotConfigured(ApiError, reason="MODEL_NOT_CONFIGURED"):
     """The operator has configured no model of this alias; ask one of those that are, or the planner
     (`offline`).
+    """
+
+
+class ChartNotAvailable(ApiError, reason="CHART_NOT_AVAILABLE"):
+    """The answer has no chart: it is best read as a table, or the question has several readings. Query
+    has the rows.
     """
 
 

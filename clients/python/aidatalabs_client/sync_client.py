@@ -49,6 +49,15 @@ class SyncClient(BlockingConnection):
         """Asks, and yields each part of the answer as it is known; the last event is `done`."""
         return self._iterate(self._client.stream_answer(platform, question, max_rows=max_rows, model=model))
 
+    def draw_answer(
+        self, platform: str, question: str, *, form: str = "PNG", width: int = 0, model: str = ""
+    ) -> bytes:
+        """Asks a question and returns the chart of its answer as a picture: the bytes of a PNG or SVG file.
+
+        `width` is that of the plot in points (0: 640). Raises ChartNotAvailable where a table says it better.
+        """
+        return self._run(self._client.draw_answer(platform, question, form=form, width=width, model=model))
+
     def design(
         self, platform: str, requirements: str, *, samples: Mapping[str, bytes] | None = None
     ) -> agent_pb.DesignResponse:

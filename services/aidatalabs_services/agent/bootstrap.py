@@ -11,10 +11,12 @@ from aidatalabs.agent.v1 import agent_service_pb2_grpc as pb_grpc
 from aidatalabs_services.agent.adapters.configured_models import configured_models
 from aidatalabs_services.agent.adapters.data_client import READS, DataClient
 from aidatalabs_services.agent.adapters.measured_agents import MeasuredOrchestrator
-from aidatalabs_services.agent.ports import PlatformData
+from aidatalabs_services.agent.adapters.picture_processes import PictureProcesses
+from aidatalabs_services.agent.ports import MeasuringData
 from aidatalabs_services.agent.query_agent import QueryAgent
 from aidatalabs_services.agent.servicer import AgentServicer
 from aidatalabs_services.agent.settings import AgentSettings
+from aidatalabs_services.agent.tuning.tuner import Tuner
 from aidatalabs_services.runtime.channels import open_channel
 from aidatalabs_services.runtime.metrics import Metrics
 from aidatalabs_services.runtime.server import Service
@@ -30,7 +32,7 @@ def utc_now() -> datetime:
 def bootstrap(
     settings: AgentSettings,
     *,
-    data: PlatformData | None = None,
+    data: MeasuringData | None = None,
     clock: Callable[[], datetime] = utc_now,
 ) -> Service:
     """The agent service, ready to be run; call it inside the loop that will run it."""
@@ -40,7 +42,8 @@ def bootstrap(
         data = DataClient(channel)
     metrics = Metrics()
     models = configured_models(settings, utc_now)
-    servicer = AgentServicer(MeasuredOrchestrator(QueryAgent(data, clock=clock, models=models), metrics))
+    orchestrator = MeasuredOrchestrator(QueryAgent(data, clock=clock, models=models), metrics)
+    servicer = AgentServicer(orchestrator, PictureProcesses(), Tuner(data))
 
     async def close() -> None:
         await models.close()

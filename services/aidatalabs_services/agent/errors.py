@@ -37,3 +37,10 @@ def model_not_configured(alias: str, configured: Iterable[str]) -> ModelNotConfi
         "operator configures models with AIDATALABS_AGENT_MODELS.",
         metadata={"model": alias, "configured": names},
     )
+
+
+class ChartNotAvailable(ServiceError):
+    """The answer has no chart; metadata `cause` is `table` or `clarification`."""
+
+    code = StatusCode.FAILED_PRECONDITION
+    reason = "CHART_NOT_AVAILABLE"

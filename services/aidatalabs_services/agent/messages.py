@@ -24,6 +24,7 @@ from aidatalabs_services.agent.query_agent import (
     Understood,
     Written,
 )
+from aidatalabs_services.agent.tuning.tuner import Cost, Trial, Tuning
 
 
 def step_message(step: Step) -> tuple[str, pb.QueryResponse | None]:
@@ -49,6 +50,40 @@ def step_message(step: Step) -> tuple[str, pb.QueryResponse | None]:
             return "proof", pb.QueryResponse(proof=_proof(proof))
         case Clarification():
             return "clarification", pb.QueryResponse(clarification=_clarification(step))
+
+
+def tuning_message(tuning: Tuning) -> pb.OptimizeResponse:
+    """What came of tuning a query."""
+    return pb.OptimizeResponse(
+        recommendations=[_trial(trial) for trial in tuning.recommended],
+        tried=[_trial(trial) for trial in tuning.others],
+        sql=tuning.sql,
+        summary=tuning.summary,
+    )
+
+
+def _trial(trial: Trial) -> pb.Recommendation:
+    message = pb.Recommendation(
+        kind=trial.kind,
+        sql=trial.sql,
+        same_result=trial.same_result,
+        rationale=trial.rationale,
+        run_count=trial.runs,
+    )
+    for part, cost in ((message.before, trial.before), (message.after, trial.after)):
+        if cost is not None:
+            part.CopyFrom(_cost(cost))
+    return message
+
+
+def _cost(cost: Cost) -> query_pb2.QueryStatistics:
+    return query_pb2.QueryStatistics(
+        elapsed_seconds=cost.seconds,
+        read_rows=cost.read_rows,
+        read_bytes=cost.read_bytes,
+        result_rows=cost.result_rows,
+        rollup=cost.rollup,
+    )
 
 
 def _clarification(outcome: Clarification) -> answer_pb2.Clarification:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from aidatalabs_services.agent.planner.catalogue import Table
+
+PictureForm = Literal["png", "svg"]
 
 Cell = object
 """A value as JSON has it: None, bool, int, float, str, list or dict."""
@@ -57,6 +60,17 @@ class Rows:
     data_version: str = ""
 
 
+@dataclass(frozen=True)
+class Measured:
+    """A query that ran over the rows themselves or a roll-up, and what that took in the engine."""
+
+    rows: Rows
+    elapsed_seconds: float
+    cost_rows: int
+    rollup: str = ""
+    max_relative_error: float = 0.0
+
+
 class PlatformData(Protocol):
     """One platform's data, reached with the authority of the caller of this call.
 
@@ -71,3 +85,20 @@ class PlatformData(Protocol):
 
     async def query(self, platform: str, sql: str, max_rows: int) -> Rows:
         """Runs a query through the SQL door; at most `max_rows` rows (0: the data service's default)."""
+
+
+class MeasuringData(PlatformData, Protocol):
+    """A platform's data where queries are also measured."""
+
+    async def measure(self, platform: str, sql: str, max_rows: int, *, rollups: bool) -> Measured:
+        """Runs a query through the SQL door and tells what it took; `rollups` may serve it or not."""
+
+
+class Drawer(Protocol):
+    """Draws the charts of answers as pictures."""
+
+    async def draw(self, spec: Mapping[str, object], picture: PictureForm) -> bytes:
+        """The file of a picture of a Vega-Lite spec.
+
+        Raises Overloaded where too many are being drawn, ServiceUnavailable where it took too much.
+        """

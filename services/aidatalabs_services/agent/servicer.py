@@ -8,26 +8,33 @@ from contextlib import aclosing
 
 import grpc
 import structlog
+from google.api import httpbody_pb2
 from google.rpc import status_pb2
 
 from aidatalabs.agent.v1 import agent_service_pb2 as pb
 from aidatalabs.agent.v1 import agent_service_pb2_grpc as pb_grpc
-from aidatalabs_services.agent.messages import step_message
+from aidatalabs_services.agent.charts.drawing import drawn_answer
+from aidatalabs_services.agent.messages import step_message, tuning_message
 from aidatalabs_services.agent.orchestrator import Orchestrator
+from aidatalabs_services.agent.ports import Drawer, PictureForm
 from aidatalabs_services.agent.query_agent import Question
+from aidatalabs_services.agent.tuning.tuner import Tuner
 from aidatalabs_services.runtime.caller import current_call, current_caller
 from aidatalabs_services.runtime.errors import DeadlineExceeded, not_built_yet
 from aidatalabs_services.runtime.interceptors.statuses import packed_status, service_error
 
 # Before the call's own end, so that the last event still reaches the caller.
 _LAST_EVENT_SECONDS = 0.5
+_PICTURE_TYPES = {"png": "image/png", "svg": "image/svg+xml"}
 
 
 class AgentServicer(pb_grpc.AgentServiceServicer):
     """Translates between the contract and the orchestrator; the policy is theirs."""
 
-    def __init__(self, orchestrator: Orchestrator) -> None:
+    def __init__(self, orchestrator: Orchestrator, drawer: Drawer, tuner: Tuner) -> None:
         self._orchestrator = orchestrator
+        self._drawer = drawer
+        self._tuner = tuner
 
     async def Query(
         self, request: pb.QueryRequest, context: grpc.aio.ServicerContext[pb.QueryRequest, pb.QueryResponse]
@@ -73,6 +80,19 @@ class AgentServicer(pb_grpc.AgentServiceServicer):
         async for step in self._orchestrator.ask(question):
             yield step_message(step)
 
+    async def DrawAnswer(
+        self,
+        request: pb.DrawAnswerRequest,
+        context: grpc.aio.ServicerContext[pb.DrawAnswerRequest, httpbody_pb2.HttpBody],
+    ) -> httpbody_pb2.HttpBody:
+        """See the contract."""
+        form: PictureForm = "svg" if request.format == pb.DrawAnswerRequest.SVG else "png"
+        question = Question(
+            request.platform, current_caller().platform_uid, request.question, model=request.model
+        )
+        data = await drawn_answer(self._orchestrator.ask(question), self._drawer, form, request.width)
+        return httpbody_pb2.HttpBody(content_type=_PICTURE_TYPES[form], data=data)
+
     async def Design(
         self,
         request: pb.DesignRequest,
@@ -86,8 +106,10 @@ class AgentServicer(pb_grpc.AgentServiceServicer):
         request: pb.OptimizeRequest,
         context: grpc.aio.ServicerContext[pb.OptimizeRequest, pb.OptimizeResponse],
     ) -> pb.OptimizeResponse:
-        """See the contract; not built yet."""
-        raise not_built_yet(current_call().method)
+        """See the contract."""
+        until = asyncio.get_running_loop().time() + current_call().seconds_left()
+        uid = current_caller().platform_uid
+        return tuning_message(await self._tuner.tune(request.platform, uid, request.sql, until))
 
     async def Analyze(
         self,

@@ -8,12 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from aidatalabs_services.agent.charts.enclosure import encloses_itself
 from aidatalabs_services.cli.failures import CommandFailed
 from aidatalabs_services.cli.whole_files import whole_file
 
 ENDINGS = (".png", ".svg", ".html", ".json")
 _WIDTH, _HEIGHT = 640, 360
 _PNG_SCALE = 2.0
+_NOT_DRAWN = "This chart cannot be drawn."
+_SAVE_INSTEAD = "Save its spec with --chart FILE.json and open that instead."
 
 
 def picture_bytes(spec: Mapping[str, Any], ending: str) -> bytes:
@@ -26,6 +29,8 @@ def picture_bytes(spec: Mapping[str, Any], ending: str) -> bytes:
     import vl_convert  # slow to import, and seldom needed
 
     sized = _sized(spec)
+    if not encloses_itself(sized):  # the renderer would read local files, whatever addresses it is allowed
+        raise CommandFailed(_NOT_DRAWN, _SAVE_INSTEAD)
     try:
         if ending == ".html":
             return _page(sized).encode()
@@ -33,8 +38,7 @@ def picture_bytes(spec: Mapping[str, Any], ending: str) -> bytes:
             return vl_convert.vegalite_to_svg(sized, allowed_base_urls=[]).encode()
         return vl_convert.vegalite_to_png(sized, scale=_PNG_SCALE, allowed_base_urls=[])
     except ValueError:
-        told = "This chart cannot be drawn."
-        raise CommandFailed(told, "Save its spec with --chart FILE.json and open that instead.") from None
+        raise CommandFailed(_NOT_DRAWN, _SAVE_INSTEAD) from None
 
 
 def _page(spec: Mapping[str, Any]) -> str:

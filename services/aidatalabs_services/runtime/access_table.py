@@ -247,6 +247,7 @@ TABLE: tuple[MethodAccess, ...] = (
     _on_platform(
         "agent.v1.AgentService/StreamAnswer", Role.VIEWER, deadline_seconds=60.0, rate_class="agent"
     ),
+    _on_platform("agent.v1.AgentService/DrawAnswer", Role.VIEWER, deadline_seconds=60.0, rate_class="agent"),
     _on_platform(
         "agent.v1.AgentService/Design",
         Role.EDITOR,

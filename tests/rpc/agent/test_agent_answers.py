@@ -297,7 +297,6 @@ async def test_a_stranger_and_a_missing_platform_get_the_same_words_before_any_d
 
 METHODS = {
     "Design": pb.DesignRequest,
-    "Optimize": pb.OptimizeRequest,
     "Analyze": pb.AnalyzeRequest,
     "Support": pb.SupportRequest,
 }

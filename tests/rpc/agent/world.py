@@ -16,7 +16,7 @@ from aidatalabs.agent.v1 import agent_service_pb2 as pb
 from aidatalabs.agent.v1 import agent_service_pb2_grpc as pb_grpc
 from aidatalabs_services.agent.bootstrap import bootstrap
 from aidatalabs_services.agent.planner.catalogue import Column, Table
-from aidatalabs_services.agent.ports import Cell, Explanation, Rows, SchemaSnapshot
+from aidatalabs_services.agent.ports import Cell, Explanation, Measured, Rows, SchemaSnapshot
 from aidatalabs_services.agent.settings import AgentSettings
 from aidatalabs_services.runtime.caller import Role
 from aidatalabs_services.runtime.channels import peer_errors
@@ -96,6 +96,10 @@ class ScriptedPlatformData:
         self._note("query", platform, sql, str(max_rows))
         await asyncio.sleep(self.query_seconds)
         return replace(self.rows[platform], data_version=self.version)
+
+    async def measure(self, platform: str, sql: str, max_rows: int, *, rollups: bool) -> Measured:
+        self._note("measure", platform, sql, str(max_rows))
+        return Measured(replace(self.rows[platform], data_version=self.version), 0.001, 6)
 
     def named(self, method: str) -> list[tuple[str, ...]]:
         return [call for call in self.asked if call[0] == method]

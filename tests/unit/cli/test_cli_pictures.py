@@ -51,8 +51,11 @@ def test_json_is_the_spec_itself() -> None:
     assert json.loads(picture_bytes(SPEC, ".json")) == SPEC
 
 
-def test_a_chart_that_would_fetch_its_data_is_not_drawn(tmp_path: Path) -> None:
-    spec = SPEC | {"data": {"url": "http://127.0.0.1:9/rows.json"}}
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/rows.json", "file:///etc/127.0.0.1", "/etc/hosts"])
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_chart_that_would_fetch_its_data_is_not_drawn(tmp_path: Path, url: str, nested: bool) -> None:
+    data = {"data": {"url": url, "format": {"type": "csv"}}}
+    spec = SPEC | ({"layer": [data]} if nested else data)
     with pytest.raises(CommandFailed, match="cannot be drawn") as failed:
         save_picture(spec, tmp_path / "chart.svg")
     assert "127.0.0.1" not in f"{failed.value.message}{failed.value.hint}"

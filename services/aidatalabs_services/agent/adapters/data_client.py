@@ -11,7 +11,7 @@ from aidatalabs.data.v1 import data_service_pb2 as pb
 from aidatalabs.data.v1 import data_service_pb2_grpc as pb_grpc
 from aidatalabs.data.v1 import query_pb2, table_pb2
 from aidatalabs_services.agent.planner.catalogue import Column, Table
-from aidatalabs_services.agent.ports import Cell, Explanation, Rows, SchemaSnapshot
+from aidatalabs_services.agent.ports import Cell, Explanation, Measured, Rows, SchemaSnapshot
 from aidatalabs_services.runtime.channels import call_metadata, call_timeout, peer_errors
 
 PEER = "data"
@@ -24,7 +24,7 @@ _INTEGER = re.compile(r"(?:Nullable\(|LowCardinality\()*U?Int(?:8|16|32|64|128|2
 
 
 class DataClient:
-    """`PlatformData` over the data service's stub."""
+    """`MeasuringData` over the data service's stub."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = pb_grpc.DataServiceStub(channel)
@@ -60,18 +60,33 @@ class DataClient:
 
     async def query(self, platform: str, sql: str, max_rows: int) -> Rows:
         """See PlatformData."""
-        request = pb.QueryRequest(platform=platform, sql=sql, max_rows=max_rows)
-        with peer_errors(PEER):
-            answer = await self._stub.Query(request, metadata=call_metadata(), timeout=call_timeout())
-        result = answer.result
-        return Rows(
-            columns=tuple((column.name, column.type) for column in result.columns),
-            rows=tuple(_rows(result)),
-            truncated=result.truncated,
-            read_rows=answer.statistics.read_rows,
-            read_bytes=answer.statistics.read_bytes,
-            data_version=answer.data_version,
+        return _found(await self._query(pb.QueryRequest(platform=platform, sql=sql, max_rows=max_rows)))
+
+    async def measure(self, platform: str, sql: str, max_rows: int, *, rollups: bool) -> Measured:
+        """See MeasuringData."""
+        answer = await self._query(
+            pb.QueryRequest(platform=platform, sql=sql, max_rows=max_rows, exclude_rollups=not rollups)
         )
+        cost = answer.statistics
+        return Measured(
+            _found(answer), cost.elapsed_seconds, cost.cost_rows, cost.rollup, cost.max_relative_error
+        )
+
+    async def _query(self, request: pb.QueryRequest) -> pb.QueryResponse:
+        with peer_errors(PEER):
+            return await self._stub.Query(request, metadata=call_metadata(), timeout=call_timeout())
+
+
+def _found(answer: pb.QueryResponse) -> Rows:
+    result = answer.result
+    return Rows(
+        columns=tuple((column.name, column.type) for column in result.columns),
+        rows=tuple(_rows(result)),
+        truncated=result.truncated,
+        read_rows=answer.statistics.read_rows,
+        read_bytes=answer.statistics.read_bytes,
+        data_version=answer.data_version,
+    )
 
 
 def _rows(result: query_pb2.Result) -> list[tuple[Cell, ...]]:

@@ -26,11 +26,12 @@ from aidatalabs.agent.v1 import answer_pb2 as aidatalabs_dot_agent_dot_v1_dot_an
 from aidatalabs.data.v1 import query_pb2 as aidatalabs_dot_data_dot_v1_dot_query__pb2
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'aidatalabs/agent/v1/agent_service.proto\x12\x13\x61idatalabs.agent.v1\x1a aidatalabs/agent/v1/answer.proto\x1a\x1e\x61idatalabs/data/v1/query.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x17google/rpc/status.proto\"\xc6\x01\n\x0cQueryRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x1c\n\x08question\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xd0\x0f\x12\x1c\n\x08max_rows\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x90N(\x00\x12\x34\n\x05model\x18\n \x01(\tB%\xbaH\"r 2\x1e^([a-z0-9][a-z0-9._-]{0,31})?$\"\xa9\x02\n\rQueryResponse\x12\x0e\n\x06\x61nswer\x18\x01 \x01(\t\x12\x0b\n\x03sql\x18\x02 \x01(\t\x12\x13\n\x0b\x65xplanation\x18\x03 \x03(\t\x12*\n\x06result\x18\x04 \x01(\x0b\x32\x1a.aidatalabs.data.v1.Result\x12&\n\x05\x63hart\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12)\n\x05proof\x18\x06 \x01(\x0b\x32\x1a.aidatalabs.agent.v1.Proof\x12\x39\n\rclarification\x18\x07 \x01(\x0b\x32\".aidatalabs.agent.v1.Clarification\x12,\n\x05model\x18\n \x01(\x0b\x32\x1d.aidatalabs.agent.v1.ModelUse\"\xcd\x01\n\x13StreamAnswerRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x1c\n\x08question\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xd0\x0f\x12\x1c\n\x08max_rows\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x90N(\x00\x12\x34\n\x05model\x18\n \x01(\tB%\xbaH\"r 2\x1e^([a-z0-9][a-z0-9._-]{0,31})?$\"z\n\x14StreamAnswerResponse\x12\r\n\x05\x65vent\x18\x01 \x01(\t\x12\x30\n\x04\x64\x61ta\x18\x02 \x01(\x0b\x32\".aidatalabs.agent.v1.QueryResponse\x12!\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.Status\"\xaf\x01\n\rDesignRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12 \n\x0crequirements\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x90N\x12\x36\n\x07samples\x18\x03 \x03(\x0b\x32\x1b.aidatalabs.agent.v1.SampleB\x08\xbaH\x05\x92\x01\x02\x10\n\"1\n\x06Sample\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\"G\n\x0e\x44\x65signResponse\x12\x35\n\x07\x64\x65signs\x18\x01 \x03(\x0b\x32$.aidatalabs.agent.v1.DesignCandidate\"\xbb\x01\n\x0f\x44\x65signCandidate\x12\x12\n\nstatements\x18\x01 \x03(\t\x12\x11\n\trationale\x18\x02 \x01(\t\x12L\n\x0cmeasurements\x18\x03 \x03(\x0b\x32\x36.aidatalabs.agent.v1.DesignCandidate.MeasurementsEntry\x1a\x33\n\x11MeasurementsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"m\n\x0fOptimizeRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x14\n\x03sql\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"P\n\x10OptimizeResponse\x12<\n\x0frecommendations\x18\x01 \x03(\x0b\x32#.aidatalabs.agent.v1.Recommendation\"\xa9\x01\n\x0eRecommendation\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0b\n\x03sql\x18\x02 \x01(\t\x12\x33\n\x06\x62\x65\x66ore\x18\x03 \x01(\x0b\x32#.aidatalabs.data.v1.QueryStatistics\x12\x32\n\x05\x61\x66ter\x18\x04 \x01(\x0b\x32#.aidatalabs.data.v1.QueryStatistics\x12\x13\n\x0bsame_result\x18\x05 \x01(\x08\"\x7f\n\x0e\x41nalyzeRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x1a\n\x08question\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12\x0b\n\x03sql\x18\x03 \x01(\t\"\xdd\x01\n\x0f\x41nalyzeResponse\x12\x0e\n\x06\x61nswer\x18\x01 \x01(\t\x12.\n\x08\x66indings\x18\x02 \x03(\x0b\x32\x1c.aidatalabs.agent.v1.Finding\x12\x0b\n\x03sql\x18\x03 \x01(\t\x12*\n\x06result\x18\x04 \x01(\x0b\x32\x1a.aidatalabs.data.v1.Result\x12&\n\x05\x63hart\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12)\n\x05proof\x18\x06 \x01(\x0b\x32\x1a.aidatalabs.agent.v1.Proof\":\n\x07\x46inding\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12\x10\n\x08strength\x18\x03 \x01(\x01\"t\n\x0eSupportRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x1c\n\x08question\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xd0\x0f\"\xc4\x01\n\x0fSupportResponse\x12\x0e\n\x06\x61nswer\x18\x01 \x01(\t\x12\x30\n\tcitations\x18\x02 \x03(\x0b\x32\x1d.aidatalabs.agent.v1.Citation\x12@\n\x06health\x18\x03 \x03(\x0b\x32\x30.aidatalabs.agent.v1.SupportResponse.HealthEntry\x1a-\n\x0bHealthEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\")\n\x08\x43itation\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\r\n\x05quote\x18\x02 \x01(\t2\x92\x06\n\x0c\x41gentService\x12o\n\x05Query\x12!.aidatalabs.agent.v1.QueryRequest\x1a\".aidatalabs.agent.v1.QueryResponse\"\x1f\x82\xd3\xe4\x93\x02\x19\"\x14/api/v1/agents/query:\x01*\x12\xac\x01\n\x0cStreamAnswer\x12(.aidatalabs.agent.v1.StreamAnswerRequest\x1a).aidatalabs.agent.v1.StreamAnswerResponse\"E\x82\xd3\xe4\x93\x02?\"\x1b/api/v1/agents/query:stream:\x01*Z\x1d\x12\x1b/api/v1/agents/query:stream0\x01\x12s\n\x06\x44\x65sign\x12\".aidatalabs.agent.v1.DesignRequest\x1a#.aidatalabs.agent.v1.DesignResponse\" \x82\xd3\xe4\x93\x02\x1a\"\x15/api/v1/agents/design:\x01*\x12{\n\x08Optimize\x12$.aidatalabs.agent.v1.OptimizeRequest\x1a%.aidatalabs.agent.v1.OptimizeResponse\"\"\x82\xd3\xe4\x93\x02\x1c\"\x17/api/v1/agents/optimize:\x01*\x12w\n\x07\x41nalyze\x12#.aidatalabs.agent.v1.AnalyzeRequest\x1a$.aidatalabs.agent.v1.AnalyzeResponse\"!\x82\xd3\xe4\x93\x02\x1b\"\x16/api/v1/agents/analyze:\x01*\x12w\n\x07Support\x12#.aidatalabs.agent.v1.SupportRequest\x1a$.aidatalabs.agent.v1.SupportResponse\"!\x82\xd3\xe4\x93\x02\x1b\"\x16/api/v1/agents/support:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'aidatalabs/agent/v1/agent_service.proto\x12\x13\x61idatalabs.agent.v1\x1a aidatalabs/agent/v1/answer.proto\x1a\x1e\x61idatalabs/data/v1/query.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x17google/rpc/status.proto\"\xc6\x01\n\x0cQueryRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x1c\n\x08question\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xd0\x0f\x12\x1c\n\x08max_rows\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x90N(\x00\x12\x34\n\x05model\x18\n \x01(\tB%\xbaH\"r 2\x1e^([a-z0-9][a-z0-9._-]{0,31})?$\"\xa9\x02\n\rQueryResponse\x12\x0e\n\x06\x61nswer\x18\x01 \x01(\t\x12\x0b\n\x03sql\x18\x02 \x01(\t\x12\x13\n\x0b\x65xplanation\x18\x03 \x03(\t\x12*\n\x06result\x18\x04 \x01(\x0b\x32\x1a.aidatalabs.data.v1.Result\x12&\n\x05\x63hart\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12)\n\x05proof\x18\x06 \x01(\x0b\x32\x1a.aidatalabs.agent.v1.Proof\x12\x39\n\rclarification\x18\x07 \x01(\x0b\x32\".aidatalabs.agent.v1.Clarification\x12,\n\x05model\x18\n \x01(\x0b\x32\x1d.aidatalabs.agent.v1.ModelUse\"\xcd\x01\n\x13StreamAnswerRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x1c\n\x08question\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xd0\x0f\x12\x1c\n\x08max_rows\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x90N(\x00\x12\x34\n\x05model\x18\n \x01(\tB%\xbaH\"r 2\x1e^([a-z0-9][a-z0-9._-]{0,31})?$\"z\n\x14StreamAnswerResponse\x12\r\n\x05\x65vent\x18\x01 \x01(\t\x12\x30\n\x04\x64\x61ta\x18\x02 \x01(\x0b\x32\".aidatalabs.agent.v1.QueryResponse\x12!\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.Status\"\xc5\x02\n\x11\x44rawAnswerRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x1c\n\x08question\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xd0\x0f\x12G\n\x06\x66ormat\x18\x03 \x01(\x0e\x32-.aidatalabs.agent.v1.DrawAnswerRequest.FormatB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x19\n\x05width\x18\x04 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xd0\x0f(\x00\x12\x34\n\x05model\x18\n \x01(\tB%\xbaH\"r 2\x1e^([a-z0-9][a-z0-9._-]{0,31})?$\"2\n\x06\x46ormat\x12\x16\n\x12\x46ORMAT_UNSPECIFIED\x10\x00\x12\x07\n\x03PNG\x10\x01\x12\x07\n\x03SVG\x10\x02\"\xaf\x01\n\rDesignRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12 \n\x0crequirements\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x90N\x12\x36\n\x07samples\x18\x03 \x03(\x0b\x32\x1b.aidatalabs.agent.v1.SampleB\x08\xbaH\x05\x92\x01\x02\x10\n\"1\n\x06Sample\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\"G\n\x0e\x44\x65signResponse\x12\x35\n\x07\x64\x65signs\x18\x01 \x03(\x0b\x32$.aidatalabs.agent.v1.DesignCandidate\"\xbb\x01\n\x0f\x44\x65signCandidate\x12\x12\n\nstatements\x18\x01 \x03(\t\x12\x11\n\trationale\x18\x02 \x01(\t\x12L\n\x0cmeasurements\x18\x03 \x03(\x0b\x32\x36.aidatalabs.agent.v1.DesignCandidate.MeasurementsEntry\x1a\x33\n\x11MeasurementsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"m\n\x0fOptimizeRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x14\n\x03sql\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"\xa2\x01\n\x10OptimizeResponse\x12<\n\x0frecommendations\x18\x01 \x03(\x0b\x32#.aidatalabs.agent.v1.Recommendation\x12\x32\n\x05tried\x18\x02 \x03(\x0b\x32#.aidatalabs.agent.v1.Recommendation\x12\x0b\n\x03sql\x18\x03 \x01(\t\x12\x0f\n\x07summary\x18\x04 \x01(\t\"\xcf\x01\n\x0eRecommendation\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0b\n\x03sql\x18\x02 \x01(\t\x12\x33\n\x06\x62\x65\x66ore\x18\x03 \x01(\x0b\x32#.aidatalabs.data.v1.QueryStatistics\x12\x32\n\x05\x61\x66ter\x18\x04 \x01(\x0b\x32#.aidatalabs.data.v1.QueryStatistics\x12\x13\n\x0bsame_result\x18\x05 \x01(\x08\x12\x11\n\trationale\x18\x06 \x01(\t\x12\x11\n\trun_count\x18\x07 \x01(\x05\"\x7f\n\x0e\x41nalyzeRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x1a\n\x08question\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12\x0b\n\x03sql\x18\x03 \x01(\t\"\xdd\x01\n\x0f\x41nalyzeResponse\x12\x0e\n\x06\x61nswer\x18\x01 \x01(\t\x12.\n\x08\x66indings\x18\x02 \x03(\x0b\x32\x1c.aidatalabs.agent.v1.Finding\x12\x0b\n\x03sql\x18\x03 \x01(\t\x12*\n\x06result\x18\x04 \x01(\x0b\x32\x1a.aidatalabs.data.v1.Result\x12&\n\x05\x63hart\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12)\n\x05proof\x18\x06 \x01(\x0b\x32\x1a.aidatalabs.agent.v1.Proof\":\n\x07\x46inding\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12\x10\n\x08strength\x18\x03 \x01(\x01\"t\n\x0eSupportRequest\x12\x44\n\x08platform\x18\x01 \x01(\tB2\xbaH/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x1c\n\x08question\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xd0\x0f\"\xc4\x01\n\x0fSupportResponse\x12\x0e\n\x06\x61nswer\x18\x01 \x01(\t\x12\x30\n\tcitations\x18\x02 \x03(\x0b\x32\x1d.aidatalabs.agent.v1.Citation\x12@\n\x06health\x18\x03 \x03(\x0b\x32\x30.aidatalabs.agent.v1.SupportResponse.HealthEntry\x1a-\n\x0bHealthEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\")\n\x08\x43itation\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\r\n\x05quote\x18\x02 \x01(\t2\x85\x07\n\x0c\x41gentService\x12o\n\x05Query\x12!.aidatalabs.agent.v1.QueryRequest\x1a\".aidatalabs.agent.v1.QueryResponse\"\x1f\x82\xd3\xe4\x93\x02\x19\"\x14/api/v1/agents/query:\x01*\x12\xac\x01\n\x0cStreamAnswer\x12(.aidatalabs.agent.v1.StreamAnswerRequest\x1a).aidatalabs.agent.v1.StreamAnswerResponse\"E\x82\xd3\xe4\x93\x02?\"\x1b/api/v1/agents/query:stream:\x01*Z\x1d\x12\x1b/api/v1/agents/query:stream0\x01\x12q\n\nDrawAnswer\x12&.aidatalabs.agent.v1.DrawAnswerRequest\x1a\x14.google.api.HttpBody\"%\x82\xd3\xe4\x93\x02\x1f\"\x1a/api/v1/agents/query:chart:\x01*\x12s\n\x06\x44\x65sign\x12\".aidatalabs.agent.v1.DesignRequest\x1a#.aidatalabs.agent.v1.DesignResponse\" \x82\xd3\xe4\x93\x02\x1a\"\x15/api/v1/agents/design:\x01*\x12{\n\x08Optimize\x12$.aidatalabs.agent.v1.OptimizeRequest\x1a%.aidatalabs.agent.v1.OptimizeResponse\"\"\x82\xd3\xe4\x93\x02\x1c\"\x17/api/v1/agents/optimize:\x01*\x12w\n\x07\x41nalyze\x12#.aidatalabs.agent.v1.AnalyzeRequest\x1a$.aidatalabs.agent.v1.AnalyzeResponse\"!\x82\xd3\xe4\x93\x02\x1b\"\x16/api/v1/agents/analyze:\x01*\x12w\n\x07Support\x12#.aidatalabs.agent.v1.SupportRequest\x1a$.aidatalabs.agent.v1.SupportResponse\"!\x82\xd3\xe4\x93\x02\x1b\"\x16/api/v1/agents/support:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,6 +54,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STREAMANSWERREQUEST'].fields_by_name['max_rows']._serialized_options = b'\272H\007\032\005\030\220N(\000'
   _globals['_STREAMANSWERREQUEST'].fields_by_name['model']._loaded_options = None
   _globals['_STREAMANSWERREQUEST'].fields_by_name['model']._serialized_options = b'\272H\"r 2\036^([a-z0-9][a-z0-9._-]{0,31})?$'
+  _globals['_DRAWANSWERREQUEST'].fields_by_name['platform']._loaded_options = None
+  _globals['_DRAWANSWERREQUEST'].fields_by_name['platform']._serialized_options = b'\272H/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$'
+  _globals['_DRAWANSWERREQUEST'].fields_by_name['question']._loaded_options = None
+  _globals['_DRAWANSWERREQUEST'].fields_by_name['question']._serialized_options = b'\272H\007r\005\020\001\030\320\017'
+  _globals['_DRAWANSWERREQUEST'].fields_by_name['format']._loaded_options = None
+  _globals['_DRAWANSWERREQUEST'].fields_by_name['format']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_DRAWANSWERREQUEST'].fields_by_name['width']._loaded_options = None
+  _globals['_DRAWANSWERREQUEST'].fields_by_name['width']._serialized_options = b'\272H\007\032\005\030\320\017(\000'
+  _globals['_DRAWANSWERREQUEST'].fields_by_name['model']._loaded_options = None
+  _globals['_DRAWANSWERREQUEST'].fields_by_name['model']._serialized_options = b'\272H\"r 2\036^([a-z0-9][a-z0-9._-]{0,31})?$'
   _globals['_DESIGNREQUEST'].fields_by_name['platform']._loaded_options = None
   _globals['_DESIGNREQUEST'].fields_by_name['platform']._serialized_options = b'\272H/r-2+^platforms/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$'
   _globals['_DESIGNREQUEST'].fields_by_name['requirements']._loaded_options = None
@@ -81,6 +92,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AGENTSERVICE'].methods_by_name['Query']._serialized_options = b'\202\323\344\223\002\031\"\024/api/v1/agents/query:\001*'
   _globals['_AGENTSERVICE'].methods_by_name['StreamAnswer']._loaded_options = None
   _globals['_AGENTSERVICE'].methods_by_name['StreamAnswer']._serialized_options = b'\202\323\344\223\002?\"\033/api/v1/agents/query:stream:\001*Z\035\022\033/api/v1/agents/query:stream'
+  _globals['_AGENTSERVICE'].methods_by_name['DrawAnswer']._loaded_options = None
+  _globals['_AGENTSERVICE'].methods_by_name['DrawAnswer']._serialized_options = b'\202\323\344\223\002\037\"\032/api/v1/agents/query:chart:\001*'
   _globals['_AGENTSERVICE'].methods_by_name['Design']._loaded_options = None
   _globals['_AGENTSERVICE'].methods_by_name['Design']._serialized_options = b'\202\323\344\223\002\032\"\025/api/v1/agents/design:\001*'
   _globals['_AGENTSERVICE'].methods_by_name['Optimize']._loaded_options = None
@@ -89,44 +102,48 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AGENTSERVICE'].methods_by_name['Analyze']._serialized_options = b'\202\323\344\223\002\033\"\026/api/v1/agents/analyze:\001*'
   _globals['_AGENTSERVICE'].methods_by_name['Support']._loaded_options = None
   _globals['_AGENTSERVICE'].methods_by_name['Support']._serialized_options = b'\202\323\344\223\002\033\"\026/api/v1/agents/support:\001*'
-  _globals['_QUERYREQUEST']._serialized_start=245
-  _globals['_QUERYREQUEST']._serialized_end=443
-  _globals['_QUERYRESPONSE']._serialized_start=446
-  _globals['_QUERYRESPONSE']._serialized_end=743
-  _globals['_STREAMANSWERREQUEST']._serialized_start=746
-  _globals['_STREAMANSWERREQUEST']._serialized_end=951
-  _globals['_STREAMANSWERRESPONSE']._serialized_start=953
-  _globals['_STREAMANSWERRESPONSE']._serialized_end=1075
-  _globals['_DESIGNREQUEST']._serialized_start=1078
-  _globals['_DESIGNREQUEST']._serialized_end=1253
-  _globals['_SAMPLE']._serialized_start=1255
-  _globals['_SAMPLE']._serialized_end=1304
-  _globals['_DESIGNRESPONSE']._serialized_start=1306
-  _globals['_DESIGNRESPONSE']._serialized_end=1377
-  _globals['_DESIGNCANDIDATE']._serialized_start=1380
-  _globals['_DESIGNCANDIDATE']._serialized_end=1567
-  _globals['_DESIGNCANDIDATE_MEASUREMENTSENTRY']._serialized_start=1516
-  _globals['_DESIGNCANDIDATE_MEASUREMENTSENTRY']._serialized_end=1567
-  _globals['_OPTIMIZEREQUEST']._serialized_start=1569
-  _globals['_OPTIMIZEREQUEST']._serialized_end=1678
-  _globals['_OPTIMIZERESPONSE']._serialized_start=1680
-  _globals['_OPTIMIZERESPONSE']._serialized_end=1760
-  _globals['_RECOMMENDATION']._serialized_start=1763
-  _globals['_RECOMMENDATION']._serialized_end=1932
-  _globals['_ANALYZEREQUEST']._serialized_start=1934
-  _globals['_ANALYZEREQUEST']._serialized_end=2061
-  _globals['_ANALYZERESPONSE']._serialized_start=2064
-  _globals['_ANALYZERESPONSE']._serialized_end=2285
-  _globals['_FINDING']._serialized_start=2287
-  _globals['_FINDING']._serialized_end=2345
-  _globals['_SUPPORTREQUEST']._serialized_start=2347
-  _globals['_SUPPORTREQUEST']._serialized_end=2463
-  _globals['_SUPPORTRESPONSE']._serialized_start=2466
-  _globals['_SUPPORTRESPONSE']._serialized_end=2662
-  _globals['_SUPPORTRESPONSE_HEALTHENTRY']._serialized_start=2617
-  _globals['_SUPPORTRESPONSE_HEALTHENTRY']._serialized_end=2662
-  _globals['_CITATION']._serialized_start=2664
-  _globals['_CITATION']._serialized_end=2705
-  _globals['_AGENTSERVICE']._serialized_start=2708
-  _globals['_AGENTSERVICE']._serialized_end=3494
+  _globals['_QUERYREQUEST']._serialized_start=272
+  _globals['_QUERYREQUEST']._serialized_end=470
+  _globals['_QUERYRESPONSE']._serialized_start=473
+  _globals['_QUERYRESPONSE']._serialized_end=770
+  _globals['_STREAMANSWERREQUEST']._serialized_start=773
+  _globals['_STREAMANSWERREQUEST']._serialized_end=978
+  _globals['_STREAMANSWERRESPONSE']._serialized_start=980
+  _globals['_STREAMANSWERRESPONSE']._serialized_end=1102
+  _globals['_DRAWANSWERREQUEST']._serialized_start=1105
+  _globals['_DRAWANSWERREQUEST']._serialized_end=1430
+  _globals['_DRAWANSWERREQUEST_FORMAT']._serialized_start=1380
+  _globals['_DRAWANSWERREQUEST_FORMAT']._serialized_end=1430
+  _globals['_DESIGNREQUEST']._serialized_start=1433
+  _globals['_DESIGNREQUEST']._serialized_end=1608
+  _globals['_SAMPLE']._serialized_start=1610
+  _globals['_SAMPLE']._serialized_end=1659
+  _globals['_DESIGNRESPONSE']._serialized_start=1661
+  _globals['_DESIGNRESPONSE']._serialized_end=1732
+  _globals['_DESIGNCANDIDATE']._serialized_start=1735
+  _globals['_DESIGNCANDIDATE']._serialized_end=1922
+  _globals['_DESIGNCANDIDATE_MEASUREMENTSENTRY']._serialized_start=1871
+  _globals['_DESIGNCANDIDATE_MEASUREMENTSENTRY']._serialized_end=1922
+  _globals['_OPTIMIZEREQUEST']._serialized_start=1924
+  _globals['_OPTIMIZEREQUEST']._serialized_end=2033
+  _globals['_OPTIMIZERESPONSE']._serialized_start=2036
+  _globals['_OPTIMIZERESPONSE']._serialized_end=2198
+  _globals['_RECOMMENDATION']._serialized_start=2201
+  _globals['_RECOMMENDATION']._serialized_end=2408
+  _globals['_ANALYZEREQUEST']._serialized_start=2410
+  _globals['_ANALYZEREQUEST']._serialized_end=2537
+  _globals['_ANALYZERESPONSE']._serialized_start=2540
+  _globals['_ANALYZERESPONSE']._serialized_end=2761
+  _globals['_FINDING']._serialized_start=2763
+  _globals['_FINDING']._serialized_end=2821
+  _globals['_SUPPORTREQUEST']._serialized_start=2823
+  _globals['_SUPPORTREQUEST']._serialized_end=2939
+  _globals['_SUPPORTRESPONSE']._serialized_start=2942
+  _globals['_SUPPORTRESPONSE']._serialized_end=3138
+  _globals['_SUPPORTRESPONSE_HEALTHENTRY']._serialized_start=3093
+  _globals['_SUPPORTRESPONSE_HEALTHENTRY']._serialized_end=3138
+  _globals['_CITATION']._serialized_start=3140
+  _globals['_CITATION']._serialized_end=3181
+  _globals['_AGENTSERVICE']._serialized_start=3184
+  _globals['_AGENTSERVICE']._serialized_end=4085
 # @@protoc_insertion_point(module_scope)

@@ -10,6 +10,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.rpc import status_pb2 as _status_pb2
 import builtins as _builtins
 import sys
@@ -195,6 +196,67 @@ class StreamAnswerResponse(_message.Message):
 Global___StreamAnswerResponse: _TypeAlias = StreamAnswerResponse  # noqa: Y015
 
 @_typing.final
+class DrawAnswerRequest(_message.Message):
+    """Brings a question and the format of the picture."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Format:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _FormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[DrawAnswerRequest._Format.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        FORMAT_UNSPECIFIED: DrawAnswerRequest._Format.ValueType  # 0
+        """PNG."""
+        PNG: DrawAnswerRequest._Format.ValueType  # 1
+        """Pixels, twice as many each way as `width` says, for sharp screens; `image/png`."""
+        SVG: DrawAnswerRequest._Format.ValueType  # 2
+        """Shapes and text that scale; `image/svg+xml`. It holds no script."""
+
+    class Format(_Format, metaclass=_FormatEnumTypeWrapper):
+        """The picture formats."""
+
+    FORMAT_UNSPECIFIED: DrawAnswerRequest.Format.ValueType  # 0
+    """PNG."""
+    PNG: DrawAnswerRequest.Format.ValueType  # 1
+    """Pixels, twice as many each way as `width` says, for sharp screens; `image/png`."""
+    SVG: DrawAnswerRequest.Format.ValueType  # 2
+    """Shapes and text that scale; `image/svg+xml`. It holds no script."""
+
+    PLATFORM_FIELD_NUMBER: _builtins.int
+    QUESTION_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    WIDTH_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    platform: _builtins.str
+    """`platforms/{id}`."""
+    question: _builtins.str
+    """In plain words, 1 to 2,000 characters."""
+    format: Global___DrawAnswerRequest.Format.ValueType
+    """Format of the picture; PNG where it is left out."""
+    width: _builtins.int
+    """Width of the plot in points, without labels and legend; 0 means 640, at most 2,000, less than 200 is read as 200."""
+    model: _builtins.str
+    """As in QueryRequest."""
+    def __init__(
+        self,
+        *,
+        platform: _builtins.str = ...,
+        question: _builtins.str = ...,
+        format: Global___DrawAnswerRequest.Format.ValueType = ...,
+        width: _builtins.int = ...,
+        model: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "model", b"model", "platform", b"platform", "question", b"question", "width", b"width"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DrawAnswerRequest: _TypeAlias = DrawAnswerRequest  # noqa: Y015
+
+@_typing.final
 class DesignRequest(_message.Message):
     """Brings requirements."""
 
@@ -363,18 +425,32 @@ class OptimizeResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RECOMMENDATIONS_FIELD_NUMBER: _builtins.int
+    TRIED_FIELD_NUMBER: _builtins.int
+    SQL_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    sql: _builtins.str
+    """The query as it was measured: re-rendered by the SQL door."""
+    summary: _builtins.str
+    """What came of it, in one sentence."""
     @_builtins.property
     def recommendations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Recommendation]:
         """The largest gain first; empty when nothing helps."""
+
+    @_builtins.property
+    def tried(self) -> _containers.RepeatedCompositeFieldContainer[Global___Recommendation]:
+        """What was tried and is not recommended: it did not help, gave other rows, or could not run; `rationale` says which."""
 
     def __init__(
         self,
         *,
         recommendations: _abc.Iterable[Global___Recommendation] | None = ...,
+        tried: _abc.Iterable[Global___Recommendation] | None = ...,
+        sql: _builtins.str = ...,
+        summary: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["recommendations", b"recommendations"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["recommendations", b"recommendations", "sql", b"sql", "summary", b"summary", "tried", b"tried"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -391,12 +467,18 @@ class Recommendation(_message.Message):
     BEFORE_FIELD_NUMBER: _builtins.int
     AFTER_FIELD_NUMBER: _builtins.int
     SAME_RESULT_FIELD_NUMBER: _builtins.int
+    RATIONALE_FIELD_NUMBER: _builtins.int
+    RUN_COUNT_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
     """`rewrite`, `order_by`, `projection`, `skip_index` or `rollup`."""
     sql: _builtins.str
     """The query or statement recommended."""
     same_result: _builtins.bool
-    """True when both gave the same rows."""
+    """True when both gave the same rows, in the same order where the query orders them."""
+    rationale: _builtins.str
+    """Why it could be faster, and what was measured."""
+    run_count: _builtins.int
+    """Times that each was run; `before` and `after` are the medians."""
     @_builtins.property
     def before(self) -> _query_pb2.QueryStatistics:
         """Measured before."""
@@ -413,10 +495,12 @@ class Recommendation(_message.Message):
         before: _query_pb2.QueryStatistics | None = ...,
         after: _query_pb2.QueryStatistics | None = ...,
         same_result: _builtins.bool = ...,
+        rationale: _builtins.str = ...,
+        run_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "kind", b"kind", "same_result", b"same_result", "sql", b"sql"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "kind", b"kind", "rationale", b"rationale", "run_count", b"run_count", "same_result", b"same_result", "sql", b"sql"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from aidatalabs.agent.v1 import agent_service_pb2 as aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2
+from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -47,6 +48,11 @@ class AgentServiceStub:
                 '/aidatalabs.agent.v1.AgentService/StreamAnswer',
                 request_serializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.StreamAnswerRequest.SerializeToString,
                 response_deserializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.StreamAnswerResponse.FromString,
+                _registered_method=True)
+        self.DrawAnswer = channel.unary_unary(
+                '/aidatalabs.agent.v1.AgentService/DrawAnswer',
+                request_serializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.DrawAnswerRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
         self.Design = channel.unary_unary(
                 '/aidatalabs.agent.v1.AgentService/Design',
@@ -98,6 +104,18 @@ class AgentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DrawAnswer(self, request, context):
+        """Answers like Query and draws the chart of the answer as a picture, an ordinary file. Where nothing is to be drawn
+        it says why, and Query has the rows. The picture is drawn of the answer's own spec, in a process of its own with
+        bounded time and memory, without network or files.
+        Scope platform, role viewer.
+        Refuses with: CHART_NOT_AVAILABLE (the answer is best read as a table, or the question has several readings), and
+        as Query does.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Design(self, request, context):
         """Designs tables for requirements and samples: candidates with measurements, the best first.
         Scope platform, role editor.
@@ -107,7 +125,9 @@ class AgentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Optimize(self, request, context):
-        """Recommends how to make a query faster, each with before, after and whether the result is the same.
+        """Recommends how to make a query faster: every candidate is run on the engine beside the query, and only what gave
+        the same rows with less work is recommended; the others stand in `tried`. Runs as the caller's own queries do, so
+        it counts against the platform's budget. Nothing is changed. A table's layout is not tried yet.
         Scope platform, role viewer. Refuses as DataService.Query does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -142,6 +162,11 @@ def add_AgentServiceServicer_to_server(servicer, server):
                     servicer.StreamAnswer,
                     request_deserializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.StreamAnswerRequest.FromString,
                     response_serializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.StreamAnswerResponse.SerializeToString,
+            ),
+            'DrawAnswer': grpc.unary_unary_rpc_method_handler(
+                    servicer.DrawAnswer,
+                    request_deserializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.DrawAnswerRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'Design': grpc.unary_unary_rpc_method_handler(
                     servicer.Design,
@@ -222,6 +247,33 @@ class AgentService:
             '/aidatalabs.agent.v1.AgentService/StreamAnswer',
             aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.StreamAnswerRequest.SerializeToString,
             aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.StreamAnswerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DrawAnswer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.agent.v1.AgentService/DrawAnswer',
+            aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.DrawAnswerRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
             insecure,

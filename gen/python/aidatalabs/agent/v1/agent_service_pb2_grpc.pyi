@@ -5,6 +5,7 @@ isort:skip_file
 
 from aidatalabs.agent.v1 import agent_service_pb2 as _agent_service_pb2
 from collections import abc as _abc
+from google.api import httpbody_pb2 as _httpbody_pb2
 from grpc import aio as _aio
 import abc as _abc_1
 import grpc as _grpc
@@ -50,12 +51,22 @@ class AgentServiceStub:
     became of it; its query has run by then, so that running is left out.
     Scope platform, role viewer. Refuses as Query does, inside the stream.
     """
+    DrawAnswer: _grpc.UnaryUnaryMultiCallable[_agent_service_pb2.DrawAnswerRequest, _httpbody_pb2.HttpBody]
+    """Answers like Query and draws the chart of the answer as a picture, an ordinary file. Where nothing is to be drawn
+    it says why, and Query has the rows. The picture is drawn of the answer's own spec, in a process of its own with
+    bounded time and memory, without network or files.
+    Scope platform, role viewer.
+    Refuses with: CHART_NOT_AVAILABLE (the answer is best read as a table, or the question has several readings), and
+    as Query does.
+    """
     Design: _grpc.UnaryUnaryMultiCallable[_agent_service_pb2.DesignRequest, _agent_service_pb2.DesignResponse]
     """Designs tables for requirements and samples: candidates with measurements, the best first.
     Scope platform, role editor.
     """
     Optimize: _grpc.UnaryUnaryMultiCallable[_agent_service_pb2.OptimizeRequest, _agent_service_pb2.OptimizeResponse]
-    """Recommends how to make a query faster, each with before, after and whether the result is the same.
+    """Recommends how to make a query faster: every candidate is run on the engine beside the query, and only what gave
+    the same rows with less work is recommended; the others stand in `tried`. Runs as the caller's own queries do, so
+    it counts against the platform's budget. Nothing is changed. A table's layout is not tried yet.
     Scope platform, role viewer. Refuses as DataService.Query does.
     """
     Analyze: _grpc.UnaryUnaryMultiCallable[_agent_service_pb2.AnalyzeRequest, _agent_service_pb2.AnalyzeResponse]
@@ -89,12 +100,22 @@ class AgentServiceAsyncStub(AgentServiceStub):
     became of it; its query has run by then, so that running is left out.
     Scope platform, role viewer. Refuses as Query does, inside the stream.
     """
+    DrawAnswer: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.DrawAnswerRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
+    """Answers like Query and draws the chart of the answer as a picture, an ordinary file. Where nothing is to be drawn
+    it says why, and Query has the rows. The picture is drawn of the answer's own spec, in a process of its own with
+    bounded time and memory, without network or files.
+    Scope platform, role viewer.
+    Refuses with: CHART_NOT_AVAILABLE (the answer is best read as a table, or the question has several readings), and
+    as Query does.
+    """
     Design: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.DesignRequest, _agent_service_pb2.DesignResponse]  # type: ignore[assignment]
     """Designs tables for requirements and samples: candidates with measurements, the best first.
     Scope platform, role editor.
     """
     Optimize: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.OptimizeRequest, _agent_service_pb2.OptimizeResponse]  # type: ignore[assignment]
-    """Recommends how to make a query faster, each with before, after and whether the result is the same.
+    """Recommends how to make a query faster: every candidate is run on the engine beside the query, and only what gave
+    the same rows with less work is recommended; the others stand in `tried`. Runs as the caller's own queries do, so
+    it counts against the platform's budget. Nothing is changed. A table's layout is not tried yet.
     Scope platform, role viewer. Refuses as DataService.Query does.
     """
     Analyze: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.AnalyzeRequest, _agent_service_pb2.AnalyzeResponse]  # type: ignore[assignment]
@@ -139,6 +160,20 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def DrawAnswer(
+        self,
+        request: _agent_service_pb2.DrawAnswerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
+        """Answers like Query and draws the chart of the answer as a picture, an ordinary file. Where nothing is to be drawn
+        it says why, and Query has the rows. The picture is drawn of the answer's own spec, in a process of its own with
+        bounded time and memory, without network or files.
+        Scope platform, role viewer.
+        Refuses with: CHART_NOT_AVAILABLE (the answer is best read as a table, or the question has several readings), and
+        as Query does.
+        """
+
+    @_abc_1.abstractmethod
     def Design(
         self,
         request: _agent_service_pb2.DesignRequest,
@@ -154,7 +189,9 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _agent_service_pb2.OptimizeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_agent_service_pb2.OptimizeResponse, _abc.Awaitable[_agent_service_pb2.OptimizeResponse]]:
-        """Recommends how to make a query faster, each with before, after and whether the result is the same.
+        """Recommends how to make a query faster: every candidate is run on the engine beside the query, and only what gave
+        the same rows with less work is recommended; the others stand in `tried`. Runs as the caller's own queries do, so
+        it counts against the platform's budget. Nothing is changed. A table's layout is not tried yet.
         Scope platform, role viewer. Refuses as DataService.Query does.
         """
 

@@ -284,6 +284,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Code FAILED_PRECONDITION. Example:
         {"reason": "MODEL_NOT_CONFIGURED", "domain": "aidatalabs", "metadata": {"model": "gpt4", "configured": "claude, glm5"}}
     """
+    ERROR_REASON_CHART_NOT_AVAILABLE: _ErrorReason.ValueType  # 89
+    """The answer has no chart: it is best read as a table, or the question has several readings. Query has the rows.
+    Code FAILED_PRECONDITION. Example:
+        {"reason": "CHART_NOT_AVAILABLE", "domain": "aidatalabs", "metadata": {"cause": "table"}}
+    """
     ERROR_REASON_ROLLUP_NOT_FOUND: _ErrorReason.ValueType  # 95
     """The platform has no roll-up of this name.
     Code NOT_FOUND. Example:
@@ -662,6 +667,11 @@ ERROR_REASON_MODEL_NOT_CONFIGURED: ErrorReason.ValueType  # 82
 """The operator has configured no model of this alias; ask one of those that are, or the planner (`offline`).
 Code FAILED_PRECONDITION. Example:
     {"reason": "MODEL_NOT_CONFIGURED", "domain": "aidatalabs", "metadata": {"model": "gpt4", "configured": "claude, glm5"}}
+"""
+ERROR_REASON_CHART_NOT_AVAILABLE: ErrorReason.ValueType  # 89
+"""The answer has no chart: it is best read as a table, or the question has several readings. Query has the rows.
+Code FAILED_PRECONDITION. Example:
+    {"reason": "CHART_NOT_AVAILABLE", "domain": "aidatalabs", "metadata": {"cause": "table"}}
 """
 ERROR_REASON_ROLLUP_NOT_FOUND: ErrorReason.ValueType  # 95
 """The platform has no roll-up of this name.

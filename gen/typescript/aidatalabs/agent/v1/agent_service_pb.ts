@@ -2,14 +2,16 @@
 // @generated from file aidatalabs/agent/v1/agent_service.proto (package aidatalabs.agent.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Clarification, ModelUse, Proof } from "./answer_pb.js";
 import { file_aidatalabs_agent_v1_answer } from "./answer_pb.js";
 import type { QueryStatistics, Result } from "../../data/v1/query_pb.js";
 import { file_aidatalabs_data_v1_query } from "../../data/v1/query_pb.js";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.js";
 import { file_google_api_annotations } from "../../../google/api/annotations_pb.js";
+import type { HttpBodySchema } from "../../../google/api/httpbody_pb.js";
+import { file_google_api_httpbody } from "../../../google/api/httpbody_pb.js";
 import { file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
 import type { Status } from "../../../google/rpc/status_pb.js";
 import { file_google_rpc_status } from "../../../google/rpc/status_pb.js";
@@ -19,7 +21,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file aidatalabs/agent/v1/agent_service.proto.
  */
 export const file_aidatalabs_agent_v1_agent_service: GenFile = /*@__PURE__*/
-  fileDesc("CidhaWRhdGFsYWJzL2FnZW50L3YxL2FnZW50X3NlcnZpY2UucHJvdG8SE2FpZGF0YWxhYnMuYWdlbnQudjEixgEKDFF1ZXJ5UmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSHAoIcXVlc3Rpb24YAiABKAlCCrpIB3IFEAEY0A8SHAoIbWF4X3Jvd3MYAyABKAVCCrpIBxoFGJBOKAASNAoFbW9kZWwYCiABKAlCJbpIInIgMh5eKFthLXowLTldW2EtejAtOS5fLV17MCwzMX0pPyQiqQIKDVF1ZXJ5UmVzcG9uc2USDgoGYW5zd2VyGAEgASgJEgsKA3NxbBgCIAEoCRITCgtleHBsYW5hdGlvbhgDIAMoCRIqCgZyZXN1bHQYBCABKAsyGi5haWRhdGFsYWJzLmRhdGEudjEuUmVzdWx0EiYKBWNoYXJ0GAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIpCgVwcm9vZhgGIAEoCzIaLmFpZGF0YWxhYnMuYWdlbnQudjEuUHJvb2YSOQoNY2xhcmlmaWNhdGlvbhgHIAEoCzIiLmFpZGF0YWxhYnMuYWdlbnQudjEuQ2xhcmlmaWNhdGlvbhIsCgVtb2RlbBgKIAEoCzIdLmFpZGF0YWxhYnMuYWdlbnQudjEuTW9kZWxVc2UizQEKE1N0cmVhbUFuc3dlclJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEhwKCHF1ZXN0aW9uGAIgASgJQgq6SAdyBRABGNAPEhwKCG1heF9yb3dzGAMgASgFQgq6SAcaBRiQTigAEjQKBW1vZGVsGAogASgJQiW6SCJyIDIeXihbYS16MC05XVthLXowLTkuXy1dezAsMzF9KT8kInoKFFN0cmVhbUFuc3dlclJlc3BvbnNlEg0KBWV2ZW50GAEgASgJEjAKBGRhdGEYAiABKAsyIi5haWRhdGFsYWJzLmFnZW50LnYxLlF1ZXJ5UmVzcG9uc2USIQoFZXJyb3IYAyABKAsyEi5nb29nbGUucnBjLlN0YXR1cyKvAQoNRGVzaWduUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSIAoMcmVxdWlyZW1lbnRzGAIgASgJQgq6SAdyBRABGJBOEjYKB3NhbXBsZXMYAyADKAsyGy5haWRhdGFsYWJzLmFnZW50LnYxLlNhbXBsZUIIukgFkgECEAoiMQoGU2FtcGxlEhYKBG5hbWUYASABKAlCCLpIBXIDGP8BEg8KB2NvbnRlbnQYAiABKAwiRwoORGVzaWduUmVzcG9uc2USNQoHZGVzaWducxgBIAMoCzIkLmFpZGF0YWxhYnMuYWdlbnQudjEuRGVzaWduQ2FuZGlkYXRlIrsBCg9EZXNpZ25DYW5kaWRhdGUSEgoKc3RhdGVtZW50cxgBIAMoCRIRCglyYXRpb25hbGUYAiABKAkSTAoMbWVhc3VyZW1lbnRzGAMgAygLMjYuYWlkYXRhbGFicy5hZ2VudC52MS5EZXNpZ25DYW5kaWRhdGUuTWVhc3VyZW1lbnRzRW50cnkaMwoRTWVhc3VyZW1lbnRzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4ASJtCg9PcHRpbWl6ZVJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEhQKA3NxbBgCIAEoCUIHukgEcgIQASJQChBPcHRpbWl6ZVJlc3BvbnNlEjwKD3JlY29tbWVuZGF0aW9ucxgBIAMoCzIjLmFpZGF0YWxhYnMuYWdlbnQudjEuUmVjb21tZW5kYXRpb24iqQEKDlJlY29tbWVuZGF0aW9uEgwKBGtpbmQYASABKAkSCwoDc3FsGAIgASgJEjMKBmJlZm9yZRgDIAEoCzIjLmFpZGF0YWxhYnMuZGF0YS52MS5RdWVyeVN0YXRpc3RpY3MSMgoFYWZ0ZXIYBCABKAsyIy5haWRhdGFsYWJzLmRhdGEudjEuUXVlcnlTdGF0aXN0aWNzEhMKC3NhbWVfcmVzdWx0GAUgASgIIn8KDkFuYWx5emVSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIaCghxdWVzdGlvbhgCIAEoCUIIukgFcgMY0A8SCwoDc3FsGAMgASgJIt0BCg9BbmFseXplUmVzcG9uc2USDgoGYW5zd2VyGAEgASgJEi4KCGZpbmRpbmdzGAIgAygLMhwuYWlkYXRhbGFicy5hZ2VudC52MS5GaW5kaW5nEgsKA3NxbBgDIAEoCRIqCgZyZXN1bHQYBCABKAsyGi5haWRhdGFsYWJzLmRhdGEudjEuUmVzdWx0EiYKBWNoYXJ0GAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIpCgVwcm9vZhgGIAEoCzIaLmFpZGF0YWxhYnMuYWdlbnQudjEuUHJvb2YiOgoHRmluZGluZxIMCgRraW5kGAEgASgJEg8KB3N1bW1hcnkYAiABKAkSEAoIc3RyZW5ndGgYAyABKAEidAoOU3VwcG9ydFJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEhwKCHF1ZXN0aW9uGAIgASgJQgq6SAdyBRABGNAPIsQBCg9TdXBwb3J0UmVzcG9uc2USDgoGYW5zd2VyGAEgASgJEjAKCWNpdGF0aW9ucxgCIAMoCzIdLmFpZGF0YWxhYnMuYWdlbnQudjEuQ2l0YXRpb24SQAoGaGVhbHRoGAMgAygLMjAuYWlkYXRhbGFicy5hZ2VudC52MS5TdXBwb3J0UmVzcG9uc2UuSGVhbHRoRW50cnkaLQoLSGVhbHRoRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASIpCghDaXRhdGlvbhIOCgZzb3VyY2UYASABKAkSDQoFcXVvdGUYAiABKAkykgYKDEFnZW50U2VydmljZRJvCgVRdWVyeRIhLmFpZGF0YWxhYnMuYWdlbnQudjEuUXVlcnlSZXF1ZXN0GiIuYWlkYXRhbGFicy5hZ2VudC52MS5RdWVyeVJlc3BvbnNlIh+C0+STAhkiFC9hcGkvdjEvYWdlbnRzL3F1ZXJ5OgEqEqwBCgxTdHJlYW1BbnN3ZXISKC5haWRhdGFsYWJzLmFnZW50LnYxLlN0cmVhbUFuc3dlclJlcXVlc3QaKS5haWRhdGFsYWJzLmFnZW50LnYxLlN0cmVhbUFuc3dlclJlc3BvbnNlIkWC0+STAj8iGy9hcGkvdjEvYWdlbnRzL3F1ZXJ5OnN0cmVhbToBKlodEhsvYXBpL3YxL2FnZW50cy9xdWVyeTpzdHJlYW0wARJzCgZEZXNpZ24SIi5haWRhdGFsYWJzLmFnZW50LnYxLkRlc2lnblJlcXVlc3QaIy5haWRhdGFsYWJzLmFnZW50LnYxLkRlc2lnblJlc3BvbnNlIiCC0+STAhoiFS9hcGkvdjEvYWdlbnRzL2Rlc2lnbjoBKhJ7CghPcHRpbWl6ZRIkLmFpZGF0YWxhYnMuYWdlbnQudjEuT3B0aW1pemVSZXF1ZXN0GiUuYWlkYXRhbGFicy5hZ2VudC52MS5PcHRpbWl6ZVJlc3BvbnNlIiKC0+STAhwiFy9hcGkvdjEvYWdlbnRzL29wdGltaXplOgEqEncKB0FuYWx5emUSIy5haWRhdGFsYWJzLmFnZW50LnYxLkFuYWx5emVSZXF1ZXN0GiQuYWlkYXRhbGFicy5hZ2VudC52MS5BbmFseXplUmVzcG9uc2UiIYLT5JMCGyIWL2FwaS92MS9hZ2VudHMvYW5hbHl6ZToBKhJ3CgdTdXBwb3J0EiMuYWlkYXRhbGFicy5hZ2VudC52MS5TdXBwb3J0UmVxdWVzdBokLmFpZGF0YWxhYnMuYWdlbnQudjEuU3VwcG9ydFJlc3BvbnNlIiGC0+STAhsiFi9hcGkvdjEvYWdlbnRzL3N1cHBvcnQ6ASpiBnByb3RvMw", [file_aidatalabs_agent_v1_answer, file_aidatalabs_data_v1_query, file_buf_validate_validate, file_google_api_annotations, file_google_protobuf_struct, file_google_rpc_status]);
+  fileDesc("CidhaWRhdGFsYWJzL2FnZW50L3YxL2FnZW50X3NlcnZpY2UucHJvdG8SE2FpZGF0YWxhYnMuYWdlbnQudjEixgEKDFF1ZXJ5UmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSHAoIcXVlc3Rpb24YAiABKAlCCrpIB3IFEAEY0A8SHAoIbWF4X3Jvd3MYAyABKAVCCrpIBxoFGJBOKAASNAoFbW9kZWwYCiABKAlCJbpIInIgMh5eKFthLXowLTldW2EtejAtOS5fLV17MCwzMX0pPyQiqQIKDVF1ZXJ5UmVzcG9uc2USDgoGYW5zd2VyGAEgASgJEgsKA3NxbBgCIAEoCRITCgtleHBsYW5hdGlvbhgDIAMoCRIqCgZyZXN1bHQYBCABKAsyGi5haWRhdGFsYWJzLmRhdGEudjEuUmVzdWx0EiYKBWNoYXJ0GAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIpCgVwcm9vZhgGIAEoCzIaLmFpZGF0YWxhYnMuYWdlbnQudjEuUHJvb2YSOQoNY2xhcmlmaWNhdGlvbhgHIAEoCzIiLmFpZGF0YWxhYnMuYWdlbnQudjEuQ2xhcmlmaWNhdGlvbhIsCgVtb2RlbBgKIAEoCzIdLmFpZGF0YWxhYnMuYWdlbnQudjEuTW9kZWxVc2UizQEKE1N0cmVhbUFuc3dlclJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEhwKCHF1ZXN0aW9uGAIgASgJQgq6SAdyBRABGNAPEhwKCG1heF9yb3dzGAMgASgFQgq6SAcaBRiQTigAEjQKBW1vZGVsGAogASgJQiW6SCJyIDIeXihbYS16MC05XVthLXowLTkuXy1dezAsMzF9KT8kInoKFFN0cmVhbUFuc3dlclJlc3BvbnNlEg0KBWV2ZW50GAEgASgJEjAKBGRhdGEYAiABKAsyIi5haWRhdGFsYWJzLmFnZW50LnYxLlF1ZXJ5UmVzcG9uc2USIQoFZXJyb3IYAyABKAsyEi5nb29nbGUucnBjLlN0YXR1cyLFAgoRRHJhd0Fuc3dlclJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEhwKCHF1ZXN0aW9uGAIgASgJQgq6SAdyBRABGNAPEkcKBmZvcm1hdBgDIAEoDjItLmFpZGF0YWxhYnMuYWdlbnQudjEuRHJhd0Fuc3dlclJlcXVlc3QuRm9ybWF0Qgi6SAWCAQIQARIZCgV3aWR0aBgEIAEoBUIKukgHGgUY0A8oABI0CgVtb2RlbBgKIAEoCUIlukgiciAyHl4oW2EtejAtOV1bYS16MC05Ll8tXXswLDMxfSk/JCIyCgZGb3JtYXQSFgoSRk9STUFUX1VOU1BFQ0lGSUVEEAASBwoDUE5HEAESBwoDU1ZHEAIirwEKDURlc2lnblJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEiAKDHJlcXVpcmVtZW50cxgCIAEoCUIKukgHcgUQARiQThI2CgdzYW1wbGVzGAMgAygLMhsuYWlkYXRhbGFicy5hZ2VudC52MS5TYW1wbGVCCLpIBZIBAhAKIjEKBlNhbXBsZRIWCgRuYW1lGAEgASgJQgi6SAVyAxj/ARIPCgdjb250ZW50GAIgASgMIkcKDkRlc2lnblJlc3BvbnNlEjUKB2Rlc2lnbnMYASADKAsyJC5haWRhdGFsYWJzLmFnZW50LnYxLkRlc2lnbkNhbmRpZGF0ZSK7AQoPRGVzaWduQ2FuZGlkYXRlEhIKCnN0YXRlbWVudHMYASADKAkSEQoJcmF0aW9uYWxlGAIgASgJEkwKDG1lYXN1cmVtZW50cxgDIAMoCzI2LmFpZGF0YWxhYnMuYWdlbnQudjEuRGVzaWduQ2FuZGlkYXRlLk1lYXN1cmVtZW50c0VudHJ5GjMKEU1lYXN1cmVtZW50c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAEibQoPT3B0aW1pemVSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIUCgNzcWwYAiABKAlCB7pIBHICEAEiogEKEE9wdGltaXplUmVzcG9uc2USPAoPcmVjb21tZW5kYXRpb25zGAEgAygLMiMuYWlkYXRhbGFicy5hZ2VudC52MS5SZWNvbW1lbmRhdGlvbhIyCgV0cmllZBgCIAMoCzIjLmFpZGF0YWxhYnMuYWdlbnQudjEuUmVjb21tZW5kYXRpb24SCwoDc3FsGAMgASgJEg8KB3N1bW1hcnkYBCABKAkizwEKDlJlY29tbWVuZGF0aW9uEgwKBGtpbmQYASABKAkSCwoDc3FsGAIgASgJEjMKBmJlZm9yZRgDIAEoCzIjLmFpZGF0YWxhYnMuZGF0YS52MS5RdWVyeVN0YXRpc3RpY3MSMgoFYWZ0ZXIYBCABKAsyIy5haWRhdGFsYWJzLmRhdGEudjEuUXVlcnlTdGF0aXN0aWNzEhMKC3NhbWVfcmVzdWx0GAUgASgIEhEKCXJhdGlvbmFsZRgGIAEoCRIRCglydW5fY291bnQYByABKAUifwoOQW5hbHl6ZVJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEhoKCHF1ZXN0aW9uGAIgASgJQgi6SAVyAxjQDxILCgNzcWwYAyABKAki3QEKD0FuYWx5emVSZXNwb25zZRIOCgZhbnN3ZXIYASABKAkSLgoIZmluZGluZ3MYAiADKAsyHC5haWRhdGFsYWJzLmFnZW50LnYxLkZpbmRpbmcSCwoDc3FsGAMgASgJEioKBnJlc3VsdBgEIAEoCzIaLmFpZGF0YWxhYnMuZGF0YS52MS5SZXN1bHQSJgoFY2hhcnQYBSABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EikKBXByb29mGAYgASgLMhouYWlkYXRhbGFicy5hZ2VudC52MS5Qcm9vZiI6CgdGaW5kaW5nEgwKBGtpbmQYASABKAkSDwoHc3VtbWFyeRgCIAEoCRIQCghzdHJlbmd0aBgDIAEoASJ0Cg5TdXBwb3J0UmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSHAoIcXVlc3Rpb24YAiABKAlCCrpIB3IFEAEY0A8ixAEKD1N1cHBvcnRSZXNwb25zZRIOCgZhbnN3ZXIYASABKAkSMAoJY2l0YXRpb25zGAIgAygLMh0uYWlkYXRhbGFicy5hZ2VudC52MS5DaXRhdGlvbhJACgZoZWFsdGgYAyADKAsyMC5haWRhdGFsYWJzLmFnZW50LnYxLlN1cHBvcnRSZXNwb25zZS5IZWFsdGhFbnRyeRotCgtIZWFsdGhFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIikKCENpdGF0aW9uEg4KBnNvdXJjZRgBIAEoCRINCgVxdW90ZRgCIAEoCTKFBwoMQWdlbnRTZXJ2aWNlEm8KBVF1ZXJ5EiEuYWlkYXRhbGFicy5hZ2VudC52MS5RdWVyeVJlcXVlc3QaIi5haWRhdGFsYWJzLmFnZW50LnYxLlF1ZXJ5UmVzcG9uc2UiH4LT5JMCGSIUL2FwaS92MS9hZ2VudHMvcXVlcnk6ASoSrAEKDFN0cmVhbUFuc3dlchIoLmFpZGF0YWxhYnMuYWdlbnQudjEuU3RyZWFtQW5zd2VyUmVxdWVzdBopLmFpZGF0YWxhYnMuYWdlbnQudjEuU3RyZWFtQW5zd2VyUmVzcG9uc2UiRYLT5JMCPyIbL2FwaS92MS9hZ2VudHMvcXVlcnk6c3RyZWFtOgEqWh0SGy9hcGkvdjEvYWdlbnRzL3F1ZXJ5OnN0cmVhbTABEnEKCkRyYXdBbnN3ZXISJi5haWRhdGFsYWJzLmFnZW50LnYxLkRyYXdBbnN3ZXJSZXF1ZXN0GhQuZ29vZ2xlLmFwaS5IdHRwQm9keSIlgtPkkwIfIhovYXBpL3YxL2FnZW50cy9xdWVyeTpjaGFydDoBKhJzCgZEZXNpZ24SIi5haWRhdGFsYWJzLmFnZW50LnYxLkRlc2lnblJlcXVlc3QaIy5haWRhdGFsYWJzLmFnZW50LnYxLkRlc2lnblJlc3BvbnNlIiCC0+STAhoiFS9hcGkvdjEvYWdlbnRzL2Rlc2lnbjoBKhJ7CghPcHRpbWl6ZRIkLmFpZGF0YWxhYnMuYWdlbnQudjEuT3B0aW1pemVSZXF1ZXN0GiUuYWlkYXRhbGFicy5hZ2VudC52MS5PcHRpbWl6ZVJlc3BvbnNlIiKC0+STAhwiFy9hcGkvdjEvYWdlbnRzL29wdGltaXplOgEqEncKB0FuYWx5emUSIy5haWRhdGFsYWJzLmFnZW50LnYxLkFuYWx5emVSZXF1ZXN0GiQuYWlkYXRhbGFicy5hZ2VudC52MS5BbmFseXplUmVzcG9uc2UiIYLT5JMCGyIWL2FwaS92MS9hZ2VudHMvYW5hbHl6ZToBKhJ3CgdTdXBwb3J0EiMuYWlkYXRhbGFicy5hZ2VudC52MS5TdXBwb3J0UmVxdWVzdBokLmFpZGF0YWxhYnMuYWdlbnQudjEuU3VwcG9ydFJlc3BvbnNlIiGC0+STAhsiFi9hcGkvdjEvYWdlbnRzL3N1cHBvcnQ6ASpiBnByb3RvMw", [file_aidatalabs_agent_v1_answer, file_aidatalabs_data_v1_query, file_buf_validate_validate, file_google_api_annotations, file_google_api_httpbody, file_google_protobuf_struct, file_google_rpc_status]);
 
 /**
  * Brings a question.
@@ -216,6 +218,89 @@ export const StreamAnswerResponseSchema: GenMessage<StreamAnswerResponse> = /*@_
   messageDesc(file_aidatalabs_agent_v1_agent_service, 3);
 
 /**
+ * Brings a question and the format of the picture.
+ *
+ * @generated from message aidatalabs.agent.v1.DrawAnswerRequest
+ */
+export type DrawAnswerRequest = Message<"aidatalabs.agent.v1.DrawAnswerRequest"> & {
+  /**
+   * `platforms/{id}`.
+   *
+   * @generated from field: string platform = 1;
+   */
+  platform: string;
+
+  /**
+   * In plain words, 1 to 2,000 characters.
+   *
+   * @generated from field: string question = 2;
+   */
+  question: string;
+
+  /**
+   * Format of the picture; PNG where it is left out.
+   *
+   * @generated from field: aidatalabs.agent.v1.DrawAnswerRequest.Format format = 3;
+   */
+  format: DrawAnswerRequest_Format;
+
+  /**
+   * Width of the plot in points, without labels and legend; 0 means 640, at most 2,000, less than 200 is read as 200.
+   *
+   * @generated from field: int32 width = 4;
+   */
+  width: number;
+
+  /**
+   * As in QueryRequest.
+   *
+   * @generated from field: string model = 10;
+   */
+  model: string;
+};
+
+/**
+ * Describes the message aidatalabs.agent.v1.DrawAnswerRequest.
+ * Use `create(DrawAnswerRequestSchema)` to create a new message.
+ */
+export const DrawAnswerRequestSchema: GenMessage<DrawAnswerRequest> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 4);
+
+/**
+ * The picture formats.
+ *
+ * @generated from enum aidatalabs.agent.v1.DrawAnswerRequest.Format
+ */
+export enum DrawAnswerRequest_Format {
+  /**
+   * PNG.
+   *
+   * @generated from enum value: FORMAT_UNSPECIFIED = 0;
+   */
+  FORMAT_UNSPECIFIED = 0,
+
+  /**
+   * Pixels, twice as many each way as `width` says, for sharp screens; `image/png`.
+   *
+   * @generated from enum value: PNG = 1;
+   */
+  PNG = 1,
+
+  /**
+   * Shapes and text that scale; `image/svg+xml`. It holds no script.
+   *
+   * @generated from enum value: SVG = 2;
+   */
+  SVG = 2,
+}
+
+/**
+ * Describes the enum aidatalabs.agent.v1.DrawAnswerRequest.Format.
+ */
+export const DrawAnswerRequest_FormatSchema: GenEnum<DrawAnswerRequest_Format> = /*@__PURE__*/
+  enumDesc(file_aidatalabs_agent_v1_agent_service, 4, 0);
+
+/**
  * Brings requirements.
  *
  * @generated from message aidatalabs.agent.v1.DesignRequest
@@ -248,7 +333,7 @@ export type DesignRequest = Message<"aidatalabs.agent.v1.DesignRequest"> & {
  * Use `create(DesignRequestSchema)` to create a new message.
  */
 export const DesignRequestSchema: GenMessage<DesignRequest> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 4);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 5);
 
 /**
  * A file that shows what data looks like.
@@ -276,7 +361,7 @@ export type Sample = Message<"aidatalabs.agent.v1.Sample"> & {
  * Use `create(SampleSchema)` to create a new message.
  */
 export const SampleSchema: GenMessage<Sample> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 5);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 6);
 
 /**
  * Candidates, the best first.
@@ -297,7 +382,7 @@ export type DesignResponse = Message<"aidatalabs.agent.v1.DesignResponse"> & {
  * Use `create(DesignResponseSchema)` to create a new message.
  */
 export const DesignResponseSchema: GenMessage<DesignResponse> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 6);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 7);
 
 /**
  * One way to store the data.
@@ -332,7 +417,7 @@ export type DesignCandidate = Message<"aidatalabs.agent.v1.DesignCandidate"> & {
  * Use `create(DesignCandidateSchema)` to create a new message.
  */
 export const DesignCandidateSchema: GenMessage<DesignCandidate> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 7);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 8);
 
 /**
  * Brings one query.
@@ -360,7 +445,7 @@ export type OptimizeRequest = Message<"aidatalabs.agent.v1.OptimizeRequest"> & {
  * Use `create(OptimizeRequestSchema)` to create a new message.
  */
 export const OptimizeRequestSchema: GenMessage<OptimizeRequest> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 8);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 9);
 
 /**
  * What would make the query faster.
@@ -374,6 +459,27 @@ export type OptimizeResponse = Message<"aidatalabs.agent.v1.OptimizeResponse"> &
    * @generated from field: repeated aidatalabs.agent.v1.Recommendation recommendations = 1;
    */
   recommendations: Recommendation[];
+
+  /**
+   * What was tried and is not recommended: it did not help, gave other rows, or could not run; `rationale` says which.
+   *
+   * @generated from field: repeated aidatalabs.agent.v1.Recommendation tried = 2;
+   */
+  tried: Recommendation[];
+
+  /**
+   * The query as it was measured: re-rendered by the SQL door.
+   *
+   * @generated from field: string sql = 3;
+   */
+  sql: string;
+
+  /**
+   * What came of it, in one sentence.
+   *
+   * @generated from field: string summary = 4;
+   */
+  summary: string;
 };
 
 /**
@@ -381,7 +487,7 @@ export type OptimizeResponse = Message<"aidatalabs.agent.v1.OptimizeResponse"> &
  * Use `create(OptimizeResponseSchema)` to create a new message.
  */
 export const OptimizeResponseSchema: GenMessage<OptimizeResponse> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 9);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 10);
 
 /**
  * One way to make a query faster.
@@ -418,11 +524,25 @@ export type Recommendation = Message<"aidatalabs.agent.v1.Recommendation"> & {
   after?: QueryStatistics | undefined;
 
   /**
-   * True when both gave the same rows.
+   * True when both gave the same rows, in the same order where the query orders them.
    *
    * @generated from field: bool same_result = 5;
    */
   sameResult: boolean;
+
+  /**
+   * Why it could be faster, and what was measured.
+   *
+   * @generated from field: string rationale = 6;
+   */
+  rationale: string;
+
+  /**
+   * Times that each was run; `before` and `after` are the medians.
+   *
+   * @generated from field: int32 run_count = 7;
+   */
+  runCount: number;
 };
 
 /**
@@ -430,7 +550,7 @@ export type Recommendation = Message<"aidatalabs.agent.v1.Recommendation"> & {
  * Use `create(RecommendationSchema)` to create a new message.
  */
 export const RecommendationSchema: GenMessage<Recommendation> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 10);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 11);
 
 /**
  * Brings a question or a query, one of the two.
@@ -465,7 +585,7 @@ export type AnalyzeRequest = Message<"aidatalabs.agent.v1.AnalyzeRequest"> & {
  * Use `create(AnalyzeRequestSchema)` to create a new message.
  */
 export const AnalyzeRequestSchema: GenMessage<AnalyzeRequest> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 11);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 12);
 
 /**
  * What was found, with everything to check it.
@@ -521,7 +641,7 @@ export type AnalyzeResponse = Message<"aidatalabs.agent.v1.AnalyzeResponse"> & {
  * Use `create(AnalyzeResponseSchema)` to create a new message.
  */
 export const AnalyzeResponseSchema: GenMessage<AnalyzeResponse> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 12);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 13);
 
 /**
  * One thing found in a result.
@@ -556,7 +676,7 @@ export type Finding = Message<"aidatalabs.agent.v1.Finding"> & {
  * Use `create(FindingSchema)` to create a new message.
  */
 export const FindingSchema: GenMessage<Finding> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 13);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 14);
 
 /**
  * Brings a question about the product.
@@ -584,7 +704,7 @@ export type SupportRequest = Message<"aidatalabs.agent.v1.SupportRequest"> & {
  * Use `create(SupportRequestSchema)` to create a new message.
  */
 export const SupportRequestSchema: GenMessage<SupportRequest> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 14);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 15);
 
 /**
  * An answer out of the documentation.
@@ -619,7 +739,7 @@ export type SupportResponse = Message<"aidatalabs.agent.v1.SupportResponse"> & {
  * Use `create(SupportResponseSchema)` to create a new message.
  */
 export const SupportResponseSchema: GenMessage<SupportResponse> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 15);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 16);
 
 /**
  * A place in the documentation.
@@ -647,7 +767,7 @@ export type Citation = Message<"aidatalabs.agent.v1.Citation"> & {
  * Use `create(CitationSchema)` to create a new message.
  */
 export const CitationSchema: GenMessage<Citation> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 16);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 17);
 
 /**
  * Agents turn words into work: questions into verified rows, requirements into designs. They act with the caller's
@@ -686,6 +806,21 @@ export const AgentService: GenService<{
     output: typeof StreamAnswerResponseSchema;
   },
   /**
+   * Answers like Query and draws the chart of the answer as a picture, an ordinary file. Where nothing is to be drawn
+   * it says why, and Query has the rows. The picture is drawn of the answer's own spec, in a process of its own with
+   * bounded time and memory, without network or files.
+   * Scope platform, role viewer.
+   * Refuses with: CHART_NOT_AVAILABLE (the answer is best read as a table, or the question has several readings), and
+   * as Query does.
+   *
+   * @generated from rpc aidatalabs.agent.v1.AgentService.DrawAnswer
+   */
+  drawAnswer: {
+    methodKind: "unary";
+    input: typeof DrawAnswerRequestSchema;
+    output: typeof HttpBodySchema;
+  },
+  /**
    * Designs tables for requirements and samples: candidates with measurements, the best first.
    * Scope platform, role editor.
    *
@@ -697,7 +832,9 @@ export const AgentService: GenService<{
     output: typeof DesignResponseSchema;
   },
   /**
-   * Recommends how to make a query faster, each with before, after and whether the result is the same.
+   * Recommends how to make a query faster: every candidate is run on the engine beside the query, and only what gave
+   * the same rows with less work is recommended; the others stand in `tried`. Runs as the caller's own queries do, so
+   * it counts against the platform's budget. Nothing is changed. A table's layout is not tried yet.
    * Scope platform, role viewer. Refuses as DataService.Query does.
    *
    * @generated from rpc aidatalabs.agent.v1.AgentService.Optimize
