@@ -15,7 +15,7 @@ from aidatalabs.data.v1 import data_service_pb2 as data_pb
 from aidatalabs.data.v1 import data_service_pb2_grpc as data_pb_grpc
 from aidatalabs.data.v1 import table_pb2
 from aidatalabs_services.agent.bootstrap import bootstrap
-from aidatalabs_services.agent.ports import PlatformData
+from aidatalabs_services.agent.ports import MeasuringData
 from aidatalabs_services.agent.settings import AgentSettings
 from aidatalabs_services.data import bootstrap as data_bootstrap
 from aidatalabs_services.data.settings import DataSettings
@@ -152,7 +152,7 @@ def agent_settings(provider: Provider, **settings: Any) -> AgentSettings:
 
 @contextlib.asynccontextmanager
 async def asking(
-    server: RunningServer | PlatformData, mint: TokenMint, provider: Provider, **settings: Any
+    server: RunningServer | MeasuringData, mint: TokenMint, provider: Provider, **settings: Any
 ) -> AsyncIterator[Asking]:
     """The agent service with models, over a data service that runs or one that follows a script."""
     address = server.address if isinstance(server, RunningServer) else "127.0.0.1:9"
