@@ -101,6 +101,12 @@ ADVICE: Mapping[str, str] = {
         "Leave `model` out or name one of `configured`; `docs/models.md` says how an operator adds one."
     ),
     "CHART_NOT_AVAILABLE": "Read the rows with Query, or ask for one figure by a group or over time.",
+    "CONVERSATION_NOT_FOUND": "List your own with ListConversations, or ask without one to begin one.",
+    "CONVERSATION_FULL": "Ask without a conversation: the answer begins a new one.",
+    "CONVERSATIONS_NOT_KEPT": (
+        "Ask whole questions, or have the operator set `AIDATALABS_AGENT_POSTGRES_URL`."
+    ),
+    "LESSON_NOT_FOUND": "List them with ListLessons; one that was forgotten already is still there.",
     "QUESTION_NOT_READ_ONLY": "Ask for what you want to know; change data with Ingest and the table methods.",
     "BACKUP_NOT_FOUND": "List them: `aidatalabs backup list`, `aidatalabs backup drills`.",
     "BACKUP_DAMAGED": (

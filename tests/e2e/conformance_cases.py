@@ -189,8 +189,14 @@ BACKUP_CASES = (
 
 
 def made_by(path: str, answer: Any) -> dict[str, str]:
-    """What later cases call by `{deletion}`, `{backup}`, `{key}`, `{restore}` and `{restored}`."""
+    """What later cases call by `{conversation}`, `{lesson}`, `{deletion}`, `{backup}` and so on."""
     method = path.rpartition("/")[2]
+    if path == "/aidatalabs.agent.v1.AgentService/Query":
+        return {"conversation": answer[0].conversation}
+    if path == "/aidatalabs.agent.v1.AgentService/GiveFeedback":
+        return {"lesson": answer[0].lesson.name}
+    if path == "/aidatalabs.agent.v1.AgentService/StreamAnswer":
+        return {"streamed": next(event.data.conversation for event in answer if event.data.conversation)}
     kinds = {
         "DeleteRows": "deletion",
         "CreateBackup": "backup",

@@ -70,6 +70,9 @@ _KNOWN: dict[str, tuple[Any, ...]] = {
         "what is the weather in Paris?",
         "weight",
     ),
+    "conversation": ("00000000-0000-4000-8000-000000000000", "nothing"),
+    "lesson": ("00000000-0000-4000-8000-000000000000", "nothing"),
+    "user": ("", "users/00000000-0000-4000-8000-000000000000"),
     "table": ("things", "things", "events", "nothing"),
     "type": ("UInt64", "Nullable(String)", "Array(Array(Int8))", "JSON", "Enum8('a' = 1)"),
     "filter": ('name : "a"', "state = ACTIVE AND name = platforms/fuzz", "role = NO", 'name = "', "a = b"),
@@ -81,7 +84,6 @@ _KNOWN: dict[str, tuple[Any, ...]] = {
     "max_staleness": ("0s", "60s", "1.5s", "90000s"),
     "member": ("allUsers",),
     "rollup": ("made", "events_by_day", "nothing"),
-    "format": ("CSV", "SVG", "JSONL", "PARQUET", "ARROW"),
     "rows": (
         [{"id": "7", "label": "seven", "weight": 0.7}],
         [{"id": -1}, {"id": "18446744073709551615", "label": "\u0000"}, {"label": None, "other": []}, {}],

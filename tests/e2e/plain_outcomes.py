@@ -23,6 +23,8 @@ VOLATILE = {
     *("recovery_seconds", "loss_seconds", "missing_count", "purge_time"),
     # Times in a sentence.
     "summary",
+    # A proof's seal is over the time it was made at; versions as they are now stand in `after`.
+    *("seal", "after", "conversation", "forget_time"),
     # Every rotation adds a key; a rejected row has an id of its own.
     *("keys", "id"),
 }

@@ -18,7 +18,6 @@ from tests.e2e.conformance_cases import (
     BACKUP_CASES,
     OURS,
     PATH_CASES,
-    PICTURE_CASES,
     RETENTION_CASES,
     ROLLUP_CASES,
     SHOP,
@@ -28,6 +27,7 @@ from tests.e2e.conformance_cases import (
 )
 from tests.e2e.conftest import Mesh
 from tests.e2e.plain_outcomes import filled, plain
+from tests.e2e.talk_cases import AGENT_CASES, AGENT_EMPTY, AGENT_HOLDS
 from tests.e2e.transports import (
     Outcome,
     Refused,
@@ -196,7 +196,7 @@ CASES = (
         "PLATFORM_NOT_FOUND",
         "stranger",
     ),
-    *PICTURE_CASES,
+    *AGENT_CASES,
     *ROLLUP_CASES,
     *RETENTION_CASES,
     *BACKUP_CASES,
@@ -270,9 +270,8 @@ HOLDS = {
     "Export": ("text/csv", "two"),
     "ExplainQuery": ("'tables': ['boxes']", "'ordered': True"),
     "DescribeSchema": ("'boxes'", "'events'"),
-    "DrawAnswer": ("image/svg+xml",),
-    "Optimize": ("'sql': 'SELECT id FROM boxes ORDER BY id'",),
     "StreamAnswer": ("'event': 'understood'", "'event': 'done'"),
+    **AGENT_HOLDS,
     "GetCurrentUser": ("'email': 'admin@example.com'",),
     "ListUsers": ("'email': 'admin@example.com'",),
 }
@@ -360,7 +359,7 @@ def test_a_call_is_answered_alike_over_every_transport(runs: dict[str, Run], pat
     name = path.rpartition("/")[2]
     if path == "/aidatalabs.agent.v1.AgentService/Query":
         assert expected[0]["result"]["rows"] == [[2.0]], expected
-    elif name in EMPTY:
+    elif name in EMPTY | AGENT_EMPTY:
         assert expected == [{}]
     else:
         assert all(text in repr(expected) for text in HOLDS[name]), expected

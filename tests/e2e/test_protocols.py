@@ -89,7 +89,17 @@ def sse(mesh: Mesh, token: str, question: str) -> list[tuple[float, dict[str, An
 def test_an_answer_streams_as_events_and_ends_with_done(mesh: Mesh, admin: str) -> None:
     events = sse(mesh, admin, QUESTION)
     names = [event["event"] for _, event in events]
-    assert names == ["understood", "sql", "running", "rows", "chart", "answer", "proof", "done"]
+    assert names == [
+        "understood",
+        "sql",
+        "running",
+        "rows",
+        "chart",
+        "answer",
+        "proof",
+        "conversation",
+        "done",
+    ]
     assert events[3][1]["data"]["result"]["rows"] == [[1500]]
 
 

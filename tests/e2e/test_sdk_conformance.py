@@ -26,6 +26,7 @@ from aidatalabs_client import Client, SyncClient, errors
 from tests.e2e.conftest import Mesh
 from tests.e2e.sdk_backup_steps import BACKUP_STEPS
 from tests.e2e.sdk_steps import PICTURE_STEPS, ROLLUP_STEPS, Step
+from tests.e2e.sdk_talk_steps import TALK_STEPS
 from tests.e2e.test_conformance import INTERNAL, METHODS, NOT_BUILT
 
 pytestmark = pytest.mark.mesh
@@ -180,16 +181,7 @@ STEPS = (
         lambda c, p: c.describe_schema(p),
         lambda schema: {table.name for table in schema.tables} >= {"boxes", "events"},
     ),
-    Step(
-        "agent.v1.AgentService/Query",
-        lambda c, p: c.ask(p, "how many boxes are there?"),
-        lambda answer: list(answer.rows()[0].values()) == [2] and answer.proof.result_sha256 != "",
-    ),
-    Step(
-        "agent.v1.AgentService/StreamAnswer",
-        lambda c, p: c.stream_answer(p, "how many boxes are there?"),
-        lambda events: [events[0].event, events[-1].event] == ["understood", "done"],
-    ),
+    *TALK_STEPS,
     *PICTURE_STEPS,
     Step("agent.v1.AgentService/Design", lambda c, p: c.design(p, "orders by day"), bool),
     Step("agent.v1.AgentService/Analyze", lambda c, p: c.analyze(p, "what are boxes?"), bool),

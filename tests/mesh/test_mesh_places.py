@@ -9,6 +9,7 @@ import pytest
 
 from aidatalabs_services.mesh.errors import SocketFolderUnsafe, SocketPathTooLong, TlsNotSupported
 from aidatalabs_services.mesh.home import MeshHome, last_lines, put_long_log_aside
+from aidatalabs_services.mesh.postgres import Database
 from aidatalabs_services.mesh.settings import MeshSettings
 from aidatalabs_services.mesh.supervisor import run_mesh
 from aidatalabs_services.mesh.topology import local_plan
@@ -82,6 +83,7 @@ def test_a_service_gets_its_own_settings_and_addresses_only(
     monkeypatch.setenv("AIDATALABS_IDENTITY_SECRET", "not for the agent")
     monkeypatch.setenv("AIDATALABS_AGENT_LISTEN_ADDRESS", "0.0.0.0:1")
     monkeypatch.setenv("SOMETHING_ELSE", "1")
+    monkeypatch.setattr(Database, "url", "postgresql://here")
     home = MeshHome.at(tmp_path / "home")
     specs = {spec.name: spec for spec in whole_plan(make_settings(), home, Path("/s"))}
     agent = dict(specs["agent"].env())
@@ -97,6 +99,7 @@ def test_a_service_gets_its_own_settings_and_addresses_only(
         "AIDATALABS_AGENT_PLATFORM_ADDRESS": "unix:/s/platform.sock",
         "AIDATALABS_AGENT_DATA_ADDRESS": "unix:/s/data.sock",
         "AIDATALABS_AGENT_JWKS_URL": "unix:/s/identity-http.sock",
+        "AIDATALABS_AGENT_POSTGRES_URL": "postgresql://here",
         "AIDATALABS_AGENT_MODEL_SPENDING_FILE": str(home.agent / "model-spending.json"),
         "AIDATALABS_AGENT_TLS_CERTIFICATE": "/s/certificates/agent.pem",
         "AIDATALABS_AGENT_TLS_KEY": "/s/certificates/agent.key",
@@ -113,6 +116,7 @@ def test_the_data_service_alone_keeps_memory_and_the_starter_may_say_how(
 ) -> None:
     monkeypatch.setenv("MALLOC_ARENA_MAX", "5")
     monkeypatch.setenv("MALLOC_PERTURB_", "1")
+    monkeypatch.setattr(Database, "url", "postgresql://here")
     settings = MeshSettings.model_validate({"home": tmp_path})
     plan = local_plan(settings, MeshHome.at(tmp_path), tmp_path / "sockets")
     kept = {

@@ -21,7 +21,7 @@ async def postgres_url(postgres_server: str) -> str:
     """The server without anything an earlier test left."""
     connection = await asyncpg.connect(postgres_server)
     try:
-        await connection.execute("DROP SCHEMA IF EXISTS identity, platform CASCADE")
+        await connection.execute("DROP SCHEMA IF EXISTS identity, platform, agent CASCADE")
     finally:
         await connection.close()
     return postgres_server

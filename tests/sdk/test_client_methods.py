@@ -11,6 +11,7 @@ import pytest
 from google.protobuf import json_format
 
 from aidatalabs.agent.v1 import agent_service_pb2 as agent_pb
+from aidatalabs.agent.v1 import answer_pb2
 from aidatalabs.common.v1.access_service_pb2 import ROLE_VIEWER
 from aidatalabs.data.v1 import data_service_pb2 as data_pb
 from aidatalabs.data.v1 import rollup_pb2, table_pb2
@@ -27,10 +28,22 @@ P = "platforms/demo"
 FRAME = pa.table({"id": [1]})
 MEMBER = platform_pb2.Member(member="allUsers", role=ROLE_VIEWER)
 CALLS: dict[str, Callable[[SyncClient], Any]] = {
-    "agent.v1.AgentService/Query": lambda c: c.ask(P, "how many?", max_rows=7, model="claude"),
-    "agent.v1.AgentService/StreamAnswer": lambda c: list(
-        c.stream_answer(P, "how many?", max_rows=7, model="claude")
+    "agent.v1.AgentService/Query": lambda c: c.ask(
+        P, "how many?", max_rows=7, model="claude", conversation="one"
     ),
+    "agent.v1.AgentService/StreamAnswer": lambda c: list(
+        c.stream_answer(P, "how many?", max_rows=7, model="claude", conversation="one")
+    ),
+    "agent.v1.AgentService/VerifyAnswer": lambda c: c.verify_answer(P, answer_pb2.Proof(sql="SELECT 1")),
+    "agent.v1.AgentService/ListConversations": lambda c: list(c.conversations(P)),
+    "agent.v1.AgentService/GetConversation": lambda c: c.get_conversation(P, "one"),
+    "agent.v1.AgentService/DeleteConversation": lambda c: c.delete_conversation(P, "one"),
+    "agent.v1.AgentService/DeleteConversations": lambda c: c.delete_conversations(P, user="-"),
+    "agent.v1.AgentService/GiveFeedback": lambda c: c.give_feedback(
+        P, "one", 1, "CORRECTED", sql="SELECT 1", comment="so"
+    ),
+    "agent.v1.AgentService/ListLessons": lambda c: c.lessons(P, show_forgotten=True),
+    "agent.v1.AgentService/ForgetLesson": lambda c: c.forget_lesson(P, "one"),
     "agent.v1.AgentService/DrawAnswer": lambda c: c.draw_answer(
         P, "how many?", form="SVG", width=700, model="claude"
     ),
@@ -147,6 +160,7 @@ LEFT = {
     "ListRestores": {"page_token"},
     "ListUsers": {"page_token"},
     "ListPlatforms": {"page_token"},
+    "ListConversations": {"page_token"},
     "ListMetrics": {"page_token", "start_time", "end_time"},
     "ListAlerts": {"page_token", "start_time", "end_time"},
     "ListLogs": {"page_token", "start_time", "end_time"},

@@ -138,6 +138,11 @@ class Answer(Rows):
         return self.message.sql
 
     @property
+    def conversation(self) -> str:
+        """The conversation that it is part of, to be named with what follows; empty where it was not kept."""
+        return self.message.conversation
+
+    @property
     def explanation(self) -> Sequence[str]:
         """How the question was read, a sentence each."""
         return self.message.explanation

@@ -21,6 +21,9 @@ __all__ = [
     "ChartNotAvailable",
     "ColumnNotKnown",
     "ContentTypeNotSupported",
+    "ConversationFull",
+    "ConversationNotFound",
+    "ConversationsNotKept",
     "CrossSiteRequest",
     "DeadlineExceeded",
     "DeletionNotFound",
@@ -33,6 +36,7 @@ __all__ = [
     "Internal",
     "InvalidRequest",
     "JournalFull",
+    "LessonNotFound",
     "MalformedMessage",
     "MethodNotFound",
     "ModelNotConfigured",
@@ -402,3 +406,21 @@ class PathValuesRetyped(ApiError, reason="PATH_VALUES_RETYPED"):
 
 class PathInRollup(ApiError, reason="PATH_IN_ROLLUP"):
     """A roll-up of the table reads the path as a dynamic one (`….:String`); drop the roll-up first."""
+
+
+class ConversationNotFound(ApiError, reason="CONVERSATION_NOT_FOUND"):
+    """The caller has no conversation of this id about this platform; somebody else's gives the same
+    answer.
+    """
+
+
+class ConversationFull(ApiError, reason="CONVERSATION_FULL"):
+    """The conversation has as many turns as one may have; begin another one."""
+
+
+class ConversationsNotKept(ApiError, reason="CONVERSATIONS_NOT_KEPT"):
+    """The operator gave the agent service no PostgreSQL to keep conversations in; ask without one."""
+
+
+class LessonNotFound(ApiError, reason="LESSON_NOT_FOUND"):
+    """The platform was never taught a lesson of this id."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.struct_pb2 import Struct
 
 from aidatalabs.agent.v1 import agent_service_pb2 as agent_pb
+from aidatalabs.agent.v1 import answer_pb2, conversation_pb2, lesson_pb2
 from aidatalabs.data.v1 import backup_pb2, deletion_pb2, ingest_pb2, rollup_pb2, table_pb2, typed_path_pb2
 from aidatalabs.data.v1 import data_service_pb2 as data_pb
 from aidatalabs.identity.v1 import identity_service_pb2 as identity_pb
@@ -36,18 +37,27 @@ class SyncClient(BlockingConnection):
     not survive a fork. The parameters are those of `Client`.
     """
 
-    def ask(self, platform: str, question: str, *, max_rows: int = 0, model: str = "") -> Answer:
+    def ask(
+        self, platform: str, question: str, *, max_rows: int = 0, model: str = "", conversation: str = ""
+    ) -> Answer:
         """Asks a question in plain words; the answer holds either its parts or a clarification.
 
-        `model` is the alias of a model that the operator has configured, or `offline` for the planner.
+        `model` is the alias of a model that the operator has configured, or `offline` for the planner. With
+        the `conversation` of an earlier answer, words such as "only for Graz" change what was answered last.
         """
-        return self._run(self._client.ask(platform, question, max_rows=max_rows, model=model))
+        return self._run(
+            self._client.ask(platform, question, max_rows=max_rows, model=model, conversation=conversation)
+        )
 
     def stream_answer(
-        self, platform: str, question: str, *, max_rows: int = 0, model: str = ""
+        self, platform: str, question: str, *, max_rows: int = 0, model: str = "", conversation: str = ""
     ) -> Iterator[agent_pb.StreamAnswerResponse]:
         """Asks, and yields each part of the answer as it is known; the last event is `done`."""
-        return self._iterate(self._client.stream_answer(platform, question, max_rows=max_rows, model=model))
+        return self._iterate(
+            self._client.stream_answer(
+                platform, question, max_rows=max_rows, model=model, conversation=conversation
+            )
+        )
 
     def draw_answer(
         self, platform: str, question: str, *, form: str = "PNG", width: int = 0, model: str = ""
@@ -57,6 +67,44 @@ class SyncClient(BlockingConnection):
         `width` is that of the plot in points (0: 640). Raises ChartNotAvailable where a table says it better.
         """
         return self._run(self._client.draw_answer(platform, question, form=form, width=width, model=model))
+
+    def verify_answer(self, platform: str, proof: answer_pb2.Proof) -> agent_pb.VerifyAnswerResponse:
+        """Runs the query of an answer's proof again, and says what changed since: `verdict` and `changes`."""
+        return self._run(self._client.verify_answer(platform, proof))
+
+    def conversations(
+        self, platform: str, *, page_size: int = 1000
+    ) -> Iterator[conversation_pb2.Conversation]:
+        """Yields the caller's own conversations, the one gone on with last first, without their turns."""
+        return self._iterate(self._client.conversations(platform, page_size=page_size))
+
+    def get_conversation(self, platform: str, conversation: str) -> conversation_pb2.Conversation:
+        """Returns one conversation of the caller's own with its turns."""
+        return self._run(self._client.get_conversation(platform, conversation))
+
+    def delete_conversation(self, platform: str, conversation: str) -> None:
+        """Deletes one conversation of the caller's own, at once and for good."""
+        self._run(self._client.delete_conversation(platform, conversation))
+
+    def delete_conversations(self, platform: str, *, user: str = "") -> int:
+        """Deletes all of the caller's own; as an admin those of `user`, or with `-` everybody's; how many."""
+        return self._run(self._client.delete_conversations(platform, user=user))
+
+    def give_feedback(
+        self, platform: str, conversation: str, turn: int, verdict: str, *, sql: str = "", comment: str = ""
+    ) -> agent_pb.GiveFeedbackResponse:
+        """Says of an answer that it is `RIGHT` or `WRONG`, or `CORRECTED` by `sql`; what came of it."""
+        return self._run(
+            self._client.give_feedback(platform, conversation, turn, verdict, sql=sql, comment=comment)
+        )
+
+    def lessons(self, platform: str, *, show_forgotten: bool = False) -> Sequence[lesson_pb2.Lesson]:
+        """Returns what the platform was taught, the newest first; also what was forgotten, if asked for."""
+        return self._run(self._client.lessons(platform, show_forgotten=show_forgotten))
+
+    def forget_lesson(self, platform: str, lesson: str) -> lesson_pb2.Lesson:
+        """Has the platform forget a lesson."""
+        return self._run(self._client.forget_lesson(platform, lesson))
 
     def design(
         self, platform: str, requirements: str, *, samples: Mapping[str, bytes] | None = None

@@ -12,15 +12,27 @@ from aidatalabs_services.agent.adapters.configured_models import configured_mode
 from aidatalabs_services.agent.adapters.data_client import READS, DataClient
 from aidatalabs_services.agent.adapters.measured_agents import MeasuredOrchestrator
 from aidatalabs_services.agent.adapters.picture_processes import PictureProcesses
+from aidatalabs_services.agent.adapters.postgres_conversations import PostgresConversations
+from aidatalabs_services.agent.adapters.postgres_lessons import PostgresLessons
+from aidatalabs_services.agent.adapters.postgres_seals import seal_key
+from aidatalabs_services.agent.catalogues import Catalogues
+from aidatalabs_services.agent.conversations import Conversations
+from aidatalabs_services.agent.lessons import Lessons
 from aidatalabs_services.agent.ports import MeasuringData
 from aidatalabs_services.agent.query_agent import QueryAgent
+from aidatalabs_services.agent.seals import Seals
 from aidatalabs_services.agent.servicer import AgentServicer
 from aidatalabs_services.agent.settings import AgentSettings
 from aidatalabs_services.agent.tuning.tuner import Tuner
+from aidatalabs_services.agent.verification import Verifier
 from aidatalabs_services.runtime.channels import open_channel
 from aidatalabs_services.runtime.metrics import Metrics
+from aidatalabs_services.runtime.migrations import migrate
+from aidatalabs_services.runtime.postgres import Database, open_database
 from aidatalabs_services.runtime.server import Service
 
+SCHEMA = "agent"
+MIGRATIONS = "aidatalabs_services.agent.migrations"
 FULL_NAMES = ("aidatalabs.agent.v1.AgentService",)
 
 
@@ -42,10 +54,18 @@ def bootstrap(
         data = DataClient(channel)
     metrics = Metrics()
     models = configured_models(settings, utc_now)
-    orchestrator = MeasuredOrchestrator(QueryAgent(data, clock=clock, models=models), metrics)
-    servicer = AgentServicer(orchestrator, PictureProcesses(), Tuner(data))
+    catalogues = Catalogues(data)
+    verifier = Verifier(data, catalogues, clock=clock)
+    seals = Seals()
+    kept = Kept(settings, seals, metrics)
+    conversations = Conversations(kept.conversations, most_turns=settings.conversation_turns)
+    lessons = Lessons(kept.lessons, conversations, data, clock=clock, most=settings.lessons)
+    query_agent = QueryAgent(data, clock=clock, models=models, catalogues=catalogues, lessons=lessons)
+    orchestrator = MeasuredOrchestrator(query_agent, verifier, conversations, lessons, metrics)
+    servicer = AgentServicer(orchestrator, PictureProcesses(), Tuner(data), seals)
 
     async def close() -> None:
+        await kept.close()
         await models.close()
         if channel is not None:
             await channel.close()
@@ -54,6 +74,43 @@ def bootstrap(
         name="agent",
         register=lambda server: pb_grpc.add_AgentServiceServicer_to_server(servicer, server),
         full_names=FULL_NAMES,
+        start=kept.start,
         close=close,
         metrics=metrics,
     )
+
+
+class Kept:
+    """What the service keeps in PostgreSQL; nothing where no server is configured."""
+
+    def __init__(self, settings: AgentSettings, seals: Seals, metrics: Metrics) -> None:
+        self._settings = settings
+        self._seals = seals
+        self._metrics = metrics
+        self._database: Database | None = None
+        self.conversations: PostgresConversations | None = None
+        self.lessons: PostgresLessons | None = None
+        if settings.postgres_url:
+            days = settings.conversation_retention_days
+            self.conversations = PostgresConversations(retention_days=days)
+            self.lessons = PostgresLessons(self.conversations)
+
+    async def start(self) -> None:
+        """Brings the schema up to date and opens the pool."""
+        url = self._settings.postgres_url
+        if not url:
+            return
+        await migrate(url, SCHEMA, MIGRATIONS)
+        connections = self._settings.postgres_connections
+        self._database = await open_database(url, SCHEMA, most_connections=connections)
+        self._database.measure(self._metrics)
+        self._seals.use(await seal_key(self._database))
+        if self.conversations is not None:
+            self.conversations.open(self._database)
+
+    async def close(self) -> None:
+        """Closes the pool."""
+        if self.conversations is not None:
+            await self.conversations.close()
+        if self._database is not None:
+            await self._database.close()

@@ -44,3 +44,31 @@ class ChartNotAvailable(ServiceError):
 
     code = StatusCode.FAILED_PRECONDITION
     reason = "CHART_NOT_AVAILABLE"
+
+
+class ConversationNotFound(ServiceError):
+    """The caller has no such conversation here; somebody else's gives the same answer."""
+
+    code = StatusCode.NOT_FOUND
+    reason = "CONVERSATION_NOT_FOUND"
+
+
+class ConversationFull(ServiceError):
+    """The conversation has as many turns as one may have; `metadata` names the limit."""
+
+    code = StatusCode.FAILED_PRECONDITION
+    reason = "CONVERSATION_FULL"
+
+
+class ConversationsNotKept(ServiceError):
+    """There is nothing to keep conversations in."""
+
+    code = StatusCode.FAILED_PRECONDITION
+    reason = "CONVERSATIONS_NOT_KEPT"
+
+
+class LessonNotFound(ServiceError):
+    """The platform was never taught such a lesson."""
+
+    code = StatusCode.NOT_FOUND
+    reason = "LESSON_NOT_FOUND"

@@ -30,8 +30,8 @@ class SchemaSnapshot:
 class Explanation:
     """What the SQL door makes of a query: the text that will run, its hash and what it reads.
 
-    `estimated_rows` is what the engine expects to read, `budget_left_rows` what the platform may still read
-    today, None where it has no budget.
+    `estimated_rows` and `estimated_bytes` are what the engine expects to read, `budget_left_rows` what the
+    platform may still read today, None where it has no budget.
     """
 
     sql: str
@@ -43,13 +43,15 @@ class Explanation:
     data_version: str
     estimated_rows: int = 0
     budget_left_rows: int | None = None
+    estimated_bytes: int = 0
 
 
 @dataclass(frozen=True)
 class Rows:
     """A result: `columns` are (name, ClickHouse type), `rows` hold values as JSON has them.
 
-    `data_version` is that of the tables they were read from; empty where these changed meanwhile.
+    `data_version` is that of the tables they were read from; empty where these changed meanwhile. `rollup`
+    names the roll-ups that served the query, and `rollup_reason` says why, or why the rows were read.
     """
 
     columns: tuple[tuple[str, str], ...]
@@ -58,6 +60,8 @@ class Rows:
     read_rows: int
     read_bytes: int
     data_version: str = ""
+    rollup: str = ""
+    rollup_reason: str = ""
 
 
 @dataclass(frozen=True)

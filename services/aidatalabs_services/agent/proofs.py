@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from aidatalabs_services.agent.planner.catalogue import Catalogue
 from aidatalabs_services.agent.planner.plan import QueryPlan
 from aidatalabs_services.agent.ports import Cell, Explanation, Rows
+from aidatalabs_services.agent.provenance import Part
 
 
 @dataclass(frozen=True)
 class Proof:
     """An answer's proof; its fields are those of the contract's message of this name.
 
-    `plan` is None where a model wrote SQL. `makers` says of each part of the answer what made it.
+    `plan` is None where a model wrote SQL. `makers` says of each part of the answer what made it, `parts` of
+    each part of the plan. `types` are those of the explanation's columns, in their order. `followed` says
+    that the question was read as a follow-up.
     """
 
     explanation: Explanation
@@ -27,6 +32,28 @@ class Proof:
     produced_by: str
     produced_time: datetime
     makers: tuple[tuple[str, str], ...] = ()
+    question: str = ""
+    steps: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    rollup: str = ""
+    rollup_reason: str = ""
+    parts: tuple[Part, ...] = ()
+    confidence: float = 0.0
+    max_rows: int = 0
+    truncated: bool = False
+    followed: bool = False
+
+
+def type_of(catalogue: Catalogue, table: str, column: str) -> str:
+    """The ClickHouse type of a column, or of a path in a JSON column; empty where there is none."""
+    held = catalogue.table(table)
+    found = held.column(column) if held is not None else None
+    return found.type if found is not None else ""
+
+
+def types_of(catalogue: Catalogue, columns: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """`type_of` for each (table, column)."""
+    return tuple(type_of(catalogue, table, column) for table, column in columns)
 
 
 def result_sha256(rows: Rows, *, ordered: bool) -> str:

@@ -6,13 +6,16 @@ It never touches an engine: every query passes the data service's SQL door with 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from aidatalabs_services.agent.catalogues import Catalogues
+from aidatalabs_services.agent.conversations import Earlier
 from aidatalabs_services.agent.doors import Door
 from aidatalabs_services.agent.errors import QuestionNotAnswerable, QuestionNotReadOnly
+from aidatalabs_services.agent.following import Answer, answer_to
+from aidatalabs_services.agent.lessons import Lessons
 from aidatalabs_services.agent.models.models import NO_MODELS, Models
 from aidatalabs_services.agent.models.requests import ConfiguredModel
 from aidatalabs_services.agent.models.session import ModelChoices, ModelDecline, Verdict
@@ -29,7 +32,9 @@ from aidatalabs_services.agent.planner.catalogue import Catalogue
 from aidatalabs_services.agent.planner.plan import QueryPlan
 from aidatalabs_services.agent.planner.planner import Clarification, Planned, Refusal, index_of, plan
 from aidatalabs_services.agent.ports import Explanation, PlatformData, Rows
-from aidatalabs_services.agent.proofs import Proof, result_sha256
+from aidatalabs_services.agent.proofs import Proof, result_sha256, types_of
+from aidatalabs_services.agent.provenance import parts_by, parts_of
+from aidatalabs_services.agent.recalling import Recalled, recalled
 from aidatalabs_services.runtime.errors import FieldViolation, InvalidRequest
 
 PRODUCED_BY = "planner"
@@ -40,6 +45,7 @@ class Question:
     """What somebody asks about a platform; `max_rows` 0 leaves the number of rows to the data service.
 
     `model` is the alias of a model, `offline` for the planner, or empty for what the operator has chosen.
+    `earlier` is what the question may follow.
     """
 
     platform: str
@@ -47,6 +53,7 @@ class Question:
     text: str
     max_rows: int = 0
     model: str = ""
+    earlier: Earlier | None = None
 
 
 @dataclass(frozen=True)
@@ -110,14 +117,21 @@ class QueryAgent:
     kind = "query"
 
     def __init__(
-        self, data: PlatformData, *, clock: Callable[[], datetime], models: Models = NO_MODELS
+        self,
+        data: PlatformData,
+        *,
+        clock: Callable[[], datetime],
+        models: Models = NO_MODELS,
+        catalogues: Catalogues | None = None,
+        lessons: Lessons | None = None,
     ) -> None:
         self._data = data
         self._clock = clock
         self._models = models
-        self._catalogues = Catalogues(data)
+        self._lessons = lessons
+        self._catalogues = catalogues or Catalogues(data)
 
-    async def work(self, question: Question) -> AsyncIterator[Step]:
+    async def work(self, question: Question) -> AsyncGenerator[Step, None]:
         """Answers one question, part by part as they are known.
 
         Raises QuestionNotAnswerable, QuestionNotReadOnly, ModelNotConfigured and the data's refusals.
@@ -127,6 +141,19 @@ class QueryAgent:
             raise InvalidRequest("The question is blank.", violations=[blank])
         model = self._models.named(question.model)
         catalogue = await self._catalogues.of(question.platform, question.platform_uid)
+        followed = await self._followed(question, catalogue)
+        if isinstance(followed, Clarification):
+            yield followed
+            return
+        if followed is not None:
+            async for step in self._answered(question, catalogue, followed):
+                yield step
+            return
+        remembered = await self._remembered(question, catalogue)
+        if remembered is not None:
+            for step in self._recalled(question, catalogue, remembered):
+                yield step
+            return
         use: ModelUse | None = None
         if model is not None:
             yield ModelUse(model.alias, model.name)
@@ -151,7 +178,48 @@ class QueryAgent:
             yield outcome
             return
         note = (f"{use.note} The planner, which needs no model, answered instead.",) if use else ()
-        yield Understood((*note, *outcome.explanation))
+        answer = Answer(outcome, parts_of(outcome.plan, outcome.wordings), note)
+        async for step in self._answered(question, catalogue, answer):
+            yield step
+
+    async def _followed(self, question: Question, catalogue: Catalogue) -> Answer | Clarification | None:
+        """What a follow-up asks; None for a question of its own. Raises QuestionNotAnswerable."""
+        if question.earlier is None:
+            return None
+        now = self._clock()
+        found = await asyncio.to_thread(answer_to, question.text, question.earlier, catalogue, now)
+        if isinstance(found, Refusal):
+            raise _refused(found, None)
+        return found
+
+    async def _remembered(self, question: Question, catalogue: Catalogue) -> Recalled | None:
+        """What a lesson of the platform answers; None without one that fits."""
+        lesson = None
+        if self._lessons is not None:
+            lesson = await self._lessons.of(question.platform_uid, question.text)
+        if lesson is None:
+            return None
+        return await recalled(lesson, Door(self._data, question.platform, question.max_rows), catalogue)
+
+    def _recalled(self, question: Question, catalogue: Catalogue, found: Recalled) -> Iterator[Step]:
+        """A lesson's answer as steps; its query has run by then."""
+        planned = found.planned
+        yield Understood(planned.explanation)
+        yield Written(found.explanation.sql)
+        parts = _parts(planned, found.rows)
+        yield from parts
+        made = makers(found.maker, planned=found.plan is not None, drawn=_drawn(parts))
+        proof = self._proof(question, found.plan, catalogue, found.explanation, found.rows, made)
+        yield Proven(
+            replace(proof, steps=planned.explanation, parts=found.parts, confidence=planned.confidence)
+        )
+
+    async def _answered(
+        self, question: Question, catalogue: Catalogue, answer: Answer
+    ) -> AsyncIterator[Step]:
+        """A plan's rows, and all that is said of them."""
+        outcome = answer.planned
+        yield Understood((*answer.note, *outcome.explanation))
         door = Door(self._data, question.platform, question.max_rows)
         explanation = await door.explain(outcome.sql)
         yield Written(explanation.sql)
@@ -159,9 +227,18 @@ class QueryAgent:
         explanation, rows = await door.rows(outcome.sql, explanation)
         parts = _parts(outcome, rows)
         for step in parts:
-            yield step
+            yield Said(answer.sentence(step.sentence)) if isinstance(step, Said) else step
         made = makers(PRODUCED_BY, planned=True, drawn=_drawn(parts))
-        yield Proven(self._proof(outcome.plan, catalogue.version, explanation, rows, made))
+        proof = self._proof(question, outcome.plan, catalogue, explanation, rows, made)
+        yield Proven(
+            replace(
+                proof,
+                steps=outcome.explanation,
+                parts=answer.parts,
+                confidence=outcome.confidence,
+                followed=answer.followed,
+            )
+        )
 
     async def _asked(
         self, model: ConfiguredModel, question: Question, catalogue: Catalogue
@@ -191,12 +268,17 @@ class QueryAgent:
         for step in parts:
             yield step
         made = makers(use.alias, planned=verdict.plan is not None, drawn=_drawn(parts))
-        yield Proven(self._proof(verdict.plan, catalogue.version, verdict.explanation, verdict.rows, made))
+        provenance = parts_by(f"model {use.alias}", verdict.plan)
+        proof = self._proof(question, verdict.plan, catalogue, verdict.explanation, verdict.rows, made)
+        yield Proven(
+            replace(proof, steps=planned.explanation, parts=provenance, confidence=planned.confidence)
+        )
 
     def _proof(
         self,
+        question: Question,
         query_plan: QueryPlan | None,
-        catalogue_version: str,
+        catalogue: Catalogue,
         explanation: Explanation,
         rows: Rows,
         made: tuple[tuple[str, str], ...],
@@ -204,13 +286,19 @@ class QueryAgent:
         return Proof(
             explanation=explanation,
             plan=query_plan,
-            catalogue_version=catalogue_version,
+            catalogue_version=catalogue.version,
             read_rows=rows.read_rows,
             read_bytes=rows.read_bytes,
             result_sha256=result_sha256(rows, ordered=explanation.ordered),
             produced_by=made[0][1],
             produced_time=self._clock(),
             makers=made,
+            question=question.text,
+            types=types_of(catalogue, explanation.columns),
+            rollup=rows.rollup,
+            rollup_reason=rows.rollup_reason,
+            max_rows=question.max_rows,
+            truncated=rows.truncated,
         )
 
 

@@ -82,6 +82,28 @@ class AgentSettings(ServerSettings):
         min_length=1,
         description="gRPC address of the data service, `unix:/path.sock` or `host:port`.",
     )
+    postgres_url: str = Field(
+        default="",
+        pattern=r"^(postgres(ql)?://.*)?$",
+        repr=False,
+        description="DSN of the PostgreSQL database that keeps conversations and the key of seals: "
+        "`postgresql://…`; empty: nothing is kept and no proof is sealed.",
+    )
+    postgres_connections: int = Field(
+        default=10, ge=1, description="Most connections held open to PostgreSQL."
+    )
+    conversation_retention_days: float = Field(
+        default=30.0,
+        gt=0,
+        le=3660,
+        description="Conversations that nobody went on with for so long are deleted.",
+    )
+    lessons: int = Field(
+        default=1000, ge=0, le=100_000, description="Most lessons in use on one platform; 0 learns nothing."
+    )
+    conversation_turns: int = Field(
+        default=200, ge=1, le=10_000, description="Most questions of one conversation."
+    )
     models: dict[Annotated[str, Field(pattern=_ALIAS)], ModelSettings] = Field(
         default_factory=dict,
         description='Models by alias, JSON: {"claude": {"key_file": …, "input_usd_per_million": …, …}, …}; '

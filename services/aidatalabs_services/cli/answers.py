@@ -46,6 +46,8 @@ def print_answer(
         f"\n[dim]read {proof.read_rows:,} rows · {size_text(proof.read_bytes)} · by {proof.produced_by}"
         f" · sql {proof.sql_sha256[:12]} · result {proof.result_sha256[:12]}[/]"
     )
+    if answer.conversation and console.is_terminal:
+        console.print(f"[dim]go on with: aidatalabs ask … --conversation {answer.conversation}[/]")
 
 
 def print_clarification(clarification: answer_pb2.Clarification, platform: str = "", model: str = "") -> None:

@@ -14,16 +14,19 @@ import typer
 
 from aidatalabs_services.cli import (
     backup_commands,
+    conversation_commands,
     dead_letter_commands,
     doctor_commands,
     evaluation_commands,
     export_commands,
     identity_commands,
     ingest_commands,
+    lesson_commands,
     mesh_commands,
     metrics_commands,
     optimize_commands,
     platform_commands,
+    proof_commands,
     question_commands,
     rollup_commands,
     table_commands,
@@ -75,6 +78,8 @@ for _commands in (
     metrics_commands,
     question_commands,
     optimize_commands,
+    proof_commands,
+    lesson_commands,
     ingest_commands,
     export_commands,
     identity_commands,
@@ -85,6 +90,8 @@ for _commands in (
 app.add_typer(table_commands.app, name="tables")
 app.add_typer(rollup_commands.app, name="rollups")
 app.add_typer(dead_letter_commands.app, name="dead-letters")
+app.add_typer(lesson_commands.app, name="lessons")
+app.add_typer(conversation_commands.app, name="conversations")
 app.add_typer(platform_commands.app, name="platforms")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import typer
 
@@ -25,6 +25,14 @@ _STEPS = {
 """What is told once an event of the answer has come; after `understood`, how the question was read."""
 
 
+class _Options(TypedDict):
+    """How a question is asked."""
+
+    max_rows: int
+    model: str
+    conversation: str
+
+
 async def answered(
     client: Client,
     platform: str,
@@ -32,13 +40,14 @@ async def answered(
     *,
     max_rows: int = 0,
     model: str = "",
+    conversation: str = "",
     choosing: bool = False,
 ) -> agent_pb.QueryResponse:
     """The answer; with `choosing`, a question with several readings is asked again as the reader chooses.
 
     Whoever chooses none is left with the question back.
     """
-    answer = await _asked(client, platform, question, max_rows, model)
+    answer = await _asked(client, platform, question, max_rows, model, conversation)
     for _ in range(_MOST_CHOICES_IN_A_ROW):
         if not choosing or not answer.HasField("clarification"):
             break
@@ -46,7 +55,7 @@ async def answered(
         if not chosen:
             break
         console.print(f"[dim]{as_it_is(chosen)}[/]\n")
-        answer = await _asked(client, platform, chosen, max_rows, model)
+        answer = await _asked(client, platform, chosen, max_rows, model, answer.conversation)
     return answer
 
 
@@ -72,15 +81,16 @@ def choose(clarification: answer_pb2.Clarification) -> str:
 
 
 async def _asked(
-    client: Client, platform: str, question: str, max_rows: int, model: str = ""
+    client: Client, platform: str, question: str, max_rows: int, model: str, conversation: str
 ) -> agent_pb.QueryResponse:
+    options: _Options = {"max_rows": max_rows, "model": model, "conversation": conversation}
     if not notes.is_terminal:
-        return (await client.ask(platform, question, max_rows=max_rows, model=model)).message
-    return await _asked_with_steps(client, platform, question, max_rows, model)
+        return (await client.ask(platform, question, **options)).message
+    return await _asked_with_steps(client, platform, question, options)
 
 
 async def _asked_with_steps(
-    client: Client, platform: str, question: str, max_rows: int, model: str = ""
+    client: Client, platform: str, question: str, options: _Options
 ) -> agent_pb.QueryResponse:
     """The same answer out of its stream, each step told on the standard error until the next one comes."""
     from aidatalabs.agent.v1 import agent_service_pb2 as agent_pb
@@ -89,7 +99,7 @@ async def _asked_with_steps(
     answer, begun = agent_pb.QueryResponse(), False
     with notes.status("reading the question") as told:
         try:
-            async for event in client.stream_answer(platform, question, max_rows=max_rows, model=model):
+            async for event in client.stream_answer(platform, question, **options):
                 begun = True
                 answer.MergeFrom(event.data)
                 told.update(_told(event.event, answer))
@@ -97,7 +107,7 @@ async def _asked_with_steps(
             # A refusal inside of a stream is not repeated by the client, that of a plain call is.
             if begun or error.code != "UNAVAILABLE":
                 raise
-            return (await client.ask(platform, question, max_rows=max_rows, model=model)).message
+            return (await client.ask(platform, question, **options)).message
     return answer
 
 

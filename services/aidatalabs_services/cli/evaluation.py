@@ -27,7 +27,6 @@ from aidatalabs_client.files import pieces, rows_of
 from aidatalabs_services.agent.adapters.data_client import READS, DataClient
 from aidatalabs_services.agent.models.models import NO_MODELS, OFFLINE, Models
 from aidatalabs_services.agent.models.verdicts import ModelUse
-from aidatalabs_services.agent.orchestrator import Orchestrator
 from aidatalabs_services.agent.planner.outcomes import Clarification
 from aidatalabs_services.agent.ports import Explanation, PlatformData, Rows, SchemaSnapshot
 from aidatalabs_services.agent.query_agent import QueryAgent, Question, Understood, Written
@@ -74,7 +73,7 @@ async def evaluate(
                     for table in tables:
                         await _fill(client, platform.name, table)
                     known = PackData(data, {table.name for table in tables})
-                    agent = Orchestrator(QueryAgent(known, clock=lambda: pack.now, models=models))
+                    agent = QueryAgent(known, clock=lambda: pack.now, models=models)
                     asker = Asker(agent, Caller(user=caller, token=found.token), platform, model)
                     for question in (one for one in pack.questions if one.db == db):
                         asked[question.id] = await asker.ask(question)
@@ -122,7 +121,7 @@ class Asker:
     """Asks the agent about one platform, as one caller."""
 
     def __init__(
-        self, agent: Orchestrator, caller: Caller, platform: platform_pb2.Platform, model: str = OFFLINE
+        self, agent: QueryAgent, caller: Caller, platform: platform_pb2.Platform, model: str = OFFLINE
     ) -> None:
         self._agent = agent
         self._caller = caller
@@ -163,7 +162,7 @@ class Asker:
             platform=self._platform.name, platform_uid=self._platform.uid, text=text, model=self._model
         )
         sql, failed = "", {}
-        async for step in self._agent.ask(asked):
+        async for step in self._agent.work(asked):
             if isinstance(step, Understood | Clarification):
                 watch.planned()
             if isinstance(step, ModelUse) and step.problem:

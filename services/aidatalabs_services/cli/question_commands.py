@@ -76,6 +76,12 @@ def ask(
             "offline is the planner.",
         ),
     ] = "",
+    conversation: Annotated[
+        str,
+        typer.Option(
+            metavar="ID", help='Go on with a conversation: "only for Graz", "and by month?", "top 5", "why?".'
+        ),
+    ] = "",
     output: RowsForm = RowsOutput.TABLE,
 ) -> None:
     """Ask a question in plain words. One with several readings is asked back (exit code 9): choose by number.
@@ -86,7 +92,8 @@ def ask(
     async def work() -> None:
         from aidatalabs_services.cli.answers import chart_of, print_answer
 
-        answer = await _answer(question, platform, max_rows, model, choosing=output is RowsOutput.TABLE)
+        options = {"max_rows": max_rows, "model": model, "conversation": conversation}
+        answer = await _answer(question, platform, options, choosing=output is RowsOutput.TABLE)
         if output is RowsOutput.JSON:
             print_json(answer)
         elif output is RowsOutput.CSV:
@@ -101,7 +108,7 @@ def ask(
 
 
 async def _answer(
-    question: str, platform: str, max_rows: int, model: str, *, choosing: bool
+    question: str, platform: str, options: Mapping[str, Any], *, choosing: bool
 ) -> agent_pb.QueryResponse:
     from aidatalabs_services.cli.asking import answered, somebody_can_choose
     from aidatalabs_services.cli.connection import connect
@@ -109,7 +116,7 @@ async def _answer(
     async with await connect() as client:
         name = platform_or_default(platform)
         chooses = choosing and somebody_can_choose()
-        return await answered(client, name, question, max_rows=max_rows, model=model, choosing=chooses)
+        return await answered(client, name, question, choosing=chooses, **options)
 
 
 def _print_rows_alone(answer: agent_pb.QueryResponse) -> None:

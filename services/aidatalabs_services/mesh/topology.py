@@ -3,7 +3,7 @@
     layer 0  postgres
     layer 1  identity                 needs postgres
     layer 2  platform, data           platform needs postgres
-    layer 3  agent, monitoring
+    layer 3  agent, monitoring        agent needs postgres
     layer 4  edge (Envoy)             needs every service
 
 Services find their peers when a call needs them, so only a store that must answer at start is a need, and
@@ -36,6 +36,8 @@ from aidatalabs_services.mesh.processes import ProcessSpec
 from aidatalabs_services.mesh.readiness import edge_ready, service_serving
 from aidatalabs_services.mesh.settings import MeshSettings
 
+_KEEPING = ("identity", "platform", "agent")
+"""The services that keep something in PostgreSQL."""
 SERVICE_LAYERS = {"identity": 1, "platform": 2, "data": 2, "agent": 3, "monitoring": 3}
 """Every service with the layer it stops in."""
 
@@ -95,7 +97,7 @@ def _service(
         argv=(sys.executable, "-P", "-m", "aidatalabs_services", name),
         env=partial(_service_env, name, settings, home, sockets, database),
         ready=lambda: service_serving(address, name, sockets),
-        needs=("postgres",) if name in ("identity", "platform") else (),
+        needs=("postgres",) if name in _KEEPING else (),
         layer=layer,
         sockets=tuple(own_sockets),
         metrics=MetricsPlace(str(_metrics_socket(sockets, name))),
@@ -132,7 +134,7 @@ def _service_env(
     if name == HEALTH_SERVICE:
         peers = {peer: service_address(sockets, peer) for peer in SERVICE_LAYERS if peer != name}
         env[f"{prefix}PEER_ADDRESSES"] = json.dumps(peers)
-    if name in ("identity", "platform"):
+    if name in _KEEPING:
         env[f"{prefix}POSTGRES_URL"] = database.url
     if name == "agent":
         env[f"{prefix}MODEL_SPENDING_FILE"] = str(home.agent / "model-spending.json")

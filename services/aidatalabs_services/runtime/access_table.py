@@ -249,6 +249,22 @@ TABLE: tuple[MethodAccess, ...] = (
     ),
     _on_platform("agent.v1.AgentService/DrawAnswer", Role.VIEWER, deadline_seconds=60.0, rate_class="agent"),
     _on_platform(
+        "agent.v1.AgentService/VerifyAnswer", Role.VIEWER, deadline_seconds=60.0, rate_class="agent"
+    ),
+    *(
+        _on_platform(f"agent.v1.AgentService/{name}", Role.VIEWER)
+        for name in ("ListConversations", "GetConversation", "ListLessons")
+    ),
+    *(
+        _on_platform(
+            f"agent.v1.AgentService/{name}", Role.VIEWER, idempotency=_SAME, rate_class="write", audited=True
+        )
+        for name in ("DeleteConversation", "DeleteConversations", "GiveFeedback")
+    ),
+    _on_platform(
+        "agent.v1.AgentService/ForgetLesson", Role.EDITOR, idempotency=_SAME, rate_class="write", audited=True
+    ),
+    _on_platform(
         "agent.v1.AgentService/Design",
         Role.EDITOR,
         idempotency=Idempotency.NONE,

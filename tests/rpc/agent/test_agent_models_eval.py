@@ -6,7 +6,6 @@ from typing import Any
 
 from aidatalabs.platform.v1 import platform_pb2
 from aidatalabs_services.agent.adapters.configured_models import configured_models
-from aidatalabs_services.agent.orchestrator import Orchestrator
 from aidatalabs_services.agent.query_agent import QueryAgent
 from aidatalabs_services.cli.evaluation import Asker
 from aidatalabs_services.cli.question_packs import PackQuestion
@@ -23,7 +22,7 @@ async def lines(*questions: str, **acts: Any) -> list[dict[str, Any]]:
     async with provider() as made:
         made.plays(**acts)
         models = configured_models(agent_settings(made, model_attempts=1), lambda: NOW)
-        agent = Orchestrator(QueryAgent(data, clock=lambda: NOW, models=models))
+        agent = QueryAgent(data, clock=lambda: NOW, models=models)
         platform = platform_pb2.Platform(name=SHOP, uid="u")
         asker = Asker(agent, Caller(user="users/x", token="t"), platform, "claude")
         try:

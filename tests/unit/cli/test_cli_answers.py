@@ -145,10 +145,16 @@ class Streaming:
 
 async def test_a_stream_that_never_began_is_asked_plainly_a_begun_one_is_not_repeated() -> None:
     client: Any = Streaming()
-    assert (await asking._asked_with_steps(client, "platforms/a", "q", 0)).answer == "again"
+    assert (
+        await asking._asked_with_steps(
+            client, "platforms/a", "q", {"max_rows": 0, "model": "", "conversation": ""}
+        )
+    ).answer == "again"
     begun: Any = Streaming("sql")
     with pytest.raises(ApiError, match="gone"):
-        await asking._asked_with_steps(begun, "platforms/a", "q", 0)
+        await asking._asked_with_steps(
+            begun, "platforms/a", "q", {"max_rows": 0, "model": "", "conversation": ""}
+        )
 
 
 def test_two_columns_make_a_picture_and_others_do_not() -> None:

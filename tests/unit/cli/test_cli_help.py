@@ -42,7 +42,8 @@ def plain_help(words: tuple[str, ...]) -> str:
 def test_the_commands_of_the_contract_are_there() -> None:
     wanted = {"up", "down", "status", "doctor", "metrics", "token", "ask", "query", "ingest", "export",
               "tables", "platforms", "eval", "keys", "users", "login-link",
-              "backup", "restore", "dead-letters", "rollups", "optimize"}  # fmt: skip
+              "backup", "restore", "dead-letters", "rollups", "verify", "conversations",
+              "feedback", "lessons", "optimize"}  # fmt: skip
     assert set(TREE.commands) == wanted
 
 

@@ -56,6 +56,7 @@ class DataClient:
             data_version=found.data_version,
             estimated_rows=found.estimated_rows,
             budget_left_rows=found.budget_left_rows if found.HasField("budget_left_rows") else None,
+            estimated_bytes=found.estimated_bytes,
         )
 
     async def query(self, platform: str, sql: str, max_rows: int) -> Rows:
@@ -86,6 +87,8 @@ def _found(answer: pb.QueryResponse) -> Rows:
         read_rows=answer.statistics.read_rows,
         read_bytes=answer.statistics.read_bytes,
         data_version=answer.data_version,
+        rollup=answer.statistics.rollup,
+        rollup_reason=answer.statistics.rollup_reason,
     )
 
 

@@ -5,19 +5,32 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from typing import TypeVar
 
+from aidatalabs_services.agent.conversations import Conversations, Owner
+from aidatalabs_services.agent.lessons import Lessons
 from aidatalabs_services.agent.models.verdicts import ModelUse
-from aidatalabs_services.agent.orchestrator import Orchestrator
+from aidatalabs_services.agent.orchestrator import Kept, Orchestrator
 from aidatalabs_services.agent.query_agent import QueryAgent, Question, Step
+from aidatalabs_services.agent.verification import Verifier
 from aidatalabs_services.runtime.errors import ServiceError
 from aidatalabs_services.runtime.metrics import Metrics
+
+_S = TypeVar("_S", bound=Step | Kept)
 
 
 class MeasuredOrchestrator(Orchestrator):
     """The orchestrator; a question counts however it is asked, once for Query and once for StreamAnswer."""
 
-    def __init__(self, query_agent: QueryAgent, metrics: Metrics) -> None:
-        super().__init__(query_agent)
+    def __init__(
+        self,
+        query_agent: QueryAgent,
+        verifier: Verifier,
+        conversations: Conversations,
+        lessons: Lessons,
+        metrics: Metrics,
+    ) -> None:
+        super().__init__(query_agent, verifier, conversations, lessons)
         self._requests = metrics.counter("ai_agent_requests_total", "Pieces of work begun.", ("agent",))
         self._seconds = metrics.seconds(
             "ai_agent_duration_seconds", "From the request to the last part of its answer.", ("agent",)
@@ -36,11 +49,15 @@ class MeasuredOrchestrator(Orchestrator):
             ("agent", "reason"),
         )
 
-    def ask(self, question: Question) -> AsyncIterator[Step]:
+    def ask(self, question: Question, owner: Owner, conversation: str = "") -> AsyncIterator[Step | Kept]:
         """See Orchestrator."""
-        return self._measured("query", super().ask(question))
+        return self._measured("query", super().ask(question, owner, conversation))
 
-    async def _measured(self, agent: str, steps: AsyncIterator[Step]) -> AsyncIterator[Step]:
+    def once(self, question: Question) -> AsyncIterator[Step]:
+        """See Orchestrator."""
+        return self._measured("query", super().once(question))
+
+    async def _measured(self, agent: str, steps: AsyncIterator[_S]) -> AsyncIterator[_S]:
         begun = time.monotonic()
         self._requests.labels(agent).inc()
         try:

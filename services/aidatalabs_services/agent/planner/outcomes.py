@@ -10,14 +10,27 @@ from .plan import QueryPlan
 
 
 @dataclass(frozen=True)
+class Wording:
+    """Words of a question and what they were read as: the kind of item, and the table, column or stored
+    values that they name, empty where they name none."""
+
+    words: str
+    kind: str
+    table: str = ""
+    column: str = ""
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Planned:
-    """A question understood: its plan, its SQL, how it was read in plain sentences, and how surely (0 to
-    1)."""
+    """A question understood: its plan, its SQL, how it was read in plain sentences, how surely (0 to 1), and
+    what its words were read as."""
 
     plan: QueryPlan
     sql: str
     explanation: tuple[str, ...]
     confidence: float
+    wordings: tuple[Wording, ...] = ()
 
 
 @dataclass(frozen=True)

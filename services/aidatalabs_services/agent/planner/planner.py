@@ -35,6 +35,7 @@ from .relations.reader import RelationReader
 from .roles import is_unique
 from .sql import emit
 from .suggestions import examples, suggested
+from .wordings import wordings
 from .words import tokenize
 
 __all__ = ["Clarification", "ClarificationChoice", "Outcome", "Planned", "Planner", "Refusal", "plan"]
@@ -261,7 +262,8 @@ class Planner:
         if rivals:
             return Refusal("not_answerable", "The question has several readings.")
         told = tuple(explain(best.plan, self._index, linked, best.chosen))
-        return Planned(best.plan, chosen_sql, told, round(max(0.5, 1 - best.cost / 2), 3))
+        confidence = round(max(0.5, 1 - best.cost / 2), 3)
+        return Planned(best.plan, chosen_sql, told, confidence, wordings(linked, best.chosen))
 
     def _difference(self, linked: Linked, best: _Reading, rivals: list[_Reading]) -> Ambiguous:
         """The first item that equally good readings take differently, with one choice for each of its

@@ -4,6 +4,8 @@ isort:skip_file
 """
 
 from aidatalabs.agent.v1 import answer_pb2 as _answer_pb2
+from aidatalabs.agent.v1 import conversation_pb2 as _conversation_pb2
+from aidatalabs.agent.v1 import lesson_pb2 as _lesson_pb2
 from aidatalabs.data.v1 import query_pb2 as _query_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
@@ -33,6 +35,7 @@ class QueryRequest(_message.Message):
     QUESTION_FIELD_NUMBER: _builtins.int
     MAX_ROWS_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
+    CONVERSATION_FIELD_NUMBER: _builtins.int
     platform: _builtins.str
     """`platforms/{id}`."""
     question: _builtins.str
@@ -44,6 +47,10 @@ class QueryRequest(_message.Message):
     the operator has configured, such as `claude`, `gpt4` or `glm5`; empty: the operator's choice, which is the planner
     where nothing else is set. Where a model fails, the planner answers, and `QueryResponse.model` says so.
     """
+    conversation: _builtins.str
+    """The conversation that this goes on, as an answer of it named it; empty begins one. What was answered last in it is
+    what a follow-up ("only for LAX", "and by month?", "top 5", "why?") changes. It is the caller's own, on this platform.
+    """
     def __init__(
         self,
         *,
@@ -51,10 +58,11 @@ class QueryRequest(_message.Message):
         question: _builtins.str = ...,
         max_rows: _builtins.int = ...,
         model: _builtins.str = ...,
+        conversation: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_rows", b"max_rows", "model", b"model", "platform", b"platform", "question", b"question"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "max_rows", b"max_rows", "model", b"model", "platform", b"platform", "question", b"question"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -74,10 +82,16 @@ class QueryResponse(_message.Message):
     PROOF_FIELD_NUMBER: _builtins.int
     CLARIFICATION_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
+    CONVERSATION_FIELD_NUMBER: _builtins.int
+    TURN_FIELD_NUMBER: _builtins.int
     answer: _builtins.str
     """One sentence with the number in it."""
     sql: _builtins.str
     """The SQL that ran."""
+    conversation: _builtins.str
+    """The conversation that this answer is part of; empty where it could not be kept, so that nothing can follow it."""
+    turn: _builtins.int
+    """Its number in the conversation, from 1."""
     @_builtins.property
     def explanation(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """How the question was read, one plain sentence each."""
@@ -115,10 +129,12 @@ class QueryResponse(_message.Message):
         proof: _answer_pb2.Proof | None = ...,
         clarification: _answer_pb2.Clarification | None = ...,
         model: _answer_pb2.ModelUse | None = ...,
+        conversation: _builtins.str = ...,
+        turn: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["chart", b"chart", "clarification", b"clarification", "model", b"model", "proof", b"proof", "result", b"result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "chart", b"chart", "clarification", b"clarification", "explanation", b"explanation", "model", b"model", "proof", b"proof", "result", b"result", "sql", b"sql"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "chart", b"chart", "clarification", b"clarification", "conversation", b"conversation", "explanation", b"explanation", "model", b"model", "proof", b"proof", "result", b"result", "sql", b"sql", "turn", b"turn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -134,6 +150,7 @@ class StreamAnswerRequest(_message.Message):
     QUESTION_FIELD_NUMBER: _builtins.int
     MAX_ROWS_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
+    CONVERSATION_FIELD_NUMBER: _builtins.int
     platform: _builtins.str
     """`platforms/{id}`."""
     question: _builtins.str
@@ -145,6 +162,10 @@ class StreamAnswerRequest(_message.Message):
     the operator has configured, such as `claude`, `gpt4` or `glm5`; empty: the operator's choice, which is the planner
     where nothing else is set. Where a model fails, the planner answers, and `QueryResponse.model` says so.
     """
+    conversation: _builtins.str
+    """The conversation that this goes on, as an answer of it named it; empty begins one. What was answered last in it is
+    what a follow-up ("only for LAX", "and by month?", "top 5", "why?") changes. It is the caller's own, on this platform.
+    """
     def __init__(
         self,
         *,
@@ -152,10 +173,11 @@ class StreamAnswerRequest(_message.Message):
         question: _builtins.str = ...,
         max_rows: _builtins.int = ...,
         model: _builtins.str = ...,
+        conversation: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_rows", b"max_rows", "model", b"model", "platform", b"platform", "question", b"question"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "max_rows", b"max_rows", "model", b"model", "platform", b"platform", "question", b"question"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -171,7 +193,9 @@ class StreamAnswerResponse(_message.Message):
     DATA_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     event: _builtins.str
-    """`understood`, `sql`, `running`, `rows`, `chart`, `answer`, `proof`, `clarification`, `model`, `done` or `error`."""
+    """`understood`, `sql`, `running`, `rows`, `chart`, `answer`, `proof`, `clarification`, `model`, `conversation`, `done`
+    or `error`.
+    """
     @_builtins.property
     def data(self) -> Global___QueryResponse:
         """The part that this event brings, and nothing else; unset for `running`, `done` and `error`."""
@@ -255,6 +279,446 @@ class DrawAnswerRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DrawAnswerRequest: _TypeAlias = DrawAnswerRequest  # noqa: Y015
+
+@_typing.final
+class VerifyAnswerRequest(_message.Message):
+    """Brings the proof of an answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLATFORM_FIELD_NUMBER: _builtins.int
+    PROOF_FIELD_NUMBER: _builtins.int
+    platform: _builtins.str
+    """`platforms/{id}`."""
+    @_builtins.property
+    def proof(self) -> _answer_pb2.Proof:
+        """As the answer had it, every field."""
+
+    def __init__(
+        self,
+        *,
+        platform: _builtins.str = ...,
+        proof: _answer_pb2.Proof | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["proof", b"proof"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["platform", b"platform", "proof", b"proof"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifyAnswerRequest: _TypeAlias = VerifyAnswerRequest  # noqa: Y015
+
+@_typing.final
+class VerifyAnswerResponse(_message.Message):
+    """What a proof is worth now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERDICT_FIELD_NUMBER: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
+    PROOF_FIELD_NUMBER: _builtins.int
+    verdict: _builtins.str
+    """`confirmed`: the proof is as it was made, and its query gives the same result. `changed`: the proof is as it was
+    made, and what it stands on is no longer the same. `altered`: the proof itself is not as it was made, or was not made
+    by this mesh for this platform.
+    """
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___AnswerChange]:
+        """Everything that is not as the proof has it, what decides the verdict first."""
+
+    @_builtins.property
+    def proof(self) -> _answer_pb2.Proof:
+        """The proof that the same query has now; unset where it could not be run."""
+
+    def __init__(
+        self,
+        *,
+        verdict: _builtins.str = ...,
+        changes: _abc.Iterable[Global___AnswerChange] | None = ...,
+        proof: _answer_pb2.Proof | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["proof", b"proof"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "proof", b"proof", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifyAnswerResponse: _TypeAlias = VerifyAnswerResponse  # noqa: Y015
+
+@_typing.final
+class AnswerChange(_message.Message):
+    """One thing that is not as a proof has it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """Of the proof itself: `seal` (altered, or made elsewhere), `sql_digest` (`sql_sha256` is not that of `sql`),
+    `canonical_sql` (the SQL door writes the query otherwise), `plan` (the plan is not that of the query).
+    Of what it stands on: `table_missing`, `column_missing`, `column_type`, `not_run` (the query is refused now),
+    `result` (other rows), `result_digest` (the digest is not that of the rows, though the same data gave them),
+    `not_comparable` (the result was cut, and nothing orders its rows). For information: `data_version`,
+    `schema_version`, `catalogue_version`, `rollup`.
+    """
+    subject: _builtins.str
+    """What it is about, as `flights.origin`; empty for the proof as a whole."""
+    before: _builtins.str
+    """As the proof has it."""
+    after: _builtins.str
+    """As it is now; empty where there is nothing."""
+    message: _builtins.str
+    """One sentence for people."""
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        before: _builtins.str = ...,
+        after: _builtins.str = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "kind", b"kind", "message", b"message", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerChange: _TypeAlias = AnswerChange  # noqa: Y015
+
+@_typing.final
+class ListConversationsRequest(_message.Message):
+    """Asks for one's conversations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLATFORM_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    platform: _builtins.str
+    """`platforms/{id}`."""
+    page_size: _builtins.int
+    """Conversations on one page; 0 means 100; at most 1,000, a larger number means that."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before."""
+    def __init__(
+        self,
+        *,
+        platform: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "platform", b"platform"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListConversationsRequest: _TypeAlias = ListConversationsRequest  # noqa: Y015
+
+@_typing.final
+class ListConversationsResponse(_message.Message):
+    """One page of conversations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONVERSATIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """For the next page; empty on the last one."""
+    @_builtins.property
+    def conversations(self) -> _containers.RepeatedCompositeFieldContainer[_conversation_pb2.Conversation]:
+        """Without their turns."""
+
+    def __init__(
+        self,
+        *,
+        conversations: _abc.Iterable[_conversation_pb2.Conversation] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversations", b"conversations", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListConversationsResponse: _TypeAlias = ListConversationsResponse  # noqa: Y015
+
+@_typing.final
+class GetConversationRequest(_message.Message):
+    """Names a conversation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLATFORM_FIELD_NUMBER: _builtins.int
+    CONVERSATION_FIELD_NUMBER: _builtins.int
+    platform: _builtins.str
+    """`platforms/{id}`."""
+    conversation: _builtins.str
+    """Its id."""
+    def __init__(
+        self,
+        *,
+        platform: _builtins.str = ...,
+        conversation: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "platform", b"platform"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetConversationRequest: _TypeAlias = GetConversationRequest  # noqa: Y015
+
+@_typing.final
+class DeleteConversationRequest(_message.Message):
+    """Names a conversation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLATFORM_FIELD_NUMBER: _builtins.int
+    CONVERSATION_FIELD_NUMBER: _builtins.int
+    platform: _builtins.str
+    """`platforms/{id}`."""
+    conversation: _builtins.str
+    """Its id."""
+    def __init__(
+        self,
+        *,
+        platform: _builtins.str = ...,
+        conversation: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "platform", b"platform"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteConversationRequest: _TypeAlias = DeleteConversationRequest  # noqa: Y015
+
+@_typing.final
+class DeleteConversationsRequest(_message.Message):
+    """Says whose conversations go."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLATFORM_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    platform: _builtins.str
+    """`platforms/{id}`."""
+    user: _builtins.str
+    """`users/{id}`; empty: the caller's own; `-`: everybody's."""
+    def __init__(
+        self,
+        *,
+        platform: _builtins.str = ...,
+        user: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["platform", b"platform", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteConversationsRequest: _TypeAlias = DeleteConversationsRequest  # noqa: Y015
+
+@_typing.final
+class DeleteConversationsResponse(_message.Message):
+    """How many went."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DELETED_COUNT_FIELD_NUMBER: _builtins.int
+    deleted_count: _builtins.int
+    """Conversations that are gone."""
+    def __init__(
+        self,
+        *,
+        deleted_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted_count", b"deleted_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteConversationsResponse: _TypeAlias = DeleteConversationsResponse  # noqa: Y015
+
+@_typing.final
+class GiveFeedbackRequest(_message.Message):
+    """Says what an answer is worth."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Verdict:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _VerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[GiveFeedbackRequest._Verdict.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        VERDICT_UNSPECIFIED: GiveFeedbackRequest._Verdict.ValueType  # 0
+        """Not said."""
+        RIGHT: GiveFeedbackRequest._Verdict.ValueType  # 1
+        """It answers the question."""
+        WRONG: GiveFeedbackRequest._Verdict.ValueType  # 2
+        """It does not."""
+        CORRECTED: GiveFeedbackRequest._Verdict.ValueType  # 3
+        """`sql` does."""
+
+    class Verdict(_Verdict, metaclass=_VerdictEnumTypeWrapper):
+        """What an answer is worth."""
+
+    VERDICT_UNSPECIFIED: GiveFeedbackRequest.Verdict.ValueType  # 0
+    """Not said."""
+    RIGHT: GiveFeedbackRequest.Verdict.ValueType  # 1
+    """It answers the question."""
+    WRONG: GiveFeedbackRequest.Verdict.ValueType  # 2
+    """It does not."""
+    CORRECTED: GiveFeedbackRequest.Verdict.ValueType  # 3
+    """`sql` does."""
+
+    PLATFORM_FIELD_NUMBER: _builtins.int
+    CONVERSATION_FIELD_NUMBER: _builtins.int
+    TURN_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    SQL_FIELD_NUMBER: _builtins.int
+    COMMENT_FIELD_NUMBER: _builtins.int
+    platform: _builtins.str
+    """`platforms/{id}`."""
+    conversation: _builtins.str
+    """As the answer named it."""
+    turn: _builtins.int
+    """As the answer named it, from 1."""
+    verdict: Global___GiveFeedbackRequest.Verdict.ValueType
+    """What it is worth."""
+    sql: _builtins.str
+    """With CORRECTED: one SELECT, at most 16 KiB; else empty."""
+    comment: _builtins.str
+    """In the caller's own words; kept for people, never read as a question."""
+    def __init__(
+        self,
+        *,
+        platform: _builtins.str = ...,
+        conversation: _builtins.str = ...,
+        turn: _builtins.int = ...,
+        verdict: Global___GiveFeedbackRequest.Verdict.ValueType = ...,
+        sql: _builtins.str = ...,
+        comment: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comment", b"comment", "conversation", b"conversation", "platform", b"platform", "sql", b"sql", "turn", b"turn", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GiveFeedbackRequest: _TypeAlias = GiveFeedbackRequest  # noqa: Y015
+
+@_typing.final
+class GiveFeedbackResponse(_message.Message):
+    """What came of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LESSON_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    note: _builtins.str
+    """What came of it, in one sentence."""
+    @_builtins.property
+    def lesson(self) -> _lesson_pb2.Lesson:
+        """What was learnt, or forgotten; unset where neither was."""
+
+    def __init__(
+        self,
+        *,
+        lesson: _lesson_pb2.Lesson | None = ...,
+        note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lesson", b"lesson"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lesson", b"lesson", "note", b"note"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GiveFeedbackResponse: _TypeAlias = GiveFeedbackResponse  # noqa: Y015
+
+@_typing.final
+class ListLessonsRequest(_message.Message):
+    """Asks what a platform was taught."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLATFORM_FIELD_NUMBER: _builtins.int
+    SHOW_FORGOTTEN_FIELD_NUMBER: _builtins.int
+    platform: _builtins.str
+    """`platforms/{id}`."""
+    show_forgotten: _builtins.bool
+    """Also those that are no longer in use."""
+    def __init__(
+        self,
+        *,
+        platform: _builtins.str = ...,
+        show_forgotten: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["platform", b"platform", "show_forgotten", b"show_forgotten"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLessonsRequest: _TypeAlias = ListLessonsRequest  # noqa: Y015
+
+@_typing.final
+class ListLessonsResponse(_message.Message):
+    """What a platform was taught."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LESSONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def lessons(self) -> _containers.RepeatedCompositeFieldContainer[_lesson_pb2.Lesson]:
+        """The newest first; at most 1,000."""
+
+    def __init__(
+        self,
+        *,
+        lessons: _abc.Iterable[_lesson_pb2.Lesson] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lessons", b"lessons"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLessonsResponse: _TypeAlias = ListLessonsResponse  # noqa: Y015
+
+@_typing.final
+class ForgetLessonRequest(_message.Message):
+    """Names a lesson."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLATFORM_FIELD_NUMBER: _builtins.int
+    LESSON_FIELD_NUMBER: _builtins.int
+    platform: _builtins.str
+    """`platforms/{id}`."""
+    lesson: _builtins.str
+    """Its id."""
+    def __init__(
+        self,
+        *,
+        platform: _builtins.str = ...,
+        lesson: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lesson", b"lesson", "platform", b"platform"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForgetLessonRequest: _TypeAlias = ForgetLessonRequest  # noqa: Y015
 
 @_typing.final
 class DesignRequest(_message.Message):

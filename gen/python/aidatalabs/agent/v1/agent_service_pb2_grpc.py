@@ -4,7 +4,10 @@ import grpc
 import warnings
 
 from aidatalabs.agent.v1 import agent_service_pb2 as aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2
+from aidatalabs.agent.v1 import conversation_pb2 as aidatalabs_dot_agent_dot_v1_dot_conversation__pb2
+from aidatalabs.agent.v1 import lesson_pb2 as aidatalabs_dot_agent_dot_v1_dot_lesson__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -54,6 +57,46 @@ class AgentServiceStub:
                 request_serializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.DrawAnswerRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
+        self.VerifyAnswer = channel.unary_unary(
+                '/aidatalabs.agent.v1.AgentService/VerifyAnswer',
+                request_serializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.VerifyAnswerRequest.SerializeToString,
+                response_deserializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.VerifyAnswerResponse.FromString,
+                _registered_method=True)
+        self.ListConversations = channel.unary_unary(
+                '/aidatalabs.agent.v1.AgentService/ListConversations',
+                request_serializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.ListConversationsRequest.SerializeToString,
+                response_deserializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.ListConversationsResponse.FromString,
+                _registered_method=True)
+        self.GetConversation = channel.unary_unary(
+                '/aidatalabs.agent.v1.AgentService/GetConversation',
+                request_serializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.GetConversationRequest.SerializeToString,
+                response_deserializer=aidatalabs_dot_agent_dot_v1_dot_conversation__pb2.Conversation.FromString,
+                _registered_method=True)
+        self.DeleteConversation = channel.unary_unary(
+                '/aidatalabs.agent.v1.AgentService/DeleteConversation',
+                request_serializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.DeleteConversationRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.DeleteConversations = channel.unary_unary(
+                '/aidatalabs.agent.v1.AgentService/DeleteConversations',
+                request_serializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.DeleteConversationsRequest.SerializeToString,
+                response_deserializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.DeleteConversationsResponse.FromString,
+                _registered_method=True)
+        self.GiveFeedback = channel.unary_unary(
+                '/aidatalabs.agent.v1.AgentService/GiveFeedback',
+                request_serializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.GiveFeedbackRequest.SerializeToString,
+                response_deserializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.GiveFeedbackResponse.FromString,
+                _registered_method=True)
+        self.ListLessons = channel.unary_unary(
+                '/aidatalabs.agent.v1.AgentService/ListLessons',
+                request_serializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.ListLessonsRequest.SerializeToString,
+                response_deserializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.ListLessonsResponse.FromString,
+                _registered_method=True)
+        self.ForgetLesson = channel.unary_unary(
+                '/aidatalabs.agent.v1.AgentService/ForgetLesson',
+                request_serializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.ForgetLessonRequest.SerializeToString,
+                response_deserializer=aidatalabs_dot_agent_dot_v1_dot_lesson__pb2.Lesson.FromString,
+                _registered_method=True)
         self.Design = channel.unary_unary(
                 '/aidatalabs.agent.v1.AgentService/Design',
                 request_serializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.DesignRequest.SerializeToString,
@@ -88,7 +131,8 @@ class AgentServiceServicer:
         concrete choices when the question has several readings.
         Scope platform, role viewer.
         Refuses with: QUESTION_NOT_ANSWERABLE (the schema cannot answer it; says what would help),
-        QUESTION_NOT_READ_ONLY (it asks to change data), MODEL_NOT_CONFIGURED, and as DataService.Query does.
+        QUESTION_NOT_READ_ONLY (it asks to change data), MODEL_NOT_CONFIGURED, CONVERSATION_NOT_FOUND,
+        CONVERSATION_FULL, CONVERSATIONS_NOT_KEPT (one is named where none are kept), and as DataService.Query does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -97,7 +141,8 @@ class AgentServiceServicer:
     def StreamAnswer(self, request, context):
         """Answers like Query, and tells each step as it happens: understood, sql, running, rows, chart, answer, proof or
         clarification; always closed by done or error. Where a model is asked, model comes first, and once more with what
-        became of it; its query has run by then, so that running is left out.
+        became of it; its query has run by then, so that running is left out. The last event before done is
+        conversation, where the answer was kept in one.
         Scope platform, role viewer. Refuses as Query does, inside the stream.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -107,10 +152,84 @@ class AgentServiceServicer:
     def DrawAnswer(self, request, context):
         """Answers like Query and draws the chart of the answer as a picture, an ordinary file. Where nothing is to be drawn
         it says why, and Query has the rows. The picture is drawn of the answer's own spec, in a process of its own with
-        bounded time and memory, without network or files.
+        bounded time and memory, without network or files. The question stands for itself: no conversation is kept of it.
         Scope platform, role viewer.
         Refuses with: CHART_NOT_AVAILABLE (the answer is best read as a table, or the question has several readings), and
         as Query does.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyAnswer(self, request, context):
+        """Runs the query of an answer's proof again, with the caller's own authority and through the same SQL door, and says
+        what changed since: the proof itself, types of columns, tables, rows. Costs what the query costs.
+        Scope platform, role viewer. Refuses as DataService.Query does where the query cannot be tried at all; a query
+        that the platform's tables no longer allow is an answer (`not_run`).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListConversations(self, request, context):
+        """Lists the caller's own conversations about the platform, the one that was gone on with last first.
+        Scope platform, role viewer. Refuses with: CONVERSATIONS_NOT_KEPT, PAGE_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetConversation(self, request, context):
+        """One conversation of the caller's own, with its turns. Somebody else's is not found, like one that is not there.
+        Scope platform, role viewer. Refuses with: CONVERSATION_NOT_FOUND, CONVERSATIONS_NOT_KEPT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteConversation(self, request, context):
+        """Deletes one conversation of the caller's own, at once and for good. A repeated call after success answers
+        CONVERSATION_NOT_FOUND, which a client may take for done.
+        Scope platform, role viewer. Refuses with: CONVERSATION_NOT_FOUND, CONVERSATIONS_NOT_KEPT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteConversations(self, request, context):
+        """Deletes all conversations of a person about the platform, at once and for good: one's own; an admin of the platform
+        may name somebody else, or `-` for everybody. Repeating it is no fault.
+        Scope platform, role viewer. Refuses with: CONVERSATIONS_NOT_KEPT, PERMISSION_DENIED (somebody else's, without
+        being admin).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GiveFeedback(self, request, context):
+        """Says of an answer in a conversation of the caller's own that it is right or wrong, or what the right query is. It is
+        kept; and where an editor of the platform says so, the platform learns from it: the same question has this query from
+        then on (see Lesson), or no longer has it. A given query passes the SQL door and the engine's EXPLAIN first. Of a
+        question that follows another one, depends on the day it is asked, or gives instructions, nothing is learnt; `note`
+        says so. The same again changes nothing.
+        Scope platform, role viewer. Refuses with: CONVERSATION_NOT_FOUND, CONVERSATIONS_NOT_KEPT, INVALID_REQUEST (no such
+        turn, or one without an answer), and as DataService.ExplainQuery does.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListLessons(self, request, context):
+        """Lists what the platform was taught, the newest first, also what was forgotten again.
+        Scope platform, role viewer. Refuses with: CONVERSATIONS_NOT_KEPT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ForgetLesson(self, request, context):
+        """Has the platform forget a lesson; questions are read as before it. Repeating it is no fault.
+        Scope platform, role editor. Refuses with: LESSON_NOT_FOUND, CONVERSATIONS_NOT_KEPT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -167,6 +286,46 @@ def add_AgentServiceServicer_to_server(servicer, server):
                     servicer.DrawAnswer,
                     request_deserializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.DrawAnswerRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'VerifyAnswer': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyAnswer,
+                    request_deserializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.VerifyAnswerRequest.FromString,
+                    response_serializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.VerifyAnswerResponse.SerializeToString,
+            ),
+            'ListConversations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListConversations,
+                    request_deserializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.ListConversationsRequest.FromString,
+                    response_serializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.ListConversationsResponse.SerializeToString,
+            ),
+            'GetConversation': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetConversation,
+                    request_deserializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.GetConversationRequest.FromString,
+                    response_serializer=aidatalabs_dot_agent_dot_v1_dot_conversation__pb2.Conversation.SerializeToString,
+            ),
+            'DeleteConversation': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteConversation,
+                    request_deserializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.DeleteConversationRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'DeleteConversations': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteConversations,
+                    request_deserializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.DeleteConversationsRequest.FromString,
+                    response_serializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.DeleteConversationsResponse.SerializeToString,
+            ),
+            'GiveFeedback': grpc.unary_unary_rpc_method_handler(
+                    servicer.GiveFeedback,
+                    request_deserializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.GiveFeedbackRequest.FromString,
+                    response_serializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.GiveFeedbackResponse.SerializeToString,
+            ),
+            'ListLessons': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLessons,
+                    request_deserializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.ListLessonsRequest.FromString,
+                    response_serializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.ListLessonsResponse.SerializeToString,
+            ),
+            'ForgetLesson': grpc.unary_unary_rpc_method_handler(
+                    servicer.ForgetLesson,
+                    request_deserializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.ForgetLessonRequest.FromString,
+                    response_serializer=aidatalabs_dot_agent_dot_v1_dot_lesson__pb2.Lesson.SerializeToString,
             ),
             'Design': grpc.unary_unary_rpc_method_handler(
                     servicer.Design,
@@ -274,6 +433,222 @@ class AgentService:
             '/aidatalabs.agent.v1.AgentService/DrawAnswer',
             aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.DrawAnswerRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyAnswer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.agent.v1.AgentService/VerifyAnswer',
+            aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.VerifyAnswerRequest.SerializeToString,
+            aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.VerifyAnswerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListConversations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.agent.v1.AgentService/ListConversations',
+            aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.ListConversationsRequest.SerializeToString,
+            aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.ListConversationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetConversation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.agent.v1.AgentService/GetConversation',
+            aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.GetConversationRequest.SerializeToString,
+            aidatalabs_dot_agent_dot_v1_dot_conversation__pb2.Conversation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteConversation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.agent.v1.AgentService/DeleteConversation',
+            aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.DeleteConversationRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteConversations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.agent.v1.AgentService/DeleteConversations',
+            aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.DeleteConversationsRequest.SerializeToString,
+            aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.DeleteConversationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GiveFeedback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.agent.v1.AgentService/GiveFeedback',
+            aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.GiveFeedbackRequest.SerializeToString,
+            aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.GiveFeedbackResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLessons(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.agent.v1.AgentService/ListLessons',
+            aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.ListLessonsRequest.SerializeToString,
+            aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.ListLessonsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ForgetLesson(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.agent.v1.AgentService/ForgetLesson',
+            aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.ForgetLessonRequest.SerializeToString,
+            aidatalabs_dot_agent_dot_v1_dot_lesson__pb2.Lesson.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,8 +4,11 @@ isort:skip_file
 """
 
 from aidatalabs.agent.v1 import agent_service_pb2 as _agent_service_pb2
+from aidatalabs.agent.v1 import conversation_pb2 as _conversation_pb2
+from aidatalabs.agent.v1 import lesson_pb2 as _lesson_pb2
 from collections import abc as _abc
 from google.api import httpbody_pb2 as _httpbody_pb2
+from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
 import abc as _abc_1
 import grpc as _grpc
@@ -43,21 +46,65 @@ class AgentServiceStub:
     concrete choices when the question has several readings.
     Scope platform, role viewer.
     Refuses with: QUESTION_NOT_ANSWERABLE (the schema cannot answer it; says what would help),
-    QUESTION_NOT_READ_ONLY (it asks to change data), MODEL_NOT_CONFIGURED, and as DataService.Query does.
+    QUESTION_NOT_READ_ONLY (it asks to change data), MODEL_NOT_CONFIGURED, CONVERSATION_NOT_FOUND,
+    CONVERSATION_FULL, CONVERSATIONS_NOT_KEPT (one is named where none are kept), and as DataService.Query does.
     """
     StreamAnswer: _grpc.UnaryStreamMultiCallable[_agent_service_pb2.StreamAnswerRequest, _agent_service_pb2.StreamAnswerResponse]
     """Answers like Query, and tells each step as it happens: understood, sql, running, rows, chart, answer, proof or
     clarification; always closed by done or error. Where a model is asked, model comes first, and once more with what
-    became of it; its query has run by then, so that running is left out.
+    became of it; its query has run by then, so that running is left out. The last event before done is
+    conversation, where the answer was kept in one.
     Scope platform, role viewer. Refuses as Query does, inside the stream.
     """
     DrawAnswer: _grpc.UnaryUnaryMultiCallable[_agent_service_pb2.DrawAnswerRequest, _httpbody_pb2.HttpBody]
     """Answers like Query and draws the chart of the answer as a picture, an ordinary file. Where nothing is to be drawn
     it says why, and Query has the rows. The picture is drawn of the answer's own spec, in a process of its own with
-    bounded time and memory, without network or files.
+    bounded time and memory, without network or files. The question stands for itself: no conversation is kept of it.
     Scope platform, role viewer.
     Refuses with: CHART_NOT_AVAILABLE (the answer is best read as a table, or the question has several readings), and
     as Query does.
+    """
+    VerifyAnswer: _grpc.UnaryUnaryMultiCallable[_agent_service_pb2.VerifyAnswerRequest, _agent_service_pb2.VerifyAnswerResponse]
+    """Runs the query of an answer's proof again, with the caller's own authority and through the same SQL door, and says
+    what changed since: the proof itself, types of columns, tables, rows. Costs what the query costs.
+    Scope platform, role viewer. Refuses as DataService.Query does where the query cannot be tried at all; a query
+    that the platform's tables no longer allow is an answer (`not_run`).
+    """
+    ListConversations: _grpc.UnaryUnaryMultiCallable[_agent_service_pb2.ListConversationsRequest, _agent_service_pb2.ListConversationsResponse]
+    """Lists the caller's own conversations about the platform, the one that was gone on with last first.
+    Scope platform, role viewer. Refuses with: CONVERSATIONS_NOT_KEPT, PAGE_TOKEN_INVALID.
+    """
+    GetConversation: _grpc.UnaryUnaryMultiCallable[_agent_service_pb2.GetConversationRequest, _conversation_pb2.Conversation]
+    """One conversation of the caller's own, with its turns. Somebody else's is not found, like one that is not there.
+    Scope platform, role viewer. Refuses with: CONVERSATION_NOT_FOUND, CONVERSATIONS_NOT_KEPT.
+    """
+    DeleteConversation: _grpc.UnaryUnaryMultiCallable[_agent_service_pb2.DeleteConversationRequest, _empty_pb2.Empty]
+    """Deletes one conversation of the caller's own, at once and for good. A repeated call after success answers
+    CONVERSATION_NOT_FOUND, which a client may take for done.
+    Scope platform, role viewer. Refuses with: CONVERSATION_NOT_FOUND, CONVERSATIONS_NOT_KEPT.
+    """
+    DeleteConversations: _grpc.UnaryUnaryMultiCallable[_agent_service_pb2.DeleteConversationsRequest, _agent_service_pb2.DeleteConversationsResponse]
+    """Deletes all conversations of a person about the platform, at once and for good: one's own; an admin of the platform
+    may name somebody else, or `-` for everybody. Repeating it is no fault.
+    Scope platform, role viewer. Refuses with: CONVERSATIONS_NOT_KEPT, PERMISSION_DENIED (somebody else's, without
+    being admin).
+    """
+    GiveFeedback: _grpc.UnaryUnaryMultiCallable[_agent_service_pb2.GiveFeedbackRequest, _agent_service_pb2.GiveFeedbackResponse]
+    """Says of an answer in a conversation of the caller's own that it is right or wrong, or what the right query is. It is
+    kept; and where an editor of the platform says so, the platform learns from it: the same question has this query from
+    then on (see Lesson), or no longer has it. A given query passes the SQL door and the engine's EXPLAIN first. Of a
+    question that follows another one, depends on the day it is asked, or gives instructions, nothing is learnt; `note`
+    says so. The same again changes nothing.
+    Scope platform, role viewer. Refuses with: CONVERSATION_NOT_FOUND, CONVERSATIONS_NOT_KEPT, INVALID_REQUEST (no such
+    turn, or one without an answer), and as DataService.ExplainQuery does.
+    """
+    ListLessons: _grpc.UnaryUnaryMultiCallable[_agent_service_pb2.ListLessonsRequest, _agent_service_pb2.ListLessonsResponse]
+    """Lists what the platform was taught, the newest first, also what was forgotten again.
+    Scope platform, role viewer. Refuses with: CONVERSATIONS_NOT_KEPT.
+    """
+    ForgetLesson: _grpc.UnaryUnaryMultiCallable[_agent_service_pb2.ForgetLessonRequest, _lesson_pb2.Lesson]
+    """Has the platform forget a lesson; questions are read as before it. Repeating it is no fault.
+    Scope platform, role editor. Refuses with: LESSON_NOT_FOUND, CONVERSATIONS_NOT_KEPT.
     """
     Design: _grpc.UnaryUnaryMultiCallable[_agent_service_pb2.DesignRequest, _agent_service_pb2.DesignResponse]
     """Designs tables for requirements and samples: candidates with measurements, the best first.
@@ -92,21 +139,65 @@ class AgentServiceAsyncStub(AgentServiceStub):
     concrete choices when the question has several readings.
     Scope platform, role viewer.
     Refuses with: QUESTION_NOT_ANSWERABLE (the schema cannot answer it; says what would help),
-    QUESTION_NOT_READ_ONLY (it asks to change data), MODEL_NOT_CONFIGURED, and as DataService.Query does.
+    QUESTION_NOT_READ_ONLY (it asks to change data), MODEL_NOT_CONFIGURED, CONVERSATION_NOT_FOUND,
+    CONVERSATION_FULL, CONVERSATIONS_NOT_KEPT (one is named where none are kept), and as DataService.Query does.
     """
     StreamAnswer: _aio.UnaryStreamMultiCallable[_agent_service_pb2.StreamAnswerRequest, _agent_service_pb2.StreamAnswerResponse]  # type: ignore[assignment]
     """Answers like Query, and tells each step as it happens: understood, sql, running, rows, chart, answer, proof or
     clarification; always closed by done or error. Where a model is asked, model comes first, and once more with what
-    became of it; its query has run by then, so that running is left out.
+    became of it; its query has run by then, so that running is left out. The last event before done is
+    conversation, where the answer was kept in one.
     Scope platform, role viewer. Refuses as Query does, inside the stream.
     """
     DrawAnswer: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.DrawAnswerRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Answers like Query and draws the chart of the answer as a picture, an ordinary file. Where nothing is to be drawn
     it says why, and Query has the rows. The picture is drawn of the answer's own spec, in a process of its own with
-    bounded time and memory, without network or files.
+    bounded time and memory, without network or files. The question stands for itself: no conversation is kept of it.
     Scope platform, role viewer.
     Refuses with: CHART_NOT_AVAILABLE (the answer is best read as a table, or the question has several readings), and
     as Query does.
+    """
+    VerifyAnswer: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.VerifyAnswerRequest, _agent_service_pb2.VerifyAnswerResponse]  # type: ignore[assignment]
+    """Runs the query of an answer's proof again, with the caller's own authority and through the same SQL door, and says
+    what changed since: the proof itself, types of columns, tables, rows. Costs what the query costs.
+    Scope platform, role viewer. Refuses as DataService.Query does where the query cannot be tried at all; a query
+    that the platform's tables no longer allow is an answer (`not_run`).
+    """
+    ListConversations: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.ListConversationsRequest, _agent_service_pb2.ListConversationsResponse]  # type: ignore[assignment]
+    """Lists the caller's own conversations about the platform, the one that was gone on with last first.
+    Scope platform, role viewer. Refuses with: CONVERSATIONS_NOT_KEPT, PAGE_TOKEN_INVALID.
+    """
+    GetConversation: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.GetConversationRequest, _conversation_pb2.Conversation]  # type: ignore[assignment]
+    """One conversation of the caller's own, with its turns. Somebody else's is not found, like one that is not there.
+    Scope platform, role viewer. Refuses with: CONVERSATION_NOT_FOUND, CONVERSATIONS_NOT_KEPT.
+    """
+    DeleteConversation: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.DeleteConversationRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Deletes one conversation of the caller's own, at once and for good. A repeated call after success answers
+    CONVERSATION_NOT_FOUND, which a client may take for done.
+    Scope platform, role viewer. Refuses with: CONVERSATION_NOT_FOUND, CONVERSATIONS_NOT_KEPT.
+    """
+    DeleteConversations: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.DeleteConversationsRequest, _agent_service_pb2.DeleteConversationsResponse]  # type: ignore[assignment]
+    """Deletes all conversations of a person about the platform, at once and for good: one's own; an admin of the platform
+    may name somebody else, or `-` for everybody. Repeating it is no fault.
+    Scope platform, role viewer. Refuses with: CONVERSATIONS_NOT_KEPT, PERMISSION_DENIED (somebody else's, without
+    being admin).
+    """
+    GiveFeedback: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.GiveFeedbackRequest, _agent_service_pb2.GiveFeedbackResponse]  # type: ignore[assignment]
+    """Says of an answer in a conversation of the caller's own that it is right or wrong, or what the right query is. It is
+    kept; and where an editor of the platform says so, the platform learns from it: the same question has this query from
+    then on (see Lesson), or no longer has it. A given query passes the SQL door and the engine's EXPLAIN first. Of a
+    question that follows another one, depends on the day it is asked, or gives instructions, nothing is learnt; `note`
+    says so. The same again changes nothing.
+    Scope platform, role viewer. Refuses with: CONVERSATION_NOT_FOUND, CONVERSATIONS_NOT_KEPT, INVALID_REQUEST (no such
+    turn, or one without an answer), and as DataService.ExplainQuery does.
+    """
+    ListLessons: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.ListLessonsRequest, _agent_service_pb2.ListLessonsResponse]  # type: ignore[assignment]
+    """Lists what the platform was taught, the newest first, also what was forgotten again.
+    Scope platform, role viewer. Refuses with: CONVERSATIONS_NOT_KEPT.
+    """
+    ForgetLesson: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.ForgetLessonRequest, _lesson_pb2.Lesson]  # type: ignore[assignment]
+    """Has the platform forget a lesson; questions are read as before it. Repeating it is no fault.
+    Scope platform, role editor. Refuses with: LESSON_NOT_FOUND, CONVERSATIONS_NOT_KEPT.
     """
     Design: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.DesignRequest, _agent_service_pb2.DesignResponse]  # type: ignore[assignment]
     """Designs tables for requirements and samples: candidates with measurements, the best first.
@@ -144,7 +235,8 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         concrete choices when the question has several readings.
         Scope platform, role viewer.
         Refuses with: QUESTION_NOT_ANSWERABLE (the schema cannot answer it; says what would help),
-        QUESTION_NOT_READ_ONLY (it asks to change data), MODEL_NOT_CONFIGURED, and as DataService.Query does.
+        QUESTION_NOT_READ_ONLY (it asks to change data), MODEL_NOT_CONFIGURED, CONVERSATION_NOT_FOUND,
+        CONVERSATION_FULL, CONVERSATIONS_NOT_KEPT (one is named where none are kept), and as DataService.Query does.
         """
 
     @_abc_1.abstractmethod
@@ -155,7 +247,8 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_agent_service_pb2.StreamAnswerResponse], _abc.AsyncIterator[_agent_service_pb2.StreamAnswerResponse]]:
         """Answers like Query, and tells each step as it happens: understood, sql, running, rows, chart, answer, proof or
         clarification; always closed by done or error. Where a model is asked, model comes first, and once more with what
-        became of it; its query has run by then, so that running is left out.
+        became of it; its query has run by then, so that running is left out. The last event before done is
+        conversation, where the answer was kept in one.
         Scope platform, role viewer. Refuses as Query does, inside the stream.
         """
 
@@ -167,10 +260,100 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """Answers like Query and draws the chart of the answer as a picture, an ordinary file. Where nothing is to be drawn
         it says why, and Query has the rows. The picture is drawn of the answer's own spec, in a process of its own with
-        bounded time and memory, without network or files.
+        bounded time and memory, without network or files. The question stands for itself: no conversation is kept of it.
         Scope platform, role viewer.
         Refuses with: CHART_NOT_AVAILABLE (the answer is best read as a table, or the question has several readings), and
         as Query does.
+        """
+
+    @_abc_1.abstractmethod
+    def VerifyAnswer(
+        self,
+        request: _agent_service_pb2.VerifyAnswerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_service_pb2.VerifyAnswerResponse, _abc.Awaitable[_agent_service_pb2.VerifyAnswerResponse]]:
+        """Runs the query of an answer's proof again, with the caller's own authority and through the same SQL door, and says
+        what changed since: the proof itself, types of columns, tables, rows. Costs what the query costs.
+        Scope platform, role viewer. Refuses as DataService.Query does where the query cannot be tried at all; a query
+        that the platform's tables no longer allow is an answer (`not_run`).
+        """
+
+    @_abc_1.abstractmethod
+    def ListConversations(
+        self,
+        request: _agent_service_pb2.ListConversationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_service_pb2.ListConversationsResponse, _abc.Awaitable[_agent_service_pb2.ListConversationsResponse]]:
+        """Lists the caller's own conversations about the platform, the one that was gone on with last first.
+        Scope platform, role viewer. Refuses with: CONVERSATIONS_NOT_KEPT, PAGE_TOKEN_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def GetConversation(
+        self,
+        request: _agent_service_pb2.GetConversationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_conversation_pb2.Conversation, _abc.Awaitable[_conversation_pb2.Conversation]]:
+        """One conversation of the caller's own, with its turns. Somebody else's is not found, like one that is not there.
+        Scope platform, role viewer. Refuses with: CONVERSATION_NOT_FOUND, CONVERSATIONS_NOT_KEPT.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteConversation(
+        self,
+        request: _agent_service_pb2.DeleteConversationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Deletes one conversation of the caller's own, at once and for good. A repeated call after success answers
+        CONVERSATION_NOT_FOUND, which a client may take for done.
+        Scope platform, role viewer. Refuses with: CONVERSATION_NOT_FOUND, CONVERSATIONS_NOT_KEPT.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteConversations(
+        self,
+        request: _agent_service_pb2.DeleteConversationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_service_pb2.DeleteConversationsResponse, _abc.Awaitable[_agent_service_pb2.DeleteConversationsResponse]]:
+        """Deletes all conversations of a person about the platform, at once and for good: one's own; an admin of the platform
+        may name somebody else, or `-` for everybody. Repeating it is no fault.
+        Scope platform, role viewer. Refuses with: CONVERSATIONS_NOT_KEPT, PERMISSION_DENIED (somebody else's, without
+        being admin).
+        """
+
+    @_abc_1.abstractmethod
+    def GiveFeedback(
+        self,
+        request: _agent_service_pb2.GiveFeedbackRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_service_pb2.GiveFeedbackResponse, _abc.Awaitable[_agent_service_pb2.GiveFeedbackResponse]]:
+        """Says of an answer in a conversation of the caller's own that it is right or wrong, or what the right query is. It is
+        kept; and where an editor of the platform says so, the platform learns from it: the same question has this query from
+        then on (see Lesson), or no longer has it. A given query passes the SQL door and the engine's EXPLAIN first. Of a
+        question that follows another one, depends on the day it is asked, or gives instructions, nothing is learnt; `note`
+        says so. The same again changes nothing.
+        Scope platform, role viewer. Refuses with: CONVERSATION_NOT_FOUND, CONVERSATIONS_NOT_KEPT, INVALID_REQUEST (no such
+        turn, or one without an answer), and as DataService.ExplainQuery does.
+        """
+
+    @_abc_1.abstractmethod
+    def ListLessons(
+        self,
+        request: _agent_service_pb2.ListLessonsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_service_pb2.ListLessonsResponse, _abc.Awaitable[_agent_service_pb2.ListLessonsResponse]]:
+        """Lists what the platform was taught, the newest first, also what was forgotten again.
+        Scope platform, role viewer. Refuses with: CONVERSATIONS_NOT_KEPT.
+        """
+
+    @_abc_1.abstractmethod
+    def ForgetLesson(
+        self,
+        request: _agent_service_pb2.ForgetLessonRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lesson_pb2.Lesson, _abc.Awaitable[_lesson_pb2.Lesson]]:
+        """Has the platform forget a lesson; questions are read as before it. Repeating it is no fault.
+        Scope platform, role editor. Refuses with: LESSON_NOT_FOUND, CONVERSATIONS_NOT_KEPT.
         """
 
     @_abc_1.abstractmethod

@@ -24,24 +24,31 @@ _sym_db = _symbol_database.Default()
 
 from aidatalabs.agent.v1 import plan_pb2 as aidatalabs_dot_agent_dot_v1_dot_plan__pb2
 from aidatalabs.data.v1 import query_pb2 as aidatalabs_dot_data_dot_v1_dot_query__pb2
+from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n aidatalabs/agent/v1/answer.proto\x12\x13\x61idatalabs.agent.v1\x1a\x1e\x61idatalabs/agent/v1/plan.proto\x1a\x1e\x61idatalabs/data/v1/query.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa7\x03\n\x05Proof\x12\x0b\n\x03sql\x18\x01 \x01(\t\x12\x12\n\nsql_sha256\x18\x02 \x01(\t\x12,\n\x04plan\x18\x03 \x01(\x0b\x32\x1e.aidatalabs.agent.v1.QueryPlan\x12\x0e\n\x06tables\x18\x04 \x03(\t\x12\x34\n\x07\x63olumns\x18\x05 \x03(\x0b\x32#.aidatalabs.data.v1.ColumnReference\x12\x16\n\x0eschema_version\x18\x06 \x01(\t\x12\x19\n\x11\x63\x61talogue_version\x18\x07 \x01(\t\x12\x14\n\x0c\x64\x61ta_version\x18\x08 \x01(\t\x12\x11\n\tread_rows\x18\t \x01(\x03\x12\x12\n\nread_bytes\x18\n \x01(\x03\x12\x0e\n\x06rollup\x18\x0b \x01(\t\x12\x15\n\rresult_sha256\x18\x0c \x01(\t\x12\x13\n\x0bproduced_by\x18\r \x01(\t\x12\x31\n\rproduced_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06makers\x18\x14 \x03(\x0b\x32\x1a.aidatalabs.agent.v1.Maker\"&\n\x05Maker\x12\x0c\n\x04part\x18\x01 \x01(\t\x12\x0f\n\x07made_by\x18\x02 \x01(\t\"\xbd\x01\n\x08ModelUse\x12\r\n\x05\x61lias\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x10\n\x08\x61nswered\x18\x03 \x01(\x08\x12\x0f\n\x07problem\x18\x04 \x01(\t\x12\x0c\n\x04note\x18\x05 \x01(\t\x12\r\n\x05steps\x18\x06 \x01(\x05\x12\x0f\n\x07repairs\x18\x07 \x01(\x05\x12\x14\n\x0cinput_tokens\x18\x08 \x01(\x03\x12\x15\n\routput_tokens\x18\t \x01(\x03\x12\x15\n\rcost_microusd\x18\n \x01(\x03\"O\n\rClarification\x12\x10\n\x08question\x18\x01 \x01(\t\x12,\n\x07\x63hoices\x18\x02 \x03(\x0b\x32\x1b.aidatalabs.agent.v1.Choice\"6\n\x06\x43hoice\x12\r\n\x05label\x18\x01 \x01(\t\x12\x10\n\x08question\x18\x02 \x01(\t\x12\x0b\n\x03sql\x18\x03 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n aidatalabs/agent/v1/answer.proto\x12\x13\x61idatalabs.agent.v1\x1a\x1e\x61idatalabs/agent/v1/plan.proto\x1a\x1e\x61idatalabs/data/v1/query.proto\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd0\x05\n\x05Proof\x12\x14\n\x03sql\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x12\n\nsql_sha256\x18\x02 \x01(\t\x12,\n\x04plan\x18\x03 \x01(\x0b\x32\x1e.aidatalabs.agent.v1.QueryPlan\x12\x0e\n\x06tables\x18\x04 \x03(\t\x12\x34\n\x07\x63olumns\x18\x05 \x03(\x0b\x32#.aidatalabs.data.v1.ColumnReference\x12\x16\n\x0eschema_version\x18\x06 \x01(\t\x12\x19\n\x11\x63\x61talogue_version\x18\x07 \x01(\t\x12\x14\n\x0c\x64\x61ta_version\x18\x08 \x01(\t\x12\x11\n\tread_rows\x18\t \x01(\x03\x12\x12\n\nread_bytes\x18\n \x01(\x03\x12\x0e\n\x06rollup\x18\x0b \x01(\t\x12\x15\n\rresult_sha256\x18\x0c \x01(\t\x12\x13\n\x0bproduced_by\x18\r \x01(\t\x12\x31\n\rproduced_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06makers\x18\x14 \x03(\x0b\x32\x1a.aidatalabs.agent.v1.Maker\x12\x10\n\x08question\x18\x1e \x01(\t\x12\r\n\x05steps\x18\x1f \x03(\t\x12\x15\n\rrollup_reason\x18  \x01(\t\x12\x16\n\x0e\x65stimated_rows\x18! \x01(\x03\x12\x17\n\x0f\x65stimated_bytes\x18\" \x01(\x03\x12\x1d\n\x10\x62udget_left_rows\x18# \x01(\x03H\x00\x88\x01\x01\x12.\n\x05parts\x18$ \x03(\x0b\x32\x1f.aidatalabs.agent.v1.Provenance\x12\x12\n\nconfidence\x18% \x01(\x01\x12\x1c\n\x08max_rows\x18& \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\x90N(\x00\x12\x11\n\ttruncated\x18\' \x01(\x08\x12\x0c\n\x04seal\x18( \x01(\tB\x13\n\x11_budget_left_rows\"&\n\x05Maker\x12\x0c\n\x04part\x18\x01 \x01(\t\x12\x0f\n\x07made_by\x18\x02 \x01(\t\"\xbd\x01\n\x08ModelUse\x12\r\n\x05\x61lias\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x10\n\x08\x61nswered\x18\x03 \x01(\x08\x12\x0f\n\x07problem\x18\x04 \x01(\t\x12\x0c\n\x04note\x18\x05 \x01(\t\x12\r\n\x05steps\x18\x06 \x01(\x05\x12\x0f\n\x07repairs\x18\x07 \x01(\x05\x12\x14\n\x0cinput_tokens\x18\x08 \x01(\x03\x12\x15\n\routput_tokens\x18\t \x01(\x03\x12\x15\n\rcost_microusd\x18\n \x01(\x03\"J\n\nProvenance\x12\x0c\n\x04part\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12\x0f\n\x07made_by\x18\x03 \x01(\t\x12\r\n\x05words\x18\x04 \x01(\t\"O\n\rClarification\x12\x10\n\x08question\x18\x01 \x01(\t\x12,\n\x07\x63hoices\x18\x02 \x03(\x0b\x32\x1b.aidatalabs.agent.v1.Choice\"6\n\x06\x43hoice\x12\r\n\x05label\x18\x01 \x01(\t\x12\x10\n\x08question\x18\x02 \x01(\t\x12\x0b\n\x03sql\x18\x03 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'aidatalabs.agent.v1.answer_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PROOF']._serialized_start=155
-  _globals['_PROOF']._serialized_end=578
-  _globals['_MAKER']._serialized_start=580
-  _globals['_MAKER']._serialized_end=618
-  _globals['_MODELUSE']._serialized_start=621
-  _globals['_MODELUSE']._serialized_end=810
-  _globals['_CLARIFICATION']._serialized_start=812
-  _globals['_CLARIFICATION']._serialized_end=891
-  _globals['_CHOICE']._serialized_start=893
-  _globals['_CHOICE']._serialized_end=947
+  _globals['_PROOF'].fields_by_name['sql']._loaded_options = None
+  _globals['_PROOF'].fields_by_name['sql']._serialized_options = b'\272H\004r\002\020\001'
+  _globals['_PROOF'].fields_by_name['max_rows']._loaded_options = None
+  _globals['_PROOF'].fields_by_name['max_rows']._serialized_options = b'\272H\007\032\005\030\220N(\000'
+  _globals['_PROOF']._serialized_start=184
+  _globals['_PROOF']._serialized_end=904
+  _globals['_MAKER']._serialized_start=906
+  _globals['_MAKER']._serialized_end=944
+  _globals['_MODELUSE']._serialized_start=947
+  _globals['_MODELUSE']._serialized_end=1136
+  _globals['_PROVENANCE']._serialized_start=1138
+  _globals['_PROVENANCE']._serialized_end=1212
+  _globals['_CLARIFICATION']._serialized_start=1214
+  _globals['_CLARIFICATION']._serialized_end=1293
+  _globals['_CHOICE']._serialized_start=1295
+  _globals['_CHOICE']._serialized_end=1349
 # @@protoc_insertion_point(module_scope)

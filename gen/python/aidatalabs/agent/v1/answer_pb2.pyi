@@ -42,6 +42,17 @@ class Proof(_message.Message):
     PRODUCED_BY_FIELD_NUMBER: _builtins.int
     PRODUCED_TIME_FIELD_NUMBER: _builtins.int
     MAKERS_FIELD_NUMBER: _builtins.int
+    QUESTION_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    ROLLUP_REASON_FIELD_NUMBER: _builtins.int
+    ESTIMATED_ROWS_FIELD_NUMBER: _builtins.int
+    ESTIMATED_BYTES_FIELD_NUMBER: _builtins.int
+    BUDGET_LEFT_ROWS_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    MAX_ROWS_FIELD_NUMBER: _builtins.int
+    TRUNCATED_FIELD_NUMBER: _builtins.int
+    SEAL_FIELD_NUMBER: _builtins.int
     sql: _builtins.str
     """The query as it ran: re-rendered by the SQL door, never a model's or a caller's text."""
     sql_sha256: _builtins.str
@@ -57,13 +68,33 @@ class Proof(_message.Message):
     read_bytes: _builtins.int
     """Bytes the engine read, uncompressed."""
     rollup: _builtins.str
-    """Name of the roll-up the query was moved to; empty when it read the tables themselves."""
+    """Roll-ups that served the query, joined with a comma; empty when it read the tables themselves."""
     result_sha256: _builtins.str
     """SHA-256 of the result: the JSON array of its columns' names and types, then each row as a JSON array, joined
     by newlines; whole numbers without a fraction; rows sorted as text unless the query orders them.
     """
     produced_by: _builtins.str
     """What made the SQL: `planner`, or the alias of a model."""
+    question: _builtins.str
+    """The question, as it was asked."""
+    rollup_reason: _builtins.str
+    """Why the roll-up gives exactly what the rows would give, or why the rows were read: one sentence."""
+    estimated_rows: _builtins.int
+    """Rows that the engine expected to read, beside `read_rows`."""
+    estimated_bytes: _builtins.int
+    """Bytes that it expected to read, beside `read_bytes`."""
+    budget_left_rows: _builtins.int
+    """Rows that the platform's queries might still read that day before this one; absent where there is no budget."""
+    confidence: _builtins.float
+    """How surely the question was read so, 0 to 1."""
+    max_rows: _builtins.int
+    """Most rows that the result could have, as asked for; 0 means 1,000. The digest is of these rows."""
+    truncated: _builtins.bool
+    """True when the query has more rows than the result."""
+    seal: _builtins.str
+    """Who made this proof, and that nobody changed it since: an HMAC-SHA256 of all other fields and the platform, by a
+    key of this mesh, in hexadecimal. Empty where the mesh keeps no key.
+    """
     @_builtins.property
     def plan(self) -> _plan_pb2.QueryPlan:
         """What the question was read as; unset where a model wrote SQL that no plan can say."""
@@ -74,7 +105,7 @@ class Proof(_message.Message):
 
     @_builtins.property
     def columns(self) -> _containers.RepeatedCompositeFieldContainer[_query_pb2.ColumnReference]:
-        """Columns the query reads."""
+        """Columns the query reads, with the types they had."""
 
     @_builtins.property
     def produced_time(self) -> _timestamp_pb2.Timestamp:
@@ -83,6 +114,14 @@ class Proof(_message.Message):
     @_builtins.property
     def makers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Maker]:
         """What made each part of the answer."""
+
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The plan in words, one step a sentence."""
+
+    @_builtins.property
+    def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Provenance]:
+        """What made each part of the plan."""
 
     def __init__(
         self,
@@ -102,12 +141,25 @@ class Proof(_message.Message):
         produced_by: _builtins.str = ...,
         produced_time: _timestamp_pb2.Timestamp | None = ...,
         makers: _abc.Iterable[Global___Maker] | None = ...,
+        question: _builtins.str = ...,
+        steps: _abc.Iterable[_builtins.str] | None = ...,
+        rollup_reason: _builtins.str = ...,
+        estimated_rows: _builtins.int = ...,
+        estimated_bytes: _builtins.int = ...,
+        budget_left_rows: _builtins.int | None = ...,
+        parts: _abc.Iterable[Global___Provenance] | None = ...,
+        confidence: _builtins.float = ...,
+        max_rows: _builtins.int = ...,
+        truncated: _builtins.bool = ...,
+        seal: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan", "produced_time", b"produced_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_budget_left_rows", b"_budget_left_rows", "budget_left_rows", b"budget_left_rows", "plan", b"plan", "produced_time", b"produced_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["catalogue_version", b"catalogue_version", "columns", b"columns", "data_version", b"data_version", "makers", b"makers", "plan", b"plan", "produced_by", b"produced_by", "produced_time", b"produced_time", "read_bytes", b"read_bytes", "read_rows", b"read_rows", "result_sha256", b"result_sha256", "rollup", b"rollup", "schema_version", b"schema_version", "sql", b"sql", "sql_sha256", b"sql_sha256", "tables", b"tables"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_budget_left_rows", b"_budget_left_rows", "budget_left_rows", b"budget_left_rows", "catalogue_version", b"catalogue_version", "columns", b"columns", "confidence", b"confidence", "data_version", b"data_version", "estimated_bytes", b"estimated_bytes", "estimated_rows", b"estimated_rows", "makers", b"makers", "max_rows", b"max_rows", "parts", b"parts", "plan", b"plan", "produced_by", b"produced_by", "produced_time", b"produced_time", "question", b"question", "read_bytes", b"read_bytes", "read_rows", b"read_rows", "result_sha256", b"result_sha256", "rollup", b"rollup", "rollup_reason", b"rollup_reason", "schema_version", b"schema_version", "seal", b"seal", "sql", b"sql", "sql_sha256", b"sql_sha256", "steps", b"steps", "tables", b"tables", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__budget_left_rows: _TypeAlias = _typing.Literal["budget_left_rows"]  # noqa: Y015
+    _WhichOneofArgType__budget_left_rows: _TypeAlias = _typing.Literal["_budget_left_rows", b"_budget_left_rows"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__budget_left_rows) -> _WhichOneofReturnType__budget_left_rows | None: ...
 
 Global___Proof: _TypeAlias = Proof  # noqa: Y015
 
@@ -201,6 +253,43 @@ class ModelUse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ModelUse: _TypeAlias = ModelUse  # noqa: Y015
+
+@_typing.final
+class Provenance(_message.Message):
+    """One part of a plan and where it came from."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PART_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    MADE_BY_FIELD_NUMBER: _builtins.int
+    WORDS_FIELD_NUMBER: _builtins.int
+    part: _builtins.str
+    """`table`, `join`, `measure`, `dimension`, `filter`, `window`, `having`, `order` or `limit`."""
+    detail: _builtins.str
+    """What it is, as `origin is JFK`."""
+    made_by: _builtins.str
+    """What made it: `planner: words` (the words beside it say so), `planner: default` (nothing said so, the rule of the
+    planner for such questions), `planner: key` (a foreign key), `earlier turn` (kept from what was asked before in this
+    conversation), `lesson {id}` (confirmed by people of this platform) or `model {alias}`.
+    """
+    words: _builtins.str
+    """The words of the question that it was read from; empty where none say it."""
+    def __init__(
+        self,
+        *,
+        part: _builtins.str = ...,
+        detail: _builtins.str = ...,
+        made_by: _builtins.str = ...,
+        words: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "made_by", b"made_by", "part", b"part", "words", b"words"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Provenance: _TypeAlias = Provenance  # noqa: Y015
 
 @_typing.final
 class Clarification(_message.Message):

@@ -397,6 +397,26 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Code FAILED_PRECONDITION. Example:
         {"reason": "PATH_IN_ROLLUP", "domain": "aidatalabs", "metadata": {"table": "events", "path": "page", "rollup": "pages_by_day"}}
     """
+    ERROR_REASON_CONVERSATION_NOT_FOUND: _ErrorReason.ValueType  # 140
+    """The caller has no conversation of this id about this platform; somebody else's gives the same answer.
+    Code NOT_FOUND. Example:
+        {"reason": "CONVERSATION_NOT_FOUND", "domain": "aidatalabs", "metadata": {"conversation": "5c1f8a5e-0c1d-4e8e-9d54-3a7e6d0a9b11"}}
+    """
+    ERROR_REASON_CONVERSATION_FULL: _ErrorReason.ValueType  # 141
+    """The conversation has as many turns as one may have; begin another one.
+    Code FAILED_PRECONDITION. Example:
+        {"reason": "CONVERSATION_FULL", "domain": "aidatalabs", "metadata": {"limit": "200"}}
+    """
+    ERROR_REASON_CONVERSATIONS_NOT_KEPT: _ErrorReason.ValueType  # 142
+    """The operator gave the agent service no PostgreSQL to keep conversations in; ask without one.
+    Code FAILED_PRECONDITION. Example:
+        {"reason": "CONVERSATIONS_NOT_KEPT", "domain": "aidatalabs", "metadata": {}}
+    """
+    ERROR_REASON_LESSON_NOT_FOUND: _ErrorReason.ValueType  # 143
+    """The platform was never taught a lesson of this id.
+    Code NOT_FOUND. Example:
+        {"reason": "LESSON_NOT_FOUND", "domain": "aidatalabs", "metadata": {"lesson": "5c1f8a5e-0c1d-4e8e-9d54-3a7e6d0a9b11"}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Every reason we may refuse with. It stands in `google.rpc.ErrorInfo.reason` without the prefix, with domain
@@ -780,5 +800,25 @@ ERROR_REASON_PATH_IN_ROLLUP: ErrorReason.ValueType  # 130
 """A roll-up of the table reads the path as a dynamic one (`….:String`); drop the roll-up first.
 Code FAILED_PRECONDITION. Example:
     {"reason": "PATH_IN_ROLLUP", "domain": "aidatalabs", "metadata": {"table": "events", "path": "page", "rollup": "pages_by_day"}}
+"""
+ERROR_REASON_CONVERSATION_NOT_FOUND: ErrorReason.ValueType  # 140
+"""The caller has no conversation of this id about this platform; somebody else's gives the same answer.
+Code NOT_FOUND. Example:
+    {"reason": "CONVERSATION_NOT_FOUND", "domain": "aidatalabs", "metadata": {"conversation": "5c1f8a5e-0c1d-4e8e-9d54-3a7e6d0a9b11"}}
+"""
+ERROR_REASON_CONVERSATION_FULL: ErrorReason.ValueType  # 141
+"""The conversation has as many turns as one may have; begin another one.
+Code FAILED_PRECONDITION. Example:
+    {"reason": "CONVERSATION_FULL", "domain": "aidatalabs", "metadata": {"limit": "200"}}
+"""
+ERROR_REASON_CONVERSATIONS_NOT_KEPT: ErrorReason.ValueType  # 142
+"""The operator gave the agent service no PostgreSQL to keep conversations in; ask without one.
+Code FAILED_PRECONDITION. Example:
+    {"reason": "CONVERSATIONS_NOT_KEPT", "domain": "aidatalabs", "metadata": {}}
+"""
+ERROR_REASON_LESSON_NOT_FOUND: ErrorReason.ValueType  # 143
+"""The platform was never taught a lesson of this id.
+Code NOT_FOUND. Example:
+    {"reason": "LESSON_NOT_FOUND", "domain": "aidatalabs", "metadata": {"lesson": "5c1f8a5e-0c1d-4e8e-9d54-3a7e6d0a9b11"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -6,13 +6,18 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Clarification, ModelUse, Proof } from "./answer_pb.js";
 import { file_aidatalabs_agent_v1_answer } from "./answer_pb.js";
+import type { Conversation, ConversationSchema } from "./conversation_pb.js";
+import { file_aidatalabs_agent_v1_conversation } from "./conversation_pb.js";
+import type { Lesson, LessonSchema } from "./lesson_pb.js";
+import { file_aidatalabs_agent_v1_lesson } from "./lesson_pb.js";
 import type { QueryStatistics, Result } from "../../data/v1/query_pb.js";
 import { file_aidatalabs_data_v1_query } from "../../data/v1/query_pb.js";
 import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.js";
 import { file_google_api_annotations } from "../../../google/api/annotations_pb.js";
 import type { HttpBodySchema } from "../../../google/api/httpbody_pb.js";
 import { file_google_api_httpbody } from "../../../google/api/httpbody_pb.js";
-import { file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
+import type { EmptySchema } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_empty, file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
 import type { Status } from "../../../google/rpc/status_pb.js";
 import { file_google_rpc_status } from "../../../google/rpc/status_pb.js";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
@@ -21,7 +26,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file aidatalabs/agent/v1/agent_service.proto.
  */
 export const file_aidatalabs_agent_v1_agent_service: GenFile = /*@__PURE__*/
-  fileDesc("CidhaWRhdGFsYWJzL2FnZW50L3YxL2FnZW50X3NlcnZpY2UucHJvdG8SE2FpZGF0YWxhYnMuYWdlbnQudjEixgEKDFF1ZXJ5UmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSHAoIcXVlc3Rpb24YAiABKAlCCrpIB3IFEAEY0A8SHAoIbWF4X3Jvd3MYAyABKAVCCrpIBxoFGJBOKAASNAoFbW9kZWwYCiABKAlCJbpIInIgMh5eKFthLXowLTldW2EtejAtOS5fLV17MCwzMX0pPyQiqQIKDVF1ZXJ5UmVzcG9uc2USDgoGYW5zd2VyGAEgASgJEgsKA3NxbBgCIAEoCRITCgtleHBsYW5hdGlvbhgDIAMoCRIqCgZyZXN1bHQYBCABKAsyGi5haWRhdGFsYWJzLmRhdGEudjEuUmVzdWx0EiYKBWNoYXJ0GAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIpCgVwcm9vZhgGIAEoCzIaLmFpZGF0YWxhYnMuYWdlbnQudjEuUHJvb2YSOQoNY2xhcmlmaWNhdGlvbhgHIAEoCzIiLmFpZGF0YWxhYnMuYWdlbnQudjEuQ2xhcmlmaWNhdGlvbhIsCgVtb2RlbBgKIAEoCzIdLmFpZGF0YWxhYnMuYWdlbnQudjEuTW9kZWxVc2UizQEKE1N0cmVhbUFuc3dlclJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEhwKCHF1ZXN0aW9uGAIgASgJQgq6SAdyBRABGNAPEhwKCG1heF9yb3dzGAMgASgFQgq6SAcaBRiQTigAEjQKBW1vZGVsGAogASgJQiW6SCJyIDIeXihbYS16MC05XVthLXowLTkuXy1dezAsMzF9KT8kInoKFFN0cmVhbUFuc3dlclJlc3BvbnNlEg0KBWV2ZW50GAEgASgJEjAKBGRhdGEYAiABKAsyIi5haWRhdGFsYWJzLmFnZW50LnYxLlF1ZXJ5UmVzcG9uc2USIQoFZXJyb3IYAyABKAsyEi5nb29nbGUucnBjLlN0YXR1cyLFAgoRRHJhd0Fuc3dlclJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEhwKCHF1ZXN0aW9uGAIgASgJQgq6SAdyBRABGNAPEkcKBmZvcm1hdBgDIAEoDjItLmFpZGF0YWxhYnMuYWdlbnQudjEuRHJhd0Fuc3dlclJlcXVlc3QuRm9ybWF0Qgi6SAWCAQIQARIZCgV3aWR0aBgEIAEoBUIKukgHGgUY0A8oABI0CgVtb2RlbBgKIAEoCUIlukgiciAyHl4oW2EtejAtOV1bYS16MC05Ll8tXXswLDMxfSk/JCIyCgZGb3JtYXQSFgoSRk9STUFUX1VOU1BFQ0lGSUVEEAASBwoDUE5HEAESBwoDU1ZHEAIirwEKDURlc2lnblJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEiAKDHJlcXVpcmVtZW50cxgCIAEoCUIKukgHcgUQARiQThI2CgdzYW1wbGVzGAMgAygLMhsuYWlkYXRhbGFicy5hZ2VudC52MS5TYW1wbGVCCLpIBZIBAhAKIjEKBlNhbXBsZRIWCgRuYW1lGAEgASgJQgi6SAVyAxj/ARIPCgdjb250ZW50GAIgASgMIkcKDkRlc2lnblJlc3BvbnNlEjUKB2Rlc2lnbnMYASADKAsyJC5haWRhdGFsYWJzLmFnZW50LnYxLkRlc2lnbkNhbmRpZGF0ZSK7AQoPRGVzaWduQ2FuZGlkYXRlEhIKCnN0YXRlbWVudHMYASADKAkSEQoJcmF0aW9uYWxlGAIgASgJEkwKDG1lYXN1cmVtZW50cxgDIAMoCzI2LmFpZGF0YWxhYnMuYWdlbnQudjEuRGVzaWduQ2FuZGlkYXRlLk1lYXN1cmVtZW50c0VudHJ5GjMKEU1lYXN1cmVtZW50c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoAToCOAEibQoPT3B0aW1pemVSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIUCgNzcWwYAiABKAlCB7pIBHICEAEiogEKEE9wdGltaXplUmVzcG9uc2USPAoPcmVjb21tZW5kYXRpb25zGAEgAygLMiMuYWlkYXRhbGFicy5hZ2VudC52MS5SZWNvbW1lbmRhdGlvbhIyCgV0cmllZBgCIAMoCzIjLmFpZGF0YWxhYnMuYWdlbnQudjEuUmVjb21tZW5kYXRpb24SCwoDc3FsGAMgASgJEg8KB3N1bW1hcnkYBCABKAkizwEKDlJlY29tbWVuZGF0aW9uEgwKBGtpbmQYASABKAkSCwoDc3FsGAIgASgJEjMKBmJlZm9yZRgDIAEoCzIjLmFpZGF0YWxhYnMuZGF0YS52MS5RdWVyeVN0YXRpc3RpY3MSMgoFYWZ0ZXIYBCABKAsyIy5haWRhdGFsYWJzLmRhdGEudjEuUXVlcnlTdGF0aXN0aWNzEhMKC3NhbWVfcmVzdWx0GAUgASgIEhEKCXJhdGlvbmFsZRgGIAEoCRIRCglydW5fY291bnQYByABKAUifwoOQW5hbHl6ZVJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEhoKCHF1ZXN0aW9uGAIgASgJQgi6SAVyAxjQDxILCgNzcWwYAyABKAki3QEKD0FuYWx5emVSZXNwb25zZRIOCgZhbnN3ZXIYASABKAkSLgoIZmluZGluZ3MYAiADKAsyHC5haWRhdGFsYWJzLmFnZW50LnYxLkZpbmRpbmcSCwoDc3FsGAMgASgJEioKBnJlc3VsdBgEIAEoCzIaLmFpZGF0YWxhYnMuZGF0YS52MS5SZXN1bHQSJgoFY2hhcnQYBSABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EikKBXByb29mGAYgASgLMhouYWlkYXRhbGFicy5hZ2VudC52MS5Qcm9vZiI6CgdGaW5kaW5nEgwKBGtpbmQYASABKAkSDwoHc3VtbWFyeRgCIAEoCRIQCghzdHJlbmd0aBgDIAEoASJ0Cg5TdXBwb3J0UmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSHAoIcXVlc3Rpb24YAiABKAlCCrpIB3IFEAEY0A8ixAEKD1N1cHBvcnRSZXNwb25zZRIOCgZhbnN3ZXIYASABKAkSMAoJY2l0YXRpb25zGAIgAygLMh0uYWlkYXRhbGFicy5hZ2VudC52MS5DaXRhdGlvbhJACgZoZWFsdGgYAyADKAsyMC5haWRhdGFsYWJzLmFnZW50LnYxLlN1cHBvcnRSZXNwb25zZS5IZWFsdGhFbnRyeRotCgtIZWFsdGhFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIikKCENpdGF0aW9uEg4KBnNvdXJjZRgBIAEoCRINCgVxdW90ZRgCIAEoCTKFBwoMQWdlbnRTZXJ2aWNlEm8KBVF1ZXJ5EiEuYWlkYXRhbGFicy5hZ2VudC52MS5RdWVyeVJlcXVlc3QaIi5haWRhdGFsYWJzLmFnZW50LnYxLlF1ZXJ5UmVzcG9uc2UiH4LT5JMCGSIUL2FwaS92MS9hZ2VudHMvcXVlcnk6ASoSrAEKDFN0cmVhbUFuc3dlchIoLmFpZGF0YWxhYnMuYWdlbnQudjEuU3RyZWFtQW5zd2VyUmVxdWVzdBopLmFpZGF0YWxhYnMuYWdlbnQudjEuU3RyZWFtQW5zd2VyUmVzcG9uc2UiRYLT5JMCPyIbL2FwaS92MS9hZ2VudHMvcXVlcnk6c3RyZWFtOgEqWh0SGy9hcGkvdjEvYWdlbnRzL3F1ZXJ5OnN0cmVhbTABEnEKCkRyYXdBbnN3ZXISJi5haWRhdGFsYWJzLmFnZW50LnYxLkRyYXdBbnN3ZXJSZXF1ZXN0GhQuZ29vZ2xlLmFwaS5IdHRwQm9keSIlgtPkkwIfIhovYXBpL3YxL2FnZW50cy9xdWVyeTpjaGFydDoBKhJzCgZEZXNpZ24SIi5haWRhdGFsYWJzLmFnZW50LnYxLkRlc2lnblJlcXVlc3QaIy5haWRhdGFsYWJzLmFnZW50LnYxLkRlc2lnblJlc3BvbnNlIiCC0+STAhoiFS9hcGkvdjEvYWdlbnRzL2Rlc2lnbjoBKhJ7CghPcHRpbWl6ZRIkLmFpZGF0YWxhYnMuYWdlbnQudjEuT3B0aW1pemVSZXF1ZXN0GiUuYWlkYXRhbGFicy5hZ2VudC52MS5PcHRpbWl6ZVJlc3BvbnNlIiKC0+STAhwiFy9hcGkvdjEvYWdlbnRzL29wdGltaXplOgEqEncKB0FuYWx5emUSIy5haWRhdGFsYWJzLmFnZW50LnYxLkFuYWx5emVSZXF1ZXN0GiQuYWlkYXRhbGFicy5hZ2VudC52MS5BbmFseXplUmVzcG9uc2UiIYLT5JMCGyIWL2FwaS92MS9hZ2VudHMvYW5hbHl6ZToBKhJ3CgdTdXBwb3J0EiMuYWlkYXRhbGFicy5hZ2VudC52MS5TdXBwb3J0UmVxdWVzdBokLmFpZGF0YWxhYnMuYWdlbnQudjEuU3VwcG9ydFJlc3BvbnNlIiGC0+STAhsiFi9hcGkvdjEvYWdlbnRzL3N1cHBvcnQ6ASpiBnByb3RvMw", [file_aidatalabs_agent_v1_answer, file_aidatalabs_data_v1_query, file_buf_validate_validate, file_google_api_annotations, file_google_api_httpbody, file_google_protobuf_struct, file_google_rpc_status]);
+  fileDesc("CidhaWRhdGFsYWJzL2FnZW50L3YxL2FnZW50X3NlcnZpY2UucHJvdG8SE2FpZGF0YWxhYnMuYWdlbnQudjEikwIKDFF1ZXJ5UmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSHAoIcXVlc3Rpb24YAiABKAlCCrpIB3IFEAEY0A8SHAoIbWF4X3Jvd3MYAyABKAVCCrpIBxoFGJBOKAASNAoFbW9kZWwYCiABKAlCJbpIInIgMh5eKFthLXowLTldW2EtejAtOS5fLV17MCwzMX0pPyQSSwoMY29udmVyc2F0aW9uGBQgASgJQjW6SDJyMDIuXihbMC05YS1mXXs4fSgtWzAtOWEtZl17NH0pezN9LVswLTlhLWZdezEyfSk/JCLNAgoNUXVlcnlSZXNwb25zZRIOCgZhbnN3ZXIYASABKAkSCwoDc3FsGAIgASgJEhMKC2V4cGxhbmF0aW9uGAMgAygJEioKBnJlc3VsdBgEIAEoCzIaLmFpZGF0YWxhYnMuZGF0YS52MS5SZXN1bHQSJgoFY2hhcnQYBSABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EikKBXByb29mGAYgASgLMhouYWlkYXRhbGFicy5hZ2VudC52MS5Qcm9vZhI5Cg1jbGFyaWZpY2F0aW9uGAcgASgLMiIuYWlkYXRhbGFicy5hZ2VudC52MS5DbGFyaWZpY2F0aW9uEiwKBW1vZGVsGAogASgLMh0uYWlkYXRhbGFicy5hZ2VudC52MS5Nb2RlbFVzZRIUCgxjb252ZXJzYXRpb24YFCABKAkSDAoEdHVybhgVIAEoBSKaAgoTU3RyZWFtQW5zd2VyUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSHAoIcXVlc3Rpb24YAiABKAlCCrpIB3IFEAEY0A8SHAoIbWF4X3Jvd3MYAyABKAVCCrpIBxoFGJBOKAASNAoFbW9kZWwYCiABKAlCJbpIInIgMh5eKFthLXowLTldW2EtejAtOS5fLV17MCwzMX0pPyQSSwoMY29udmVyc2F0aW9uGBQgASgJQjW6SDJyMDIuXihbMC05YS1mXXs4fSgtWzAtOWEtZl17NH0pezN9LVswLTlhLWZdezEyfSk/JCJ6ChRTdHJlYW1BbnN3ZXJSZXNwb25zZRINCgVldmVudBgBIAEoCRIwCgRkYXRhGAIgASgLMiIuYWlkYXRhbGFicy5hZ2VudC52MS5RdWVyeVJlc3BvbnNlEiEKBWVycm9yGAMgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXMixQIKEURyYXdBbnN3ZXJSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIcCghxdWVzdGlvbhgCIAEoCUIKukgHcgUQARjQDxJHCgZmb3JtYXQYAyABKA4yLS5haWRhdGFsYWJzLmFnZW50LnYxLkRyYXdBbnN3ZXJSZXF1ZXN0LkZvcm1hdEIIukgFggECEAESGQoFd2lkdGgYBCABKAVCCrpIBxoFGNAPKAASNAoFbW9kZWwYCiABKAlCJbpIInIgMh5eKFthLXowLTldW2EtejAtOS5fLV17MCwzMX0pPyQiMgoGRm9ybWF0EhYKEkZPUk1BVF9VTlNQRUNJRklFRBAAEgcKA1BORxABEgcKA1NWRxACIo4BChNWZXJpZnlBbnN3ZXJSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIxCgVwcm9vZhgCIAEoCzIaLmFpZGF0YWxhYnMuYWdlbnQudjEuUHJvb2ZCBrpIA8gBASKGAQoUVmVyaWZ5QW5zd2VyUmVzcG9uc2USDwoHdmVyZGljdBgBIAEoCRIyCgdjaGFuZ2VzGAIgAygLMiEuYWlkYXRhbGFicy5hZ2VudC52MS5BbnN3ZXJDaGFuZ2USKQoFcHJvb2YYAyABKAsyGi5haWRhdGFsYWJzLmFnZW50LnYxLlByb29mIl0KDEFuc3dlckNoYW5nZRIMCgRraW5kGAEgASgJEg8KB3N1YmplY3QYAiABKAkSDgoGYmVmb3JlGAMgASgJEg0KBWFmdGVyGAQgASgJEg8KB21lc3NhZ2UYBSABKAkimgEKGExpc3RDb252ZXJzYXRpb25zUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSGgoJcGFnZV9zaXplGAIgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAyABKAlCCLpIBXIDGOgHIm4KGUxpc3RDb252ZXJzYXRpb25zUmVzcG9uc2USOAoNY29udmVyc2F0aW9ucxgBIAMoCzIhLmFpZGF0YWxhYnMuYWdlbnQudjEuQ29udmVyc2F0aW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJ/ChZHZXRDb252ZXJzYXRpb25SZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIfCgxjb252ZXJzYXRpb24YAiABKAlCCbpIBnIEEAEYQCKCAQoZRGVsZXRlQ29udmVyc2F0aW9uUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSHwoMY29udmVyc2F0aW9uGAIgASgJQgm6SAZyBBABGEAikwEKGkRlbGV0ZUNvbnZlcnNhdGlvbnNSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIvCgR1c2VyGAIgASgJQiG6SB5yHDIaXigtfHVzZXJzL1swLTlhLWYtXXszNn0pPyQiNAobRGVsZXRlQ29udmVyc2F0aW9uc1Jlc3BvbnNlEhUKDWRlbGV0ZWRfY291bnQYASABKAMi0wIKE0dpdmVGZWVkYmFja1JlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEh8KDGNvbnZlcnNhdGlvbhgCIAEoCUIJukgGcgQQARhAEhUKBHR1cm4YAyABKAVCB7pIBBoCKAASTQoHdmVyZGljdBgEIAEoDjIwLmFpZGF0YWxhYnMuYWdlbnQudjEuR2l2ZUZlZWRiYWNrUmVxdWVzdC5WZXJkaWN0Qgq6SAeCAQQQASAAEgsKA3NxbBgFIAEoCRIZCgdjb21tZW50GAYgASgJQgi6SAVyAxjoByJHCgdWZXJkaWN0EhcKE1ZFUkRJQ1RfVU5TUEVDSUZJRUQQABIJCgVSSUdIVBABEgkKBVdST05HEAISDQoJQ09SUkVDVEVEEAMiUQoUR2l2ZUZlZWRiYWNrUmVzcG9uc2USKwoGbGVzc29uGAEgASgLMhsuYWlkYXRhbGFicy5hZ2VudC52MS5MZXNzb24SDAoEbm90ZRgCIAEoCSJyChJMaXN0TGVzc29uc1JlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEhYKDnNob3dfZm9yZ290dGVuGAIgASgIIkMKE0xpc3RMZXNzb25zUmVzcG9uc2USLAoHbGVzc29ucxgBIAMoCzIbLmFpZGF0YWxhYnMuYWdlbnQudjEuTGVzc29uInYKE0ZvcmdldExlc3NvblJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEhkKBmxlc3NvbhgCIAEoCUIJukgGcgQQARhAIq8BCg1EZXNpZ25SZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIgCgxyZXF1aXJlbWVudHMYAiABKAlCCrpIB3IFEAEYkE4SNgoHc2FtcGxlcxgDIAMoCzIbLmFpZGF0YWxhYnMuYWdlbnQudjEuU2FtcGxlQgi6SAWSAQIQCiIxCgZTYW1wbGUSFgoEbmFtZRgBIAEoCUIIukgFcgMY/wESDwoHY29udGVudBgCIAEoDCJHCg5EZXNpZ25SZXNwb25zZRI1CgdkZXNpZ25zGAEgAygLMiQuYWlkYXRhbGFicy5hZ2VudC52MS5EZXNpZ25DYW5kaWRhdGUiuwEKD0Rlc2lnbkNhbmRpZGF0ZRISCgpzdGF0ZW1lbnRzGAEgAygJEhEKCXJhdGlvbmFsZRgCIAEoCRJMCgxtZWFzdXJlbWVudHMYAyADKAsyNi5haWRhdGFsYWJzLmFnZW50LnYxLkRlc2lnbkNhbmRpZGF0ZS5NZWFzdXJlbWVudHNFbnRyeRozChFNZWFzdXJlbWVudHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAE6AjgBIm0KD09wdGltaXplUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSFAoDc3FsGAIgASgJQge6SARyAhABIqIBChBPcHRpbWl6ZVJlc3BvbnNlEjwKD3JlY29tbWVuZGF0aW9ucxgBIAMoCzIjLmFpZGF0YWxhYnMuYWdlbnQudjEuUmVjb21tZW5kYXRpb24SMgoFdHJpZWQYAiADKAsyIy5haWRhdGFsYWJzLmFnZW50LnYxLlJlY29tbWVuZGF0aW9uEgsKA3NxbBgDIAEoCRIPCgdzdW1tYXJ5GAQgASgJIs8BCg5SZWNvbW1lbmRhdGlvbhIMCgRraW5kGAEgASgJEgsKA3NxbBgCIAEoCRIzCgZiZWZvcmUYAyABKAsyIy5haWRhdGFsYWJzLmRhdGEudjEuUXVlcnlTdGF0aXN0aWNzEjIKBWFmdGVyGAQgASgLMiMuYWlkYXRhbGFicy5kYXRhLnYxLlF1ZXJ5U3RhdGlzdGljcxITCgtzYW1lX3Jlc3VsdBgFIAEoCBIRCglyYXRpb25hbGUYBiABKAkSEQoJcnVuX2NvdW50GAcgASgFIn8KDkFuYWx5emVSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIaCghxdWVzdGlvbhgCIAEoCUIIukgFcgMY0A8SCwoDc3FsGAMgASgJIt0BCg9BbmFseXplUmVzcG9uc2USDgoGYW5zd2VyGAEgASgJEi4KCGZpbmRpbmdzGAIgAygLMhwuYWlkYXRhbGFicy5hZ2VudC52MS5GaW5kaW5nEgsKA3NxbBgDIAEoCRIqCgZyZXN1bHQYBCABKAsyGi5haWRhdGFsYWJzLmRhdGEudjEuUmVzdWx0EiYKBWNoYXJ0GAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIpCgVwcm9vZhgGIAEoCzIaLmFpZGF0YWxhYnMuYWdlbnQudjEuUHJvb2YiOgoHRmluZGluZxIMCgRraW5kGAEgASgJEg8KB3N1bW1hcnkYAiABKAkSEAoIc3RyZW5ndGgYAyABKAEidAoOU3VwcG9ydFJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEhwKCHF1ZXN0aW9uGAIgASgJQgq6SAdyBRABGNAPIsQBCg9TdXBwb3J0UmVzcG9uc2USDgoGYW5zd2VyGAEgASgJEjAKCWNpdGF0aW9ucxgCIAMoCzIdLmFpZGF0YWxhYnMuYWdlbnQudjEuQ2l0YXRpb24SQAoGaGVhbHRoGAMgAygLMjAuYWlkYXRhbGFicy5hZ2VudC52MS5TdXBwb3J0UmVzcG9uc2UuSGVhbHRoRW50cnkaLQoLSGVhbHRoRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASIpCghDaXRhdGlvbhIOCgZzb3VyY2UYASABKAkSDQoFcXVvdGUYAiABKAkygxAKDEFnZW50U2VydmljZRJvCgVRdWVyeRIhLmFpZGF0YWxhYnMuYWdlbnQudjEuUXVlcnlSZXF1ZXN0GiIuYWlkYXRhbGFicy5hZ2VudC52MS5RdWVyeVJlc3BvbnNlIh+C0+STAhkiFC9hcGkvdjEvYWdlbnRzL3F1ZXJ5OgEqEqwBCgxTdHJlYW1BbnN3ZXISKC5haWRhdGFsYWJzLmFnZW50LnYxLlN0cmVhbUFuc3dlclJlcXVlc3QaKS5haWRhdGFsYWJzLmFnZW50LnYxLlN0cmVhbUFuc3dlclJlc3BvbnNlIkWC0+STAj8iGy9hcGkvdjEvYWdlbnRzL3F1ZXJ5OnN0cmVhbToBKlodEhsvYXBpL3YxL2FnZW50cy9xdWVyeTpzdHJlYW0wARJxCgpEcmF3QW5zd2VyEiYuYWlkYXRhbGFicy5hZ2VudC52MS5EcmF3QW5zd2VyUmVxdWVzdBoULmdvb2dsZS5hcGkuSHR0cEJvZHkiJYLT5JMCHyIaL2FwaS92MS9hZ2VudHMvcXVlcnk6Y2hhcnQ6ASoShQEKDFZlcmlmeUFuc3dlchIoLmFpZGF0YWxhYnMuYWdlbnQudjEuVmVyaWZ5QW5zd2VyUmVxdWVzdBopLmFpZGF0YWxhYnMuYWdlbnQudjEuVmVyaWZ5QW5zd2VyUmVzcG9uc2UiIILT5JMCGiIVL2FwaS92MS9hZ2VudHMvdmVyaWZ5OgEqEpgBChFMaXN0Q29udmVyc2F0aW9ucxItLmFpZGF0YWxhYnMuYWdlbnQudjEuTGlzdENvbnZlcnNhdGlvbnNSZXF1ZXN0Gi4uYWlkYXRhbGFicy5hZ2VudC52MS5MaXN0Q29udmVyc2F0aW9uc1Jlc3BvbnNlIiSC0+STAh4SHC9hcGkvdjEvYWdlbnRzL2NvbnZlcnNhdGlvbnMSlgEKD0dldENvbnZlcnNhdGlvbhIrLmFpZGF0YWxhYnMuYWdlbnQudjEuR2V0Q29udmVyc2F0aW9uUmVxdWVzdBohLmFpZGF0YWxhYnMuYWdlbnQudjEuQ29udmVyc2F0aW9uIjOC0+STAi0SKy9hcGkvdjEvYWdlbnRzL2NvbnZlcnNhdGlvbnMve2NvbnZlcnNhdGlvbn0SkQEKEkRlbGV0ZUNvbnZlcnNhdGlvbhIuLmFpZGF0YWxhYnMuYWdlbnQudjEuRGVsZXRlQ29udmVyc2F0aW9uUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eSIzgtPkkwItKisvYXBpL3YxL2FnZW50cy9jb252ZXJzYXRpb25zL3tjb252ZXJzYXRpb259Ep4BChNEZWxldGVDb252ZXJzYXRpb25zEi8uYWlkYXRhbGFicy5hZ2VudC52MS5EZWxldGVDb252ZXJzYXRpb25zUmVxdWVzdBowLmFpZGF0YWxhYnMuYWdlbnQudjEuRGVsZXRlQ29udmVyc2F0aW9uc1Jlc3BvbnNlIiSC0+STAh4qHC9hcGkvdjEvYWdlbnRzL2NvbnZlcnNhdGlvbnMShwEKDEdpdmVGZWVkYmFjaxIoLmFpZGF0YWxhYnMuYWdlbnQudjEuR2l2ZUZlZWRiYWNrUmVxdWVzdBopLmFpZGF0YWxhYnMuYWdlbnQudjEuR2l2ZUZlZWRiYWNrUmVzcG9uc2UiIoLT5JMCHCIXL2FwaS92MS9hZ2VudHMvZmVlZGJhY2s6ASoSgAEKC0xpc3RMZXNzb25zEicuYWlkYXRhbGFicy5hZ2VudC52MS5MaXN0TGVzc29uc1JlcXVlc3QaKC5haWRhdGFsYWJzLmFnZW50LnYxLkxpc3RMZXNzb25zUmVzcG9uc2UiHoLT5JMCGBIWL2FwaS92MS9hZ2VudHMvbGVzc29ucxJ+CgxGb3JnZXRMZXNzb24SKC5haWRhdGFsYWJzLmFnZW50LnYxLkZvcmdldExlc3NvblJlcXVlc3QaGy5haWRhdGFsYWJzLmFnZW50LnYxLkxlc3NvbiIngtPkkwIhKh8vYXBpL3YxL2FnZW50cy9sZXNzb25zL3tsZXNzb259EnMKBkRlc2lnbhIiLmFpZGF0YWxhYnMuYWdlbnQudjEuRGVzaWduUmVxdWVzdBojLmFpZGF0YWxhYnMuYWdlbnQudjEuRGVzaWduUmVzcG9uc2UiIILT5JMCGiIVL2FwaS92MS9hZ2VudHMvZGVzaWduOgEqEnsKCE9wdGltaXplEiQuYWlkYXRhbGFicy5hZ2VudC52MS5PcHRpbWl6ZVJlcXVlc3QaJS5haWRhdGFsYWJzLmFnZW50LnYxLk9wdGltaXplUmVzcG9uc2UiIoLT5JMCHCIXL2FwaS92MS9hZ2VudHMvb3B0aW1pemU6ASoSdwoHQW5hbHl6ZRIjLmFpZGF0YWxhYnMuYWdlbnQudjEuQW5hbHl6ZVJlcXVlc3QaJC5haWRhdGFsYWJzLmFnZW50LnYxLkFuYWx5emVSZXNwb25zZSIhgtPkkwIbIhYvYXBpL3YxL2FnZW50cy9hbmFseXplOgEqEncKB1N1cHBvcnQSIy5haWRhdGFsYWJzLmFnZW50LnYxLlN1cHBvcnRSZXF1ZXN0GiQuYWlkYXRhbGFicy5hZ2VudC52MS5TdXBwb3J0UmVzcG9uc2UiIYLT5JMCGyIWL2FwaS92MS9hZ2VudHMvc3VwcG9ydDoBKmIGcHJvdG8z", [file_aidatalabs_agent_v1_answer, file_aidatalabs_agent_v1_conversation, file_aidatalabs_agent_v1_lesson, file_aidatalabs_data_v1_query, file_buf_validate_validate, file_google_api_annotations, file_google_api_httpbody, file_google_protobuf_empty, file_google_protobuf_struct, file_google_rpc_status]);
 
 /**
  * Brings a question.
@@ -58,6 +63,14 @@ export type QueryRequest = Message<"aidatalabs.agent.v1.QueryRequest"> & {
    * @generated from field: string model = 10;
    */
   model: string;
+
+  /**
+   * The conversation that this goes on, as an answer of it named it; empty begins one. What was answered last in it is
+   * what a follow-up ("only for LAX", "and by month?", "top 5", "why?") changes. It is the caller's own, on this platform.
+   *
+   * @generated from field: string conversation = 20;
+   */
+  conversation: string;
 };
 
 /**
@@ -129,6 +142,20 @@ export type QueryResponse = Message<"aidatalabs.agent.v1.QueryResponse"> & {
    * @generated from field: aidatalabs.agent.v1.ModelUse model = 10;
    */
   model?: ModelUse | undefined;
+
+  /**
+   * The conversation that this answer is part of; empty where it could not be kept, so that nothing can follow it.
+   *
+   * @generated from field: string conversation = 20;
+   */
+  conversation: string;
+
+  /**
+   * Its number in the conversation, from 1.
+   *
+   * @generated from field: int32 turn = 21;
+   */
+  turn: number;
 };
 
 /**
@@ -173,6 +200,14 @@ export type StreamAnswerRequest = Message<"aidatalabs.agent.v1.StreamAnswerReque
    * @generated from field: string model = 10;
    */
   model: string;
+
+  /**
+   * The conversation that this goes on, as an answer of it named it; empty begins one. What was answered last in it is
+   * what a follow-up ("only for LAX", "and by month?", "top 5", "why?") changes. It is the caller's own, on this platform.
+   *
+   * @generated from field: string conversation = 20;
+   */
+  conversation: string;
 };
 
 /**
@@ -189,7 +224,8 @@ export const StreamAnswerRequestSchema: GenMessage<StreamAnswerRequest> = /*@__P
  */
 export type StreamAnswerResponse = Message<"aidatalabs.agent.v1.StreamAnswerResponse"> & {
   /**
-   * `understood`, `sql`, `running`, `rows`, `chart`, `answer`, `proof`, `clarification`, `model`, `done` or `error`.
+   * `understood`, `sql`, `running`, `rows`, `chart`, `answer`, `proof`, `clarification`, `model`, `conversation`, `done`
+   * or `error`.
    *
    * @generated from field: string event = 1;
    */
@@ -301,6 +337,495 @@ export const DrawAnswerRequest_FormatSchema: GenEnum<DrawAnswerRequest_Format> =
   enumDesc(file_aidatalabs_agent_v1_agent_service, 4, 0);
 
 /**
+ * Brings the proof of an answer.
+ *
+ * @generated from message aidatalabs.agent.v1.VerifyAnswerRequest
+ */
+export type VerifyAnswerRequest = Message<"aidatalabs.agent.v1.VerifyAnswerRequest"> & {
+  /**
+   * `platforms/{id}`.
+   *
+   * @generated from field: string platform = 1;
+   */
+  platform: string;
+
+  /**
+   * As the answer had it, every field.
+   *
+   * @generated from field: aidatalabs.agent.v1.Proof proof = 2;
+   */
+  proof?: Proof | undefined;
+};
+
+/**
+ * Describes the message aidatalabs.agent.v1.VerifyAnswerRequest.
+ * Use `create(VerifyAnswerRequestSchema)` to create a new message.
+ */
+export const VerifyAnswerRequestSchema: GenMessage<VerifyAnswerRequest> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 5);
+
+/**
+ * What a proof is worth now.
+ *
+ * @generated from message aidatalabs.agent.v1.VerifyAnswerResponse
+ */
+export type VerifyAnswerResponse = Message<"aidatalabs.agent.v1.VerifyAnswerResponse"> & {
+  /**
+   * `confirmed`: the proof is as it was made, and its query gives the same result. `changed`: the proof is as it was
+   * made, and what it stands on is no longer the same. `altered`: the proof itself is not as it was made, or was not made
+   * by this mesh for this platform.
+   *
+   * @generated from field: string verdict = 1;
+   */
+  verdict: string;
+
+  /**
+   * Everything that is not as the proof has it, what decides the verdict first.
+   *
+   * @generated from field: repeated aidatalabs.agent.v1.AnswerChange changes = 2;
+   */
+  changes: AnswerChange[];
+
+  /**
+   * The proof that the same query has now; unset where it could not be run.
+   *
+   * @generated from field: aidatalabs.agent.v1.Proof proof = 3;
+   */
+  proof?: Proof | undefined;
+};
+
+/**
+ * Describes the message aidatalabs.agent.v1.VerifyAnswerResponse.
+ * Use `create(VerifyAnswerResponseSchema)` to create a new message.
+ */
+export const VerifyAnswerResponseSchema: GenMessage<VerifyAnswerResponse> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 6);
+
+/**
+ * One thing that is not as a proof has it.
+ *
+ * @generated from message aidatalabs.agent.v1.AnswerChange
+ */
+export type AnswerChange = Message<"aidatalabs.agent.v1.AnswerChange"> & {
+  /**
+   * Of the proof itself: `seal` (altered, or made elsewhere), `sql_digest` (`sql_sha256` is not that of `sql`),
+   * `canonical_sql` (the SQL door writes the query otherwise), `plan` (the plan is not that of the query).
+   * Of what it stands on: `table_missing`, `column_missing`, `column_type`, `not_run` (the query is refused now),
+   * `result` (other rows), `result_digest` (the digest is not that of the rows, though the same data gave them),
+   * `not_comparable` (the result was cut, and nothing orders its rows). For information: `data_version`,
+   * `schema_version`, `catalogue_version`, `rollup`.
+   *
+   * @generated from field: string kind = 1;
+   */
+  kind: string;
+
+  /**
+   * What it is about, as `flights.origin`; empty for the proof as a whole.
+   *
+   * @generated from field: string subject = 2;
+   */
+  subject: string;
+
+  /**
+   * As the proof has it.
+   *
+   * @generated from field: string before = 3;
+   */
+  before: string;
+
+  /**
+   * As it is now; empty where there is nothing.
+   *
+   * @generated from field: string after = 4;
+   */
+  after: string;
+
+  /**
+   * One sentence for people.
+   *
+   * @generated from field: string message = 5;
+   */
+  message: string;
+};
+
+/**
+ * Describes the message aidatalabs.agent.v1.AnswerChange.
+ * Use `create(AnswerChangeSchema)` to create a new message.
+ */
+export const AnswerChangeSchema: GenMessage<AnswerChange> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 7);
+
+/**
+ * Asks for one's conversations.
+ *
+ * @generated from message aidatalabs.agent.v1.ListConversationsRequest
+ */
+export type ListConversationsRequest = Message<"aidatalabs.agent.v1.ListConversationsRequest"> & {
+  /**
+   * `platforms/{id}`.
+   *
+   * @generated from field: string platform = 1;
+   */
+  platform: string;
+
+  /**
+   * Conversations on one page; 0 means 100; at most 1,000, a larger number means that.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the page before.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message aidatalabs.agent.v1.ListConversationsRequest.
+ * Use `create(ListConversationsRequestSchema)` to create a new message.
+ */
+export const ListConversationsRequestSchema: GenMessage<ListConversationsRequest> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 8);
+
+/**
+ * One page of conversations.
+ *
+ * @generated from message aidatalabs.agent.v1.ListConversationsResponse
+ */
+export type ListConversationsResponse = Message<"aidatalabs.agent.v1.ListConversationsResponse"> & {
+  /**
+   * Without their turns.
+   *
+   * @generated from field: repeated aidatalabs.agent.v1.Conversation conversations = 1;
+   */
+  conversations: Conversation[];
+
+  /**
+   * For the next page; empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message aidatalabs.agent.v1.ListConversationsResponse.
+ * Use `create(ListConversationsResponseSchema)` to create a new message.
+ */
+export const ListConversationsResponseSchema: GenMessage<ListConversationsResponse> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 9);
+
+/**
+ * Names a conversation.
+ *
+ * @generated from message aidatalabs.agent.v1.GetConversationRequest
+ */
+export type GetConversationRequest = Message<"aidatalabs.agent.v1.GetConversationRequest"> & {
+  /**
+   * `platforms/{id}`.
+   *
+   * @generated from field: string platform = 1;
+   */
+  platform: string;
+
+  /**
+   * Its id.
+   *
+   * @generated from field: string conversation = 2;
+   */
+  conversation: string;
+};
+
+/**
+ * Describes the message aidatalabs.agent.v1.GetConversationRequest.
+ * Use `create(GetConversationRequestSchema)` to create a new message.
+ */
+export const GetConversationRequestSchema: GenMessage<GetConversationRequest> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 10);
+
+/**
+ * Names a conversation.
+ *
+ * @generated from message aidatalabs.agent.v1.DeleteConversationRequest
+ */
+export type DeleteConversationRequest = Message<"aidatalabs.agent.v1.DeleteConversationRequest"> & {
+  /**
+   * `platforms/{id}`.
+   *
+   * @generated from field: string platform = 1;
+   */
+  platform: string;
+
+  /**
+   * Its id.
+   *
+   * @generated from field: string conversation = 2;
+   */
+  conversation: string;
+};
+
+/**
+ * Describes the message aidatalabs.agent.v1.DeleteConversationRequest.
+ * Use `create(DeleteConversationRequestSchema)` to create a new message.
+ */
+export const DeleteConversationRequestSchema: GenMessage<DeleteConversationRequest> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 11);
+
+/**
+ * Says whose conversations go.
+ *
+ * @generated from message aidatalabs.agent.v1.DeleteConversationsRequest
+ */
+export type DeleteConversationsRequest = Message<"aidatalabs.agent.v1.DeleteConversationsRequest"> & {
+  /**
+   * `platforms/{id}`.
+   *
+   * @generated from field: string platform = 1;
+   */
+  platform: string;
+
+  /**
+   * `users/{id}`; empty: the caller's own; `-`: everybody's.
+   *
+   * @generated from field: string user = 2;
+   */
+  user: string;
+};
+
+/**
+ * Describes the message aidatalabs.agent.v1.DeleteConversationsRequest.
+ * Use `create(DeleteConversationsRequestSchema)` to create a new message.
+ */
+export const DeleteConversationsRequestSchema: GenMessage<DeleteConversationsRequest> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 12);
+
+/**
+ * How many went.
+ *
+ * @generated from message aidatalabs.agent.v1.DeleteConversationsResponse
+ */
+export type DeleteConversationsResponse = Message<"aidatalabs.agent.v1.DeleteConversationsResponse"> & {
+  /**
+   * Conversations that are gone.
+   *
+   * @generated from field: int64 deleted_count = 1;
+   */
+  deletedCount: bigint;
+};
+
+/**
+ * Describes the message aidatalabs.agent.v1.DeleteConversationsResponse.
+ * Use `create(DeleteConversationsResponseSchema)` to create a new message.
+ */
+export const DeleteConversationsResponseSchema: GenMessage<DeleteConversationsResponse> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 13);
+
+/**
+ * Says what an answer is worth.
+ *
+ * @generated from message aidatalabs.agent.v1.GiveFeedbackRequest
+ */
+export type GiveFeedbackRequest = Message<"aidatalabs.agent.v1.GiveFeedbackRequest"> & {
+  /**
+   * `platforms/{id}`.
+   *
+   * @generated from field: string platform = 1;
+   */
+  platform: string;
+
+  /**
+   * As the answer named it.
+   *
+   * @generated from field: string conversation = 2;
+   */
+  conversation: string;
+
+  /**
+   * As the answer named it, from 1.
+   *
+   * @generated from field: int32 turn = 3;
+   */
+  turn: number;
+
+  /**
+   * What it is worth.
+   *
+   * @generated from field: aidatalabs.agent.v1.GiveFeedbackRequest.Verdict verdict = 4;
+   */
+  verdict: GiveFeedbackRequest_Verdict;
+
+  /**
+   * With CORRECTED: one SELECT, at most 16 KiB; else empty.
+   *
+   * @generated from field: string sql = 5;
+   */
+  sql: string;
+
+  /**
+   * In the caller's own words; kept for people, never read as a question.
+   *
+   * @generated from field: string comment = 6;
+   */
+  comment: string;
+};
+
+/**
+ * Describes the message aidatalabs.agent.v1.GiveFeedbackRequest.
+ * Use `create(GiveFeedbackRequestSchema)` to create a new message.
+ */
+export const GiveFeedbackRequestSchema: GenMessage<GiveFeedbackRequest> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 14);
+
+/**
+ * What an answer is worth.
+ *
+ * @generated from enum aidatalabs.agent.v1.GiveFeedbackRequest.Verdict
+ */
+export enum GiveFeedbackRequest_Verdict {
+  /**
+   * Not said.
+   *
+   * @generated from enum value: VERDICT_UNSPECIFIED = 0;
+   */
+  VERDICT_UNSPECIFIED = 0,
+
+  /**
+   * It answers the question.
+   *
+   * @generated from enum value: RIGHT = 1;
+   */
+  RIGHT = 1,
+
+  /**
+   * It does not.
+   *
+   * @generated from enum value: WRONG = 2;
+   */
+  WRONG = 2,
+
+  /**
+   * `sql` does.
+   *
+   * @generated from enum value: CORRECTED = 3;
+   */
+  CORRECTED = 3,
+}
+
+/**
+ * Describes the enum aidatalabs.agent.v1.GiveFeedbackRequest.Verdict.
+ */
+export const GiveFeedbackRequest_VerdictSchema: GenEnum<GiveFeedbackRequest_Verdict> = /*@__PURE__*/
+  enumDesc(file_aidatalabs_agent_v1_agent_service, 14, 0);
+
+/**
+ * What came of it.
+ *
+ * @generated from message aidatalabs.agent.v1.GiveFeedbackResponse
+ */
+export type GiveFeedbackResponse = Message<"aidatalabs.agent.v1.GiveFeedbackResponse"> & {
+  /**
+   * What was learnt, or forgotten; unset where neither was.
+   *
+   * @generated from field: aidatalabs.agent.v1.Lesson lesson = 1;
+   */
+  lesson?: Lesson | undefined;
+
+  /**
+   * What came of it, in one sentence.
+   *
+   * @generated from field: string note = 2;
+   */
+  note: string;
+};
+
+/**
+ * Describes the message aidatalabs.agent.v1.GiveFeedbackResponse.
+ * Use `create(GiveFeedbackResponseSchema)` to create a new message.
+ */
+export const GiveFeedbackResponseSchema: GenMessage<GiveFeedbackResponse> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 15);
+
+/**
+ * Asks what a platform was taught.
+ *
+ * @generated from message aidatalabs.agent.v1.ListLessonsRequest
+ */
+export type ListLessonsRequest = Message<"aidatalabs.agent.v1.ListLessonsRequest"> & {
+  /**
+   * `platforms/{id}`.
+   *
+   * @generated from field: string platform = 1;
+   */
+  platform: string;
+
+  /**
+   * Also those that are no longer in use.
+   *
+   * @generated from field: bool show_forgotten = 2;
+   */
+  showForgotten: boolean;
+};
+
+/**
+ * Describes the message aidatalabs.agent.v1.ListLessonsRequest.
+ * Use `create(ListLessonsRequestSchema)` to create a new message.
+ */
+export const ListLessonsRequestSchema: GenMessage<ListLessonsRequest> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 16);
+
+/**
+ * What a platform was taught.
+ *
+ * @generated from message aidatalabs.agent.v1.ListLessonsResponse
+ */
+export type ListLessonsResponse = Message<"aidatalabs.agent.v1.ListLessonsResponse"> & {
+  /**
+   * The newest first; at most 1,000.
+   *
+   * @generated from field: repeated aidatalabs.agent.v1.Lesson lessons = 1;
+   */
+  lessons: Lesson[];
+};
+
+/**
+ * Describes the message aidatalabs.agent.v1.ListLessonsResponse.
+ * Use `create(ListLessonsResponseSchema)` to create a new message.
+ */
+export const ListLessonsResponseSchema: GenMessage<ListLessonsResponse> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 17);
+
+/**
+ * Names a lesson.
+ *
+ * @generated from message aidatalabs.agent.v1.ForgetLessonRequest
+ */
+export type ForgetLessonRequest = Message<"aidatalabs.agent.v1.ForgetLessonRequest"> & {
+  /**
+   * `platforms/{id}`.
+   *
+   * @generated from field: string platform = 1;
+   */
+  platform: string;
+
+  /**
+   * Its id.
+   *
+   * @generated from field: string lesson = 2;
+   */
+  lesson: string;
+};
+
+/**
+ * Describes the message aidatalabs.agent.v1.ForgetLessonRequest.
+ * Use `create(ForgetLessonRequestSchema)` to create a new message.
+ */
+export const ForgetLessonRequestSchema: GenMessage<ForgetLessonRequest> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 18);
+
+/**
  * Brings requirements.
  *
  * @generated from message aidatalabs.agent.v1.DesignRequest
@@ -333,7 +858,7 @@ export type DesignRequest = Message<"aidatalabs.agent.v1.DesignRequest"> & {
  * Use `create(DesignRequestSchema)` to create a new message.
  */
 export const DesignRequestSchema: GenMessage<DesignRequest> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 5);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 19);
 
 /**
  * A file that shows what data looks like.
@@ -361,7 +886,7 @@ export type Sample = Message<"aidatalabs.agent.v1.Sample"> & {
  * Use `create(SampleSchema)` to create a new message.
  */
 export const SampleSchema: GenMessage<Sample> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 6);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 20);
 
 /**
  * Candidates, the best first.
@@ -382,7 +907,7 @@ export type DesignResponse = Message<"aidatalabs.agent.v1.DesignResponse"> & {
  * Use `create(DesignResponseSchema)` to create a new message.
  */
 export const DesignResponseSchema: GenMessage<DesignResponse> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 7);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 21);
 
 /**
  * One way to store the data.
@@ -417,7 +942,7 @@ export type DesignCandidate = Message<"aidatalabs.agent.v1.DesignCandidate"> & {
  * Use `create(DesignCandidateSchema)` to create a new message.
  */
 export const DesignCandidateSchema: GenMessage<DesignCandidate> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 8);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 22);
 
 /**
  * Brings one query.
@@ -445,7 +970,7 @@ export type OptimizeRequest = Message<"aidatalabs.agent.v1.OptimizeRequest"> & {
  * Use `create(OptimizeRequestSchema)` to create a new message.
  */
 export const OptimizeRequestSchema: GenMessage<OptimizeRequest> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 9);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 23);
 
 /**
  * What would make the query faster.
@@ -487,7 +1012,7 @@ export type OptimizeResponse = Message<"aidatalabs.agent.v1.OptimizeResponse"> &
  * Use `create(OptimizeResponseSchema)` to create a new message.
  */
 export const OptimizeResponseSchema: GenMessage<OptimizeResponse> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 10);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 24);
 
 /**
  * One way to make a query faster.
@@ -550,7 +1075,7 @@ export type Recommendation = Message<"aidatalabs.agent.v1.Recommendation"> & {
  * Use `create(RecommendationSchema)` to create a new message.
  */
 export const RecommendationSchema: GenMessage<Recommendation> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 11);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 25);
 
 /**
  * Brings a question or a query, one of the two.
@@ -585,7 +1110,7 @@ export type AnalyzeRequest = Message<"aidatalabs.agent.v1.AnalyzeRequest"> & {
  * Use `create(AnalyzeRequestSchema)` to create a new message.
  */
 export const AnalyzeRequestSchema: GenMessage<AnalyzeRequest> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 12);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 26);
 
 /**
  * What was found, with everything to check it.
@@ -641,7 +1166,7 @@ export type AnalyzeResponse = Message<"aidatalabs.agent.v1.AnalyzeResponse"> & {
  * Use `create(AnalyzeResponseSchema)` to create a new message.
  */
 export const AnalyzeResponseSchema: GenMessage<AnalyzeResponse> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 13);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 27);
 
 /**
  * One thing found in a result.
@@ -676,7 +1201,7 @@ export type Finding = Message<"aidatalabs.agent.v1.Finding"> & {
  * Use `create(FindingSchema)` to create a new message.
  */
 export const FindingSchema: GenMessage<Finding> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 14);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 28);
 
 /**
  * Brings a question about the product.
@@ -704,7 +1229,7 @@ export type SupportRequest = Message<"aidatalabs.agent.v1.SupportRequest"> & {
  * Use `create(SupportRequestSchema)` to create a new message.
  */
 export const SupportRequestSchema: GenMessage<SupportRequest> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 15);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 29);
 
 /**
  * An answer out of the documentation.
@@ -739,7 +1264,7 @@ export type SupportResponse = Message<"aidatalabs.agent.v1.SupportResponse"> & {
  * Use `create(SupportResponseSchema)` to create a new message.
  */
 export const SupportResponseSchema: GenMessage<SupportResponse> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 16);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 30);
 
 /**
  * A place in the documentation.
@@ -767,7 +1292,7 @@ export type Citation = Message<"aidatalabs.agent.v1.Citation"> & {
  * Use `create(CitationSchema)` to create a new message.
  */
 export const CitationSchema: GenMessage<Citation> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 17);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 31);
 
 /**
  * Agents turn words into work: questions into verified rows, requirements into designs. They act with the caller's
@@ -783,7 +1308,8 @@ export const AgentService: GenService<{
    * concrete choices when the question has several readings.
    * Scope platform, role viewer.
    * Refuses with: QUESTION_NOT_ANSWERABLE (the schema cannot answer it; says what would help),
-   * QUESTION_NOT_READ_ONLY (it asks to change data), MODEL_NOT_CONFIGURED, and as DataService.Query does.
+   * QUESTION_NOT_READ_ONLY (it asks to change data), MODEL_NOT_CONFIGURED, CONVERSATION_NOT_FOUND,
+   * CONVERSATION_FULL, CONVERSATIONS_NOT_KEPT (one is named where none are kept), and as DataService.Query does.
    *
    * @generated from rpc aidatalabs.agent.v1.AgentService.Query
    */
@@ -795,7 +1321,8 @@ export const AgentService: GenService<{
   /**
    * Answers like Query, and tells each step as it happens: understood, sql, running, rows, chart, answer, proof or
    * clarification; always closed by done or error. Where a model is asked, model comes first, and once more with what
-   * became of it; its query has run by then, so that running is left out.
+   * became of it; its query has run by then, so that running is left out. The last event before done is
+   * conversation, where the answer was kept in one.
    * Scope platform, role viewer. Refuses as Query does, inside the stream.
    *
    * @generated from rpc aidatalabs.agent.v1.AgentService.StreamAnswer
@@ -808,7 +1335,7 @@ export const AgentService: GenService<{
   /**
    * Answers like Query and draws the chart of the answer as a picture, an ordinary file. Where nothing is to be drawn
    * it says why, and Query has the rows. The picture is drawn of the answer's own spec, in a process of its own with
-   * bounded time and memory, without network or files.
+   * bounded time and memory, without network or files. The question stands for itself: no conversation is kept of it.
    * Scope platform, role viewer.
    * Refuses with: CHART_NOT_AVAILABLE (the answer is best read as a table, or the question has several readings), and
    * as Query does.
@@ -819,6 +1346,104 @@ export const AgentService: GenService<{
     methodKind: "unary";
     input: typeof DrawAnswerRequestSchema;
     output: typeof HttpBodySchema;
+  },
+  /**
+   * Runs the query of an answer's proof again, with the caller's own authority and through the same SQL door, and says
+   * what changed since: the proof itself, types of columns, tables, rows. Costs what the query costs.
+   * Scope platform, role viewer. Refuses as DataService.Query does where the query cannot be tried at all; a query
+   * that the platform's tables no longer allow is an answer (`not_run`).
+   *
+   * @generated from rpc aidatalabs.agent.v1.AgentService.VerifyAnswer
+   */
+  verifyAnswer: {
+    methodKind: "unary";
+    input: typeof VerifyAnswerRequestSchema;
+    output: typeof VerifyAnswerResponseSchema;
+  },
+  /**
+   * Lists the caller's own conversations about the platform, the one that was gone on with last first.
+   * Scope platform, role viewer. Refuses with: CONVERSATIONS_NOT_KEPT, PAGE_TOKEN_INVALID.
+   *
+   * @generated from rpc aidatalabs.agent.v1.AgentService.ListConversations
+   */
+  listConversations: {
+    methodKind: "unary";
+    input: typeof ListConversationsRequestSchema;
+    output: typeof ListConversationsResponseSchema;
+  },
+  /**
+   * One conversation of the caller's own, with its turns. Somebody else's is not found, like one that is not there.
+   * Scope platform, role viewer. Refuses with: CONVERSATION_NOT_FOUND, CONVERSATIONS_NOT_KEPT.
+   *
+   * @generated from rpc aidatalabs.agent.v1.AgentService.GetConversation
+   */
+  getConversation: {
+    methodKind: "unary";
+    input: typeof GetConversationRequestSchema;
+    output: typeof ConversationSchema;
+  },
+  /**
+   * Deletes one conversation of the caller's own, at once and for good. A repeated call after success answers
+   * CONVERSATION_NOT_FOUND, which a client may take for done.
+   * Scope platform, role viewer. Refuses with: CONVERSATION_NOT_FOUND, CONVERSATIONS_NOT_KEPT.
+   *
+   * @generated from rpc aidatalabs.agent.v1.AgentService.DeleteConversation
+   */
+  deleteConversation: {
+    methodKind: "unary";
+    input: typeof DeleteConversationRequestSchema;
+    output: typeof EmptySchema;
+  },
+  /**
+   * Deletes all conversations of a person about the platform, at once and for good: one's own; an admin of the platform
+   * may name somebody else, or `-` for everybody. Repeating it is no fault.
+   * Scope platform, role viewer. Refuses with: CONVERSATIONS_NOT_KEPT, PERMISSION_DENIED (somebody else's, without
+   * being admin).
+   *
+   * @generated from rpc aidatalabs.agent.v1.AgentService.DeleteConversations
+   */
+  deleteConversations: {
+    methodKind: "unary";
+    input: typeof DeleteConversationsRequestSchema;
+    output: typeof DeleteConversationsResponseSchema;
+  },
+  /**
+   * Says of an answer in a conversation of the caller's own that it is right or wrong, or what the right query is. It is
+   * kept; and where an editor of the platform says so, the platform learns from it: the same question has this query from
+   * then on (see Lesson), or no longer has it. A given query passes the SQL door and the engine's EXPLAIN first. Of a
+   * question that follows another one, depends on the day it is asked, or gives instructions, nothing is learnt; `note`
+   * says so. The same again changes nothing.
+   * Scope platform, role viewer. Refuses with: CONVERSATION_NOT_FOUND, CONVERSATIONS_NOT_KEPT, INVALID_REQUEST (no such
+   * turn, or one without an answer), and as DataService.ExplainQuery does.
+   *
+   * @generated from rpc aidatalabs.agent.v1.AgentService.GiveFeedback
+   */
+  giveFeedback: {
+    methodKind: "unary";
+    input: typeof GiveFeedbackRequestSchema;
+    output: typeof GiveFeedbackResponseSchema;
+  },
+  /**
+   * Lists what the platform was taught, the newest first, also what was forgotten again.
+   * Scope platform, role viewer. Refuses with: CONVERSATIONS_NOT_KEPT.
+   *
+   * @generated from rpc aidatalabs.agent.v1.AgentService.ListLessons
+   */
+  listLessons: {
+    methodKind: "unary";
+    input: typeof ListLessonsRequestSchema;
+    output: typeof ListLessonsResponseSchema;
+  },
+  /**
+   * Has the platform forget a lesson; questions are read as before it. Repeating it is no fault.
+   * Scope platform, role editor. Refuses with: LESSON_NOT_FOUND, CONVERSATIONS_NOT_KEPT.
+   *
+   * @generated from rpc aidatalabs.agent.v1.AgentService.ForgetLesson
+   */
+  forgetLesson: {
+    methodKind: "unary";
+    input: typeof ForgetLessonRequestSchema;
+    output: typeof LessonSchema;
   },
   /**
    * Designs tables for requirements and samples: candidates with measurements, the best first.

@@ -8,6 +8,7 @@ import type { QueryPlan } from "./plan_pb.js";
 import { file_aidatalabs_agent_v1_plan } from "./plan_pb.js";
 import type { ColumnReference } from "../../data/v1/query_pb.js";
 import { file_aidatalabs_data_v1_query } from "../../data/v1/query_pb.js";
+import { file_buf_validate_validate } from "../../../buf/validate/validate_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
@@ -16,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file aidatalabs/agent/v1/answer.proto.
  */
 export const file_aidatalabs_agent_v1_answer: GenFile = /*@__PURE__*/
-  fileDesc("CiBhaWRhdGFsYWJzL2FnZW50L3YxL2Fuc3dlci5wcm90bxITYWlkYXRhbGFicy5hZ2VudC52MSKnAwoFUHJvb2YSCwoDc3FsGAEgASgJEhIKCnNxbF9zaGEyNTYYAiABKAkSLAoEcGxhbhgDIAEoCzIeLmFpZGF0YWxhYnMuYWdlbnQudjEuUXVlcnlQbGFuEg4KBnRhYmxlcxgEIAMoCRI0Cgdjb2x1bW5zGAUgAygLMiMuYWlkYXRhbGFicy5kYXRhLnYxLkNvbHVtblJlZmVyZW5jZRIWCg5zY2hlbWFfdmVyc2lvbhgGIAEoCRIZChFjYXRhbG9ndWVfdmVyc2lvbhgHIAEoCRIUCgxkYXRhX3ZlcnNpb24YCCABKAkSEQoJcmVhZF9yb3dzGAkgASgDEhIKCnJlYWRfYnl0ZXMYCiABKAMSDgoGcm9sbHVwGAsgASgJEhUKDXJlc3VsdF9zaGEyNTYYDCABKAkSEwoLcHJvZHVjZWRfYnkYDSABKAkSMQoNcHJvZHVjZWRfdGltZRgOIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoGbWFrZXJzGBQgAygLMhouYWlkYXRhbGFicy5hZ2VudC52MS5NYWtlciImCgVNYWtlchIMCgRwYXJ0GAEgASgJEg8KB21hZGVfYnkYAiABKAkivQEKCE1vZGVsVXNlEg0KBWFsaWFzGAEgASgJEg0KBW1vZGVsGAIgASgJEhAKCGFuc3dlcmVkGAMgASgIEg8KB3Byb2JsZW0YBCABKAkSDAoEbm90ZRgFIAEoCRINCgVzdGVwcxgGIAEoBRIPCgdyZXBhaXJzGAcgASgFEhQKDGlucHV0X3Rva2VucxgIIAEoAxIVCg1vdXRwdXRfdG9rZW5zGAkgASgDEhUKDWNvc3RfbWljcm91c2QYCiABKAMiTwoNQ2xhcmlmaWNhdGlvbhIQCghxdWVzdGlvbhgBIAEoCRIsCgdjaG9pY2VzGAIgAygLMhsuYWlkYXRhbGFicy5hZ2VudC52MS5DaG9pY2UiNgoGQ2hvaWNlEg0KBWxhYmVsGAEgASgJEhAKCHF1ZXN0aW9uGAIgASgJEgsKA3NxbBgDIAEoCWIGcHJvdG8z", [file_aidatalabs_agent_v1_plan, file_aidatalabs_data_v1_query, file_google_protobuf_timestamp]);
+  fileDesc("CiBhaWRhdGFsYWJzL2FnZW50L3YxL2Fuc3dlci5wcm90bxITYWlkYXRhbGFicy5hZ2VudC52MSLQBQoFUHJvb2YSFAoDc3FsGAEgASgJQge6SARyAhABEhIKCnNxbF9zaGEyNTYYAiABKAkSLAoEcGxhbhgDIAEoCzIeLmFpZGF0YWxhYnMuYWdlbnQudjEuUXVlcnlQbGFuEg4KBnRhYmxlcxgEIAMoCRI0Cgdjb2x1bW5zGAUgAygLMiMuYWlkYXRhbGFicy5kYXRhLnYxLkNvbHVtblJlZmVyZW5jZRIWCg5zY2hlbWFfdmVyc2lvbhgGIAEoCRIZChFjYXRhbG9ndWVfdmVyc2lvbhgHIAEoCRIUCgxkYXRhX3ZlcnNpb24YCCABKAkSEQoJcmVhZF9yb3dzGAkgASgDEhIKCnJlYWRfYnl0ZXMYCiABKAMSDgoGcm9sbHVwGAsgASgJEhUKDXJlc3VsdF9zaGEyNTYYDCABKAkSEwoLcHJvZHVjZWRfYnkYDSABKAkSMQoNcHJvZHVjZWRfdGltZRgOIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoGbWFrZXJzGBQgAygLMhouYWlkYXRhbGFicy5hZ2VudC52MS5NYWtlchIQCghxdWVzdGlvbhgeIAEoCRINCgVzdGVwcxgfIAMoCRIVCg1yb2xsdXBfcmVhc29uGCAgASgJEhYKDmVzdGltYXRlZF9yb3dzGCEgASgDEhcKD2VzdGltYXRlZF9ieXRlcxgiIAEoAxIdChBidWRnZXRfbGVmdF9yb3dzGCMgASgDSACIAQESLgoFcGFydHMYJCADKAsyHy5haWRhdGFsYWJzLmFnZW50LnYxLlByb3ZlbmFuY2USEgoKY29uZmlkZW5jZRglIAEoARIcCghtYXhfcm93cxgmIAEoBUIKukgHGgUYkE4oABIRCgl0cnVuY2F0ZWQYJyABKAgSDAoEc2VhbBgoIAEoCUITChFfYnVkZ2V0X2xlZnRfcm93cyImCgVNYWtlchIMCgRwYXJ0GAEgASgJEg8KB21hZGVfYnkYAiABKAkivQEKCE1vZGVsVXNlEg0KBWFsaWFzGAEgASgJEg0KBW1vZGVsGAIgASgJEhAKCGFuc3dlcmVkGAMgASgIEg8KB3Byb2JsZW0YBCABKAkSDAoEbm90ZRgFIAEoCRINCgVzdGVwcxgGIAEoBRIPCgdyZXBhaXJzGAcgASgFEhQKDGlucHV0X3Rva2VucxgIIAEoAxIVCg1vdXRwdXRfdG9rZW5zGAkgASgDEhUKDWNvc3RfbWljcm91c2QYCiABKAMiSgoKUHJvdmVuYW5jZRIMCgRwYXJ0GAEgASgJEg4KBmRldGFpbBgCIAEoCRIPCgdtYWRlX2J5GAMgASgJEg0KBXdvcmRzGAQgASgJIk8KDUNsYXJpZmljYXRpb24SEAoIcXVlc3Rpb24YASABKAkSLAoHY2hvaWNlcxgCIAMoCzIbLmFpZGF0YWxhYnMuYWdlbnQudjEuQ2hvaWNlIjYKBkNob2ljZRINCgVsYWJlbBgBIAEoCRIQCghxdWVzdGlvbhgCIAEoCRILCgNzcWwYAyABKAliBnByb3RvMw", [file_aidatalabs_agent_v1_plan, file_aidatalabs_data_v1_query, file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * Everything needed to check an answer later: run the SQL again and compare.
@@ -53,7 +54,7 @@ export type Proof = Message<"aidatalabs.agent.v1.Proof"> & {
   tables: string[];
 
   /**
-   * Columns the query reads.
+   * Columns the query reads, with the types they had.
    *
    * @generated from field: repeated aidatalabs.data.v1.ColumnReference columns = 5;
    */
@@ -95,7 +96,7 @@ export type Proof = Message<"aidatalabs.agent.v1.Proof"> & {
   readBytes: bigint;
 
   /**
-   * Name of the roll-up the query was moved to; empty when it read the tables themselves.
+   * Roll-ups that served the query, joined with a comma; empty when it read the tables themselves.
    *
    * @generated from field: string rollup = 11;
    */
@@ -129,6 +130,84 @@ export type Proof = Message<"aidatalabs.agent.v1.Proof"> & {
    * @generated from field: repeated aidatalabs.agent.v1.Maker makers = 20;
    */
   makers: Maker[];
+
+  /**
+   * The question, as it was asked.
+   *
+   * @generated from field: string question = 30;
+   */
+  question: string;
+
+  /**
+   * The plan in words, one step a sentence.
+   *
+   * @generated from field: repeated string steps = 31;
+   */
+  steps: string[];
+
+  /**
+   * Why the roll-up gives exactly what the rows would give, or why the rows were read: one sentence.
+   *
+   * @generated from field: string rollup_reason = 32;
+   */
+  rollupReason: string;
+
+  /**
+   * Rows that the engine expected to read, beside `read_rows`.
+   *
+   * @generated from field: int64 estimated_rows = 33;
+   */
+  estimatedRows: bigint;
+
+  /**
+   * Bytes that it expected to read, beside `read_bytes`.
+   *
+   * @generated from field: int64 estimated_bytes = 34;
+   */
+  estimatedBytes: bigint;
+
+  /**
+   * Rows that the platform's queries might still read that day before this one; absent where there is no budget.
+   *
+   * @generated from field: optional int64 budget_left_rows = 35;
+   */
+  budgetLeftRows?: bigint | undefined;
+
+  /**
+   * What made each part of the plan.
+   *
+   * @generated from field: repeated aidatalabs.agent.v1.Provenance parts = 36;
+   */
+  parts: Provenance[];
+
+  /**
+   * How surely the question was read so, 0 to 1.
+   *
+   * @generated from field: double confidence = 37;
+   */
+  confidence: number;
+
+  /**
+   * Most rows that the result could have, as asked for; 0 means 1,000. The digest is of these rows.
+   *
+   * @generated from field: int32 max_rows = 38;
+   */
+  maxRows: number;
+
+  /**
+   * True when the query has more rows than the result.
+   *
+   * @generated from field: bool truncated = 39;
+   */
+  truncated: boolean;
+
+  /**
+   * Who made this proof, and that nobody changed it since: an HMAC-SHA256 of all other fields and the platform, by a
+   * key of this mesh, in hexadecimal. Empty where the mesh keeps no key.
+   *
+   * @generated from field: string seal = 40;
+   */
+  seal: string;
 };
 
 /**
@@ -255,6 +334,50 @@ export const ModelUseSchema: GenMessage<ModelUse> = /*@__PURE__*/
   messageDesc(file_aidatalabs_agent_v1_answer, 2);
 
 /**
+ * One part of a plan and where it came from.
+ *
+ * @generated from message aidatalabs.agent.v1.Provenance
+ */
+export type Provenance = Message<"aidatalabs.agent.v1.Provenance"> & {
+  /**
+   * `table`, `join`, `measure`, `dimension`, `filter`, `window`, `having`, `order` or `limit`.
+   *
+   * @generated from field: string part = 1;
+   */
+  part: string;
+
+  /**
+   * What it is, as `origin is JFK`.
+   *
+   * @generated from field: string detail = 2;
+   */
+  detail: string;
+
+  /**
+   * What made it: `planner: words` (the words beside it say so), `planner: default` (nothing said so, the rule of the
+   * planner for such questions), `planner: key` (a foreign key), `earlier turn` (kept from what was asked before in this
+   * conversation), `lesson {id}` (confirmed by people of this platform) or `model {alias}`.
+   *
+   * @generated from field: string made_by = 3;
+   */
+  madeBy: string;
+
+  /**
+   * The words of the question that it was read from; empty where none say it.
+   *
+   * @generated from field: string words = 4;
+   */
+  words: string;
+};
+
+/**
+ * Describes the message aidatalabs.agent.v1.Provenance.
+ * Use `create(ProvenanceSchema)` to create a new message.
+ */
+export const ProvenanceSchema: GenMessage<Provenance> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_agent_v1_answer, 3);
+
+/**
  * A question back: the caller's question has several readings whose results differ.
  *
  * @generated from message aidatalabs.agent.v1.Clarification
@@ -280,7 +403,7 @@ export type Clarification = Message<"aidatalabs.agent.v1.Clarification"> & {
  * Use `create(ClarificationSchema)` to create a new message.
  */
 export const ClarificationSchema: GenMessage<Clarification> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_answer, 3);
+  messageDesc(file_aidatalabs_agent_v1_answer, 4);
 
 /**
  * One reading of a question.
@@ -315,5 +438,5 @@ export type Choice = Message<"aidatalabs.agent.v1.Choice"> & {
  * Use `create(ChoiceSchema)` to create a new message.
  */
 export const ChoiceSchema: GenMessage<Choice> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_answer, 4);
+  messageDesc(file_aidatalabs_agent_v1_answer, 5);
 

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file aidatalabs/data/v1/query.proto.
  */
 export const file_aidatalabs_data_v1_query: GenFile = /*@__PURE__*/
-  fileDesc("Ch5haWRhdGFsYWJzL2RhdGEvdjEvcXVlcnkucHJvdG8SEmFpZGF0YWxhYnMuZGF0YS52MSKFAQoGUmVzdWx0EisKB2NvbHVtbnMYASADKAsyGi5haWRhdGFsYWJzLmRhdGEudjEuQ29sdW1uEigKBHJvd3MYAiADKAsyGi5nb29nbGUucHJvdG9idWYuTGlzdFZhbHVlEhEKCXJvd19jb3VudBgDIAEoAxIRCgl0cnVuY2F0ZWQYBCABKAgixwIKD1F1ZXJ5U3RhdGlzdGljcxIXCg9lbGFwc2VkX3NlY29uZHMYASABKAESEQoJcmVhZF9yb3dzGAIgASgDEhIKCnJlYWRfYnl0ZXMYAyABKAMSDgoGY2FjaGVkGAQgASgIEhMKC2FnZV9zZWNvbmRzGAUgASgBEhMKC3Jlc3VsdF9yb3dzGAYgASgDEhQKDHJlc3VsdF9ieXRlcxgHIAEoAxIRCgljb3N0X3Jvd3MYCCABKAMSHQoQYnVkZ2V0X2xlZnRfcm93cxgJIAEoA0gAiAEBEg4KBnJvbGx1cBgNIAEoCRIVCg1yb2xsdXBfcmVhc29uGA4gASgJEhoKEm1heF9yZWxhdGl2ZV9lcnJvchgPIAEoARIaChJyb2xsdXBfbGFnX3NlY29uZHMYECABKAFCEwoRX2J1ZGdldF9sZWZ0X3Jvd3MiMAoPQ29sdW1uUmVmZXJlbmNlEg0KBXRhYmxlGAEgASgJEg4KBmNvbHVtbhgCIAEoCWIGcHJvdG8z", [file_aidatalabs_data_v1_table, file_google_protobuf_struct]);
+  fileDesc("Ch5haWRhdGFsYWJzL2RhdGEvdjEvcXVlcnkucHJvdG8SEmFpZGF0YWxhYnMuZGF0YS52MSKFAQoGUmVzdWx0EisKB2NvbHVtbnMYASADKAsyGi5haWRhdGFsYWJzLmRhdGEudjEuQ29sdW1uEigKBHJvd3MYAiADKAsyGi5nb29nbGUucHJvdG9idWYuTGlzdFZhbHVlEhEKCXJvd19jb3VudBgDIAEoAxIRCgl0cnVuY2F0ZWQYBCABKAgixwIKD1F1ZXJ5U3RhdGlzdGljcxIXCg9lbGFwc2VkX3NlY29uZHMYASABKAESEQoJcmVhZF9yb3dzGAIgASgDEhIKCnJlYWRfYnl0ZXMYAyABKAMSDgoGY2FjaGVkGAQgASgIEhMKC2FnZV9zZWNvbmRzGAUgASgBEhMKC3Jlc3VsdF9yb3dzGAYgASgDEhQKDHJlc3VsdF9ieXRlcxgHIAEoAxIRCgljb3N0X3Jvd3MYCCABKAMSHQoQYnVkZ2V0X2xlZnRfcm93cxgJIAEoA0gAiAEBEg4KBnJvbGx1cBgNIAEoCRIVCg1yb2xsdXBfcmVhc29uGA4gASgJEhoKEm1heF9yZWxhdGl2ZV9lcnJvchgPIAEoARIaChJyb2xsdXBfbGFnX3NlY29uZHMYECABKAFCEwoRX2J1ZGdldF9sZWZ0X3Jvd3MiPgoPQ29sdW1uUmVmZXJlbmNlEg0KBXRhYmxlGAEgASgJEg4KBmNvbHVtbhgCIAEoCRIMCgR0eXBlGAMgASgJYgZwcm90bzM", [file_aidatalabs_data_v1_table, file_google_protobuf_struct]);
 
 /**
  * Rows as JSON can carry them. Integers of 10^15 and beyond and decimals are strings, timestamps RFC 3339, NULL is
@@ -187,6 +187,13 @@ export type ColumnReference = Message<"aidatalabs.data.v1.ColumnReference"> & {
    * @generated from field: string column = 2;
    */
   column: string;
+
+  /**
+   * Its ClickHouse type when the query was made; in an answer's proof only.
+   *
+   * @generated from field: string type = 3;
+   */
+  type: string;
 };
 
 /**

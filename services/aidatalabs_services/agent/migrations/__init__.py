@@ -1,0 +1,1 @@
+"""The schema of the agent service, as SQL files applied in order."""
