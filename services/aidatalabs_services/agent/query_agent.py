@@ -209,10 +209,8 @@ class QueryAgent:
         parts = _parts(planned, found.rows)
         yield from parts
         made = makers(found.maker, planned=found.plan is not None, drawn=_drawn(parts))
-        proof = self._proof(question, found.plan, catalogue, found.explanation, found.rows, made)
-        yield Proven(
-            replace(proof, steps=planned.explanation, parts=found.parts, confidence=planned.confidence)
-        )
+        proof = self._proof(question, found.plan, catalogue, found.explanation, found.rows, made, planned)
+        yield Proven(replace(proof, parts=found.parts))
 
     async def _answered(
         self, question: Question, catalogue: Catalogue, answer: Answer
@@ -229,16 +227,8 @@ class QueryAgent:
         for step in parts:
             yield Said(answer.sentence(step.sentence)) if isinstance(step, Said) else step
         made = makers(PRODUCED_BY, planned=True, drawn=_drawn(parts))
-        proof = self._proof(question, outcome.plan, catalogue, explanation, rows, made)
-        yield Proven(
-            replace(
-                proof,
-                steps=outcome.explanation,
-                parts=answer.parts,
-                confidence=outcome.confidence,
-                followed=answer.followed,
-            )
-        )
+        proof = self._proof(question, outcome.plan, catalogue, explanation, rows, made, outcome)
+        yield Proven(replace(proof, parts=answer.parts, followed=answer.followed))
 
     async def _asked(
         self, model: ConfiguredModel, question: Question, catalogue: Catalogue
@@ -269,10 +259,10 @@ class QueryAgent:
             yield step
         made = makers(use.alias, planned=verdict.plan is not None, drawn=_drawn(parts))
         provenance = parts_by(f"model {use.alias}", verdict.plan)
-        proof = self._proof(question, verdict.plan, catalogue, verdict.explanation, verdict.rows, made)
-        yield Proven(
-            replace(proof, steps=planned.explanation, parts=provenance, confidence=planned.confidence)
+        proof = self._proof(
+            question, verdict.plan, catalogue, verdict.explanation, verdict.rows, made, planned
         )
+        yield Proven(replace(proof, parts=provenance))
 
     def _proof(
         self,
@@ -282,7 +272,9 @@ class QueryAgent:
         explanation: Explanation,
         rows: Rows,
         made: tuple[tuple[str, str], ...],
+        planned: Planned,
     ) -> Proof:
+        """What holds of every answer; `query_plan` is None where SQL was written without one."""
         return Proof(
             explanation=explanation,
             plan=query_plan,
@@ -299,6 +291,8 @@ class QueryAgent:
             rollup_reason=rows.rollup_reason,
             max_rows=question.max_rows,
             truncated=rows.truncated,
+            steps=planned.explanation,
+            confidence=planned.confidence,
         )
 
 

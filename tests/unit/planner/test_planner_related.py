@@ -111,3 +111,9 @@ def test_a_group_of_things_without_rows(ferry_asker: Asker) -> None:
 def test_what_is_left_out_may_be_told_by_several_words(ferry_asker: Asker) -> None:
     both = sum(s["weather"] == "Calm" and s["vessel"] == "Heron" for s in ferry_asker.records("sailings"))
     assert int(ferry_asker.value("number of sailings excluding calm heron sailings")) == 300 - both
+
+
+def test_what_was_taken_for_a_word_of_the_question_is_told(shop_asker: Asker) -> None:
+    planned = shop_asker.planned("revenue by month")
+    assert "sumOrNull(amount)" in planned.sql
+    assert "'revenue' was read as the total orders.amount." in planned.explanation
