@@ -3,7 +3,8 @@
 A group is an insert of its own, and one of a thousand rows costs the engine and its roll-ups about as much as
 one of twenty thousand. So while other calls of a table are being judged, those that wait stay for them, and
 while the group before them is being stored they could only wait in the sink, and then its callers bring their
-next rows. A caller that is alone is never kept.
+next rows. A caller that is alone is never kept. Further behind, what comes while the sink is at work anyway
+makes one larger insert, and nothing else is waited for: there are rows enough.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from aidatalabs_services.data.receipts import Progress
 
@@ -26,13 +28,30 @@ _SPARE_SECONDS = 1.0
 _RETURN_SECONDS = 0.015
 # A group that takes longer has met an engine that is away, or a hold: nobody is kept for it any more.
 _BUSY_SECONDS = 2.0
+# The longest wait behind a backlog: a call that has a second left still hears of its rows.
+_BEHIND_MOST_SECONDS = 0.5
+# Further behind, calls that are being judged are not waited for.
+_NEAR_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Behind:
+    """How far a table's inserts are behind: groups journalled and not stored, seconds that storing takes."""
+
+    groups: int
+    sink_seconds: float
 
 
 class Gathering:
-    """The calls of one platform that are being judged, by table; none is waited for longer than `seconds`."""
+    """The calls of one platform that are being judged, by table.
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    None is waited for longer than `others_seconds`; each group that the engine has not confirmed lets calls
+    gather for `group_seconds`, or half of what the sink has to do, if that is more.
+    """
+
+    def __init__(self, others_seconds: float, group_seconds: float = 0.0) -> None:
+        self._others_seconds = others_seconds
+        self._group_seconds = group_seconds
         self._judged: Counter[str] = Counter()
         self._hurry: dict[str, float] = {}
         self._before: dict[str, tuple[Progress, float]] = {}
@@ -60,10 +79,25 @@ class Gathering:
         self._before[table] = progress, time.monotonic()
         progress.tell(self._changed.set)
 
-    async def gathered(self, table: str, held_bytes: Callable[[], int]) -> None:
+    async def gathered(self, table: str, held_bytes: Callable[[], int], behind: Callable[[], Behind]) -> None:
         """Returns when the calls that wait should go; `held_bytes` tells how much they bring by now."""
+        await asyncio.sleep(self._behind_seconds(behind()))
+        if behind().sink_seconds < _NEAR_SECONDS:
+            await self._others_gathered(table, held_bytes)
+        self._hurry.pop(table, None)
+
+    def _behind_seconds(self, behind: Behind) -> float:
+        """How long calls gather whatever comes: a group is an insert, so the further behind, the larger."""
+        before = behind.groups - 1
+        if before <= 0 or not self._group_seconds:
+            return 0.0
+        # Half of what the sink has to do anyway: it does not run dry, and no call waits longer for its rows.
+        return min(max(behind.sink_seconds / 2, before * self._group_seconds), _BEHIND_MOST_SECONDS)
+
+    async def _others_gathered(self, table: str, held_bytes: Callable[[], int]) -> None:
+        """Returns when no call that is nearly there is worth waiting for."""
         now = time.monotonic()
-        end, until = now + self._seconds, now
+        end, until = now + self._others_seconds, now
         was_busy = False
         while held_bytes() < _LARGE_BYTES:
             is_busy = self._is_busy(table)
@@ -80,7 +114,6 @@ class Gathering:
                 async with asyncio.timeout(left):
                     await self._changed.wait()
             now = time.monotonic()
-        self._hurry.pop(table, None)
 
     def _is_busy(self, table: str) -> bool:
         """Whether the group before is still to be stored."""

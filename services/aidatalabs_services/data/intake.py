@@ -18,7 +18,7 @@ from aidatalabs_services.data.batch_threads import INLINE_ROWS
 from aidatalabs_services.data.blocks import NATIVE, ROWS_FORMAT, Blocks, blocks_of, joined
 from aidatalabs_services.data.dead_letters.letters import Letters
 from aidatalabs_services.data.errors import IngestTooLarge
-from aidatalabs_services.data.gathering import Gathering
+from aidatalabs_services.data.gathering import Behind, Gathering
 from aidatalabs_services.data.journal_records import GroupRecord, RequestRecord
 from aidatalabs_services.data.keeper import Keeper
 from aidatalabs_services.data.receipts import Claim, Key, Progress, ReceiptIndex, Taken
@@ -26,12 +26,6 @@ from aidatalabs_services.data.schema import TableSchema
 from aidatalabs_services.data.standard_tables import DEAD_LETTERS
 from aidatalabs_services.runtime.caller import optional_call
 from aidatalabs_services.runtime.errors import Overloaded, ServiceUnavailable
-
-# The longest wait for more calls while groups wait: what comes in that time makes a large insert, and a call
-# that has a second left still hears of its rows.
-_GATHER_MOST_SECONDS = 0.5
-# Further behind there are rows enough for large inserts, and what else waits would only be in the way.
-_NEAR_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -168,7 +162,7 @@ class Intake:
         self._room = room
         self.backlog = backlog
         self._limits = limits
-        self.gathering = Gathering(min(limits.others_seconds, limits.store_seconds))
+        self.gathering = Gathering(min(limits.others_seconds, limits.store_seconds), limits.gather_seconds)
         self._keeper = keeper
         self._index = ReceiptIndex(limit=limits.receipt_count, seconds=receipt_seconds)
         self._queues: dict[str, list[Waiting]] = {}
@@ -283,23 +277,17 @@ class Intake:
         """Journals the waiting calls of one table, group by group, until none is left."""
         try:
             while self._queues[table]:
-                await asyncio.sleep(self._gather_seconds(table))
-                if self.backlog.sink_seconds(table) < _NEAR_SECONDS:
-                    await self.gathering.gathered(table, lambda: _held_bytes(self._queues[table]))
+                await self.gathering.gathered(
+                    table, lambda: _held_bytes(self._queues[table]), lambda: self._behind(table)
+                )
                 waiting, self._queues[table] = self._queues[table], []
                 for group in self._groups(waiting):
                     await self._journal_or_tell(group)
         finally:
             del self._writers[table], self._queues[table]
 
-    def _gather_seconds(self, table: str) -> float:
-        """How long calls gather: each group is an insert of its own, so the further behind, the larger."""
-        behind = self._keeper.waiting_groups - 1
-        if behind <= 0 or not self._limits.gather_seconds:
-            return 0.0
-        # Half of what the sink has to do anyway: it does not run dry, and no call waits longer for its rows.
-        for_sink = self.backlog.sink_seconds(table) / 2
-        return min(max(for_sink, behind * self._limits.gather_seconds), _GATHER_MOST_SECONDS)
+    def _behind(self, table: str) -> Behind:
+        return Behind(self._keeper.waiting_groups, self.backlog.sink_seconds(table))
 
     def _groups(self, waiting: Sequence[Waiting]) -> list[list[Waiting]]:
         """Calls that waited together in as few groups as there can be: each group is an insert of its own.

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 
-from aidatalabs_services.data.gathering import Gathering
+from aidatalabs_services.data.gathering import Behind, Gathering
 from aidatalabs_services.data.receipts import Progress
 
+NOT_BEHIND = Behind(0, 0.0)
 
-async def seconds_of(gathering: Gathering, size: int = 0) -> float:
+
+async def seconds_of(gathering: Gathering, size: int = 0, behind: Behind = NOT_BEHIND) -> float:
     """How long a call of `size` bytes for table t is kept."""
     begun = time.monotonic()
-    await gathering.gathered("t", lambda: size)
+    await gathering.gathered("t", lambda: size, lambda: behind)
     return time.monotonic() - begun
 
 
@@ -67,3 +69,14 @@ async def test_a_call_in_a_hurry_takes_those_with_it_that_are_kept() -> None:
     await asyncio.sleep(0.02)
     gathering.hurry("t", time.monotonic() + 0.5)
     assert await kept < 5
+
+
+async def test_behind_a_backlog_calls_gather_for_half_of_what_the_sink_has_to_do() -> None:
+    gathering = Gathering(30.0, 0.01)
+    with gathering.judging("t"):
+        assert 0.19 < await seconds_of(gathering, behind=Behind(2, 0.4)) < 5
+        assert 0.49 < await seconds_of(gathering, behind=Behind(9, 60.0)) < 5, "half a second at most"
+
+
+async def test_one_group_that_is_on_its_way_is_no_backlog() -> None:
+    assert await seconds_of(Gathering(30.0, 0.01), behind=Behind(1, 0.2)) < 0.1
