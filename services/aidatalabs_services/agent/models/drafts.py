@@ -61,7 +61,7 @@ class _Draft:
         self._index = index
         self._joining = Joining(index, _text(draft, "table"))
         self._names: set[str] = set()
-        self._columns = {name.casefold() for _, name in index.columns} | {t.casefold() for t in index.tables}
+        self._columns = index.folded_names
 
     def plan(self) -> QueryPlan:
         for join in _parts(self._draft, "joins", 6, dict):

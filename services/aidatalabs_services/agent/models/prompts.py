@@ -113,9 +113,7 @@ def table_facts(table: Table, index: CatalogueIndex, view: View) -> dict[str, ob
     calendar = index.calendars.get(table.name)
     if calendar is not None:
         facts["date"] = {"name": CALENDAR, "of": [name for name in calendar.names if name]}
-    keys = [
-        f"{e.table}.{e.column} -> {e.to_table}.{e.to_column}" for e in index.edges if e.table == table.name
-    ]
+    keys = [f"{e.table}.{e.column} -> {e.to_table}.{e.to_column}" for e in index.keys.leaving(table.name)]
     if keys:
         facts["keys"] = keys
     return facts

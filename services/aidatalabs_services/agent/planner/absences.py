@@ -84,9 +84,8 @@ def _may_lack(
     joins = {join.alias: join for join in plan.joins}
     keys = [
         (tables[source.table], source.column, edge.to_table)
-        for edge in index.edges
-        if (edge.table, edge.column) == (tables[source.table], source.column)
-        and (_named(edge.to_table, chosen) or set(split_name(edge.to_table)) <= set(split_name(edge.column)))
+        for edge in index.keys.of_column(tables[source.table], source.column)
+        if (_named(edge.to_table, chosen) or set(split_name(edge.to_table)) <= set(split_name(edge.column)))
     ]
     alias = source.table
     while alias in joins:

@@ -56,10 +56,7 @@ class Account:
         }
         for join in plan.joins:
             used |= {(self._tables[join.left], join.left_column), (join.table, join.right_column)}
-        for edge in self._index.edges:
-            if (edge.table, edge.column) in used:
-                used.add((edge.to_table, edge.to_column))
-        return used
+        return self._index.keys.followed(used)
 
     def _holds(self, candidate: Candidate) -> bool:
         if candidate.kind == "table":
@@ -79,8 +76,8 @@ class Account:
 
     def _compares(self, condition: Filter, candidate: Candidate) -> bool:
         table = self._tables.get(condition.source.table, condition.source.table)
-        own = {(table, condition.source.column)}
-        own |= {(e.to_table, e.to_column) for e in self._index.edges if (e.table, e.column) in own}
+        keys = self._index.keys.of_column(table, condition.source.column)
+        own = {(table, condition.source.column), *((edge.to_table, edge.to_column) for edge in keys)}
         return (candidate.table, candidate.column) in own and bool(
             set(candidate.values) & set(condition.values)
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from .draft import Draft
 from .index import CatalogueIndex
 from .items import Candidate
-from .words import split_name
 
 
 class Bases:
@@ -42,11 +41,7 @@ class Bases:
         named = [chosen[place].table for place in sorted(chosen)]
         subjects = [ref.candidate.table for ref in draft.subjects]
         tables = list(dict.fromkeys([*subjects, *named]))
-        acted = [
-            table.name
-            for table in self._index.catalogue.tables
-            if any(item.payload in split_name(table.name) for item in draft.verbs)
-        ]
+        acted = self._index.tables_called(item.payload for item in draft.verbs)
         candidates = dict.fromkeys([*tables, *acted])
         return [
             table

@@ -96,7 +96,7 @@ class ComposingGroups:
     def _add_labels_of(self, source: Source, ref: Ref) -> None:
         """A key that another table explains is shown together with its readable name."""
         table = next((join.table for join in self.binder.joins() if join.alias == source.table), self.base)
-        targets = [e for e in self.index.edges if (e.table, e.column) == (table, source.column)]
+        targets = self.index.keys.of_column(table, source.column)
         labelled = [e for e in targets if any(c.name != e.to_column for c in self.index.label(e.to_table))]
         if len(labelled) != 1 or source.table != self.base:
             return

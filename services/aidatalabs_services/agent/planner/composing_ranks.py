@@ -54,7 +54,7 @@ class ComposingRanks(ComposingGroups):
             column = self.index.column(candidate.table, candidate.column)
             if column.distinct_count != self.table.row_count:
                 return [self.base]
-        referring = [e.table for e in self.index.edges if e.to_table == candidate.table]
+        referring = [edge.table for edge in self.index.keys.reaching(candidate.table)]
         return list(dict.fromkeys(referring))
 
     def _rank_groups(self) -> None:

@@ -116,9 +116,7 @@ class Doubts:
         timed = self._kind(source) in ("time", "calendar")
         others = self._index.time_columns(table)
         other_table = named.kind == "table" and named.table != table
-        other_table = other_table or any(
-            (edge.table, edge.column) == (named.table, named.column) for edge in self._index.edges
-        )
+        other_table = other_table or bool(self._index.keys.of_column(named.table, named.column))
         if other_table or (
             not timed and (named.kind == "column" or others) and named.column != source.column
         ):

@@ -95,10 +95,8 @@ def _of_rows(composer: Composer, negation: Negation) -> bool:
 def _described(composer: Composer) -> bool:
     """True for a table that others refer to and that refers to none: its rows are things, and their columns
     say what they are; rows between two tables are still events of the one they refer to."""
-    edges = composer.index.edges
-    return any(edge.to_table == composer.base for edge in edges) and all(
-        edge.table != composer.base for edge in edges
-    )
+    keys = composer.index.keys
+    return bool(keys.reaching(composer.base)) and not keys.leaving(composer.base)
 
 
 def _of_all(composer: Composer, told: list[tuple[str, str]], condition: Condition) -> bool:
@@ -114,9 +112,9 @@ def _of_all(composer: Composer, told: list[tuple[str, str]], condition: Conditio
             return True
         if (held.table, held.column) == (table, column):
             return True
-        for edge in composer.index.edges:
+        for edge in composer.index.keys.leaving(table):
             behind = edge.to_table == held.table or bool(composer.index.paths(edge.to_table, held.table))
-            if edge.table == table and column in ("", edge.column) and behind:
+            if column in ("", edge.column) and behind:
                 return True
     return False
 

@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
 
 from .catalogue import Catalogue, Column, Table
 from .columntypes import column_type
-from .countries import aliases
-from .keys import Edge, edges_of, paths_between
+from .keys import Edge, KeyGraph
 from .names import NameEntry, NameIndex
 from .roles import Calendar, Role, bookkeeping, calendar_of, label_columns, role_of
 from .units import UNIT_WORDS, unit_class
-from .words import split_name, value_words
+from .values import ValueIndex, ValueMatch
+from .words import split_name
 
-_COMPANY_FORMS = frozenset(
-    ("inc", "ltd", "llc", "corp", "co", "company", "gmbh", "plc", "corporation", "limited")
-)
+__all__ = ["CatalogueIndex", "ValueMatch"]
+
 _CLOSED_SUFFIXES = frozenset(("id", "code", "key", "no", "nr", "name", "number"))
 _AMOUNTS = frozenset(("total", "amount", "value", "sum", "revenue", "turnover"))
 _WORTH = ("value", "amount", "total")
 _LASTING = ("time", "duration")
-_MOST_POSTINGS = 60
 _EMPTY = 0.3
-
-
-@dataclass(frozen=True)
-class ValueMatch:
-    """A stored value that some words of the question name; `partial` when they are only some of its words."""
-
-    table: str
-    column: str
-    value: str
-    partial: bool
 
 
 def _with_words(catalogue: Catalogue) -> Catalogue:
@@ -40,44 +29,82 @@ def _with_words(catalogue: Catalogue) -> Catalogue:
 
     A key of an object may be any text, such as a quotation mark.
     """
-    tables = tuple(
-        replace(
-            table, columns=tuple(each for each in table.columns if split_name(each.name.split(".", 1)[-1]))
-        )
-        for table in catalogue.tables
-        if split_name(table.name)
+    return replace(
+        catalogue, tables=tuple(_worded(table) for table in catalogue.tables if split_name(table.name))
     )
-    return replace(catalogue, tables=tables)
+
+
+def _worded(table: Table) -> Table:
+    columns = tuple(each for each in table.columns if split_name(each.name.split(".", 1)[-1]))
+    return table if len(columns) == len(table.columns) else replace(table, columns=columns)
 
 
 class CatalogueIndex:
-    """The derived facts of one catalogue; built once per version and never changed."""
+    """The derived facts of one catalogue; built once per version and never changed.
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    Made from an `earlier` one it looks at the tables alone that are not the same in both.
+    """
+
+    def __init__(self, catalogue: Catalogue, earlier: CatalogueIndex | None = None) -> None:
         catalogue = _with_words(catalogue)
         self.catalogue = catalogue
         self.tables: dict[str, Table] = {table.name: table for table in catalogue.tables}
         self.columns: dict[tuple[str, str], Column] = {
             (table.name, column.name): column for table in catalogue.tables for column in table.columns
         }
-        self.calendars: dict[str, Calendar | None] = {t.name: calendar_of(t) for t in catalogue.tables}
+        filled = any(table.row_count for table in catalogue.tables)
+        self.empty_tables = frozenset(t.name for t in catalogue.tables if filled and not t.row_count)
+        if earlier is not None and not earlier.resembles(self.tables, filled):
+            earlier = None
+        changed = frozenset(self.tables) if earlier is None else earlier.differing(self.tables)
+        self.calendars: dict[str, Calendar | None] = {
+            t.name: calendar_of(t) if earlier is None or t.name in changed else earlier.calendars[t.name]
+            for t in catalogue.tables
+        }
         self.roles: dict[tuple[str, str], Role] = {
             (table.name, column.name): role_of(column, table, self.calendars[table.name])
+            if earlier is None or table.name in changed
+            else earlier.roles[(table.name, column.name)]
             for table in catalogue.tables
             for column in table.columns
         }
-        self.edges: tuple[Edge, ...] = edges_of(catalogue)
-        filled = any(table.row_count for table in catalogue.tables)
-        self.empty_tables = frozenset(t.name for t in catalogue.tables if filled and not t.row_count)
-        self.names = NameIndex(self._entries())
-        self._values: dict[str, list[ValueMatch]] = defaultdict(list)
-        self._value_parts: dict[str, list[ValueMatch]] = defaultdict(list)
-        for table in catalogue.tables:
-            for column in table.columns:
-                self._index_values(table, column)
-        self.vocabulary = frozenset(self.names.words) | frozenset(
-            word for word in self._value_parts if word.isalpha()
-        )
+        if earlier is None:
+            self.keys = KeyGraph(catalogue)
+            self.names = NameIndex(self._entries(catalogue.tables))
+            self._values = ValueIndex(catalogue.tables)
+        else:
+            self._take_over(earlier, changed)
+
+    def _take_over(self, earlier: CatalogueIndex, changed: frozenset[str]) -> None:
+        """Keys, names and values: those of the earlier index but for the changed tables'."""
+        before = [table for table in earlier.catalogue.tables if table.name in changed]
+        after = [table for table in self.catalogue.tables if table.name in changed]
+        places = {name: place for place, name in enumerate(self.tables)}
+        self.keys = KeyGraph(self.catalogue, earlier.keys, changed)
+        was, now = earlier._entries(before), self._entries(after)
+        self.names = earlier.names.renewed(changed, was, now, places)
+        self._values = earlier._values.renewed(changed, before, after, places)
+
+    def resembles(self, tables: Mapping[str, Table], filled: bool) -> bool:
+        """Whether most is as it is here: the order of the tables that are in both, and most of their facts.
+
+        `filled` says whether any of them has rows.
+        """
+        kept = [name for name in self.tables if name in tables]
+        ordered = kept == [name for name in tables if name in self.tables]
+        was_filled = any(table.row_count for table in self.tables.values())
+        return ordered and filled == was_filled and 2 * len(self.differing(tables)) <= len(tables)
+
+    def differing(self, tables: Mapping[str, Table]) -> frozenset[str]:
+        """The names of the tables that are not the same here, or only here, or only there."""
+        own = self.tables
+        same = {n for n, table in tables.items() if n in own and (own[n] is table or own[n] == table)}
+        return frozenset(own.keys() | tables.keys()) - same
+
+    @property
+    def edges(self) -> tuple[Edge, ...]:
+        """All keys between tables, in catalogue order."""
+        return self.keys.edges
 
     def column(self, table: str, name: str) -> Column:
         """The column of that name; it must exist."""
@@ -93,7 +120,7 @@ class CatalogueIndex:
 
     def paths(self, start: str, goal: str) -> list[tuple[Edge, ...]]:
         """Shortest many-to-one paths between two tables."""
-        return paths_between(self.edges, start, goal)
+        return self.keys.paths(start, goal)
 
     def time_columns(self, table: str) -> list[Column]:
         """The table's date and time columns, those about the event before those about the row's writing."""
@@ -103,18 +130,17 @@ class CatalogueIndex:
 
     def key_of(self, table: str) -> Column | None:
         """The unique column that other tables refer to, or the first unique key, or None."""
-        for edge in self.edges:
-            if edge.to_table == table:
-                return self.column(table, edge.to_column)
+        for edge in self.keys.reaching(table):
+            return self.column(table, edge.to_column)
         entry = self.tables[table]
         for column in entry.columns:
             if self.role(table, column.name).kind == "key" and column.distinct_count == entry.row_count:
                 return column
         return None
 
-    def _entries(self) -> list[NameEntry]:
+    def _entries(self, tables: Sequence[Table]) -> list[NameEntry]:
         made: list[NameEntry] = []
-        for table in self.catalogue.tables:
+        for table in tables:
             entries = self._table_entries(table)
             if table.name in self.empty_tables:  # what is empty is seldom meant where something is not
                 entries = [replace(entry, cost=entry.cost + _EMPTY) for entry in entries]
@@ -187,44 +213,71 @@ class CatalogueIndex:
             return []
         return [NameEntry((*parts[:-1], word), table, column, 0.1, whole=True) for word in _LASTING]
 
-    def _index_values(self, table: Table, column: Column) -> None:
-        if column_type(column.type).kind != "text":
-            return
-        for value in column.values:
-            words = value_words(value)
-            if not words or len(words) > 12:
-                continue
-            match = ValueMatch(table.name, column.name, value, partial=False)
-            self._values["".join(words)].append(match)
-            trimmed = words[:-1] if len(words) > 1 and words[-1] in _COMPANY_FORMS else words
-            if trimmed != words:
-                self._values["".join(trimmed)].append(match)
-            part = ValueMatch(table.name, column.name, value, partial=True)
-            for word in dict.fromkeys(words):
-                if len(word) > 2 and len(words) > 1:
-                    self._value_parts[word].append(part)
-        name = column.name if column.path_of is None else column.name.split(".", 1)[-1]
-        for value, called in aliases(split_name(name), column.values).items():
-            match = ValueMatch(table.name, column.name, value, partial=False)
-            for spoken in called:
-                known = self._values["".join(value_words(spoken))]
-                if match not in known:
-                    known.append(match)
-
     def values(self, words: list[str]) -> list[ValueMatch]:
         """The stored values that these words spell in full, in catalogue order."""
-        return self._values.get("".join(words), [])
+        return self._values.spelled(words)
 
     def partial_values(self, words: list[str]) -> list[ValueMatch]:
         """The stored values that hold these words next to each other among others; none if there are too
         many."""
-        postings = self._value_parts.get(words[0], [])
-        found = [match for match in postings if _contains(value_words(match.value), words)]
-        leading = [match for match in found if value_words(match.value)[: len(words)] == tuple(words)]
-        found = leading or found
-        return found if len(found) <= _MOST_POSTINGS else []
+        return self._values.holding(words)
 
+    def named(self, raw: str) -> list[tuple[str, str]]:
+        """The columns of exactly that name, alone or behind their table's and a dot, in catalogue order."""
+        return self._columns_by_name.get(raw, [])
 
-def _contains(words: tuple[str, ...], wanted: list[str]) -> bool:
-    size = len(wanted)
-    return any(list(words[index : index + size]) == wanted for index in range(len(words) - size + 1))
+    def tables_called(self, words: Iterable[str]) -> list[str]:
+        """The tables whose names have one of these words, in catalogue order."""
+        found = {name for word in words for name in self._tables_by_word.get(word, ())}
+        return [name for name in self.tables if name in found] if found else []
+
+    def near(self, word: str) -> list[str]:
+        """The words of names and values, of four letters or more, that one slip of a typist makes of `word`.
+
+        One letter too many, too few or wrong, or two neighbours changed about.
+        """
+        cuts = [(word[:at], word[at:]) for at in range(len(word) + 1)]
+        slips = {left + right[1:] for left, right in cuts if right}
+        slips |= {left + right[1] + right[0] + right[2:] for left, right in cuts if len(right) > 1}
+        for letter in self._letters:
+            slips |= {left + letter + right for left, right in cuts}
+            slips |= {left + letter + right[1:] for left, right in cuts if right}
+        return sorted(each for each in slips if len(each) >= 4 and each != word and self._said(each))
+
+    def _said(self, word: str) -> bool:
+        return self.names.holds(word) or (word.isalpha() and self._values.knows(word))
+
+    @cached_property
+    def folded_names(self) -> frozenset[str]:
+        """The names of all tables and columns, folded to lower case."""
+        columns = frozenset(name.casefold() for _, name in self.columns)
+        return columns | frozenset(name.casefold() for name in self.tables)
+
+    @cached_property
+    def filled_names(self) -> dict[str, list[str]]:
+        """The names of tables with rows and of their columns, sorted, by their words with spaces between."""
+        named = {name for table, name in self.columns if table not in self.empty_tables}
+        found: dict[str, list[str]] = {}
+        for name in sorted(named | (set(self.tables) - self.empty_tables)):
+            found.setdefault(" ".join(split_name(name)), []).append(name)
+        return found
+
+    @cached_property
+    def _tables_by_word(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for name in self.tables:
+            for word in dict.fromkeys(split_name(name)):
+                found.setdefault(word, []).append(name)
+        return found
+
+    @cached_property
+    def _letters(self) -> frozenset[str]:
+        return frozenset("".join(self.names.words)) | self._values.letters
+
+    @cached_property
+    def _columns_by_name(self) -> dict[str, list[tuple[str, str]]]:
+        found: dict[str, list[tuple[str, str]]] = {}
+        for table, column in self.columns:
+            for called in {column, f"{table}.{column}"}:
+                found.setdefault(called, []).append((table, column))
+        return found

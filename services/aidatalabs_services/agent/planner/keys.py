@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections import deque
+import heapq
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .catalogue import Catalogue, Column, Table
-from .columntypes import column_type
-from .roles import calendar_of, is_unique, whole
-from .words import split_name
+from .catalogue import Catalogue, Table
+from .references import Referring, Target, references, referring_columns, target_columns
 
-_REFERENCE = re.compile(r"([A-Za-z_]\w*)\.([A-Za-z_]\w*)")
-_LEAST_SHARED_VALUES = 3
-_LEAST_CONTAINMENT = 0.9
-_LEAST_SAMPLE_OVERLAP = 0.2
-_MOST_HOPS = 2
+_MOST_PATHS = 20_000
 
 
 @dataclass(frozen=True)
@@ -28,98 +23,151 @@ class Edge:
     to_column: str
 
 
-def edges_of(catalogue: Catalogue) -> tuple[Edge, ...]:
-    """All single-column keys, in catalogue order: stated in comments, or shown by names, ranges and
-    values.
+@dataclass(frozen=True)
+class _Sides:
+    """What one table's columns may refer to, and which of them may be referred to."""
 
-    A pair counts by name when both are called the same or as `customer_id` and `customers.id`, and by
-    values when at least nine tenths of the left values (three or more) appear in a complete, unique text
-    column.
+    referring: tuple[Referring, ...]
+    targets: tuple[Target, ...]
+
+    @classmethod
+    def of(cls, table: Table) -> _Sides:
+        return cls(referring_columns(table), target_columns(table))
+
+
+_Found = dict[tuple[str, str], tuple[tuple[str, str], ...]]
+"""By (table, column): the (table, column) pairs that its names, ranges and values refer to."""
+
+
+class KeyGraph:
+    """All single-column keys, in catalogue order: stated in comments, or shown by names, ranges and values.
+
+    One that is made from `earlier` compares only the columns of the `changed` tables with the others.
     """
-    found: list[Edge] = []
-    for table in catalogue.tables:
-        calendar = calendar_of(table)
-        for column in table.columns:
-            if column.path_of is not None or (calendar and column.name in calendar.names):
-                continue
-            stated = _stated(column, table, catalogue)
-            found.extend(stated)
-            if not stated:
-                found.extend(
-                    Edge(table.name, column.name, other.name, target.name)
-                    for other in catalogue.tables
-                    if other.name != table.name
-                    for target in other.columns
-                    if target.path_of is None and _refers(column, table, target, other)
-                )
-    return tuple(_one_target_each(found))
+
+    def __init__(
+        self, catalogue: Catalogue, earlier: KeyGraph | None = None, changed: frozenset[str] = frozenset()
+    ) -> None:
+        known: dict[str, _Sides] = earlier._sides if earlier is not None else {}
+        self._sides: dict[str, _Sides] = {
+            table.name: known[table.name]
+            if table.name in known and table.name not in changed
+            else _Sides.of(table)
+            for table in catalogue.tables
+        }
+        self._found = self._compared() if earlier is None else self._renewed(earlier, changed)
+        self.edges: tuple[Edge, ...] = tuple(_one_target_each(self._all(catalogue)))
+        self._leaving: dict[str, list[Edge]] = defaultdict(list)
+        self._of_column: dict[tuple[str, str], list[int]] = defaultdict(list)
+        self._reaching: dict[str, list[Edge]] = defaultdict(list)
+        self._between: dict[tuple[str, str], list[Edge]] = defaultdict(list)
+        for place, edge in enumerate(self.edges):
+            self._leaving[edge.table].append(edge)
+            self._of_column[(edge.table, edge.column)].append(place)
+            self._reaching[edge.to_table].append(edge)
+            self._between[(edge.table, edge.to_table)].append(edge)
+        self._paths: dict[tuple[str, str], list[tuple[Edge, ...]]] = {}
+
+    def leaving(self, table: str) -> Sequence[Edge]:
+        """The keys that this table holds of others, in their order."""
+        return self._leaving.get(table, ())
+
+    def of_column(self, table: str, column: str) -> Sequence[Edge]:
+        """The keys that this column is, in their order."""
+        return [self.edges[place] for place in self._of_column.get((table, column), ())]
+
+    def followed(self, columns: set[tuple[str, str]]) -> set[tuple[str, str]]:
+        """These columns with those that they refer to; where these refer on, too, by keys that come later."""
+        found = set(columns)
+        waiting = [place for column in columns for place in self._of_column.get(column, ())]
+        heapq.heapify(waiting)
+        while waiting:
+            place = heapq.heappop(waiting)
+            reached = (self.edges[place].to_table, self.edges[place].to_column)
+            if reached not in found:
+                found.add(reached)
+                for further in self._of_column.get(reached, ()):
+                    if further > place:
+                        heapq.heappush(waiting, further)
+        return found
+
+    def reaching(self, table: str) -> Sequence[Edge]:
+        """The keys that others hold of this table, in their order."""
+        return self._reaching.get(table, ())
+
+    def paths(self, start: str, goal: str) -> list[tuple[Edge, ...]]:
+        """All shortest many-to-one paths of at most two hops; an empty path from a table to itself."""
+        kept = self._paths.get((start, goal))
+        if kept is None:
+            if len(self._paths) >= _MOST_PATHS:
+                self._paths.clear()
+            kept = self._paths[(start, goal)] = self._walk(start, goal)
+        return list(kept)
+
+    def _walk(self, start: str, goal: str) -> list[tuple[Edge, ...]]:
+        if start == goal:
+            return [()]
+        direct = self._between.get((start, goal))
+        if direct:
+            return [(edge,) for edge in direct]
+        return [
+            (first, second)
+            for first in self.leaving(start)
+            if first.to_table != start
+            for second in self._between.get((first.to_table, goal), ())
+        ]
+
+    def _compared(self) -> _Found:
+        referring = [column for sides in self._sides.values() for column in sides.referring]
+        targets = [column for sides in self._sides.values() for column in sides.targets]
+        return _gathered(references(referring, targets))
+
+    def _renewed(self, earlier: KeyGraph, changed: frozenset[str]) -> _Found:
+        """The earlier pairs between tables that are the same, and those of and to the others."""
+        found = {
+            place: kept
+            for place, pairs in earlier._found.items()
+            if place[0] in self._sides
+            and place[0] not in changed
+            and (kept := tuple(to for to in pairs if to[0] in self._sides and to[0] not in changed))
+        }
+        fresh = [self._sides[name] for name in self._sides if name in changed]
+        same = [sides for name, sides in self._sides.items() if name not in changed]
+        own = [column for sides in fresh for column in sides.referring]
+        targets = [column for sides in self._sides.values() for column in sides.targets]
+        found.update(_gathered(references(own, targets)))
+        others = [column for sides in same for column in sides.referring]
+        reached = _gathered(references(others, [column for sides in fresh for column in sides.targets]))
+        for place, pairs in reached.items():
+            found[place] = (*found.get(place, ()), *pairs)
+        return found
+
+    def _all(self, catalogue: Catalogue) -> list[Edge]:
+        """Every column's keys: those that its comment states, else those that were found."""
+        tables = {table.name: table for table in reversed(catalogue.tables)}
+        places = {name: place for place, name in enumerate(self._sides)}
+        unique = {
+            (target.table, target.column): place
+            for sides in self._sides.values()
+            for place, target in enumerate(sides.targets)
+        }
+        edges: list[Edge] = []
+        for name, sides in self._sides.items():
+            for column in sides.referring:
+                pairs = column.stated_in(tables)
+                if not pairs:
+                    found = self._found.get((name, column.column), ())
+                    pairs = tuple(sorted(found, key=lambda to: (places[to[0]], unique[to])))
+                edges += [Edge(name, column.column, *pair) for pair in pairs]
+        return edges
 
 
-def _stated(column: Column, table: Table, catalogue: Catalogue) -> list[Edge]:
-    edges = []
-    for match in _REFERENCE.finditer(column.comment):
-        other = catalogue.table(match.group(1))
-        target = other.column(match.group(2)) if other else None
-        if (
-            other
-            and target
-            and (other.name, target.name) != (table.name, column.name)
-            and _unique(target, other)
-        ):
-            edges.append(Edge(table.name, column.name, other.name, target.name))
-    return edges
-
-
-def _unique(column: Column, table: Table) -> bool:
-    return is_unique(column, table) or column.distinct_count is None
-
-
-def _refers(column: Column, table: Table, target: Column, other: Table) -> bool:
-    if not is_unique(target, other) or other.row_count < 2:
-        return False
-    left, right = column_type(column.type), column_type(target.type)
-    if left.kind != right.kind or left.kind not in ("integer", "text"):
-        return False
-    if is_unique(column, table) and table.row_count > other.row_count:
-        return False
-    if _named_alike(column, target, other):
-        return _ranges_fit(column, target) and _values_meet(column, target)
-    return left.kind == "text" and _contained(column, target)
-
-
-def _named_alike(column: Column, target: Column, other: Table) -> bool:
-    left, right = split_name(column.name), split_name(target.name)
-    owner = split_name(other.name)
-    if left == right:
-        return left not in (("id",), ("name",), ("code",), ("key",), ("title",))
-    return left == owner + right and right[-1] in ("id", "code", "key", "no", "number", "name")
-
-
-def _ranges_fit(column: Column, target: Column) -> bool:
-    if column_type(column.type).kind != "integer":
-        return True
-    numbers = [whole(text) for text in (column.minimum, column.maximum, target.minimum, target.maximum)]
-    low, high, target_low, target_high = numbers
-    if low is None or high is None or target_low is None or target_high is None:
-        return True
-    return low >= min(target_low, 0) and high <= target_high
-
-
-def _values_meet(column: Column, target: Column) -> bool:
-    if column_type(column.type).kind != "text" or not column.values or not target.values:
-        return True
-    shared = len(set(column.values) & set(target.values))
-    least = 0.5 if target.values_complete else _LEAST_SAMPLE_OVERLAP
-    return shared >= least * min(len(column.values), len(target.values))
-
-
-def _contained(column: Column, target: Column) -> bool:
-    if not target.values_complete or not column.values or any(" " in value for value in target.values[:50]):
-        return False
-    held = set(target.values)
-    values = [value for value in column.values if value]
-    shared = sum(value in held for value in values)
-    return shared >= _LEAST_SHARED_VALUES and shared >= _LEAST_CONTAINMENT * len(values)
+def _gathered(pairs: Sequence[tuple[Referring, Target]]) -> _Found:
+    found: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {}
+    for column, target in pairs:
+        place = (column.table, column.column)
+        found[place] = (*found.get(place, ()), (target.table, target.column))
+    return found
 
 
 def _one_target_each(edges: list[Edge]) -> list[Edge]:
@@ -128,29 +176,3 @@ def _one_target_each(edges: list[Edge]) -> list[Edge]:
     for edge in edges:
         kept.setdefault((edge.table, edge.column, edge.to_table), edge)
     return list(kept.values())
-
-
-def paths_between(edges: tuple[Edge, ...], start: str, goal: str) -> list[tuple[Edge, ...]]:
-    """All shortest many-to-one paths of at most two hops from `start` to `goal`; an empty path to itself."""
-    if start == goal:
-        return [()]
-    found: list[tuple[Edge, ...]] = []
-    queue: deque[tuple[str, tuple[Edge, ...]]] = deque([(start, ())])
-    while queue:
-        place, path = queue.popleft()
-        if found and len(path) >= len(found[0]):
-            break
-        if len(path) == _MOST_HOPS:
-            continue
-        for edge in edges:
-            if (
-                edge.table != place
-                or edge.to_table == start
-                or any(edge.to_table == step.table for step in path)
-            ):
-                continue
-            if edge.to_table == goal:
-                found.append((*path, edge))
-            else:
-                queue.append((edge.to_table, (*path, edge)))
-    return found

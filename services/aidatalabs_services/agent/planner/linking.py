@@ -26,7 +26,7 @@ from .quantiles import quantile_spans
 from .relations.verbs import CLOSED
 from .units import UNIT_WORDS
 from .windows import TimeReader
-from .words import Token, compact, edit_distance_one, split_name, tokenize, value_words
+from .words import Token, compact, split_name, tokenize, value_words
 
 _LONGEST_OPERATOR = max(len(phrase) for phrase in OPERATORS)
 _LONGEST_VALUE = 7
@@ -100,10 +100,8 @@ class Linker:
             or item.end > item.start + 1
         ):
             return ""
-        near = {
-            word for word in self._index.vocabulary if len(word) >= 4 and edit_distance_one(token.lemma, word)
-        }
-        return next(iter(near)) if len(near) == 1 else ""
+        near = self._index.near(token.lemma)
+        return near[0] if len(near) == 1 else ""
 
     def _link(self, question: str, tokens: list[Token]) -> Linked:
         self._tokens = tokens
@@ -209,7 +207,7 @@ class Linker:
         return found
 
     def _exact(self, token: Token, place: int) -> list[Item]:
-        names = [name for name in self._index.columns if name[1] == token.raw or ".".join(name) == token.raw]
+        names = self._index.named(token.raw)
         found = [Candidate("column", table, column, (), -0.1) for table, column in names]
         if not found and token.raw in self._index.tables:
             found = [Candidate("table", token.raw, cost=-0.1)]

@@ -41,11 +41,7 @@ def check_base(
                 continue
             if items[first].end == items[last].start:
                 raise _described(items[near], value, item, min(others))
-        keyed = {
-            edge.to_table
-            for edge in index.edges
-            if (edge.table, edge.column) == (candidate.table, candidate.column)
-        }
+        keyed = {edge.to_table for edge in index.keys.of_column(candidate.table, candidate.column)}
         if others & keyed and _computed(draft, base) and item not in counted:
             continue  # `clients with a total cost over 50`: the cost is that of the visits, by client
         if candidate.kind == "column" and (candidate.cost > _PLAINLY or others & keyed):

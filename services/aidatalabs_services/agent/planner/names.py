@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from .kinship import PARTICLES, bases, same_stem
 from .lexicon import ABBREVIATIONS, CLOSED_WORDS, OPERATORS, ORDINARY_WORDS, SYNONYMS
+from .postings import Postings
 from .units import UNIT_WORDS
 from .words import compact
 
@@ -47,11 +49,17 @@ class NameMatch:
     joined: bool = False
 
 
+_SYNONYMS_OF: dict[str, frozenset[str]] = {
+    word: frozenset().union(*(group for group in SYNONYMS if word in group))
+    for word in frozenset().union(*SYNONYMS)
+}
+
+
 def word_cost(word: str, part: str) -> float | None:
     """What it costs to read the question's `word` as the name's `part`; None when they do not match."""
     if word == part or (len(part) < 4 and word == part + "s"):
         return 0.0
-    if any(word in group and part in group for group in SYNONYMS):
+    if part in _SYNONYMS_OF.get(word, ()):
         return 0.12
     if same_stem(word, part):
         return 0.08
@@ -117,22 +125,66 @@ def _abbreviates(short: str, long: str) -> bool:
     return all(char in letters for char in short)
 
 
+def _table_of_entry(entry: NameEntry) -> str:
+    return entry.table
+
+
+def _table_of_part(posted: tuple[NameEntry, int]) -> str:
+    return posted[0].table
+
+
+def _posted(entry: NameEntry) -> list[tuple[str, tuple[NameEntry, int]]]:
+    return [(part, (entry, position)) for position, part in enumerate(entry.parts)]
+
+
+def _initials(parts: Iterable[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for part in parts:
+        found[part[:1]].append(part)
+    return dict(found)
+
+
 class NameIndex:
     """All names of a catalogue, ready to be matched against the words of a question."""
 
-    def __init__(self, entries: list[NameEntry]) -> None:
-        self._by_part: dict[str, list[tuple[NameEntry, int]]] = defaultdict(list)
-        self._by_compact: dict[str, list[NameEntry]] = defaultdict(list)
+    def __init__(self, entries: Iterable[NameEntry]) -> None:
+        self._by_part: Postings[tuple[NameEntry, int]] = Postings(_table_of_part)
+        self._by_compact: Postings[NameEntry] = Postings(_table_of_entry)
         for entry in entries:
-            for position, part in enumerate(entry.parts):
-                self._by_part[part].append((entry, position))
-            self._by_compact[compact("".join(entry.parts))].append(entry)
+            for part, posted in _posted(entry):
+                self._by_part.add(part, posted)
+            self._by_compact.add(compact("".join(entry.parts)), entry)
         self._known: dict[str, tuple[tuple[str, float], ...]] = {}
+        self._initials = _initials(self._by_part)
+
+    def renewed(
+        self,
+        tables: frozenset[str],
+        before: Sequence[NameEntry],
+        after: Sequence[NameEntry],
+        places: Mapping[str, int],
+    ) -> NameIndex:
+        """An index in which the names of these tables, which were `before`, are `after`."""
+        if before == after:
+            return self
+        made = NameIndex(())
+        was, now = ([pair for entry in entries for pair in _posted(entry)] for entries in (before, after))
+        made._by_part = self._by_part.changed(tables, was, now, places)
+        folded, refolded = (
+            [(compact("".join(entry.parts)), entry) for entry in entries] for entries in (before, after)
+        )
+        made._by_compact = self._by_compact.changed(tables, folded, refolded, places)
+        made._initials = _initials(made._by_part)
+        return made
 
     @property
     def words(self) -> list[str]:
         """Every word that some name is made of, sorted."""
         return sorted(self._by_part)
+
+    def holds(self, word: str) -> bool:
+        """Whether some name has this very word."""
+        return word in self._by_part
 
     def knows(self, word: str) -> bool:
         """Whether a word is a form of some word in some name."""
@@ -142,9 +194,15 @@ class NameIndex:
         if word not in self._known:
             if len(self._known) > 20_000:
                 self._known.clear()
-            costs = ((part, word_cost(word, part)) for part in sorted(self._by_part))
+            costs = ((part, word_cost(word, part)) for part in self._likely(word))
             self._known[word] = tuple((part, cost) for part, cost in costs if cost is not None)
         return self._known[word]
+
+    def _likely(self, word: str) -> list[str]:
+        """The parts that a word may be read as, sorted: all but synonyms begin with its own letter."""
+        other = (*_SYNONYMS_OF.get(word, ()), ABBREVIATIONS.get(word, ""))
+        meant = {part for part in other if part in self._by_part}
+        return sorted(meant.union(self._initials.get(word[:1], ())))
 
     def matches(self, words: list[str], start: int) -> list[NameMatch]:
         """All names that the words from `start` on may mean; the cheapest per (length, table, column)."""
@@ -158,7 +216,9 @@ class NameIndex:
                 apart.add(key)
 
         for part, cost in self._parts_of(words[start]):
-            for entry, position in self._by_part[part]:
+            for entry, position in self._by_part.get(part):
+                if position and entry.whole:
+                    continue
                 length, total = self._extend(words, start, entry, position, cost)
                 covered = length / len(entry.parts)
                 whole = length == len(entry.parts)
@@ -216,11 +276,11 @@ class NameIndex:
     def _phrasal(self, verb: str, particle: str, offer) -> None:  # type: ignore[no-untyped-def]
         """`signed up` names signup_date, `checked in` check_in: the particle belongs to the verb."""
         for base in bases(verb):
-            for entry, position in self._by_part.get(base, ()):
+            for entry, position in self._by_part.get(base):
                 if entry.parts[position + 1 : position + 2] == (particle,):
                     left = len(entry.parts) - 2
                     offer(2, entry, entry.cost + 0.08 + (PARTIAL_NAME if left else 0.0))
-            for entry, _ in self._by_part.get(base + particle, ()):
+            for entry, _ in self._by_part.get(base + particle):
                 left = len(entry.parts) - 1
                 offer(2, entry, entry.cost + 0.08 + (PARTIAL_NAME if left and not entry.whole else 0.0))
 
@@ -229,11 +289,11 @@ class NameIndex:
         length, folded = len(words), compact("".join(words))
         if length > 1 and any(word in CLOSED_WORDS for word in words):
             return  # `not able` is not notable
-        for entry in self._by_compact.get(folded, ()):
+        for entry in self._by_compact.get(folded):
             offer(length, entry, entry.cost + 0.01, length > 1)
         if length == 2 and _may_lead(words):
-            own = {entry.table for entry in self._by_compact.get(words[1], ())}
-            for entry in self._by_compact.get(compact(words[0][:1] + words[1]), ()):
+            own = {entry.table for entry in self._by_compact.get(words[1])}
+            for entry in self._by_compact.get(compact(words[0][:1] + words[1])):
                 if len(entry.parts) == 1 and entry.table not in own:
                     offer(length, entry, entry.cost + 0.1, True)
         if length < 2 or not words[-1].isalpha():
@@ -241,7 +301,7 @@ class NameIndex:
         # The last word may be cut short, never away: the words before it are the name without it.
         before = len(compact("".join(words[:-1])))
         for cut in range(max(before + _CUT_LETTERS, 4), len(folded) - 1):
-            for entry in self._by_compact.get(folded[:cut], ()):
+            for entry in self._by_compact.get(folded[:cut]):
                 if len(entry.parts) == 1:
                     offer(length, entry, entry.cost + 0.1, True)
 

@@ -13,7 +13,7 @@ class Names:
     """Hands out aliases for one query over `base`; an alias equal to a column would capture it."""
 
     def __init__(self, index: CatalogueIndex, base: str) -> None:
-        self._columns = {name.casefold() for _, name in index.columns} | {t.casefold() for t in index.tables}
+        self._columns = index.folded_names
         self._base = index.tables[base]
         self._taken: set[str] = set()
 

@@ -4,6 +4,7 @@ guess."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -69,12 +70,17 @@ class _Readings:
 
 
 class Planner:
-    """Plans questions over one catalogue; building it indexes the catalogue once."""
+    """Plans questions over one catalogue; building it indexes the catalogue once.
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        self._index = CatalogueIndex(catalogue)
+    `earlier` planned over the catalogue as it was: then only what changed is looked at.
+    """
+
+    def __init__(self, catalogue: Catalogue, earlier: Planner | None = None) -> None:
+        self._index = CatalogueIndex(catalogue, earlier.index if earlier is not None else None)
         self._bases = Bases(self._index)
         self._relations = RelationReader(self._index)
+        self._linked: dict[str, Linked] = {}
+        self._outcomes: dict[tuple[str, int, int], Outcome] = {}
 
     @property
     def index(self) -> CatalogueIndex:
@@ -85,16 +91,27 @@ class Planner:
         """Plan a question; `now` is the clock (UTC where it has no zone), `timezone` the zone days are
         meant in."""
         asked, read_as = settled(question, self._index)
-        outcome = self._plan(asked, local(now, timezone), timezone, depth=_DEPTH)
+        turn = copy(self)  # keeps what the wordings of this question led to, apart from other threads'
+        turn._linked, turn._outcomes = {}, {}
+        outcome = turn._plan(asked, local(now, timezone), timezone, depth=_DEPTH)
         if read_as and isinstance(outcome, Planned):
             return replace(outcome, explanation=(*outcome.explanation, read_as))
         return outcome
 
     def _plan(self, question: str, now: datetime, timezone: str, depth: int, left: int = _FRAMES) -> Outcome:
+        """The outcome of one wording; several frames and offers come to the same ones."""
+        way = (question, depth, left)
+        if way not in self._outcomes:
+            self._outcomes[way] = self._read_as(question, now, timezone, depth, left)
+        return self._outcomes[way]
+
+    def _read_as(self, question: str, now: datetime, timezone: str, depth: int, left: int) -> Outcome:
         refused = self._refused_early(question, now, timezone, depth)
         if refused is not None:
             return refused
-        linked = Linker(self._index, now).link(question)
+        linked = self._linked.get(question)
+        if linked is None:
+            linked = self._linked[question] = Linker(self._index, now).link(question)
         refused = self._refused(question, linked, now, timezone, depth)
         if refused is not None:
             return refused
@@ -367,6 +384,11 @@ def plan(question: str, catalogue: Catalogue, *, now: datetime, timezone: str = 
     return _planners.of(catalogue).plan(question, now=now, timezone=timezone)
 
 
-def index_of(catalogue: Catalogue) -> CatalogueIndex:
-    """What the planner derives from a catalogue, kept with it."""
-    return _planners.of(catalogue).index
+def index_of(catalogue: Catalogue, instead_of: Catalogue | None = None) -> CatalogueIndex:
+    """What the planner derives from a catalogue, kept with it; cheap where `instead_of` is its last state."""
+    return _planners.of(catalogue, instead_of).index
+
+
+def forget(catalogue: Catalogue) -> None:
+    """Drops what is kept of a catalogue that nobody asks about any more."""
+    _planners.forget(catalogue)

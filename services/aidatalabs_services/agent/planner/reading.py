@@ -156,8 +156,7 @@ class Reader(ReadingNumbers):
             return False
         if (meant.table, meant.column) == (own.table, own.column):
             return True
-        keys = {(edge.table, edge.column, edge.to_table) for edge in self.index.edges}
-        if (own.table, own.column, meant.table) in keys:
+        if any(edge.to_table == meant.table for edge in self.index.keys.of_column(own.table, own.column)):
             return True
         verb = tie.payload == "agent" or self.negated.text.casefold() == "not"
         if tie.kind == "by" and verb and self.role(own) != "flag":  # `not attended by Dr Ash` was no
@@ -179,8 +178,8 @@ class Reader(ReadingNumbers):
         if following is not None and following.kind in ("value", "literal", "cmp"):
             meant = self.chosen.get(self.at)
             other = meant is not None and (meant.table, meant.column) != (candidate.table, candidate.column)
-            leads = (candidate.table, candidate.column, meant.table if meant is not None else "")
-            keyed = leads in {(edge.table, edge.column, edge.to_table) for edge in self.index.edges}
+            keys = self.index.keys.of_column(candidate.table, candidate.column)
+            keyed = meant is not None and any(edge.to_table == meant.table for edge in keys)
             if (other and not keyed) or (following.kind == "cmp" and self.role(candidate) == "flag"):
                 raise Barred(self.negated, f"does not say whether '{following.text}' is left out, too: say "
                              "each condition with its own where, such as where a is not b")  # fmt: skip
@@ -221,11 +220,7 @@ class Reader(ReadingNumbers):
         if following is None or following.kind not in ("value", "name"):
             return False
         after = self.chosen[self.at]
-        leads = {
-            edge.to_table
-            for edge in self.index.edges
-            if (edge.table, edge.column) == (candidate.table, candidate.column)
-        }
+        leads = {edge.to_table for edge in self.index.keys.of_column(candidate.table, candidate.column)}
         if after.kind == "value" and not self.grouping and self.counting is None:
             if (candidate.table, candidate.column) == (after.table, after.column):
                 return True
@@ -247,8 +242,8 @@ class Reader(ReadingNumbers):
         joiner, after = self.peek(), self.chosen.get(self.at + 1)
         if joiner is None or joiner.payload != "of" or after is None or after.kind != "table":
             return
-        own = (candidate.table, candidate.column)
-        if any(e.to_table == after.table and (e.table, e.column) == own for e in self.index.edges):
+        keys = self.index.keys.of_column(candidate.table, candidate.column)
+        if any(edge.to_table == after.table for edge in keys):
             self.at += 2
 
     def _qualifies(self, value: Candidate) -> bool:

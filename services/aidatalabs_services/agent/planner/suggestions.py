@@ -14,6 +14,7 @@ from .words import split_name
 _MOST = 3
 _MOST_TRIED = 6
 _LONGEST = 300
+_ALIKE = 0.6
 
 Plannable = Callable[[str], bool]
 
@@ -46,18 +47,24 @@ def near(index: CatalogueIndex, plannable: Plannable, linked: Linked, item: Item
     if len(linked.question) > _LONGEST:
         return []
     typed = item.text.casefold()
-    spoken = {
-        " ".join(split_name(name)): name
-        for name in sorted(
-            {name for table, name in index.columns if table not in index.empty_tables}
-            | (set(index.tables) - index.empty_tables)
-        )
-        if name.casefold() != typed and split_name(name) != split_name(typed)
+    alike = {
+        said: [name for name in names if name.casefold() != typed]
+        for said, names in index.filled_names.items()
+        if said != " ".join(split_name(typed)) and _may_be_alike(typed, said)
     }
-    found = difflib.get_close_matches(typed, sorted(spoken), n=_MOST_TRIED, cutoff=0.6)
+    spoken = {said: names[-1] for said, names in alike.items() if names}
+    found = difflib.get_close_matches(typed, sorted(spoken), n=_MOST_TRIED, cutoff=_ALIKE)
     start, end = linked.tokens[item.start].start, linked.tokens[item.end - 1].end
     questions = [linked.question[:start] + spoken[match] + linked.question[end:] for match in found]
     return [f'Did you mean "{question}"?' for question in questions if plannable(question)][:_MOST]
+
+
+def _may_be_alike(typed: str, said: str) -> bool:
+    """False where too few letters are in both: what `SequenceMatcher.quick_ratio` finds out, sooner."""
+    least = _ALIKE * (len(typed) + len(said)) / 2
+    if min(len(typed), len(said)) < least:
+        return False
+    return sum(min(typed.count(letter), said.count(letter)) for letter in set(typed)) >= least
 
 
 def _asked(table: str) -> str:

@@ -90,9 +90,7 @@ class TimeBinder:
             return self.column_source(own[0])
         always = [c for c in times if c.null_share == 0 or not column_type(c.type).nullable]
         later = [c for c in times if c not in always and c.null_share]
-        thing = any(
-            edge.to_table == self._table for edge in self._index.edges
-        )  # what others do, happens there
+        thing = bool(self._index.keys.reaching(self._table))  # what others do, happens there
         known = len(always) == 1 and len(always) + len(later) == len(times)
         if known and not (spoken or told or thing):
             return self.column_source(always[0])  # the others had not happened yet for some rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 _TOKEN = re.compile(
     r"""
@@ -21,6 +22,7 @@ _TOKEN = re.compile(
     """,
     re.X | re.I,
 )
+_APART = re.compile(r"[\W_]+")
 _SCALE = {"k": 1_000, "m": 1_000_000}
 _SIGNS = {"≥": ">=", "≤": "<=", "≠": "!="}
 _CURRENCIES = {"$": "usd", "€": "eur", "£": "gbp"}
@@ -117,6 +119,7 @@ def compact(text: str) -> str:
     return "".join(char for char in text.casefold() if char.isalnum())
 
 
+@lru_cache(maxsize=32_768)
 def split_name(name: str) -> tuple[str, ...]:
     """The words of an identifier: `unitPrice`, `unit_price` and `unit price` are unit and price."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
@@ -131,11 +134,10 @@ def spoken_name(name: str) -> str:
 
 def value_words(text: str) -> tuple[str, ...]:
     """The words of a stored value or of a quotation, lemmatised, for matching."""
-    return tuple(
-        lemma(part.casefold())
-        for part in re.split(r"[\W_]+", text.replace("'", "").replace("\u2019", ""))
-        if part
-    )
+    plain = text.replace("'", "").replace("\u2019", "")
+    if plain.isalnum():
+        return (lemma(plain.casefold()),)
+    return tuple([lemma(part.casefold()) for part in _APART.split(plain) if part])
 
 
 def _token(match: re.Match[str]) -> Token:
@@ -259,18 +261,3 @@ def tokenize(question: str) -> list[Token]:
         if match.lastgroup != "other" or not _ordinary(question, match.start())
     ]
     return _number_words(_priced(found))
-
-
-def edit_distance_one(left: str, right: str) -> bool:
-    """True when one insertion, removal, change or swap of neighbours turns `left` into `right`."""
-    if left == right or abs(len(left) - len(right)) > 1:
-        return False
-    if len(left) == len(right):
-        different = [index for index in range(len(left)) if left[index] != right[index]]
-        if len(different) == 1:
-            return True
-        first, last = different[0], different[-1]
-        swapped = len(different) == 2 and last == first + 1
-        return swapped and left[first] == right[last] and left[last] == right[first]
-    shorter, longer = sorted((left, right), key=len)
-    return any(longer[:index] + longer[index + 1 :] == shorter for index in range(len(longer)))

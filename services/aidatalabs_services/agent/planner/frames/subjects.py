@@ -160,7 +160,7 @@ class SubjectFrames:
 
     def _referring(self, table: str) -> tuple[QueryPlan, Source] | None:
         """The one table with a time whose rows refer to those of a table: what its rows did."""
-        edges = [e for e in self._index.edges if e.to_table == table and self._index.time_columns(e.table)]
+        edges = [e for e in self._index.keys.reaching(table) if self._index.time_columns(e.table)]
         if len(edges) != 1:
             return None
         column = self._index.column(edges[0].table, edges[0].column)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from aidatalabs_services.agent.planner.adjectives import worded_for
 from aidatalabs_services.agent.planner.catalogue import Column, Table
@@ -17,6 +17,7 @@ from .tree import Mention
 from .verbs import PERSONS
 
 _MOST_HOPS = 4
+_MOST_PATHS, _MOST_GOALS = 20_000, 64
 _AS_NEAR = 0.06
 _PLAIN_NAMES = frozenset(
     (word,) for word in ("id", "name", "code", "key", "title", "type", "date", "year", "description",
@@ -76,6 +77,8 @@ class Schema:
             back = Hop(edge.to_table, edge.to_column, edge.table, edge.column, to_one=False)
             self._hops[edge.to_table].append(back)
         self._paths: dict[tuple[str, str], list[tuple[Hop, ...]]] = {}
+        self._apart: dict[str, dict[str, int]] = {}
+        self._beside = {name: frozenset(hop.to_table for hop in hops) for name, hops in self._hops.items()}
 
     def paths(self, start: str, goal: str) -> list[tuple[Hop, ...]]:
         """All shortest ways between two tables along keys; along columns of one name where no key leads."""
@@ -83,24 +86,38 @@ class Schema:
             return [()]
         key = (start, goal)
         if key not in self._paths:
+            if len(self._paths) >= _MOST_PATHS:
+                self._paths.clear()
             self._paths[key] = self._walk(start, goal) or self._alike(start, goal)
         return self._paths[key]
 
     def _walk(self, start: str, goal: str) -> list[tuple[Hop, ...]]:
-        found: list[tuple[Hop, ...]] = []
-        queue: deque[tuple[str, tuple[Hop, ...]]] = deque([(start, ())])
-        while queue:
-            place, path = queue.popleft()
-            if (found and len(path) >= len(found[0])) or len(path) == _MOST_HOPS:
-                continue
-            seen = {start, *(hop.to_table for hop in path)}
-            for hop in self._hops[place]:
-                if hop.to_table == goal:
-                    found.append((*path, hop))
-                elif hop.to_table not in seen:
-                    queue.append((hop.to_table, (*path, hop)))
-        shortest = min((len(path) for path in found), default=0)
-        return [path for path in found if len(path) == shortest]
+        """Only steps that come nearer are taken: around a table that all others refer to the rest is many."""
+        left = self._distances(goal)
+        ways: list[tuple[Hop, ...]] = [()] if start in left else []
+        for _ in range(left.get(start, 0)):
+            ways = [
+                (*way, hop)
+                for way in ways
+                for place in (way[-1].to_table if way else start,)
+                for hop in self._hops[place]
+                if left.get(hop.to_table, _MOST_HOPS) == left[place] - 1
+            ]
+        return ways
+
+    def _distances(self, goal: str) -> dict[str, int]:
+        """How many hops each table is from the goal, those at most four away."""
+        if goal not in self._apart:
+            if len(self._apart) >= _MOST_GOALS:
+                self._apart.clear()
+            found, last = {goal: 0}, [goal]
+            for distance in range(1, _MOST_HOPS + 1):
+                # Each hop has one back: what leads here is where one gets to from here.
+                near = frozenset().union(*(self._beside[place] for place in last))
+                last = [table for table in near if table not in found]
+                found.update(dict.fromkeys(last, distance))
+            self._apart[goal] = found
+        return self._apart[goal]
 
     def _alike(self, start: str, goal: str) -> list[tuple[Hop, ...]]:
         found: list[tuple[Hop, ...]] = []
@@ -212,6 +229,10 @@ class Schema:
 
     def persons(self) -> list[str]:
         """The tables whose rows are people, by their names or by what they hold."""
+        return self._persons
+
+    @cached_property
+    def _persons(self) -> list[str]:
         found = []
         for table in self.index.tables.values():
             parts = split_name(table.name)
@@ -224,6 +245,10 @@ class Schema:
 
     def person_keys(self) -> list[tuple[str, str]]:
         """The keys that stand for people who have no table of their own: user_id of events."""
+        return self._person_keys
+
+    @cached_property
+    def _person_keys(self) -> list[tuple[str, str]]:
         if self.persons():
             return []
         return [
@@ -231,7 +256,7 @@ class Schema:
             for (table, column), role in self.index.roles.items()
             if role.kind == "key" and split_name(column)[0] in PERSONS
             and table not in self.index.empty_tables
-            and not any(edge.column == column and edge.table == table for edge in self.index.edges)
+            and not self.index.keys.of_column(table, column)
         ]  # fmt: skip
 
     def key(self, table: str) -> str:
