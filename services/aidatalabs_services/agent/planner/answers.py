@@ -153,7 +153,7 @@ def _groups(
     plan: QueryPlan, names: Sequence[str], rows: Sequence[Sequence[object]], time: str, truncated: bool
 ) -> str:
     ordered = plan.order[0].alias if plan.order else ""
-    if plan.cohort is not None and plan.cohort.kind != "sessions":
+    if plan.cohort is not None and plan.cohort.kind in ("funnel", "retention") and not plan.cohort.groups:
         return _followed(plan, names, rows, time)
     shown = plan.numbers[-1] if plan.post else plan.measures[0]
     measure = next((m for m in plan.numbers if m.alias == ordered), shown)

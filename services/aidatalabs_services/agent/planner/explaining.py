@@ -33,6 +33,12 @@ def number_lines(plan: QueryPlan) -> list[str]:
         groups = [d.title for d in plan.dimensions if d.alias in plan.limit_by]
         lines.append(f"Keeps the first {plan.limit} for each {' and '.join(groups) or 'group'}.")
     lines += [_over(plan, post) for post in plan.post]
+    if plan.inner is not None:
+        lines += [
+            f"Only rows where {f.source.column} {f.operator} {' or '.join(f.values)}".rstrip() + "."
+            for f in plan.inner.filters
+        ]
+        lines += number_lines(plan.inner)
     return [*lines, *(cohort_lines(plan.cohort) if plan.cohort is not None else [])]
 
 
@@ -75,7 +81,9 @@ def cohort_lines(cohort: Cohort) -> list[str]:
     for place, step in enumerate(cohort.steps, 1):
         if step.filters or step.windows or step.operator != "ge" or step.times != 1:
             lines.append(f"Step {place}, {step.title}: {_step(step)}.")
-    if cohort.kind == "sessions":
+    if cohort.kind == "session_list" and cohort.session is not None:
+        return [*lines, f"A session is all rows of one {cohort.session.column}."]
+    if cohort.kind == "session_list":
         lines.append(
             f"A session ends where nothing follows within {cohort.within_seconds // 60} minutes; say 'with a "
             "gap of 60 minutes' for another length."

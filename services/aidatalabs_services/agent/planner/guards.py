@@ -47,6 +47,9 @@ _INSTRUCTIONS = re.compile(
     r"|\binformation_schema\b|/etc/|\b(file|url|s3|remote|mysql|postgresql|executable)\s*\(",
     re.I,
 )
+_LOST = re.compile(
+    r"drop(?:ped)?[\s-](?:off|out|from|by|in)\b(?!\s+(?:the\s+)?(?:table|database))", re.I
+)  # no change of data
 _FORECAST = frozenset(
     ("predict", "prediction", "forecast", "forecasts", "tomorrow", "will", "projected", "projection")
 )
@@ -70,9 +73,13 @@ def write_asked(question: str, linked: Linked | None) -> str:
         return ""
     for item in linked.items:
         word = item.text.casefold()
-        if word in _WRITES and not _means_something(item):
+        if word in _WRITES and not _means_something(item) and not _LOST.match(question[_at(item, linked) :]):
             return item.text
     return ""
+
+
+def _at(item: Item, linked: Linked) -> int:
+    return linked.tokens[item.start].start
 
 
 def _means_something(item: Item) -> bool:

@@ -142,8 +142,8 @@ class Dimension:
     """A column of the answer that is grouped by or listed.
 
     `grain` (hour, day, week, month, quarter, year) cuts a time into steps, `part` (hour, weekday, weekend,
-    day, week, month, quarter, year) takes a repeating part of it. `label` marks a readable name that comes
-    with the key before it.
+    day, week, month, quarter, year) takes a repeating part of it. `bucket` cuts a number into ranges of this
+    width, each called by its lower end. `label` marks a readable name that comes with the key before it.
     """
 
     source: Source
@@ -152,6 +152,7 @@ class Dimension:
     grain: str = ""
     part: str = ""
     label: bool = False
+    bucket: str = ""
 
 
 @dataclass(frozen=True)
@@ -211,10 +212,16 @@ class Cohort:
 
     `kind` is funnel (how many did each step; `ordered` in this order, within `within_seconds` of the first
     where that is not 0), members (how many fulfil all steps), member_share (the part of those who fulfil the
-    first `whole` steps, in percent), member_list (the subjects), span (seconds from the first step's first
-    row to the next one's, folded by `fold`: avg, median, min, max), retention (of those whose first row of
-    step one lies in a `grain` step, how many did step two each `grain` later), sessions (runs of rows with no
-    gap above `within_seconds`, folded by `fold`: count, avg_rows, avg_seconds, per_subject).
+    first `whole` steps, in percent), member_list (the subjects), retention (of those whose first row of
+    step one lies in a `grain` step, how many did step two each `grain` later). `groups` tell subjects apart.
+
+    The others are the rows of a plan around them (`QueryPlan.inner`). session_list: runs of rows with no gap
+    above `within_seconds`, or the rows of one `session` (subject_, start_, end_, rows_, and back_1 … for the
+    steps done in it). follow_list: each subject that did step one (subject_, start_, its first row of step
+    one or its own `start`, and end_, the first row of step two after that; back_1 … say whether step two was
+    done within `within_seconds`, or `later` steps of `grain` after). gap_list: each row but a subject's first
+    (subject_, before_, moment_). row_list: each row (subject_, moment_, first_, the subject's first, and new_
+    where both lie in one step of `grain`).
     """
 
     kind: str
@@ -224,9 +231,11 @@ class Cohort:
     ordered: bool = False
     within_seconds: int = 0
     whole: int = 0
-    fold: str = ""
     grain: str = ""
-    unit: str = ""
+    groups: tuple[Dimension, ...] = ()
+    session: Source | None = None
+    start: Source | None = None
+    later: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -237,7 +246,10 @@ class QueryPlan:
     stored). `limit` 0 means none asked for. `tied` adds, for a single winner, how many share its place.
     `outer` folds the groups into one number: avg, min, max, median or sum of the measure over groups, or
     count of the groups. `limit_by` takes `limit` rows for each value of these aliases. `post` are numbers
-    over the rows of the answer. A `cohort` takes the place of measures and groups.
+    over the rows of the answer. A `cohort` takes the place of measures and groups. With `inner` the rows are
+    those of another query, whose columns have no table. `divisor` is a query over other rows with the same
+    groups: each number of this one is divided by that one's (`percentage` says times 100). `filled` puts in
+    the steps of time without rows.
     """
 
     form: str
@@ -257,6 +269,9 @@ class QueryPlan:
     limit_by: tuple[str, ...] = ()
     post: tuple[Post, ...] = ()
     cohort: Cohort | None = None
+    inner: QueryPlan | None = None
+    divisor: QueryPlan | None = None
+    filled: bool = False
 
     @property
     def numbers(self) -> tuple[Measure, ...]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from .columntypes import column_type
 from .plan import OR_UNKNOWN, Dimension, Filter, Having, Measure, QueryPlan, Source, Window
 from .sql_cohorts import cohort_sql
-from .sql_measures import FOLDS, filling, measure_sql, over_rows
+from .sql_followed import followed_sql
+from .sql_measures import FOLDS, divided, filling, measure_sql, over_rows, stepped
 from .sql_names import identifier, literal
 
 _COMPARE = {"eq": "=", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
@@ -32,9 +33,17 @@ class _Emitter:
 
     def query(self) -> str:
         plan = self._plan
+        if (
+            plan.cohort is not None
+            and plan.cohort.kind.endswith("_list")
+            and plan.cohort.kind != "member_list"
+        ):
+            return followed_sql(self, plan, plan.cohort)
         if plan.cohort is not None:
             return cohort_sql(self, plan, plan.cohort)
         inner = self._select()
+        if plan.divisor is not None:
+            return divided(plan, inner, emit(plan.divisor))
         if plan.post:
             return over_rows(plan, inner)
         if plan.outer in FOLDS:
@@ -51,6 +60,7 @@ class _Emitter:
         columns = [f"{self.dimension(d)} AS {identifier(d.alias)}" for d in plan.dimensions]
         columns = [self._unalias(column) for column in columns]
         zeroed = {post.measure for post in plan.post if post.zero}
+        zeroed |= {measure.alias for measure in plan.measures if plan.filled}
         for measure in plan.measures:
             text = self.measure(measure)
             text = f"ifNull({text}, 0)" if measure.alias in zeroed and measure.function == "sum" else text
@@ -67,6 +77,10 @@ class _Emitter:
             parts.append("HAVING " + " AND ".join(self.having(h) for h in plan.having))
         if plan.post:
             return " ".join([*parts, *filling(plan)])
+        if plan.filled:
+            return " ".join([*parts, *stepped(plan, self._zone)])
+        if plan.divisor is not None:
+            return " ".join(parts)
         if plan.order and not plan.outer:
             keys = [f"{identifier(o.alias)}{' DESC' if o.descending else ''}" for o in plan.order]
             parts.append("ORDER BY " + ", ".join(keys))
@@ -93,7 +107,9 @@ class _Emitter:
         return next(self.dimension(d) for d in self._plan.dimensions if d.alias == alias)
 
     def rows(self) -> str:
-        """The tables that are read, joined."""
+        """The tables that are read, joined; the rows of another query stand in brackets."""
+        if self._plan.inner is not None:
+            return f"({emit(self._plan.inner)})"
         text = identifier(self._plan.table)
         for join in self._plan.joins:
             kind = "LEFT" if join.kind == "left" else "INNER"
@@ -104,7 +120,7 @@ class _Emitter:
         return text
 
     def _column(self, table: str, name: str) -> str:
-        return f"{identifier(table)}.{identifier(name)}" if self._qualified else identifier(name)
+        return f"{identifier(table)}.{identifier(name)}" if self._qualified and table else identifier(name)
 
     def source(self, source: Source) -> str:
         """A source as an expression; JSON paths are typed, calendar columns become a date."""
@@ -135,6 +151,8 @@ class _Emitter:
     def dimension(self, dimension: Dimension) -> str:
         """A dimension as an expression."""
         source = dimension.source
+        if dimension.bucket:
+            return f"floor({self.source(source)} / {dimension.bucket}) * {dimension.bucket}"
         if dimension.part:
             return self._part(source, dimension.part)
         if dimension.grain:

@@ -1,4 +1,4 @@
-"""Subjects followed over their rows, as SQL: funnels, members, retention, spans of time, sessions.
+"""Subjects followed over their rows, as SQL: funnels, members, retention.
 
 Aliases of the inner queries end in an underscore, so that they capture no column.
 """
@@ -8,17 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .columntypes import column_type
-from .plan import Cohort, QueryPlan, Source, Step
-from .sql_measures import Expressions, between
+from .plan import Cohort, Dimension, QueryPlan, Step
+from .sql_followed import held
+from .sql_measures import Expressions
 from .sql_names import identifier, literal, select
 
 _EVER_SECONDS = 100 * 366 * 86_400
-_FOLDS = {
-    "avg": "avgOrNull",
-    "median": "quantileExactInclusiveOrNull(0.5)",
-    "min": "minOrNull",
-    "max": "maxOrNull",
-}
 _SIGNS = {"ge": ">=", "gt": ">", "eq": "=", "lt": "<", "le": "<="}
 
 
@@ -29,9 +24,7 @@ def cohort_sql(emitter: Expressions, plan: QueryPlan, cohort: Cohort) -> str:
         "members": _Cohorts.members,
         "member_share": _Cohorts.member_share,
         "member_list": _Cohorts.member_list,
-        "span": _Cohorts.span,
         "retention": _Cohorts.retention,
-        "sessions": _Cohorts.sessions,
     }
     return writers[cohort.kind](_Cohorts(emitter, plan, cohort))
 
@@ -46,10 +39,11 @@ class _Cohorts:
         self._subject = emitter.source(cohort.subject)
         self._time = emitter.source(cohort.time)
         self._aliases = [identifier(m.alias) for m in plan.measures]
+        self._groups = [identifier(d.alias) for d in cohort.groups]
 
     def _rows(self, columns: str, *clauses: str) -> str:
         """A SELECT over the rows that are looked at."""
-        return select(columns, self._emitter.rows(), self._where(), *clauses)
+        return select(columns, self._read(), self._where(), *clauses)
 
     def _where(self) -> str:
         clauses = [self._emitter.conditions(self._plan.filters, self._plan.windows)]
@@ -60,7 +54,7 @@ class _Cohorts:
 
     def _is(self, step: Step) -> str:
         """Whether a row is this step."""
-        return self._emitter.conditions(step.filters, step.windows)
+        return held(self._emitter, step)
 
     def _did(self, step: Step) -> str:
         """Whether a subject did this step as often as asked, over all of its rows."""
@@ -85,9 +79,49 @@ class _Cohorts:
         return f"windowFunnel({seconds}{strict})({when}, {steps})"
 
     def _per_subject(self, columns: str) -> str:
-        """One row for each subject."""
-        shown = ", ".join(part for part in (f"{self._subject} AS subject_", columns) if part)
-        return self._rows(shown, "GROUP BY subject_")
+        """One row for each subject, and for each group that it has rows in."""
+        groups = [
+            f"{self._known(group)} AS {alias}"
+            for group, alias in zip(self._cohort.groups, self._groups, strict=True)
+        ]
+        shown = ", ".join(part for part in (f"{self._subject} AS subject_", *groups, columns) if part)
+        return self._rows(shown, f"GROUP BY {', '.join(['subject_', *self._groups])}")
+
+    def _known(self, group: Dimension) -> str:
+        """The group of a row; one that tells none is in the subject's own, by the first row that tells it."""
+        text = self._emitter.dimension(group)
+        if not self._unsure(group):
+            return text
+        return f"ifNull({text}, own_{self._cohort.groups.index(group) + 1}_)"
+
+    def _unsure(self, group: Dimension) -> bool:
+        """Whether rows may not tell their group, where it can be looked up in the subject's others."""
+        known = not (group.source.path or column_type(group.source.type).nullable)
+        return not known and not self._plan.joins
+
+    def _read(self) -> str:
+        """The tables that are read, with the groups of subjects whose rows do not all tell them."""
+        own = [
+            f"argMinOrNull({self._emitter.dimension(group)}, {self._time}) "
+            f"OVER (PARTITION BY {self._subject}) AS own_{place}_"
+            for place, group in enumerate(self._cohort.groups, 1)
+            if self._unsure(group)
+        ]
+        rows = self._emitter.rows()
+        return f"({select(', '.join(['*', *own]), rows)})" if own else rows
+
+    def _told(self, number: str, each: str) -> str:
+        """A number over the subjects, for each of the groups if there are any."""
+        if not self._groups:
+            return select(number, f"({each})")
+        order = [f"{identifier(o.alias)}{' DESC' if o.descending else ''}" for o in self._plan.order]
+        return select(
+            ", ".join([*self._groups, number]),
+            f"({each})",
+            f"GROUP BY {', '.join(self._groups)}",
+            f"ORDER BY {', '.join(order or self._groups)}",
+            f"LIMIT {self._plan.limit}" if self._plan.limit else "",
+        )
 
     def _steps(self) -> tuple[str, list[str]]:
         """The columns of each subject, and for each step the condition that it and all before were done."""
@@ -99,31 +133,42 @@ class _Cohorts:
 
     def funnel(self) -> str:
         columns, reached = self._steps()
+        lost = len(self._aliases) > 2
         names = [literal(step.title) for step in self._cohort.steps]
         rows = ", ".join(
-            f"tuple({place}, {name}, countIf({held}), countIf({reached[0]}))"
+            f"tuple({place}, {name}, countIf({held}), countIf({reached[0]})"
+            + (f", countIf({reached[max(place - 2, 0)]}) - countIf({held}))" if lost else ")")
             for place, (name, held) in enumerate(zip(names, reached, strict=True), 1)
         )
-        number, title = (identifier(d.alias) for d in self._plan.dimensions)
-        count, share = self._aliases
-        shown = (
+        number, title = (identifier(d.alias) for d in self._plan.dimensions[-2:])
+        count, share = self._aliases[:2]
+        shown = [
+            *self._groups,
             f"tupleElement(row_, 1) AS {number}, tupleElement(row_, 2) AS {title}, "
             f"tupleElement(row_, 3) AS {count}, "
-            f"100 * tupleElement(row_, 3) / nullIf(tupleElement(row_, 4), 0) AS {share}"
-        )
-        unfolded = select(f"arrayJoin([{rows}]) AS row_", f"({self._per_subject(columns)})")
-        return select(shown, f"({unfolded})", f"ORDER BY {number}")
+            f"100 * tupleElement(row_, 3) / nullIf(tupleElement(row_, 4), 0) AS {share}",
+        ]
+        if len(self._aliases) > 2:
+            shown.append(f"tupleElement(row_, 5) AS {self._aliases[2]}")
+            shown.append(
+                f"100 * tupleElement(row_, 5) / nullIf(tupleElement(row_, 5) + tupleElement(row_, 3), 0) "
+                f"AS {self._aliases[3]}"
+            )
+        grouped = f"GROUP BY {', '.join(self._groups)}" if self._groups else ""
+        inner = ", ".join([*self._groups, f"arrayJoin([{rows}]) AS row_"])
+        unfolded = select(inner, f"({self._per_subject(columns)})", grouped)
+        return select(", ".join(shown), f"({unfolded})", f"ORDER BY {', '.join([*self._groups, number])}")
 
     def members(self) -> str:
         columns, reached = self._steps()
-        return select(f"countIf({reached[-1]}) AS {self._aliases[0]}", f"({self._per_subject(columns)})")
+        return self._told(f"countIf({reached[-1]}) AS {self._aliases[0]}", self._per_subject(columns))
 
     def member_share(self) -> str:
         columns, reached = self._steps()
         whole = self._cohort.whole
         part, all_of = f"countIf({reached[-1]})", f"countIf({reached[whole - 1]})" if whole else "count()"
         share = f"100 * {part} / nullIf({all_of}, 0)"
-        return select(f"{share} AS {self._aliases[0]}", f"({self._per_subject(columns)})")
+        return self._told(f"{share} AS {self._aliases[0]}", self._per_subject(columns))
 
     def member_list(self) -> str:
         columns, reached = self._steps()
@@ -131,27 +176,6 @@ class _Cohorts:
         limit = f"LIMIT {self._plan.limit}" if self._plan.limit else ""
         order = f"WHERE {reached[-1]} ORDER BY {subject}"
         return select(f"subject_ AS {subject}", f"({self._per_subject(columns)})", order, limit)
-
-    def span(self) -> str:
-        first, second = (self._is(step) or "1" for step in self._cohort.steps)
-        begun = f"min(if({first}, {self._time}, NULL)) OVER (PARTITION BY {self._subject}) AS begun_"
-        rows = self._rows(
-            f"{self._subject} AS subject_, {self._time} AS moment_, {second} AS ended_, {begun}"
-        )
-        later = "moment_ > begun_" if self._same_steps() else "moment_ >= begun_"
-        ends = f"any(begun_) AS start_, minOrNullIf(moment_, ended_ AND {later}) AS end_"
-        each = select(f"subject_, {ends}", f"({rows})", "GROUP BY subject_")
-        length = self._length("assumeNotNull(start_)", "assumeNotNull(end_)")
-        known = select("*", f"({each})", "WHERE isNotNull(start_) AND isNotNull(end_)")
-        return select(f"{_FOLDS[self._cohort.fold]}({length}) AS {self._aliases[0]}", f"({known})")
-
-    def _same_steps(self) -> bool:
-        first, second = self._cohort.steps
-        return (first.filters, first.windows) == (second.filters, second.windows)
-
-    def _length(self, start: str, end: str) -> str:
-        zone = self._emitter.zone_of(self._cohort.time)
-        return between(start, end, self._cohort.unit, zone)
 
     def retention(self) -> str:
         first, second = (self._is(step) or "1" for step in self._cohort.steps)
@@ -175,28 +199,3 @@ class _Cohorts:
             f"({each}) AS returns_ INNER JOIN ({sizes}) AS sizes_ ON returns_.{start} = sizes_.begun_",
             f"WHERE {count} > 0 ORDER BY {start}, {later}",
         )
-
-    def sessions(self) -> str:
-        subject, time = self._subject, self._time
-        whole = "ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING"
-        before = f"lagInFrame(toNullable({time})) OVER (PARTITION BY {subject} ORDER BY {time} {whole})"
-        rows = self._rows(f"{subject} AS subject_, {time} AS moment_, {before} AS before_")
-        gap = f"isNull(before_) OR dateDiff('second', before_, moment_) > {self._cohort.within_seconds}"
-        running = "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW"
-        number = f"sum({gap}) OVER (PARTITION BY subject_ ORDER BY moment_ {running}) AS session_"
-        numbered = select(f"subject_, moment_, {number}", f"({rows})")
-        shown = "subject_, min(moment_) AS start_, max(moment_) AS end_, count() AS rows_"
-        each = select(shown, f"({numbered})", "GROUP BY subject_, session_")
-        folds = {
-            "count": "count()",
-            "avg_rows": "avgOrNull(rows_)",
-            "avg_seconds": "avgOrNull(dateDiff('second', start_, end_))",
-            "avg_minutes": "avgOrNull(dateDiff('second', start_, end_)) / 60",
-            "per_subject": "count() / nullIf(uniqExact(subject_), 0)",
-        }
-        fold = f"{folds[self._cohort.fold]} AS {self._aliases[0]}"
-        if not self._cohort.grain:
-            return select(fold, f"({each})")
-        step = identifier(self._plan.dimensions[0].alias)
-        started = self._emitter.moment(Source("", "start_", self._cohort.time.type), self._cohort.grain)
-        return select(f"{started} AS {step}, {fold}", f"({each})", f"GROUP BY {step} ORDER BY {step}")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import Protocol
 
-from .plan import Filter, Measure, Post, QueryPlan, Source, Window
+from .moments import floor, shift
+from .plan import Dimension, Filter, Measure, Post, QueryPlan, Source, Window
 from .sql_names import identifier, literal, select
 
 AGGREGATES = {
@@ -59,6 +62,10 @@ class Expressions(Protocol):
 
     def rows(self) -> str:
         """The tables that are read, joined."""
+        ...
+
+    def dimension(self, dimension: Dimension) -> str:
+        """A dimension as an expression."""
         ...
 
 
@@ -123,6 +130,49 @@ def filling(plan: QueryPlan) -> list[str]:
     interval = _STEPS.get(step.grain, f"INTERVAL 1 {step.grain.upper()}")
     keys = ", ".join([*others, f"{identifier(step.alias)} WITH FILL STEP {interval}"])
     return [f"ORDER BY {keys}"]
+
+
+def stepped(plan: QueryPlan, zone: Callable[[Source], str]) -> list[str]:
+    """The order of a series whose steps without rows are put in, from one end of its window to the other."""
+    step = next(d for d in plan.dimensions if d.grain)
+    ends = next((w for w in plan.windows if w.source == step.source), None)
+    bounds = ""
+    if ends is not None and ends.start:
+        bounds += f" FROM {_bound(floor(datetime.fromisoformat(ends.start), step.grain), step, zone)}"
+    if ends is not None and ends.end:
+        last = datetime.fromisoformat(ends.end)
+        last = last if last == floor(last, "day") else shift(floor(last, "day"), "day", 1)
+        bounds += f" TO {_bound(last, step, zone)}"
+    interval = _STEPS.get(step.grain, f"INTERVAL 1 {step.grain.upper()}")
+    others = [identifier(d.alias) for d in plan.dimensions if d is not step]
+    return ["ORDER BY " + ", ".join([*others, f"{identifier(step.alias)} WITH FILL{bounds} STEP {interval}"])]
+
+
+def _bound(moment: datetime, step: Dimension, zone: Callable[[Source], str]) -> str:
+    if step.grain == "hour":
+        return f"toDateTime({literal(f'{moment:%Y-%m-%d %H:%M:%S}')}, {literal(zone(step.source))})"
+    wide = "Date32" in step.source.type or step.source.calendar
+    return f"{'toDate32' if wide else 'toDate'}({literal(f'{moment:%Y-%m-%d}')})"
+
+
+def divided(plan: QueryPlan, first: str, second: str) -> str:
+    """The numbers of one query divided by those of another, for each group that either of them has."""
+    keys = [identifier(d.alias) for d in plan.dimensions]
+    measure = identifier(plan.measures[0].alias)
+    below = identifier(plan.divisor.measures[0].alias) if plan.divisor is not None else ""
+    tops = [*keys, f"toFloat64({measure}) AS top_", "toFloat64(0) AS bottom_"]
+    bottoms = [*keys, "toFloat64(0) AS top_", f"toFloat64({below}) AS bottom_"]
+    both = f"{select(', '.join(tops), f'({first})')} UNION ALL {select(', '.join(bottoms), f'({second})')}"
+    scale = "100 * " if plan.measures[0].unit == "percent" else ""
+    shown = [*keys, f"{scale}sum(top_) / nullIf(sum(bottom_), 0) AS {measure}"]
+    order = [f"{identifier(o.alias)}{' DESC' if o.descending else ''}" for o in plan.order]
+    return select(
+        ", ".join(shown),
+        f"({both})",
+        f"GROUP BY {', '.join(keys)}" if keys else "",
+        f"ORDER BY {', '.join(order)}" if order else "",
+        f"LIMIT {plan.limit}" if plan.limit else "",
+    )
 
 
 def over_rows(plan: QueryPlan, inner: str) -> str:

@@ -43,6 +43,9 @@ class QueryPlan(_message.Message):
     LIMIT_BY_FIELD_NUMBER: _builtins.int
     POST_FIELD_NUMBER: _builtins.int
     COHORT_FIELD_NUMBER: _builtins.int
+    INNER_FIELD_NUMBER: _builtins.int
+    DIVISOR_FIELD_NUMBER: _builtins.int
+    FILLED_FIELD_NUMBER: _builtins.int
     form: _builtins.str
     """`scalar` (one row of measures), `table` (groups), `series` (groups by time) or `list` (rows as stored)."""
     table: _builtins.str
@@ -57,6 +60,8 @@ class QueryPlan(_message.Message):
     """`avg` or `count` where the groups are folded into one number, else empty."""
     timezone: _builtins.str
     """Zone the question's times are read in."""
+    filled: _builtins.bool
+    """True when steps of time without rows are put in."""
     @_builtins.property
     def joins(self) -> _containers.RepeatedCompositeFieldContainer[Global___Join]:
         """Tables looked up for each row of it."""
@@ -97,6 +102,14 @@ class QueryPlan(_message.Message):
     def cohort(self) -> Global___Cohort:
         """Subjects followed over their rows; it takes the place of measures and groups."""
 
+    @_builtins.property
+    def inner(self) -> Global___QueryPlan:
+        """Query whose rows are read instead of a table's; its columns have no table."""
+
+    @_builtins.property
+    def divisor(self) -> Global___QueryPlan:
+        """Query over other rows with the same groups, by whose numbers those of this one are divided."""
+
     def __init__(
         self,
         *,
@@ -117,10 +130,13 @@ class QueryPlan(_message.Message):
         limit_by: _abc.Iterable[_builtins.str] | None = ...,
         post: _abc.Iterable[Global___Post] | None = ...,
         cohort: Global___Cohort | None = ...,
+        inner: Global___QueryPlan | None = ...,
+        divisor: Global___QueryPlan | None = ...,
+        filled: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cohort", b"cohort"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cohort", b"cohort", "divisor", b"divisor", "inner", b"inner"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cohort", b"cohort", "dimensions", b"dimensions", "distinct", b"distinct", "filters", b"filters", "form", b"form", "having", b"having", "joins", b"joins", "limit", b"limit", "limit_by", b"limit_by", "measures", b"measures", "order", b"order", "outer", b"outer", "post", b"post", "table", b"table", "tied", b"tied", "timezone", b"timezone", "windows", b"windows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cohort", b"cohort", "dimensions", b"dimensions", "distinct", b"distinct", "divisor", b"divisor", "filled", b"filled", "filters", b"filters", "form", b"form", "having", b"having", "inner", b"inner", "joins", b"joins", "limit", b"limit", "limit_by", b"limit_by", "measures", b"measures", "order", b"order", "outer", b"outer", "post", b"post", "table", b"table", "tied", b"tied", "timezone", b"timezone", "windows", b"windows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -360,6 +376,7 @@ class Dimension(_message.Message):
     GRAIN_FIELD_NUMBER: _builtins.int
     PART_FIELD_NUMBER: _builtins.int
     LABEL_FIELD_NUMBER: _builtins.int
+    BUCKET_FIELD_NUMBER: _builtins.int
     alias: _builtins.str
     """Name of its column in the result."""
     title: _builtins.str
@@ -372,6 +389,8 @@ class Dimension(_message.Message):
     """
     label: _builtins.bool
     """True for a readable name that comes with the key before it."""
+    bucket: _builtins.str
+    """Width of the ranges that a number is cut into, each called by its lower end; else empty."""
     @_builtins.property
     def source(self) -> Global___Source:
         """The value."""
@@ -385,10 +404,11 @@ class Dimension(_message.Message):
         grain: _builtins.str = ...,
         part: _builtins.str = ...,
         label: _builtins.bool = ...,
+        bucket: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "grain", b"grain", "label", b"label", "part", b"part", "source", b"source", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "bucket", b"bucket", "grain", b"grain", "label", b"label", "part", b"part", "source", b"source", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -607,23 +627,23 @@ class Cohort(_message.Message):
     ORDERED_FIELD_NUMBER: _builtins.int
     WITHIN_SECONDS_FIELD_NUMBER: _builtins.int
     WHOLE_FIELD_NUMBER: _builtins.int
-    FOLD_FIELD_NUMBER: _builtins.int
     GRAIN_FIELD_NUMBER: _builtins.int
-    UNIT_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    SESSION_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    LATER_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """`funnel`, `members`, `member_share`, `member_list`, `span`, `retention` or `sessions`."""
+    """`funnel`, `members`, `member_share`, `member_list` or `retention`; `session_list`, `follow_list`, `gap_list` or
+    `row_list` where it is the rows of another query.
+    """
     ordered: _builtins.bool
     """True when the steps were done in this order."""
     within_seconds: _builtins.int
     """Longest time from the first step on, or between two rows of a session; 0 where there is none."""
     whole: _builtins.int
     """For `member_share`: the number of first steps that make up the whole."""
-    fold: _builtins.str
-    """How spans and sessions are folded into one number."""
     grain: _builtins.str
-    """Step of time that subjects or sessions are grouped by."""
-    unit: _builtins.str
-    """Unit of spans."""
+    """Step of time that subjects are grouped by, or that `later` is counted in."""
     @_builtins.property
     def subject(self) -> Global___Source:
         """Who is followed."""
@@ -636,6 +656,22 @@ class Cohort(_message.Message):
     def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___Step]:
         """What was done."""
 
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___Dimension]:
+        """What its numbers are told apart by."""
+
+    @_builtins.property
+    def session(self) -> Global___Source:
+        """Key that stands for one session; unset where sessions are cut by gaps."""
+
+    @_builtins.property
+    def start(self) -> Global___Source:
+        """Time of the subjects' own table at which they start; unset where they start with the first step."""
+
+    @_builtins.property
+    def later(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Steps of time after the start in which a subject may come back."""
+
     def __init__(
         self,
         *,
@@ -646,13 +682,15 @@ class Cohort(_message.Message):
         ordered: _builtins.bool = ...,
         within_seconds: _builtins.int = ...,
         whole: _builtins.int = ...,
-        fold: _builtins.str = ...,
         grain: _builtins.str = ...,
-        unit: _builtins.str = ...,
+        groups: _abc.Iterable[Global___Dimension] | None = ...,
+        session: Global___Source | None = ...,
+        start: Global___Source | None = ...,
+        later: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["subject", b"subject", "time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["session", b"session", "start", b"start", "subject", b"subject", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fold", b"fold", "grain", b"grain", "kind", b"kind", "ordered", b"ordered", "steps", b"steps", "subject", b"subject", "time", b"time", "unit", b"unit", "whole", b"whole", "within_seconds", b"within_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grain", b"grain", "groups", b"groups", "kind", b"kind", "later", b"later", "ordered", b"ordered", "session", b"session", "start", b"start", "steps", b"steps", "subject", b"subject", "time", b"time", "whole", b"whole", "within_seconds", b"within_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

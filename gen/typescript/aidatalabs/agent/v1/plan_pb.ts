@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file aidatalabs/agent/v1/plan.proto.
  */
 export const file_aidatalabs_agent_v1_plan: GenFile = /*@__PURE__*/
-  fileDesc("Ch5haWRhdGFsYWJzL2FnZW50L3YxL3BsYW4ucHJvdG8SE2FpZGF0YWxhYnMuYWdlbnQudjEiogQKCVF1ZXJ5UGxhbhIMCgRmb3JtGAEgASgJEg0KBXRhYmxlGAIgASgJEigKBWpvaW5zGAMgAygLMhkuYWlkYXRhbGFicy5hZ2VudC52MS5Kb2luEi4KCG1lYXN1cmVzGAQgAygLMhwuYWlkYXRhbGFicy5hZ2VudC52MS5NZWFzdXJlEjIKCmRpbWVuc2lvbnMYBSADKAsyHi5haWRhdGFsYWJzLmFnZW50LnYxLkRpbWVuc2lvbhIsCgdmaWx0ZXJzGAYgAygLMhsuYWlkYXRhbGFicy5hZ2VudC52MS5GaWx0ZXISLAoHd2luZG93cxgHIAMoCzIbLmFpZGF0YWxhYnMuYWdlbnQudjEuV2luZG93EisKBmhhdmluZxgIIAMoCzIbLmFpZGF0YWxhYnMuYWdlbnQudjEuSGF2aW5nEikKBW9yZGVyGAkgAygLMhouYWlkYXRhbGFicy5hZ2VudC52MS5PcmRlchINCgVsaW1pdBgKIAEoBRIQCghkaXN0aW5jdBgLIAEoCBIMCgR0aWVkGAwgASgIEg0KBW91dGVyGA0gASgJEhAKCHRpbWV6b25lGA4gASgJEhAKCGxpbWl0X2J5GBUgAygJEicKBHBvc3QYFiADKAsyGS5haWRhdGFsYWJzLmFnZW50LnYxLlBvc3QSKwoGY29ob3J0GBcgASgLMhsuYWlkYXRhbGFicy5hZ2VudC52MS5Db2hvcnQiZwoGU291cmNlEg0KBXRhYmxlGAEgASgJEg4KBmNvbHVtbhgCIAEoCRIMCgR0eXBlGAMgASgJEgwKBHBhdGgYBCABKAgSEAoIY2FsZW5kYXIYBSADKAkSEAoIZGVjbGFyZWQYBiABKAgiawoESm9pbhINCgV0YWJsZRgBIAEoCRINCgVhbGlhcxgCIAEoCRIMCgRsZWZ0GAMgASgJEhMKC2xlZnRfY29sdW1uGAQgASgJEhQKDHJpZ2h0X2NvbHVtbhgFIAEoCRIMCgRraW5kGAYgASgJItMBCgZGaWx0ZXISKwoGc291cmNlGAEgASgLMhsuYWlkYXRhbGFicy5hZ2VudC52MS5Tb3VyY2USEAoIb3BlcmF0b3IYAiABKAkSDgoGdmFsdWVzGAMgAygJEg8KB251bWVyaWMYBCABKAgSLQoFcXVlcnkYBSABKAsyHi5haWRhdGFsYWJzLmFnZW50LnYxLlF1ZXJ5UGxhbhIsCgdvcHRpb25zGAYgAygLMhsuYWlkYXRhbGFicy5hZ2VudC52MS5GaWx0ZXISDAoEcGFydBgLIAEoCSLfAgoHTWVhc3VyZRIQCghmdW5jdGlvbhgBIAEoCRIrCgZzb3VyY2UYAiABKAsyGy5haWRhdGFsYWJzLmFnZW50LnYxLlNvdXJjZRINCgVhbGlhcxgDIAEoCRINCgV0aXRsZRgEIAEoCRIMCgR1bml0GAUgASgJEi8KCmNvbmRpdGlvbnMYBiADKAsyGy5haWRhdGFsYWJzLmFnZW50LnYxLkZpbHRlchITCgtza2lwc19lbXB0eRgHIAEoCBIsCgd3aW5kb3dzGAggAygLMhsuYWlkYXRhbGFicy5hZ2VudC52MS5XaW5kb3cSKwoFcGFydHMYCSADKAsyHC5haWRhdGFsYWJzLmFnZW50LnYxLk1lYXN1cmUSDQoFbGV2ZWwYCiABKAkSDQoFZ3JhaW4YCyABKAkSKgoFc2luY2UYDCABKAsyGy5haWRhdGFsYWJzLmFnZW50LnYxLlNvdXJjZSKCAQoJRGltZW5zaW9uEisKBnNvdXJjZRgBIAEoCzIbLmFpZGF0YWxhYnMuYWdlbnQudjEuU291cmNlEg0KBWFsaWFzGAIgASgJEg0KBXRpdGxlGAMgASgJEg0KBWdyYWluGAQgASgJEgwKBHBhcnQYBSABKAkSDQoFbGFiZWwYBiABKAgicgoGV2luZG93EisKBnNvdXJjZRgBIAEoCzIbLmFpZGF0YWxhYnMuYWdlbnQudjEuU291cmNlEg0KBXN0YXJ0GAIgASgJEgsKA2VuZBgDIAEoCRIQCgh0aW1lem9uZRgEIAEoCRINCgV3b3JkcxgFIAEoCSI7CgZIYXZpbmcSDwoHbWVhc3VyZRgBIAEoCRIQCghvcGVyYXRvchgCIAEoCRIOCgZ2YWx1ZXMYAyADKAkiKgoFT3JkZXISDQoFYWxpYXMYASABKAkSEgoKZGVzY2VuZGluZxgCIAEoCCKOAQoEUG9zdBIQCghmdW5jdGlvbhgBIAEoCRIPCgdtZWFzdXJlGAIgASgJEg0KBWFsaWFzGAMgASgJEg0KBXRpdGxlGAQgASgJEgwKBHVuaXQYBSABKAkSDAoEc2l6ZRgGIAEoBRILCgNwZXIYByADKAkSDgoGZmlsbGVkGAggASgIEgwKBHplcm8YCSABKAgioQEKBFN0ZXASDQoFdGl0bGUYASABKAkSLAoHZmlsdGVycxgCIAMoCzIbLmFpZGF0YWxhYnMuYWdlbnQudjEuRmlsdGVyEiwKB3dpbmRvd3MYAyADKAsyGy5haWRhdGFsYWJzLmFnZW50LnYxLldpbmRvdxIQCghvcGVyYXRvchgEIAEoCRINCgV0aW1lcxgFIAEoBRINCgVncmFpbhgGIAEoCSL8AQoGQ29ob3J0EgwKBGtpbmQYASABKAkSLAoHc3ViamVjdBgCIAEoCzIbLmFpZGF0YWxhYnMuYWdlbnQudjEuU291cmNlEikKBHRpbWUYAyABKAsyGy5haWRhdGFsYWJzLmFnZW50LnYxLlNvdXJjZRIoCgVzdGVwcxgEIAMoCzIZLmFpZGF0YWxhYnMuYWdlbnQudjEuU3RlcBIPCgdvcmRlcmVkGAUgASgIEhYKDndpdGhpbl9zZWNvbmRzGAYgASgDEg0KBXdob2xlGAcgASgFEgwKBGZvbGQYCCABKAkSDQoFZ3JhaW4YCSABKAkSDAoEdW5pdBgKIAEoCWIGcHJvdG8z");
+  fileDesc("Ch5haWRhdGFsYWJzL2FnZW50L3YxL3BsYW4ucHJvdG8SE2FpZGF0YWxhYnMuYWdlbnQudjEikgUKCVF1ZXJ5UGxhbhIMCgRmb3JtGAEgASgJEg0KBXRhYmxlGAIgASgJEigKBWpvaW5zGAMgAygLMhkuYWlkYXRhbGFicy5hZ2VudC52MS5Kb2luEi4KCG1lYXN1cmVzGAQgAygLMhwuYWlkYXRhbGFicy5hZ2VudC52MS5NZWFzdXJlEjIKCmRpbWVuc2lvbnMYBSADKAsyHi5haWRhdGFsYWJzLmFnZW50LnYxLkRpbWVuc2lvbhIsCgdmaWx0ZXJzGAYgAygLMhsuYWlkYXRhbGFicy5hZ2VudC52MS5GaWx0ZXISLAoHd2luZG93cxgHIAMoCzIbLmFpZGF0YWxhYnMuYWdlbnQudjEuV2luZG93EisKBmhhdmluZxgIIAMoCzIbLmFpZGF0YWxhYnMuYWdlbnQudjEuSGF2aW5nEikKBW9yZGVyGAkgAygLMhouYWlkYXRhbGFicy5hZ2VudC52MS5PcmRlchINCgVsaW1pdBgKIAEoBRIQCghkaXN0aW5jdBgLIAEoCBIMCgR0aWVkGAwgASgIEg0KBW91dGVyGA0gASgJEhAKCHRpbWV6b25lGA4gASgJEhAKCGxpbWl0X2J5GBUgAygJEicKBHBvc3QYFiADKAsyGS5haWRhdGFsYWJzLmFnZW50LnYxLlBvc3QSKwoGY29ob3J0GBcgASgLMhsuYWlkYXRhbGFicy5hZ2VudC52MS5Db2hvcnQSLQoFaW5uZXIYHyABKAsyHi5haWRhdGFsYWJzLmFnZW50LnYxLlF1ZXJ5UGxhbhIvCgdkaXZpc29yGCAgASgLMh4uYWlkYXRhbGFicy5hZ2VudC52MS5RdWVyeVBsYW4SDgoGZmlsbGVkGCEgASgIImcKBlNvdXJjZRINCgV0YWJsZRgBIAEoCRIOCgZjb2x1bW4YAiABKAkSDAoEdHlwZRgDIAEoCRIMCgRwYXRoGAQgASgIEhAKCGNhbGVuZGFyGAUgAygJEhAKCGRlY2xhcmVkGAYgASgIImsKBEpvaW4SDQoFdGFibGUYASABKAkSDQoFYWxpYXMYAiABKAkSDAoEbGVmdBgDIAEoCRITCgtsZWZ0X2NvbHVtbhgEIAEoCRIUCgxyaWdodF9jb2x1bW4YBSABKAkSDAoEa2luZBgGIAEoCSLTAQoGRmlsdGVyEisKBnNvdXJjZRgBIAEoCzIbLmFpZGF0YWxhYnMuYWdlbnQudjEuU291cmNlEhAKCG9wZXJhdG9yGAIgASgJEg4KBnZhbHVlcxgDIAMoCRIPCgdudW1lcmljGAQgASgIEi0KBXF1ZXJ5GAUgASgLMh4uYWlkYXRhbGFicy5hZ2VudC52MS5RdWVyeVBsYW4SLAoHb3B0aW9ucxgGIAMoCzIbLmFpZGF0YWxhYnMuYWdlbnQudjEuRmlsdGVyEgwKBHBhcnQYCyABKAki3wIKB01lYXN1cmUSEAoIZnVuY3Rpb24YASABKAkSKwoGc291cmNlGAIgASgLMhsuYWlkYXRhbGFicy5hZ2VudC52MS5Tb3VyY2USDQoFYWxpYXMYAyABKAkSDQoFdGl0bGUYBCABKAkSDAoEdW5pdBgFIAEoCRIvCgpjb25kaXRpb25zGAYgAygLMhsuYWlkYXRhbGFicy5hZ2VudC52MS5GaWx0ZXISEwoLc2tpcHNfZW1wdHkYByABKAgSLAoHd2luZG93cxgIIAMoCzIbLmFpZGF0YWxhYnMuYWdlbnQudjEuV2luZG93EisKBXBhcnRzGAkgAygLMhwuYWlkYXRhbGFicy5hZ2VudC52MS5NZWFzdXJlEg0KBWxldmVsGAogASgJEg0KBWdyYWluGAsgASgJEioKBXNpbmNlGAwgASgLMhsuYWlkYXRhbGFicy5hZ2VudC52MS5Tb3VyY2UikgEKCURpbWVuc2lvbhIrCgZzb3VyY2UYASABKAsyGy5haWRhdGFsYWJzLmFnZW50LnYxLlNvdXJjZRINCgVhbGlhcxgCIAEoCRINCgV0aXRsZRgDIAEoCRINCgVncmFpbhgEIAEoCRIMCgRwYXJ0GAUgASgJEg0KBWxhYmVsGAYgASgIEg4KBmJ1Y2tldBgHIAEoCSJyCgZXaW5kb3cSKwoGc291cmNlGAEgASgLMhsuYWlkYXRhbGFicy5hZ2VudC52MS5Tb3VyY2USDQoFc3RhcnQYAiABKAkSCwoDZW5kGAMgASgJEhAKCHRpbWV6b25lGAQgASgJEg0KBXdvcmRzGAUgASgJIjsKBkhhdmluZxIPCgdtZWFzdXJlGAEgASgJEhAKCG9wZXJhdG9yGAIgASgJEg4KBnZhbHVlcxgDIAMoCSIqCgVPcmRlchINCgVhbGlhcxgBIAEoCRISCgpkZXNjZW5kaW5nGAIgASgIIo4BCgRQb3N0EhAKCGZ1bmN0aW9uGAEgASgJEg8KB21lYXN1cmUYAiABKAkSDQoFYWxpYXMYAyABKAkSDQoFdGl0bGUYBCABKAkSDAoEdW5pdBgFIAEoCRIMCgRzaXplGAYgASgFEgsKA3BlchgHIAMoCRIOCgZmaWxsZWQYCCABKAgSDAoEemVybxgJIAEoCCKhAQoEU3RlcBINCgV0aXRsZRgBIAEoCRIsCgdmaWx0ZXJzGAIgAygLMhsuYWlkYXRhbGFicy5hZ2VudC52MS5GaWx0ZXISLAoHd2luZG93cxgDIAMoCzIbLmFpZGF0YWxhYnMuYWdlbnQudjEuV2luZG93EhAKCG9wZXJhdG9yGAQgASgJEg0KBXRpbWVzGAUgASgFEg0KBWdyYWluGAYgASgJIpEDCgZDb2hvcnQSDAoEa2luZBgBIAEoCRIsCgdzdWJqZWN0GAIgASgLMhsuYWlkYXRhbGFicy5hZ2VudC52MS5Tb3VyY2USKQoEdGltZRgDIAEoCzIbLmFpZGF0YWxhYnMuYWdlbnQudjEuU291cmNlEigKBXN0ZXBzGAQgAygLMhkuYWlkYXRhbGFicy5hZ2VudC52MS5TdGVwEg8KB29yZGVyZWQYBSABKAgSFgoOd2l0aGluX3NlY29uZHMYBiABKAMSDQoFd2hvbGUYByABKAUSDQoFZ3JhaW4YCSABKAkSLgoGZ3JvdXBzGAsgAygLMh4uYWlkYXRhbGFicy5hZ2VudC52MS5EaW1lbnNpb24SLAoHc2Vzc2lvbhgMIAEoCzIbLmFpZGF0YWxhYnMuYWdlbnQudjEuU291cmNlEioKBXN0YXJ0GA0gASgLMhsuYWlkYXRhbGFicy5hZ2VudC52MS5Tb3VyY2USDQoFbGF0ZXIYDiADKAVKBAgIEAlKBAgKEAtSBGZvbGRSBHVuaXRiBnByb3RvMw");
 
 /**
  * What a question was read as: a typed query plan, before it becomes SQL. Flat on purpose, so that two readings
@@ -137,6 +137,27 @@ export type QueryPlan = Message<"aidatalabs.agent.v1.QueryPlan"> & {
    * @generated from field: aidatalabs.agent.v1.Cohort cohort = 23;
    */
   cohort?: Cohort | undefined;
+
+  /**
+   * Query whose rows are read instead of a table's; its columns have no table.
+   *
+   * @generated from field: aidatalabs.agent.v1.QueryPlan inner = 31;
+   */
+  inner?: QueryPlan | undefined;
+
+  /**
+   * Query over other rows with the same groups, by whose numbers those of this one are divided.
+   *
+   * @generated from field: aidatalabs.agent.v1.QueryPlan divisor = 32;
+   */
+  divisor?: QueryPlan | undefined;
+
+  /**
+   * True when steps of time without rows are put in.
+   *
+   * @generated from field: bool filled = 33;
+   */
+  filled: boolean;
 };
 
 /**
@@ -471,6 +492,13 @@ export type Dimension = Message<"aidatalabs.agent.v1.Dimension"> & {
    * @generated from field: bool label = 6;
    */
   label: boolean;
+
+  /**
+   * Width of the ranges that a number is cut into, each called by its lower end; else empty.
+   *
+   * @generated from field: string bucket = 7;
+   */
+  bucket: string;
 };
 
 /**
@@ -732,7 +760,8 @@ export const StepSchema: GenMessage<Step> = /*@__PURE__*/
  */
 export type Cohort = Message<"aidatalabs.agent.v1.Cohort"> & {
   /**
-   * `funnel`, `members`, `member_share`, `member_list`, `span`, `retention` or `sessions`.
+   * `funnel`, `members`, `member_share`, `member_list` or `retention`; `session_list`, `follow_list`, `gap_list` or
+   * `row_list` where it is the rows of another query.
    *
    * @generated from field: string kind = 1;
    */
@@ -781,25 +810,39 @@ export type Cohort = Message<"aidatalabs.agent.v1.Cohort"> & {
   whole: number;
 
   /**
-   * How spans and sessions are folded into one number.
-   *
-   * @generated from field: string fold = 8;
-   */
-  fold: string;
-
-  /**
-   * Step of time that subjects or sessions are grouped by.
+   * Step of time that subjects are grouped by, or that `later` is counted in.
    *
    * @generated from field: string grain = 9;
    */
   grain: string;
 
   /**
-   * Unit of spans.
+   * What its numbers are told apart by.
    *
-   * @generated from field: string unit = 10;
+   * @generated from field: repeated aidatalabs.agent.v1.Dimension groups = 11;
    */
-  unit: string;
+  groups: Dimension[];
+
+  /**
+   * Key that stands for one session; unset where sessions are cut by gaps.
+   *
+   * @generated from field: aidatalabs.agent.v1.Source session = 12;
+   */
+  session?: Source | undefined;
+
+  /**
+   * Time of the subjects' own table at which they start; unset where they start with the first step.
+   *
+   * @generated from field: aidatalabs.agent.v1.Source start = 13;
+   */
+  start?: Source | undefined;
+
+  /**
+   * Steps of time after the start in which a subject may come back.
+   *
+   * @generated from field: repeated int32 later = 14;
+   */
+  later: number[];
 };
 
 /**

@@ -8,9 +8,20 @@ from dataclasses import replace
 from aidatalabs_services.agent.planner.columntypes import column_type
 from aidatalabs_services.agent.planner.index import CatalogueIndex
 from aidatalabs_services.agent.planner.naming import Names
-from aidatalabs_services.agent.planner.plan import Cohort, Dimension, Measure, QueryPlan, Source, Step
+from aidatalabs_services.agent.planner.plan import (
+    Cohort,
+    Dimension,
+    Filter,
+    Measure,
+    Order,
+    QueryPlan,
+    Source,
+    Step,
+)
 
+from .followers import Followed, Followers, flag, moment_of
 from .inner import Framed, Inner, refused
+from .merging import joined
 from .subjects import SubjectFrames, act_of, repeating
 from .wording import COUNT, SECONDS, Wording, number, tidy
 
@@ -61,30 +72,13 @@ _COHORTS = re.compile(
     r"(?:(?P<unit>day|week|month|quarter|year)(?:ly)?)?\s*(?:cohorts?)?$"
 )
 _ADVERBS = {"daily": "day", "weekly": "week", "monthly": "month", "quarterly": "quarter", "yearly": "year"}
-_SESSIONS = re.compile(
-    r"^(?:how\s+many|(?:the\s+)?number\s+of|count(?:\s+of)?|total(?:\s+number\s+of)?)?\s*(?:user\s+)?sessions\b(?P<rest>.*)$"
+_GROUPED = re.compile(
+    r"\s*,?\s+(?:by|per|for\s+each|in\s+each|split\s+by|broken\s+down\s+by)\s+(?P<by>(?!step|stage)[\w` ]+)$"
 )
-_PER_SUBJECT = re.compile(
-    r"^(?:the\s+)?(?:average|avg|mean)\s+(?:number\s+of\s+)?sessions\s+(?:per|for\s+each|of\s+each|by)\s+(?P<who>\w+)(?P<rest>.*)$"
+_LOST = re.compile(
+    r"\b(?:where|at\s+(?:which|what)\s+(?:step|stage))\s+(?:do|does|did|are)\s+(?:we\s+lose\s+)?(?:the\s+)?(?P<who>\w+)?(?:\s+(?:drop(?:ping)?\s+(?:off|out)|leave|get\s+lost|lost))?(?:\s+most)?\s+(?:in|on|along|of|from)?"
+    r"|\bdrop[\s-]?offs?(?:\s+rates?)?(?:\s+(?:at|for|in|of)\s+(?:each|every)\s+(?:step|stage))?(?:\s+(?:of|in|from|for|between|by\s+step))?",
 )
-_LENGTH = re.compile(
-    r"^(?:the\s+)?(?:average|avg|mean)\s+(?:session\s+(?:length|duration|time)|(?:length|duration)\s+of\s+(?:a\s+)?sessions?)(?P<rest>.*)$"
-)
-_ROWS = re.compile(
-    r"^(?:the\s+)?(?:average|avg|mean)\s+(?:number\s+of\s+)?(?P<what>\w+)\s+(?:per|in\s+a|in\s+each|of\s+each)\s+session(?P<rest>.*)$"
-)
-_GAP = re.compile(
-    rf"\s*[,(]?\s*\b(?:with|using|after|given|assuming|of)?\s*(?:an?\s+)?(?:(?:gap|timeout|inactivity|break|pause)\s+(?:of\s+)?(?P<n>{COUNT})[\s-]+(?P<unit>minute|hour)s?"
-    rf"|(?P<n2>{COUNT})[\s-]+(?P<unit2>minute|hour)s?\s+(?:(?:of\s+)?(?:inactivity|gap|timeout|break|pause))(?:\s+gap)?)\)?"
-)
-_MINUTES = re.compile(r"\s*,?\s*\bin\s+(?P<unit>minutes|seconds)\b")
-_SESSION_TITLES = {
-    "count": "number of sessions",
-    "avg_rows": "rows per session",
-    "avg_minutes": "average length of a session",
-    "avg_seconds": "average length of a session",
-}
-_DEFAULT_GAP = 1_800
 
 
 class PathFrames:
@@ -97,9 +91,13 @@ class PathFrames:
 
     def funnel(self, wording: Wording) -> Framed | None:
         """`funnel visit -> cart -> order within 7 days`: how many did each step and all before it."""
-        if wording.search(_FUNNEL) is None:
+        lost = wording.search(_LOST)
+        if wording.search(_FUNNEL) is None and lost is None:
             return None
-        text, who, within, ordered = self._trimmed(_FUNNEL_WORDS.sub(" ", wording.text, count=1))
+        whole = wording.without(lost.span()) if lost is not None else wording.text
+        text, who, within, ordered = self._trimmed(_FUNNEL_WORDS.sub(" ", whole, count=1))
+        text, by = self._parted(tidy(text))
+        who = who or (lost["who"] or "" if lost is not None else "")
         text = tidy(re.sub(r"^from\s+", "", tidy(text), flags=re.I))
         parts = _ARROW.split(text) if _ARROW.search(text) else _STEPS.split(text)
         if len(parts) < 2:
@@ -108,17 +106,24 @@ class PathFrames:
         ordered = ordered or within > 0
         title = f"number of different {_spoken(source)}"
         names = Names(self._index, plan.table)
-        measures = (
+        plan, groups = self._grouped(plan, by, names)
+        measures: tuple[Measure, ...] = (
             Measure("count_distinct", source, names.fresh(title), title),
             Measure(
                 "percent", None, names.fresh("percent_of_first_step"), "percent of the first step", "percent"
             ),
         )
+        if lost is not None:
+            measures += (
+                Measure("count_distinct", source, names.fresh("lost"), "lost since the step before"),
+                Measure("percent", None, names.fresh("percent_lost"), "percent lost", "percent"),
+            )
         dimensions = (
+            *groups,
             Dimension(source, names.fresh("step"), "step number"),
             Dimension(source, names.fresh("step_name"), "step"),
         )
-        cohort = Cohort("funnel", source, self._subjects.time(plan), steps, ordered, within)
+        cohort = Cohort("funnel", source, self._subjects.time(plan), steps, ordered, within, groups=groups)
         made = replace(plan, form="table", measures=measures, dimensions=dimensions, cohort=cohort, order=())
         return Framed(made, tuple(self._inner.read), (), self._inner.confidence)
 
@@ -131,6 +136,7 @@ class PathFrames:
         if match.groupdict().get("tail"):
             second = f"{second} {wording.group(match, 'tail').strip()}"
         second, who, within, ordered = self._trimmed(second)
+        second, by = self._parted(second)
         if tidy(f"{wording.text[: match.start()]} x") != "x":
             raise refused("What stands before the conversion rate is not something I can read.")
         plan, source, steps = self._path([first, second], who)
@@ -140,7 +146,73 @@ class PathFrames:
         title = f"conversion from {steps[0].title} to {steps[1].title}"
         first, second = steps[0].title, steps[1].title
         who_line = f"Counts different {_spoken(source)}: of those with {first}, those with {second}."
-        return self._subjects.framed(plan, cohort, title, (who_line,))
+        return self._told(plan, cohort, title, by, who_line)
+
+    def _parted(self, text: str) -> tuple[str, str]:
+        """A text without what its numbers are told apart by."""
+        match = _GROUPED.search(text.lower())
+        return (text[: match.start()], text[match.start("by") :]) if match is not None else (text, "")
+
+    def _grouped(self, plan: QueryPlan, by: str, names: Names) -> tuple[QueryPlan, tuple[Dimension, ...]]:
+        """The plan with the columns that tell its subjects apart."""
+        if not by:
+            return plan, ()
+        tail = self._inner.planned(f"number of rows of `{plan.table}` by {by}", lambda put: put)
+        plain = tail.table == plan.table and [m.function for m in tail.measures] == ["count"]
+        if (
+            not plain
+            or not tail.dimensions
+            or tail.limit
+            or tail.having
+            or any(d.grain for d in tail.dimensions)
+        ):
+            raise refused(f"'{by}' is not something that these steps can be told apart by.")
+        if any(not f.known for f in tail.filters) or tail.windows:
+            raise refused(f"'{by}' is not something that these steps can be told apart by.")
+        names.taken(*(d.alias for d in tail.dimensions))
+        groups = tail.dimensions
+        return replace(plan, joins=joined(plan, tail)), groups
+
+    def _told(self, plan: QueryPlan, cohort: Cohort, title: str, by: str, line: str) -> Framed:
+        """One number, for each group or step of time if any are asked for."""
+        if not by:
+            return self._subjects.framed(plan, cohort, title, (line,))
+        if re.search(r"\b(?:hour|day|week|month|quarter|year)$", by.lower()):
+            return self._in_time(plan, cohort, title, by, line)
+        names = Names(self._index, plan.table)
+        plan, groups = self._grouped(plan, by, names)
+        framed = self._subjects.framed(plan, replace(cohort, groups=groups), title, (line,))
+        measure = replace(framed.plan.measures[0], alias=names.fresh(title))
+        order = (Order(measure.alias, True), *(Order(d.alias, False) for d in groups))
+        made = replace(framed.plan, form="table", dimensions=groups, measures=(measure,), order=order)
+        told = "Each group looks at its own rows alone: who has rows in several counts in each."
+        return replace(framed, plan=made, lines=(*framed.lines, told))
+
+    def _in_time(self, plan: QueryPlan, cohort: Cohort, title: str, by: str, line: str) -> Framed:
+        """The same for each step of time in which the first of the events lay."""
+        followers = Followers(self._index, self._inner)
+        followed = Followed(_spoken(cohort.subject), plan, cohort.subject, cohort.time)
+        tail = followers.tail(followed, f"by {by}")
+        if len(cohort.steps) != 2 or tail.groups:
+            raise refused(f"'{by}' is not something that these steps can be told apart by.")
+        first, second = cohort.steps
+        made = replace(
+            cohort, kind="follow_list", steps=(replace(first, windows=()), second), within_seconds=0
+        )
+        if cohort.within_seconds:
+            made = replace(made, within_seconds=cohort.within_seconds)
+        rows = followers.rows(followed, tail, made)
+        begun = moment_of(cohort.time, "start_")
+        windows = tuple(replace(w, source=begun) for w in (*first.windows, *plan.windows))
+        held = flag("back_1") if made.within_seconds else Filter(moment_of(cohort.time, "end_"), "not_null")
+        part = Measure("count", None, "", f"with {second.title}", conditions=(held,))
+        whole = Measure("count", None, "", f"with {first.title}")
+        rate = Measure("percent", None, "", title, "percent", conditions=(held,))
+        told = (
+            f"Each counts in the {tail.steps[0].grain} of its first {first.title}, whenever the other came."
+        )
+        over = followers.over(replace(rows, windows=()), tail, (whole, part, rate), begun, windows=windows)
+        return followers.framed(over, line, told)
 
     def span(self, wording: Wording) -> Framed | None:
         """`average days between sign up and first order`: from the first of one to the next of the other."""
@@ -154,18 +226,25 @@ class PathFrames:
             return rows
         unit = (found.get("unit") or "day").rstrip("s")
         unit = "day" if unit == "time" else unit
-        plan, source, steps = self._path([first, second], "")
+        second, by = self._parted(second)
         fold = _FOLDS.get(found.get("fold") or "average", "avg")
-        cohort = Cohort("span", source, self._subjects.time(plan), steps, True, 0, 0, fold, "", unit)
+        followers = Followers(self._index, self._inner)
+        plan, source, steps = self._path([first, second], "")
+        followed = Followed(_spoken(source), plan, source, self._subjects.time(plan))
+        tail = followers.tail(followed, f"by {by}" if by else "")
+        cohort = Cohort("follow_list", source, followed.time, steps, True)
+        ways = replace(followers.rows(followed, tail, cohort), windows=plan.windows)
         title = f"{found.get('fold') or 'average'} {unit}s from {steps[0].title} to {steps[1].title}"
         counted = "whole calendar steps" if unit in ("day", "week", "month") else "elapsed time"
         line = (
             f"For each of the {_spoken(source)}: from the first {steps[0].title} to the next "
             f"{steps[1].title}, in {unit}s ({counted}); who never got there is left out."
         )
-        framed = self._subjects.framed(plan, cohort, title, (line,))
-        measures = tuple(replace(m, unit=f"{unit}s") for m in framed.plan.measures)
-        return replace(framed, plan=replace(framed.plan, measures=measures))
+        start, end = (moment_of(followed.time, name) for name in ("start_", "end_"))
+        measure = Measure(fold, end, "", title, f"{unit}s", since=start, grain=unit)
+        known = Filter(replace(end, type=f"Nullable({end.type})"), "not_null")
+        over = followers.over(ways, tail, (measure,), start, (known,))
+        return followers.framed(over, line)
 
     def _between_columns(
         self, wording: Wording, match: re.Match[str], first: str, second: str
@@ -243,55 +322,15 @@ class PathFrames:
             Dimension(time, names.fresh(f"{grain}s_later"), f"{grain}s later"),
         )
         size = f"{_spoken(source)} in the cohort"
-        measures = (
+        measures: tuple[Measure, ...] = (
             Measure("count_distinct", source, names.fresh("cohort_size"), size),
             Measure(
                 "count_distinct", source, names.fresh("returned"), f"{_spoken(source)} with {steps[1].title}"
             ),
             Measure("percent", None, names.fresh("retention_percent"), "retention", "percent"),
         )
-        cohort = Cohort("retention", source, time, steps, True, 0, 1, "", grain)
+        cohort = Cohort("retention", source, time, steps, True, 0, 1, grain)
         made = replace(plan, form="table", measures=measures, dimensions=dimensions, cohort=cohort, order=())
-        return Framed(made, tuple(self._inner.read), (), self._inner.confidence)
-
-    def sessions(self, wording: Wording) -> Framed | None:
-        """`average session length`, `sessions per day`: runs of rows without a gap of half an hour."""
-        gap = wording.search(_GAP)
-        minutes = wording.search(_MINUTES)
-        held = Wording(wording.without(*(m.span() for m in (gap, minutes) if m is not None)))
-        held = Wording(tidy(held.text))
-        found = [
-            ("per_subject", _PER_SUBJECT),
-            ("avg_seconds", _LENGTH),
-            ("avg_rows", _ROWS),
-            ("count", _SESSIONS),
-        ]
-        fold, match = next(((kind, m) for kind, p in found if (m := held.search(p)) is not None), ("", None))
-        if match is None:
-            return None
-        seconds = _DEFAULT_GAP
-        if gap is not None:
-            seconds = number(gap["n"] or gap["n2"]) * SECONDS[gap["unit"] or gap["unit2"]]
-        if fold == "avg_seconds" and not (minutes and minutes["unit"] == "seconds"):
-            fold = "avg_minutes"
-        _, plan, source = self._followed(None, match.groupdict().get("who") or "", "")
-        base = self._inner.planned(
-            f"number of rows of `{plan.table}` {held.group(match, 'rest')}", lambda text: text
-        )
-        steps = [d for d in base.dimensions if d.grain]
-        if base.dimensions and (len(base.dimensions) != 1 or not steps):
-            raise refused("Sessions can be told for all, or for each step of time; not for other groups yet.")
-        titles = _SESSION_TITLES | {"per_subject": f"sessions per {_spoken(source).rstrip('s')}"}
-        units = {"avg_minutes": "minutes", "avg_seconds": "seconds"}
-        time = self._subjects.time(plan)
-        if column_type(time.type).kind != "datetime":
-            raise refused(f"{time.column} tells only days, which sessions cannot be cut from.")
-        names = Names(self._index, base.table)
-        for dimension in base.dimensions:
-            names.taken(dimension.alias)
-        measure = Measure("count", None, names.fresh(titles[fold]), titles[fold], units.get(fold, ""))
-        cohort = Cohort("sessions", source, time, (), True, seconds, 0, fold, steps[0].grain if steps else "")
-        made = replace(base, measures=(measure,), cohort=cohort)
         return Framed(made, tuple(self._inner.read), (), self._inner.confidence)
 
     def _trimmed(self, text: str) -> tuple[str, str, int, bool]:

@@ -9,17 +9,20 @@ from dataclasses import replace
 from aidatalabs_services.agent.planner.columntypes import column_type
 from aidatalabs_services.agent.planner.index import CatalogueIndex
 from aidatalabs_services.agent.planner.linking import Linked
-from aidatalabs_services.agent.planner.outcomes import Outcome
+from aidatalabs_services.agent.planner.outcomes import Clarification, Outcome
 from aidatalabs_services.agent.planner.plan import Filter, Order
 
 from .folds import FoldFrames
 from .inner import Framed, Inner, Stopped, refused
 from .moments_of import MomentFrames
+from .newcomers import NewcomerFrames
 from .parted import PartedFrames
 from .paths import PathFrames
 from .periods import PeriodFrames
 from .ratios import RatioFrames
+from .returning import ReturnFrames
 from .series import SeriesFrames
+from .sessions import SessionFrames
 from .subjects import SubjectFrames
 from .winners import WinnerFrames
 from .wording import COUNT, Wording, number, tidy
@@ -48,8 +51,27 @@ _CUES = frozenset(
         "compare",
     ]
 )
-_WEAK = frozenset(("members", "share", "compared", "winners", "active", "steps", "folded", "ends", "seen"))
+_WEAK = frozenset(
+    (
+        "members",
+        "share",
+        "compared",
+        "winners",
+        "active",
+        "steps",
+        "folded",
+        "ends",
+        "seen",
+        "both",
+        "newcomers",
+        "first_deeds",
+        "repeated",
+        "returned",
+    )
+)
 """Frames of ordinary words: where they cannot answer, the question is read as it stands."""
+_ASKS = frozenset(("newcomers",))
+"""Frames of ordinary words whose questions back are asked nevertheless."""
 
 _NAMED = 0.05
 _EXTREMES = {"highest": True, "largest": True, "biggest": True, "greatest": True, "best": True,
@@ -96,6 +118,9 @@ class Frames:
                 framed = frame(wording)
             except Stopped as error:
                 weak = getattr(frame, "__name__", "") in _WEAK
+                asks = isinstance(error.outcome, Clarification) and getattr(frame, "__name__", "") in _ASKS
+                if asks:
+                    raise
                 if getattr(frame, "__name__", "") == "shifted":
                     raise
                 stopped = stopped or (None if weak else error)
@@ -117,11 +142,16 @@ class Frames:
         yield SeriesFrames(self._index, self._inner()).before
         for name in ("gained", "shifted", "compared"):
             yield getattr(PeriodFrames(self._index, self._inner(), linked), name)
+        for name in ("both", "newcomers", "first_deeds", "repeated"):
+            yield getattr(NewcomerFrames(self._index, self._inner(plain=True)), name)
         yield WinnerFrames(self._index, self._inner(plain=True)).winners
         yield self.ranked
         for name in ("running", "moving", "growth"):
             yield getattr(SeriesFrames(self._index, self._inner()), name)
-        for name in ("funnel", "conversion", "span", "retention", "sessions"):
+        for name in ("kept", "returned"):
+            yield getattr(ReturnFrames(self._index, self._inner(plain=True)), name)
+        yield SessionFrames(self._index, self._inner(plain=True)).sessions
+        for name in ("funnel", "conversion", "span", "retention"):
             yield getattr(PathFrames(self._index, self._inner(plain=True)), name)
         yield SubjectFrames(self._index, self._inner(plain=True)).members
         for name in ("ratio", "rate", "share"):
