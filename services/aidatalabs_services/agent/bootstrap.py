@@ -14,11 +14,13 @@ from aidatalabs_services.agent.adapters.measured_agents import MeasuredOrchestra
 from aidatalabs_services.agent.adapters.picture_processes import PictureProcesses
 from aidatalabs_services.agent.adapters.postgres_conversations import PostgresConversations
 from aidatalabs_services.agent.adapters.postgres_lessons import PostgresLessons
+from aidatalabs_services.agent.adapters.postgres_purges import PostgresPurges
 from aidatalabs_services.agent.adapters.postgres_seals import seal_key
 from aidatalabs_services.agent.catalogues import Catalogues
 from aidatalabs_services.agent.conversations import Conversations
 from aidatalabs_services.agent.lessons import Lessons
 from aidatalabs_services.agent.ports import MeasuringData
+from aidatalabs_services.agent.purges import Purges
 from aidatalabs_services.agent.query_agent import QueryAgent
 from aidatalabs_services.agent.seals import Seals
 from aidatalabs_services.agent.servicer import AgentServicer
@@ -57,12 +59,12 @@ def bootstrap(
     catalogues = Catalogues(data)
     verifier = Verifier(data, catalogues, clock=clock)
     seals = Seals()
-    kept = Kept(settings, seals, metrics)
+    kept = Storage(settings, seals, metrics)
     conversations = Conversations(kept.conversations, most_turns=settings.conversation_turns)
     lessons = Lessons(kept.lessons, conversations, data, clock=clock, most=settings.lessons)
     query_agent = QueryAgent(data, clock=clock, models=models, catalogues=catalogues, lessons=lessons)
     orchestrator = MeasuredOrchestrator(query_agent, verifier, conversations, lessons, metrics)
-    servicer = AgentServicer(orchestrator, PictureProcesses(), Tuner(data), seals)
+    servicer = AgentServicer(orchestrator, PictureProcesses(), Tuner(data), seals, Purges(kept.purges))
 
     async def close() -> None:
         await kept.close()
@@ -80,7 +82,7 @@ def bootstrap(
     )
 
 
-class Kept:
+class Storage:
     """What the service keeps in PostgreSQL; nothing where no server is configured."""
 
     def __init__(self, settings: AgentSettings, seals: Seals, metrics: Metrics) -> None:
@@ -90,10 +92,12 @@ class Kept:
         self._database: Database | None = None
         self.conversations: PostgresConversations | None = None
         self.lessons: PostgresLessons | None = None
+        self.purges: PostgresPurges | None = None
         if settings.postgres_url:
             days = settings.conversation_retention_days
             self.conversations = PostgresConversations(retention_days=days)
             self.lessons = PostgresLessons(self.conversations)
+            self.purges = PostgresPurges()
 
     async def start(self) -> None:
         """Brings the schema up to date and opens the pool."""
@@ -107,10 +111,13 @@ class Kept:
         self._seals.use(await seal_key(self._database))
         if self.conversations is not None:
             self.conversations.open(self._database)
+        if self.purges is not None:
+            self.purges.open(self._database)
 
     async def close(self) -> None:
         """Closes the pool."""
-        if self.conversations is not None:
-            await self.conversations.close()
+        for opened in (self.conversations, self.purges):
+            if opened is not None:
+                await opened.close()
         if self._database is not None:
             await self._database.close()

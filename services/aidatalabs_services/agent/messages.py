@@ -15,7 +15,7 @@ from aidatalabs.data.v1 import query_pb2
 from aidatalabs_services.agent.conversations import Conversation, Turn
 from aidatalabs_services.agent.lessons import Lesson, Worth
 from aidatalabs_services.agent.models.verdicts import ModelUse
-from aidatalabs_services.agent.orchestrator import Kept
+from aidatalabs_services.agent.orchestrator import TurnKept
 from aidatalabs_services.agent.planner.planner import Clarification
 from aidatalabs_services.agent.ports import Rows
 from aidatalabs_services.agent.proofs import Proof
@@ -34,10 +34,10 @@ from aidatalabs_services.agent.tuning.tuner import Cost, Trial, Tuning
 from aidatalabs_services.agent.verification import Claim, Verification
 
 
-def step_message(step: Step | Kept) -> tuple[str, pb.QueryResponse | None]:
+def step_message(step: Step | TurnKept) -> tuple[str, pb.QueryResponse | None]:
     """The event that tells of a step, and the part that it brings; the parts merged are the answer."""
     match step:
-        case Kept(conversation, turn):
+        case TurnKept(conversation, turn):
             return "conversation", pb.QueryResponse(conversation=conversation, turn=turn)
         case ModelUse():
             return "model", pb.QueryResponse(model=answer_pb2.ModelUse(**asdict(step)))

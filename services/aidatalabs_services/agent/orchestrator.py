@@ -16,7 +16,7 @@ from aidatalabs_services.agent.verification import Claim, Verification, Verifier
 
 
 @dataclass(frozen=True)
-class Kept:
+class TurnKept:
     """The answer is kept as this turn of this conversation; the last step, left out where it was not kept."""
 
     conversation: str
@@ -39,7 +39,7 @@ class Orchestrator:
 
     async def ask(
         self, question: Question, owner: Owner, conversation: str = ""
-    ) -> AsyncIterator[Step | Kept]:
+    ) -> AsyncIterator[Step | TurnKept]:
         """Has a question answered, part by part, as the next one of a conversation where one is named.
 
         Raises what the query agent raises, ConversationNotFound, ConversationFull, ConversationsNotKept.
@@ -60,7 +60,7 @@ class Orchestrator:
             raise
         kept = await self.conversations.keep(owner, conversation, note.turn())
         if kept is not None:
-            yield Kept(*kept)
+            yield TurnKept(*kept)
 
     def once(self, question: Question) -> AsyncIterator[Step]:
         """Has one question answered and keeps no conversation. Raises what the query agent raises."""

@@ -32,6 +32,7 @@ from aidatalabs_services.agent.messages import (
 )
 from aidatalabs_services.agent.orchestrator import Orchestrator
 from aidatalabs_services.agent.ports import Drawer, PictureForm
+from aidatalabs_services.agent.purges import Purges
 from aidatalabs_services.agent.query_agent import Question
 from aidatalabs_services.agent.seals import Seals
 from aidatalabs_services.agent.tuning.tuner import Tuner
@@ -48,13 +49,16 @@ _PICTURE_TYPES = {"png": "image/png", "svg": "image/svg+xml"}
 class AgentServicer(pb_grpc.AgentServiceServicer):
     """Translates between the contract and the orchestrator; the policy is theirs."""
 
-    def __init__(self, orchestrator: Orchestrator, drawer: Drawer, tuner: Tuner, seals: Seals) -> None:
+    def __init__(
+        self, orchestrator: Orchestrator, drawer: Drawer, tuner: Tuner, seals: Seals, purges: Purges
+    ) -> None:
         self._orchestrator = orchestrator
         self._conversations = orchestrator.conversations
         self._lessons = orchestrator.lessons
         self._drawer = drawer
         self._tuner = tuner
         self._seals = seals
+        self._purges = purges
 
     async def Query(
         self, request: pb.QueryRequest, context: grpc.aio.ServicerContext[pb.QueryRequest, pb.QueryResponse]
@@ -200,6 +204,25 @@ class AgentServicer(pb_grpc.AgentServiceServicer):
     ) -> lesson_pb2.Lesson:
         """See the contract."""
         return lesson_message(await self._lessons.forget(_owner(), request.lesson))
+
+    async def PurgePlatform(
+        self,
+        request: pb.PurgePlatformRequest,
+        context: grpc.aio.ServicerContext[pb.PurgePlatformRequest, empty_pb2.Empty],
+    ) -> empty_pb2.Empty:
+        """See the contract."""
+        due = request.purge_time.ToDatetime(UTC) if request.HasField("purge_time") else None
+        await self._purges.purge(current_caller().platform_uid, due)
+        return empty_pb2.Empty()
+
+    async def KeepPlatform(
+        self,
+        request: pb.KeepPlatformRequest,
+        context: grpc.aio.ServicerContext[pb.KeepPlatformRequest, empty_pb2.Empty],
+    ) -> empty_pb2.Empty:
+        """See the contract."""
+        await self._purges.keep(request.platform, current_caller().platform_uid)
+        return empty_pb2.Empty()
 
     async def DrawAnswer(
         self,

@@ -44,7 +44,7 @@ SERVICE_LAYERS = {"identity": 1, "platform": 2, "data": 2, "agent": 3, "monitori
 HEALTH_SERVICE = "platform"
 """Whom the edge asks for the health of any service."""
 
-_PEERS = ("identity", "platform", "data")
+_PEERS = ("identity", "platform", "data", "agent")
 """Services that others call."""
 
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ")

@@ -15,6 +15,8 @@ from aidatalabs_services.runtime.errors import platform_not_found
 _ATTEMPTS = {
     "/aidatalabs.data.v1.DataService/ProvisionPlatform": (State.PROVISIONING, State.DELETED),
     "/aidatalabs.data.v1.DataService/DeprovisionPlatform": (State.DELETING, State.DELETED),
+    "/aidatalabs.agent.v1.AgentService/PurgePlatform": (State.DELETING, State.DELETED),
+    "/aidatalabs.agent.v1.AgentService/KeepPlatform": (State.DELETED,),
 }
 
 

@@ -7,6 +7,7 @@ import grpc
 from aidatalabs.common.v1 import access_service_pb2_grpc as access_pb_grpc
 from aidatalabs.platform.v1 import platform_service_pb2_grpc as pb_grpc
 from aidatalabs_services.platform.access import AccessBook
+from aidatalabs_services.platform.adapters.agent_client import METHODS, AgentPlatformRecords
 from aidatalabs_services.platform.adapters.data_client import DataPlatformDatabases
 from aidatalabs_services.platform.adapters.identity_client import IdentityMeshRoles, IdentityUsers
 from aidatalabs_services.platform.adapters.own_roles import OwnRoles
@@ -57,12 +58,14 @@ async def bootstrap(
         )
         database.measure(metrics)
         store = PostgresPlatformStore(database)
-    identity, data = _peers(settings)
+    identity, data, agent = _peers(settings)
+    records = AgentPlatformRecords(agent) if agent is not None else None
     access = AccessBook(store, mesh_roles or IdentityMeshRoles(identity))
     databases = databases or DataPlatformDatabases(data)
     creation = PlatformCreation(store, databases, rest_seconds=settings.id_rest_seconds)
-    deletion = PlatformDeletion(store, databases, grace_seconds=settings.delete_grace_hours * 3600)
-    undeletion = PlatformUndeletion(store, databases)
+    grace_seconds = settings.delete_grace_hours * 3600
+    deletion = PlatformDeletion(store, databases, records, grace_seconds=grace_seconds)
+    undeletion = PlatformUndeletion(store, databases, records)
     purges = PlatformPurges(store)
     workspaces = Workspaces(store, access, deletion, users or IdentityUsers(identity))
     servicer = PlatformServicer(creation, PlatformUpdates(store), deletion, undeletion, workspaces)
@@ -75,8 +78,9 @@ async def bootstrap(
     async def close() -> None:
         await purges.close()
         await deletion.close()
-        await identity.close()
-        await data.close()
+        for channel in (identity, data, agent):
+            if channel is not None:
+                await channel.close()
         if database is not None:
             await database.close()
 
@@ -95,8 +99,10 @@ async def bootstrap(
     )
 
 
-def _peers(settings: PlatformSettings) -> tuple[grpc.aio.Channel, grpc.aio.Channel]:
-    """The channels to identity and data."""
+def _peers(
+    settings: PlatformSettings,
+) -> tuple[grpc.aio.Channel, grpc.aio.Channel, grpc.aio.Channel | None]:
+    """The channels to identity, data and, where there is one, the agent service."""
     identity = open_channel(
         settings.identity_address,
         service="identity",
@@ -109,7 +115,12 @@ def _peers(settings: PlatformSettings) -> tuple[grpc.aio.Channel, grpc.aio.Chann
         tls=settings.tls,
         idempotent=[_PROVISION_PLATFORM, _DEPROVISION_PLATFORM],
     )
-    return identity, data
+    agent = None
+    if settings.agent_address:
+        agent = open_channel(
+            settings.agent_address, service="agent", tls=settings.tls, idempotent=list(METHODS)
+        )
+    return identity, data, agent
 
 
 def _metrics() -> Metrics:

@@ -1,7 +1,8 @@
-"""Deleting a platform: recorded here, then its data goes at the data service, then its row.
+"""Deleting a platform: recorded here, then its conversations go at the agent service, its data at the data
+service, then its row.
 
-With a grace the record is the state DELETED: the platform is out of sight, and the data service is told when
-to remove its data, which it then does by itself. What follows is about both.
+With a grace the record is the state DELETED: the platform is out of sight, and both services are told when to
+remove what they hold, which they then do by themselves. What follows is about both.
 
 The record (state DELETING) is what was authorised; from then on the platform takes no data and no questions.
 Removing the data needs a caller, because the data service asks for the role of an admin: first the one who
@@ -24,8 +25,10 @@ import structlog
 from aidatalabs_services.platform.errors import etag_mismatch, not_active, other_content
 from aidatalabs_services.platform.platforms import Platform, State
 from aidatalabs_services.platform.ports import (
+    NoRecords,
     PlatformChanges,
     PlatformDatabases,
+    PlatformRecords,
     PlatformStore,
     RequestKey,
 )
@@ -54,21 +57,28 @@ class PlatformDeletion:
     """Deletes platforms for callers whom the gate has let through as admins of them."""
 
     def __init__(
-        self, store: PlatformStore, databases: PlatformDatabases, *, grace_seconds: float = 0.0
+        self,
+        store: PlatformStore,
+        databases: PlatformDatabases,
+        records: PlatformRecords | None = None,
+        *,
+        grace_seconds: float = 0.0,
     ) -> None:
         self._grace_seconds = grace_seconds
         self._store = store
         self._databases = databases
+        self._records = records or NoRecords()
         self._background: dict[UUID, asyncio.Task[None]] = {}
         self._attempts: set[asyncio.Task[None]] = set()
         self._closed = False
 
     async def delete(self, caller: Caller, etag: str, request_id: str, *, purge: bool = False) -> None:
-        """Returns when the platform is out of sight and the data service knows when to remove its data; with
-        `purge`, or without a grace, when it is gone. A repeated call goes on where the first one stopped.
+        """Returns when the platform is out of sight and the services that hold something of it know when to
+        remove that; with `purge`, or without a grace, when it is gone. A repeated call goes on where the
+        first one stopped.
 
         Raises PlatformNotFound, EtagMismatch, PlatformNotActive (it is being made at this moment),
-        IdempotencyMismatch, and the data service's refusals, after which it goes on in the background.
+        IdempotencyMismatch, and those services' refusals, after which it goes on in the background.
         """
         text = f"{caller.platform}\n{etag}" + ("\npurge" if purge else "")
         content = hashlib.sha256(text.encode()).digest()
@@ -178,6 +188,7 @@ class PlatformDeletion:
     async def _carry_out(self, platform: Platform, attempt: UUID) -> None:
         set_current_call(replace(current_call(), deadline=time.monotonic() + ATTEMPT_SECONDS))
         try:
+            await self._records.remove(platform.name, platform.purge_time)
             await self._databases.deprovision(platform.name, platform.purge_time)
         except ServiceError as error:
             if error.code is not StatusCode.DEADLINE_EXCEEDED:  # that one may still be at work for a moment
@@ -220,6 +231,6 @@ class PlatformDeletion:
 
 
 def _is_unfinished(platform: Platform) -> bool:
-    """Whether the data service has yet to be told what to do with the platform's data."""
+    """Whether agent and data service have yet to be told what to do with what they hold of the platform."""
     told = platform.state is State.DELETED and platform.purge_noted
     return platform.state in (State.DELETING, State.DELETED) and not told

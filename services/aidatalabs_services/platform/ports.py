@@ -205,3 +205,27 @@ class PlatformDatabases(Protocol):
 
         Repeating it is harmless. Raises ServiceUnavailable and the data service's other refusals.
         """
+
+
+class PlatformRecords(Protocol):
+    """The agent service's part in a platform's end: it keeps the platform's conversations and lessons."""
+
+    async def remove(self, platform: str, purge_time: datetime | None = None) -> None:
+        """Removes what is kept of `platforms/{id}`, as the caller and in the time left; with a `purge_time`
+        it is removed then, unless `keep` comes first.
+
+        Repeating it is harmless. Raises ServiceUnavailable and the agent service's other refusals.
+        """
+
+    async def keep(self, platform: str) -> None:
+        """Takes a removal back whose time has not come. Repeating it is harmless. Raises as `remove`."""
+
+
+class NoRecords:
+    """PlatformRecords of a mesh without an agent service: nothing is kept."""
+
+    async def remove(self, platform: str, purge_time: datetime | None = None) -> None:
+        """See PlatformRecords."""
+
+    async def keep(self, platform: str) -> None:
+        """See PlatformRecords."""

@@ -21,6 +21,12 @@ class PlatformSettings(ServerSettings):
     data_address: str = Field(
         pattern=_ADDRESS, description="gRPC address of the data service, which makes platforms' databases."
     )
+    agent_address: str = Field(
+        default="",
+        pattern=f"^$|{_ADDRESS}",
+        description="gRPC address of the agent service, which removes conversations and lessons of deleted "
+        "platforms; empty: there is none.",
+    )
     postgres_url: str = Field(
         pattern=r"^postgres(ql)?://",
         repr=False,

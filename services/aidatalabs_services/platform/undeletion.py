@@ -1,7 +1,8 @@
 """Bringing a deleted platform back, and what happens when nobody does.
 
-First the data service forgets the moment at which it would remove the data, then the row is ACTIVE again: cut
-off in between, the platform is still deleted, and the next look of an admin has that moment noted anew.
+First the data service and the agent service forget the moment at which they would remove what they hold, then
+the row is ACTIVE again: cut off in between, the platform is still deleted, and the next look of an admin has
+that moment noted anew.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import structlog
 
 from aidatalabs_services.platform.errors import not_active
 from aidatalabs_services.platform.platforms import Platform, State
-from aidatalabs_services.platform.ports import PlatformDatabases, PlatformStore
+from aidatalabs_services.platform.ports import NoRecords, PlatformDatabases, PlatformRecords, PlatformStore
 from aidatalabs_services.runtime.caller import Caller, current_call, set_current_call
 from aidatalabs_services.runtime.errors import ServiceError, StatusCode, platform_not_found
 
@@ -31,16 +32,19 @@ _LOG = structlog.get_logger()
 class PlatformUndeletion:
     """Brings platforms back for callers whom the gate has let through as admins of them."""
 
-    def __init__(self, store: PlatformStore, databases: PlatformDatabases) -> None:
+    def __init__(
+        self, store: PlatformStore, databases: PlatformDatabases, records: PlatformRecords | None = None
+    ) -> None:
         self._store = store
         self._databases = databases
+        self._records = records or NoRecords()
         self._attempts: set[asyncio.Task[Platform]] = set()
 
     async def undelete(self, caller: Caller) -> Platform:
         """The platform, ACTIVE, with its members and rows; one that is ACTIVE already is returned as it is.
 
         Raises PlatformNotFound where it is gone or its grace is over, PlatformNotActive where it is being
-        made or removed, and the data service's refusals, after which it is still deleted.
+        made or removed, and those services' refusals, after which it is still deleted.
         """
         uid = UUID(caller.platform_uid)
         while True:
@@ -71,6 +75,7 @@ class PlatformUndeletion:
         set_current_call(replace(current_call(), deadline=time.monotonic() + _ATTEMPT_SECONDS))
         try:
             await self._databases.provision(platform.name)
+            await self._records.keep(platform.name)
         except ServiceError as error:
             if error.code is not StatusCode.DEADLINE_EXCEEDED:  # that one may still be at work for a moment
                 await self._store.fail_attempt(platform.uid, attempt)
@@ -84,7 +89,7 @@ class PlatformUndeletion:
 
 
 class PlatformPurges:
-    """Removes the rows of platforms that nobody brought back; their data goes at the data service."""
+    """Removes the rows of platforms that nobody brought back; what others hold of them goes there."""
 
     def __init__(self, store: PlatformStore, *, seconds: float = _PURGE_SECONDS) -> None:
         self._store = store

@@ -264,6 +264,16 @@ TABLE: tuple[MethodAccess, ...] = (
     _on_platform(
         "agent.v1.AgentService/ForgetLesson", Role.EDITOR, idempotency=_SAME, rate_class="write", audited=True
     ),
+    *(
+        _on_platform(
+            f"agent.v1.AgentService/{name}",
+            Role.ADMIN,
+            idempotency=_SAME,
+            rate_class="write",
+            peers=("platform",),
+        )
+        for name in ("PurgePlatform", "KeepPlatform")
+    ),
     _on_platform(
         "agent.v1.AgentService/Design",
         Role.EDITOR,

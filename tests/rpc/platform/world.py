@@ -23,6 +23,8 @@ from aidatalabs.data.v1 import data_service_pb2_grpc as data_pb_grpc
 from aidatalabs.platform.v1 import platform_pb2
 from aidatalabs.platform.v1 import platform_service_pb2 as pb
 from aidatalabs.platform.v1 import platform_service_pb2_grpc as pb_grpc
+from aidatalabs_services.agent.bootstrap import bootstrap as bootstrap_agent
+from aidatalabs_services.agent.settings import AgentSettings
 from aidatalabs_services.identity.bootstrap import bootstrap as bootstrap_identity
 from aidatalabs_services.identity.local import issue_local_token
 from aidatalabs_services.identity.settings import IdentitySettings
@@ -106,6 +108,7 @@ class PlatformWorld:
         self.sockets = ""
         self.rest_seconds = 0.0
         self.grace_hours = 0.0
+        self.has_agent = False
 
     @asynccontextmanager
     async def running(self, *, with_data: bool = True) -> AsyncIterator[PlatformWorld]:
@@ -120,6 +123,7 @@ class PlatformWorld:
                 jwks_url=f"unix:{folder}/http.sock",
                 identity_address=f"unix:{folder}/identity.sock",
                 data_address=f"unix:{folder}/data.sock",
+                agent_address=f"unix:{folder}/agent.sock" if self.has_agent else "",
                 postgres_url=self.postgres_url,
                 id_rest_seconds=self.rest_seconds,
                 delete_grace_hours=self.grace_hours,
@@ -155,6 +159,17 @@ class PlatformWorld:
             ("aidatalabs.data.v1.DataService",),
         )
         await self._serve(stack, service, settings)
+
+    async def start_agent(self, stack: AsyncExitStack) -> None:
+        """The real agent service, which keeps its conversations beside the platforms."""
+        settings = AgentSettings(
+            listen_address=f"unix:{self.sockets}/agent.sock",
+            jwks_url=f"unix:{self.sockets}/http.sock",
+            platform_address=f"unix:{self.sockets}/platform.sock",
+            data_address=f"unix:{self.sockets}/data.sock",
+            postgres_url=self.postgres_url,
+        )
+        await self._serve(stack, bootstrap_agent(settings), settings)
 
     async def _serve(self, stack: AsyncExitStack, service: Service, settings: ServerSettings) -> None:
         server = await start_server(service, settings)

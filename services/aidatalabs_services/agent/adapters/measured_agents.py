@@ -10,13 +10,13 @@ from typing import TypeVar
 from aidatalabs_services.agent.conversations import Conversations, Owner
 from aidatalabs_services.agent.lessons import Lessons
 from aidatalabs_services.agent.models.verdicts import ModelUse
-from aidatalabs_services.agent.orchestrator import Kept, Orchestrator
+from aidatalabs_services.agent.orchestrator import Orchestrator, TurnKept
 from aidatalabs_services.agent.query_agent import QueryAgent, Question, Step
 from aidatalabs_services.agent.verification import Verifier
 from aidatalabs_services.runtime.errors import ServiceError
 from aidatalabs_services.runtime.metrics import Metrics
 
-_S = TypeVar("_S", bound=Step | Kept)
+_S = TypeVar("_S", bound=Step | TurnKept)
 
 
 class MeasuredOrchestrator(Orchestrator):
@@ -49,7 +49,7 @@ class MeasuredOrchestrator(Orchestrator):
             ("agent", "reason"),
         )
 
-    def ask(self, question: Question, owner: Owner, conversation: str = "") -> AsyncIterator[Step | Kept]:
+    def ask(self, question: Question, owner: Owner, conversation: str = "") -> AsyncIterator[Step | TurnKept]:
         """See Orchestrator."""
         return self._measured("query", super().ask(question, owner, conversation))
 

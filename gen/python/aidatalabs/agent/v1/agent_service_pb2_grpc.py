@@ -97,6 +97,16 @@ class AgentServiceStub:
                 request_serializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.ForgetLessonRequest.SerializeToString,
                 response_deserializer=aidatalabs_dot_agent_dot_v1_dot_lesson__pb2.Lesson.FromString,
                 _registered_method=True)
+        self.PurgePlatform = channel.unary_unary(
+                '/aidatalabs.agent.v1.AgentService/PurgePlatform',
+                request_serializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.PurgePlatformRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.KeepPlatform = channel.unary_unary(
+                '/aidatalabs.agent.v1.AgentService/KeepPlatform',
+                request_serializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.KeepPlatformRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
         self.Design = channel.unary_unary(
                 '/aidatalabs.agent.v1.AgentService/Design',
                 request_serializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.DesignRequest.SerializeToString,
@@ -235,6 +245,25 @@ class AgentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PurgePlatform(self, request, context):
+        """Removes all that the agents keep of the platform: conversations of everybody with their feedback, and lessons, also
+        those forgotten. With a purge_time that happens then, unless KeepPlatform comes first. A call under way that writes
+        something after it has that removed too, within minutes.
+        Scope platform, role admin; called by the platform service when a platform is deleted. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def KeepPlatform(self, request, context):
+        """Takes a purge back whose time has not come. Nothing is made: what the agents keep of a platform comes as it is used.
+        Scope platform, role admin; called by the platform service when a platform is brought back. Idempotent.
+        Refuses with: PLATFORM_NOT_FOUND, also where its time is over.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Design(self, request, context):
         """Designs tables for requirements and samples: candidates with measurements, the best first.
         Scope platform, role editor.
@@ -326,6 +355,16 @@ def add_AgentServiceServicer_to_server(servicer, server):
                     servicer.ForgetLesson,
                     request_deserializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.ForgetLessonRequest.FromString,
                     response_serializer=aidatalabs_dot_agent_dot_v1_dot_lesson__pb2.Lesson.SerializeToString,
+            ),
+            'PurgePlatform': grpc.unary_unary_rpc_method_handler(
+                    servicer.PurgePlatform,
+                    request_deserializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.PurgePlatformRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'KeepPlatform': grpc.unary_unary_rpc_method_handler(
+                    servicer.KeepPlatform,
+                    request_deserializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.KeepPlatformRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
             'Design': grpc.unary_unary_rpc_method_handler(
                     servicer.Design,
@@ -649,6 +688,60 @@ class AgentService:
             '/aidatalabs.agent.v1.AgentService/ForgetLesson',
             aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.ForgetLessonRequest.SerializeToString,
             aidatalabs_dot_agent_dot_v1_dot_lesson__pb2.Lesson.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PurgePlatform(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.agent.v1.AgentService/PurgePlatform',
+            aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.PurgePlatformRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def KeepPlatform(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.agent.v1.AgentService/KeepPlatform',
+            aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.KeepPlatformRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
             options,
             channel_credentials,
             insecure,

@@ -106,6 +106,17 @@ class AgentServiceStub:
     """Has the platform forget a lesson; questions are read as before it. Repeating it is no fault.
     Scope platform, role editor. Refuses with: LESSON_NOT_FOUND, CONVERSATIONS_NOT_KEPT.
     """
+    PurgePlatform: _grpc.UnaryUnaryMultiCallable[_agent_service_pb2.PurgePlatformRequest, _empty_pb2.Empty]
+    """Removes all that the agents keep of the platform: conversations of everybody with their feedback, and lessons, also
+    those forgotten. With a purge_time that happens then, unless KeepPlatform comes first. A call under way that writes
+    something after it has that removed too, within minutes.
+    Scope platform, role admin; called by the platform service when a platform is deleted. Idempotent.
+    """
+    KeepPlatform: _grpc.UnaryUnaryMultiCallable[_agent_service_pb2.KeepPlatformRequest, _empty_pb2.Empty]
+    """Takes a purge back whose time has not come. Nothing is made: what the agents keep of a platform comes as it is used.
+    Scope platform, role admin; called by the platform service when a platform is brought back. Idempotent.
+    Refuses with: PLATFORM_NOT_FOUND, also where its time is over.
+    """
     Design: _grpc.UnaryUnaryMultiCallable[_agent_service_pb2.DesignRequest, _agent_service_pb2.DesignResponse]
     """Designs tables for requirements and samples: candidates with measurements, the best first.
     Scope platform, role editor.
@@ -198,6 +209,17 @@ class AgentServiceAsyncStub(AgentServiceStub):
     ForgetLesson: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.ForgetLessonRequest, _lesson_pb2.Lesson]  # type: ignore[assignment]
     """Has the platform forget a lesson; questions are read as before it. Repeating it is no fault.
     Scope platform, role editor. Refuses with: LESSON_NOT_FOUND, CONVERSATIONS_NOT_KEPT.
+    """
+    PurgePlatform: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.PurgePlatformRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Removes all that the agents keep of the platform: conversations of everybody with their feedback, and lessons, also
+    those forgotten. With a purge_time that happens then, unless KeepPlatform comes first. A call under way that writes
+    something after it has that removed too, within minutes.
+    Scope platform, role admin; called by the platform service when a platform is deleted. Idempotent.
+    """
+    KeepPlatform: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.KeepPlatformRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Takes a purge back whose time has not come. Nothing is made: what the agents keep of a platform comes as it is used.
+    Scope platform, role admin; called by the platform service when a platform is brought back. Idempotent.
+    Refuses with: PLATFORM_NOT_FOUND, also where its time is over.
     """
     Design: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.DesignRequest, _agent_service_pb2.DesignResponse]  # type: ignore[assignment]
     """Designs tables for requirements and samples: candidates with measurements, the best first.
@@ -354,6 +376,29 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_lesson_pb2.Lesson, _abc.Awaitable[_lesson_pb2.Lesson]]:
         """Has the platform forget a lesson; questions are read as before it. Repeating it is no fault.
         Scope platform, role editor. Refuses with: LESSON_NOT_FOUND, CONVERSATIONS_NOT_KEPT.
+        """
+
+    @_abc_1.abstractmethod
+    def PurgePlatform(
+        self,
+        request: _agent_service_pb2.PurgePlatformRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Removes all that the agents keep of the platform: conversations of everybody with their feedback, and lessons, also
+        those forgotten. With a purge_time that happens then, unless KeepPlatform comes first. A call under way that writes
+        something after it has that removed too, within minutes.
+        Scope platform, role admin; called by the platform service when a platform is deleted. Idempotent.
+        """
+
+    @_abc_1.abstractmethod
+    def KeepPlatform(
+        self,
+        request: _agent_service_pb2.KeepPlatformRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Takes a purge back whose time has not come. Nothing is made: what the agents keep of a platform comes as it is used.
+        Scope platform, role admin; called by the platform service when a platform is brought back. Idempotent.
+        Refuses with: PLATFORM_NOT_FOUND, also where its time is over.
         """
 
     @_abc_1.abstractmethod
