@@ -18,6 +18,8 @@ OUTSIDE_THE_DOMAIN = {
     "query_parts",
     "servicer",
     "backup_servicer",
+    "deletion_servicer",
+    "layout_servicer",
     "adapters",
     "settings",
     "engine",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import grpc
@@ -18,6 +19,7 @@ from aidatalabs_services.data.adapters.data_metrics import (
 )
 from aidatalabs_services.data.adapters.measured_warehouse import MeasuredWarehouse
 from aidatalabs_services.data.adapters.servers import ClusterServers, EmbeddedServers, Server, Servers
+from aidatalabs_services.data.admission import Admission
 from aidatalabs_services.data.backups.backups import BackupLimits
 from aidatalabs_services.data.backups.recovery import Recovery
 from aidatalabs_services.data.budgets import RowBudget
@@ -28,8 +30,11 @@ from aidatalabs_services.data.engine.pool import EnginePool
 from aidatalabs_services.data.holds import TableHolds
 from aidatalabs_services.data.ingest import Ingestor
 from aidatalabs_services.data.ingest_parts import ingest_calls, ingestor, letters
+from aidatalabs_services.data.layouts.copies import CopyLimits
+from aidatalabs_services.data.layouts.layouts import DerivedCopies, LayoutLimits, Layouts
+from aidatalabs_services.data.layouts.scratches import Scratches
 from aidatalabs_services.data.platform_grace import PlatformGrace
-from aidatalabs_services.data.ports import Warehouse
+from aidatalabs_services.data.ports import DerivedTables, Warehouse
 from aidatalabs_services.data.queries import Queries
 from aidatalabs_services.data.query_parts import exports, queries, query_limits
 from aidatalabs_services.data.removal import PlatformRemoval
@@ -84,8 +89,10 @@ class _Parts:
         self._queries = queries(
             settings, store, self._schemas, versions, self._budget, self._rollups, metrics
         )
+        self._layouts = self._laid_out()
+        derived: list[DerivedTables] = [DerivedRollups(self._rollups), DerivedCopies(self._layouts)]
         self._retention = _retention(
-            settings, store, self._schemas, self._ingestor, self._holds, doubts, self._queries, self._rollups
+            settings, store, self._schemas, self._ingestor, self._holds, doubts, self._queries, derived
         )
         self._typed_paths = self._paths()
         self._catalogue = Catalogue(
@@ -133,6 +140,21 @@ class _Parts:
             follow_seconds=settings.rollup_follow_seconds,
         )
 
+    def _laid_out(self) -> Layouts:
+        """Layouts, measured on small copies."""
+        settings = self._settings
+        copies = CopyLimits(
+            settings.layout_sample_rows, settings.layout_sample_bytes, settings.query_memory_bytes
+        )
+        return Layouts(
+            self._store,
+            Admission(self._schemas, self._store.database_of),
+            self._budget,
+            Scratches(self._store, settings.directory / "scratches"),
+            query_limits(settings),
+            LayoutLimits(settings.layout_count, settings.layout_seconds, settings.journal_free_bytes, copies),
+        )
+
     def _removed(self) -> PlatformRemoval:
         """What a platform's end takes with it."""
         return PlatformRemoval(
@@ -149,7 +171,12 @@ class _Parts:
                 )
             ),
             self._letters.forget,
-            ends=[self._retention.remove, self._queries.forget, lambda uid: self._recovery.remove(uid)],
+            ends=[
+                self._layouts.remove,
+                self._retention.remove,
+                self._queries.forget,
+                lambda uid: self._recovery.remove(uid),
+            ],
         )
 
     def _paths(self) -> TypedPaths:
@@ -190,6 +217,7 @@ class _Parts:
             self._removal,
             self._grace,
             self._typed_paths,
+            self._layouts,
             answer_bytes=self._settings.query_result_bytes,
         )
 
@@ -221,10 +249,12 @@ class _Parts:
         await self._retention.start()
         await self._recovery.resume()
         await self._grace.start()
+        await self._layouts.start()
 
     async def close(self) -> None:
         """Ends what works, the warehouse last."""
         works = (
+            self._layouts,
             self._grace,
             self._recovery,
             self._typed_paths,
@@ -277,7 +307,7 @@ def _retention(
     holds: TableHolds,
     doubts: Doubts,
     queries: Queries,
-    rollups: Rollups,
+    derived: Sequence[DerivedTables],
 ) -> Retention:
     return Retention(
         store,
@@ -288,7 +318,7 @@ def _retention(
         query_limits(settings),
         drop_grace_hours=settings.drop_grace_hours,
         forget_results=queries.forget,
-        derived=[DerivedRollups(rollups)],
+        derived=derived,
         doubts=doubts,
     )
 

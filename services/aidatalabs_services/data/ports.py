@@ -20,7 +20,8 @@ class QueryLimits:
 
     `max_rows` cuts the result off without an error (the outcome then says `truncated`); all other limits
     stop the query with the error of their name. `as_reader` is set where a person wrote the query: the engine
-    then runs it as a role that may do nothing but read the platform's tables, where it has one.
+    then runs it as a role that may do nothing but read the platform's tables, where it has one. `is_measured`
+    runs it on one thread and without what the engine remembers of earlier ones.
     """
 
     max_seconds: float
@@ -30,6 +31,7 @@ class QueryLimits:
     max_rows_to_read: int
     max_bytes_to_read: int
     as_reader: bool = False
+    is_measured: bool = False
 
 
 @dataclass(frozen=True)

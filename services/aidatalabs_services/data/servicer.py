@@ -11,18 +11,20 @@ from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.empty_pb2 import Empty
 
 from aidatalabs.data.v1 import data_service_pb2 as pb
-from aidatalabs.data.v1 import deletion_pb2, ingest_pb2, rollup_pb2, table_pb2, typed_path_pb2
+from aidatalabs.data.v1 import ingest_pb2, rollup_pb2, table_pb2, typed_path_pb2
 from aidatalabs_services.data.backup_servicer import BackupServicer
 from aidatalabs_services.data.backups.recovery import Recovery
 from aidatalabs_services.data.catalog import Catalogue
+from aidatalabs_services.data.deletion_servicer import DeletionServicer
 from aidatalabs_services.data.deletions import Deletions
 from aidatalabs_services.data.errors import result_too_large
 from aidatalabs_services.data.exports import Exports, FileFormat
+from aidatalabs_services.data.layout_servicer import LayoutServicer
+from aidatalabs_services.data.layouts.layouts import Layouts
 from aidatalabs_services.data.messages import (
     checked_paths,
     column_schema,
     declaration_of,
-    deletion_message,
     explanation_message,
     plan_message,
     query_message,
@@ -92,7 +94,7 @@ class OnPlatform(Protocol):
         ...
 
 
-class DataServicer(BackupServicer):
+class DataServicer(BackupServicer, DeletionServicer, LayoutServicer):
     """See `data_service.proto`; `answer_bytes` is the largest answer of Query."""
 
     def __init__(
@@ -108,6 +110,7 @@ class DataServicer(BackupServicer):
         removal: PlatformRemoval,
         grace: PlatformGrace,
         typed_paths: TypedPaths,
+        layouts: Layouts,
         *,
         answer_bytes: int,
     ) -> None:
@@ -122,6 +125,7 @@ class DataServicer(BackupServicer):
         self._removal = removal
         self._grace = grace
         self._typed_paths = typed_paths
+        self._layouts = layouts
         self._answer_bytes = answer_bytes
 
     async def ProvisionPlatform(self, request: pb.ProvisionPlatformRequest, context: Context) -> Empty:
@@ -194,55 +198,6 @@ class DataServicer(BackupServicer):
             comment=request.comment if "comment" in paths else None,
         )
         return table_message(view)
-
-    async def DeleteRows(
-        self, request: deletion_pb2.DeleteRowsRequest, context: Context
-    ) -> deletion_pb2.Deletion:
-        """Deletes the rows that a condition holds for."""
-        deletion = await self._deletions.delete_rows(
-            self._whole(request),
-            request.platform,
-            request.table,
-            request.filter,
-            request_id=request.request_id,
-            dry_run=request.dry_run,
-            max_count=request.max_count if request.HasField("max_count") else None,
-        )
-        return deletion_message(deletion)
-
-    async def DeleteUserData(
-        self, request: deletion_pb2.DeleteUserDataRequest, context: Context
-    ) -> deletion_pb2.Deletion:
-        """Deletes a person's rows from every table."""
-        deletion = await self._deletions.delete_user(
-            self._whole(request),
-            request.platform,
-            request.user_id,
-            request_id=request.request_id,
-            dry_run=request.dry_run,
-        )
-        return deletion_message(deletion)
-
-    async def GetDeletion(
-        self, request: deletion_pb2.GetDeletionRequest, context: Context
-    ) -> deletion_pb2.Deletion:
-        """One deletion."""
-        return deletion_message(self._deletions.get(self._uid(request), request.deletion))
-
-    async def ListDeletions(
-        self, request: deletion_pb2.ListDeletionsRequest, context: Context
-    ) -> deletion_pb2.ListDeletionsResponse:
-        """One page of deletions."""
-        parameters = {"method": "ListDeletions", "platform": request.platform}
-        position = page_position(request.page_token, parameters)
-        count = page_size(request.page_size)
-        before = str(position[0]) if position else None
-        found = self._deletions.list(self._uid(request))
-        rest = [one for one in found if before is None or one.id < before]
-        token = page_token((rest[count - 1].id,), parameters) if len(rest) > count else ""
-        return deletion_pb2.ListDeletionsResponse(
-            deletions=[deletion_message(one) for one in rest[:count]], next_page_token=token
-        )
 
     async def AddColumn(self, request: pb.AddColumnRequest, context: Context) -> table_pb2.Table:
         """Adds a column, or returns the table that has it."""

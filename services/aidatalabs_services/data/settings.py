@@ -260,6 +260,16 @@ class DataSettings(ServerSettings):
         default=5_000_000, ge=1000, description="Rows of a table that its column profiles are measured on."
     )
     profile_seconds: float = Field(default=20.0, gt=0, description="Time one table's profile may take.")
+    layout_sample_rows: int = Field(
+        default=2_000_000, ge=8192, description="Rows of a table that other layouts of it are measured on."
+    )
+    layout_sample_bytes: int = Field(
+        default=512 * _MIB, ge=_MIB, description="Bytes on disk of such a copy, as the table is laid out."
+    )
+    layout_seconds: float = Field(
+        default=45.0, gt=0, description="Time that measuring layouts for one query may take."
+    )
+    layout_count: int = Field(default=1, ge=1, description="Platforms whose layouts are measured at once.")
     typed_paths_seconds: float = Field(
         default=60.0,
         gt=0,

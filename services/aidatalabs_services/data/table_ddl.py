@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from aidatalabs_services.data.column_types import ColumnType, quote_text
 from aidatalabs_services.data.errors import TableInvalid, TypeNotAllowed
@@ -226,14 +226,19 @@ def quoted(name: str) -> str:
 
 
 def create_table(
-    table: TableSchema, *, fsync: bool, engine: str = "MergeTree", deduplication_window: int = 1000
+    table: TableSchema,
+    *,
+    fsync: bool,
+    engine: str = "MergeTree",
+    deduplication_window: int = 1000,
+    clauses: Sequence[str] = (),
 ) -> str:
     """CREATE TABLE of a checked table.
 
     `fsync` makes an insert survive power loss; `deduplication_window` is how many of the last blocks the
-    engine recognises by their token.
+    engine recognises by their token. `clauses` of our own stand beside the columns.
     """
-    columns = ", ".join(_column_ddl(column) for column in table.columns)
+    columns = ", ".join([*(_column_ddl(column) for column in table.columns), *clauses])
     parts = [f"CREATE TABLE {quoted(table.name)} ({columns})", f"ENGINE = {engine}"]
     if table.partition_by:
         function, _, column = table.partition_by.rstrip(")").partition("(")

@@ -242,6 +242,16 @@ TABLE: tuple[MethodAccess, ...] = (
     ),
     _on_platform("data.v1.DataService/ExplainQuery", Role.VIEWER, rate_class="query", peers=_AGENT),
     _on_platform("data.v1.DataService/DescribeSchema", Role.VIEWER, deadline_seconds=30.0, peers=_AGENT),
+    # Copies rows for a while, so not for those who may only look; it reads and changes nothing that stays.
+    _on_platform(
+        "data.v1.DataService/MeasureLayouts",
+        Role.EDITOR,
+        idempotency=_SAME,
+        deadline_seconds=60.0,
+        rate_class="query",
+        peers=("agent",),
+        queued=False,
+    ),
     # -- agent
     _on_platform("agent.v1.AgentService/Query", Role.VIEWER, deadline_seconds=60.0, rate_class="agent"),
     _on_platform(

@@ -24,6 +24,12 @@ from aidatalabs_services.data.adapters.clickhouse_answers import (
     widths_of,
 )
 from aidatalabs_services.data.adapters.clickhouse_errors import ddl_errors, insert_errors, query_errors
+from aidatalabs_services.data.adapters.clickhouse_settings import (
+    INSERT,
+    SESSION,
+    read_settings,
+    stream_settings,
+)
 from aidatalabs_services.data.adapters.clickhouse_streams import body_of, open_stream
 from aidatalabs_services.data.adapters.servers import Server, Servers, connect
 from aidatalabs_services.data.column_types import quote_text
@@ -45,43 +51,6 @@ _OWN = QueryLimits(20.0, 1_000_000, 64 * 1024**2, 64 * 1024**2, 100_000_000, 16 
 # Each setting takes the engine a while to read; a statement before and after every query has few.
 _BRIEF = {"readonly": 1, "max_execution_time": _OWN.max_seconds}
 
-_SESSION = {"session_timezone": "UTC"}
-# The engine writes values as our JSON wants them: exact numbers, RFC 3339 times, decimals and nan as text.
-_JSON = {
-    "output_format_json_quote_64bit_integers": 0,
-    "output_format_json_quote_denormals": 1,
-    "output_format_json_quote_decimals": 1,
-    "output_format_json_validate_utf8": 1,
-    "output_format_json_named_tuples_as_objects": 1,
-    "output_format_json_escape_forward_slashes": 0,
-    "date_time_output_format": "iso",
-    "print_pretty_type_names": 0,
-}
-# Files and streams: a column is one column, NULL in CSV is nothing between two commas (an empty text is "").
-_FILES = {
-    "format_csv_null_representation": "",
-    "output_format_csv_serialize_tuple_into_separate_columns": 0,
-    "output_format_arrow_compression_method": "none",  # not every Arrow reader can decompress
-    # Several blocks are under way at a time; wide rows would fill the query's memory with larger ones.
-    "max_block_size": 16_384,
-    "max_joined_block_size_rows": 16_384,
-}
-_INSERT = {
-    **_SESSION,
-    "async_insert": 0,
-    "insert_deduplicate": 1,
-    "deduplicate_blocks_in_dependent_materialized_views": 1,
-    # Views group what they write: to merge it once more at once finds nothing, and copies every state.
-    "optimize_on_insert": 0,
-    "input_format_null_as_default": 0,
-    "input_format_skip_unknown_fields": 0,
-    "date_time_input_format": "best_effort",
-    # Text inside a JSON column stays the text that was sent, whatever it looks like.
-    "input_format_try_infer_dates": 0,
-    "input_format_try_infer_datetimes": 0,
-    # A journalled block must be storable however many partitions it touches.
-    "max_partitions_per_insert_block": 0,
-}
 _CANNOT_INSERT_NULL = 349
 
 _TABLES = """
@@ -145,14 +114,14 @@ class ClickHouseWarehouse:
         """See Warehouse."""
         with ddl_errors(table):
             async with asyncio.timeout(_seconds_left()), self._client(uid) as client:
-                await client.command(sql, settings=dict(_SESSION))
+                await client.command(sql, settings=dict(SESSION))
 
     async def query(self, uid: str, sql: str, *, limits: QueryLimits, query_id: str) -> QueryOutcome:
         """See Warehouse."""
         with query_errors(limits):
             # The engine stops the query itself; this is for an engine that does not answer at all.
             async with asyncio.timeout(limits.max_seconds + 1.0), self._leased(uid) as (server, client):
-                settings = {**_read_settings(limits), **_role(server, limits), "query_id": query_id}
+                settings = {**read_settings(limits), **_role(server, limits), "query_id": query_id}
                 headers = dict(trace_headers())
                 answer = await client.raw_query(
                     sql, settings=settings, fmt="JSONCompact", transport_settings=headers
@@ -171,7 +140,7 @@ class ClickHouseWarehouse:
                     server,
                     self.database_of(uid),
                     f"{sql}\nFORMAT {format_name}",
-                    {**_stream_settings(limits), **_role(server, limits), "query_id": query_id},
+                    {**stream_settings(limits), **_role(server, limits), "query_id": query_id},
                     patience_seconds=limits.max_seconds + 1.0,
                 ) as pieces,
                 aclosing(_translated(pieces, limits)) as translated,
@@ -213,7 +182,7 @@ class ClickHouseWarehouse:
                         column_names=list(columns),
                         column_type_names=list(types),
                         column_oriented=True,
-                        settings={**_INSERT, "insert_deduplication_token": token},
+                        settings={**INSERT, "insert_deduplication_token": token},
                     )
                 except (TypeError, ValueError, AttributeError, ArithmeticError, LookupError) as error:
                     raise InsertRefused(0) from error  # a value that its column's type cannot hold
@@ -229,7 +198,7 @@ class ClickHouseWarehouse:
                     quoted(table),
                     list(columns),
                     body_of(payload),
-                    settings={**_INSERT, "insert_deduplication_token": token},
+                    settings={**INSERT, "insert_deduplication_token": token},
                     fmt=format_name,
                 )
 
@@ -299,7 +268,7 @@ class ClickHouseWarehouse:
         try:
             with query_errors(_OWN):
                 async with asyncio.timeout(seconds), self._client(uid) as client:
-                    asked = dict(settings or _read_settings(_OWN))
+                    asked = dict(settings or read_settings(_OWN))
                     answer = await client.raw_query(sql, settings=asked, fmt="JSONCompact")
         except QueryTimeout:
             # Small statements of ours: it is the engine that hangs, not a query that is too large.
@@ -360,33 +329,6 @@ def _seconds_left() -> float:
 def _role(server: Server, limits: QueryLimits) -> dict[str, str]:
     """A person's query runs as the server's reader, where it has one."""
     return {"role": server.reader_role} if limits.as_reader and server.reader_role else {}
-
-
-def _read_settings(limits: QueryLimits) -> dict[str, Any]:
-    """Limits that the engine enforces; `limit` lets one row more than wanted through, so that we know."""
-    return {
-        **_SESSION,
-        **_JSON,
-        "readonly": 1,
-        "max_execution_time": max(0.01, round(limits.max_seconds, 3)),
-        "timeout_overflow_mode": "throw",
-        "limit": limits.max_rows + 1,
-        "max_result_bytes": limits.max_result_bytes,
-        "result_overflow_mode": "throw",
-        "max_memory_usage": limits.max_memory_bytes,
-        "max_rows_to_read": limits.max_rows_to_read,
-        "max_bytes_to_read": limits.max_bytes_to_read,
-        "read_overflow_mode": "throw",
-        "max_temporary_data_on_disk_size_for_query": 4 * _GIB,
-        "cancel_http_readonly_queries_on_client_close": 1,
-    }
-
-
-def _stream_settings(limits: QueryLimits) -> dict[str, Any]:
-    """The same for a result that is streamed whole: more rows than wanted are an error, none are cut off."""
-    settings = {**_read_settings(limits), **_FILES, "max_result_rows": limits.max_rows}
-    del settings["limit"]
-    return settings
 
 
 async def _translated(pieces: AsyncIterator[bytes], limits: QueryLimits) -> AsyncGenerator[bytes, None]:

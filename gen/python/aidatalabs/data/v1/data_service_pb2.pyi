@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from aidatalabs.data.v1 import ingest_pb2 as _ingest_pb2
+from aidatalabs.data.v1 import layout_pb2 as _layout_pb2
 from aidatalabs.data.v1 import query_pb2 as _query_pb2
 from aidatalabs.data.v1 import rollup_pb2 as _rollup_pb2
 from aidatalabs.data.v1 import table_pb2 as _table_pb2
@@ -1065,6 +1066,72 @@ class DropRollupRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DropRollupRequest: _TypeAlias = DropRollupRequest  # noqa: Y015
+
+@_typing.final
+class MeasureLayoutsRequest(_message.Message):
+    """Brings a query and the layouts to try for one of its tables."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLATFORM_FIELD_NUMBER: _builtins.int
+    SQL_FIELD_NUMBER: _builtins.int
+    TABLE_FIELD_NUMBER: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
+    platform: _builtins.str
+    """`platforms/{id}`."""
+    sql: _builtins.str
+    """One SELECT, at most 16 KiB."""
+    table: _builtins.str
+    """A table that it reads."""
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[_layout_pb2.LayoutChange]:
+        """What to try, each by itself, the most promising first: when time is over the others are not run."""
+
+    def __init__(
+        self,
+        *,
+        platform: _builtins.str = ...,
+        sql: _builtins.str = ...,
+        table: _builtins.str = ...,
+        changes: _abc.Iterable[_layout_pb2.LayoutChange] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "platform", b"platform", "sql", b"sql", "table", b"table"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MeasureLayoutsRequest: _TypeAlias = MeasureLayoutsRequest  # noqa: Y015
+
+@_typing.final
+class MeasureLayoutsResponse(_message.Message):
+    """What came of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SAMPLE_FIELD_NUMBER: _builtins.int
+    TRIALS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def sample(self) -> _layout_pb2.LayoutSample:
+        """What it was measured on."""
+
+    @_builtins.property
+    def trials(self) -> _containers.RepeatedCompositeFieldContainer[_layout_pb2.LayoutTrial]:
+        """One for each change, in their order."""
+
+    def __init__(
+        self,
+        *,
+        sample: _layout_pb2.LayoutSample | None = ...,
+        trials: _abc.Iterable[_layout_pb2.LayoutTrial] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sample", b"sample"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sample", b"sample", "trials", b"trials"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MeasureLayoutsResponse: _TypeAlias = MeasureLayoutsResponse  # noqa: Y015
 
 @_typing.final
 class DescribeSchemaRequest(_message.Message):

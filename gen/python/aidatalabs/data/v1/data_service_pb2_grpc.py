@@ -226,6 +226,11 @@ class DataServiceStub:
                 request_serializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.DropRollupRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
+        self.MeasureLayouts = channel.unary_unary(
+                '/aidatalabs.data.v1.DataService/MeasureLayouts',
+                request_serializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.MeasureLayoutsRequest.SerializeToString,
+                response_deserializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.MeasureLayoutsResponse.FromString,
+                _registered_method=True)
         self.DescribeSchema = channel.unary_unary(
                 '/aidatalabs.data.v1.DataService/DescribeSchema',
                 request_serializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.DescribeSchemaRequest.SerializeToString,
@@ -618,6 +623,18 @@ class DataServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def MeasureLayouts(self, request, context):
+        """Measures what another layout of a table would do for a query: on copies of some of its rows that nobody sees and
+        that are dropped before the answer. The query runs over the copy as it is and over each changed one in turns, on one
+        thread and inside the server's limits. Rows that are copied and read count against the platform's budget; nothing
+        of the table is changed. One at a time per platform: otherwise, or while rows are deleted, OVERLOADED with RetryInfo.
+        Scope platform, role editor; called by the agent service for Optimize. Refuses as Query does, and with
+        TABLE_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DescribeSchema(self, request, context):
         """Describes every table with the profile of its columns: ranges, distinct counts, frequent values.
         Scope platform, role viewer. Profiles are measured anew when the data version has changed.
@@ -808,6 +825,11 @@ def add_DataServiceServicer_to_server(servicer, server):
                     servicer.DropRollup,
                     request_deserializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.DropRollupRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'MeasureLayouts': grpc.unary_unary_rpc_method_handler(
+                    servicer.MeasureLayouts,
+                    request_deserializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.MeasureLayoutsRequest.FromString,
+                    response_serializer=aidatalabs_dot_data_dot_v1_dot_data__service__pb2.MeasureLayoutsResponse.SerializeToString,
             ),
             'DescribeSchema': grpc.unary_unary_rpc_method_handler(
                     servicer.DescribeSchema,
@@ -1791,6 +1813,33 @@ class DataService:
             '/aidatalabs.data.v1.DataService/DropRollup',
             aidatalabs_dot_data_dot_v1_dot_data__service__pb2.DropRollupRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MeasureLayouts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.data.v1.DataService/MeasureLayouts',
+            aidatalabs_dot_data_dot_v1_dot_data__service__pb2.MeasureLayoutsRequest.SerializeToString,
+            aidatalabs_dot_data_dot_v1_dot_data__service__pb2.MeasureLayoutsResponse.FromString,
             options,
             channel_credentials,
             insecure,

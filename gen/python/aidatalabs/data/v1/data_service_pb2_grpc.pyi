@@ -279,6 +279,14 @@ class DataServiceStub:
     ROLLUP_NOT_FOUND, which a client may take for done.
     Scope platform, role editor. Refuses with: ROLLUP_NOT_FOUND, ROLLUP_PROTECTED.
     """
+    MeasureLayouts: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.MeasureLayoutsRequest, _data_service_pb2.MeasureLayoutsResponse]
+    """Measures what another layout of a table would do for a query: on copies of some of its rows that nobody sees and
+    that are dropped before the answer. The query runs over the copy as it is and over each changed one in turns, on one
+    thread and inside the server's limits. Rows that are copied and read count against the platform's budget; nothing
+    of the table is changed. One at a time per platform: otherwise, or while rows are deleted, OVERLOADED with RetryInfo.
+    Scope platform, role editor; called by the agent service for Optimize. Refuses as Query does, and with
+    TABLE_NOT_FOUND.
+    """
     DescribeSchema: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.DescribeSchemaRequest, _data_service_pb2.DescribeSchemaResponse]
     """Describes every table with the profile of its columns: ranges, distinct counts, frequent values.
     Scope platform, role viewer. Profiles are measured anew when the data version has changed.
@@ -526,6 +534,14 @@ class DataServiceAsyncStub(DataServiceStub):
     """Drops a roll-up; queries read the rows again. The standard ones stay. A repeated call after success answers
     ROLLUP_NOT_FOUND, which a client may take for done.
     Scope platform, role editor. Refuses with: ROLLUP_NOT_FOUND, ROLLUP_PROTECTED.
+    """
+    MeasureLayouts: _aio.UnaryUnaryMultiCallable[_data_service_pb2.MeasureLayoutsRequest, _data_service_pb2.MeasureLayoutsResponse]  # type: ignore[assignment]
+    """Measures what another layout of a table would do for a query: on copies of some of its rows that nobody sees and
+    that are dropped before the answer. The query runs over the copy as it is and over each changed one in turns, on one
+    thread and inside the server's limits. Rows that are copied and read count against the platform's budget; nothing
+    of the table is changed. One at a time per platform: otherwise, or while rows are deleted, OVERLOADED with RetryInfo.
+    Scope platform, role editor; called by the agent service for Optimize. Refuses as Query does, and with
+    TABLE_NOT_FOUND.
     """
     DescribeSchema: _aio.UnaryUnaryMultiCallable[_data_service_pb2.DescribeSchemaRequest, _data_service_pb2.DescribeSchemaResponse]  # type: ignore[assignment]
     """Describes every table with the profile of its columns: ranges, distinct counts, frequent values.
@@ -987,6 +1003,20 @@ class DataServiceServicer(metaclass=_abc_1.ABCMeta):
         """Drops a roll-up; queries read the rows again. The standard ones stay. A repeated call after success answers
         ROLLUP_NOT_FOUND, which a client may take for done.
         Scope platform, role editor. Refuses with: ROLLUP_NOT_FOUND, ROLLUP_PROTECTED.
+        """
+
+    @_abc_1.abstractmethod
+    def MeasureLayouts(
+        self,
+        request: _data_service_pb2.MeasureLayoutsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_data_service_pb2.MeasureLayoutsResponse, _abc.Awaitable[_data_service_pb2.MeasureLayoutsResponse]]:
+        """Measures what another layout of a table would do for a query: on copies of some of its rows that nobody sees and
+        that are dropped before the answer. The query runs over the copy as it is and over each changed one in turns, on one
+        thread and inside the server's limits. Rows that are copied and read count against the platform's budget; nothing
+        of the table is changed. One at a time per platform: otherwise, or while rows are deleted, OVERLOADED with RetryInfo.
+        Scope platform, role editor; called by the agent service for Optimize. Refuses as Query does, and with
+        TABLE_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod

@@ -1,0 +1,1 @@
+"""Layouts of tables, measured by the data service on a real engine."""
