@@ -102,7 +102,7 @@ def retyped(column: str, kind: str) -> layout_pb2.LayoutChange:
 async def layouts(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Layouts]:
     """The service with `visits` of 200,000 rows, sorted by time."""
     directory = tmp_path_factory.mktemp("layouts")
-    settings = settings_in(directory)
+    settings = settings_in(directory).model_copy(update={"query_seconds": 1.0})
     pool = engine_pool(settings)
     warehouse = ClickHouseWarehouse(EmbeddedServers(pool))
     mint = TokenMint()
