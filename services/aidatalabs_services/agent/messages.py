@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from statistics import median
 from typing import Any, cast
 
 from google.protobuf import json_format, struct_pb2
 
 from aidatalabs.agent.v1 import agent_service_pb2 as pb
 from aidatalabs.agent.v1 import answer_pb2, conversation_pb2, lesson_pb2, plan_pb2
-from aidatalabs.data.v1 import query_pb2
+from aidatalabs.data.v1 import layout_pb2, query_pb2
 from aidatalabs_services.agent.conversations import Conversation, Turn
 from aidatalabs_services.agent.lessons import Lesson, Worth
 from aidatalabs_services.agent.models.verdicts import ModelUse
 from aidatalabs_services.agent.orchestrator import TurnKept
 from aidatalabs_services.agent.planner.planner import Clarification
-from aidatalabs_services.agent.ports import Rows
+from aidatalabs_services.agent.ports import LayoutSide, Rows
 from aidatalabs_services.agent.proofs import Proof
 from aidatalabs_services.agent.query_agent import (
     Drawn,
@@ -30,6 +31,7 @@ from aidatalabs_services.agent.query_agent import (
     Written,
 )
 from aidatalabs_services.agent.seals import SealState
+from aidatalabs_services.agent.tuning.layout_trials import LaidOut
 from aidatalabs_services.agent.tuning.tuner import Cost, Trial, Tuning
 from aidatalabs_services.agent.verification import Claim, Verification
 
@@ -64,10 +66,49 @@ def step_message(step: Step | TurnKept) -> tuple[str, pb.QueryResponse | None]:
 def tuning_message(tuning: Tuning) -> pb.OptimizeResponse:
     """What came of tuning a query."""
     return pb.OptimizeResponse(
-        recommendations=[_trial(trial) for trial in tuning.recommended],
-        tried=[_trial(trial) for trial in tuning.others],
+        recommendations=[
+            *map(_trial, tuning.recommended),
+            *(_layout(one) for one in tuning.layouts.tried if one.helps),
+        ],
+        tried=[
+            *map(_trial, tuning.others),
+            *(_layout(one) for one in tuning.layouts.tried if not one.helps),
+        ],
         sql=tuning.sql,
         summary=tuning.summary,
+        layout_summary=tuning.layouts.summary,
+    )
+
+
+def _layout(one: LaidOut) -> pb.Recommendation:
+    message = pb.Recommendation(
+        kind=one.kind,
+        sql=one.trial.statement,
+        same_result=one.trial.same_result,
+        rationale=one.rationale,
+        table=one.table,
+        steps=one.steps,
+        sample=layout_pb2.LayoutSample(**asdict(one.sample)),
+    )
+    before, after = one.trial.before, one.trial.after
+    if before is None or after is None:
+        return message
+    message.before.CopyFrom(_side_cost(before))
+    message.after.CopyFrom(_side_cost(after))
+    message.run_count = len(after.seconds)
+    message.before_bytes, message.after_bytes = before.size_bytes, after.size_bytes
+    message.before_insert_seconds = before.insert_seconds
+    message.after_insert_seconds = after.insert_seconds
+    message.result_sha256 = before.sha256
+    return message
+
+
+def _side_cost(side: LayoutSide) -> query_pb2.QueryStatistics:
+    return query_pb2.QueryStatistics(
+        elapsed_seconds=median(side.seconds),
+        read_rows=side.read_rows,
+        read_bytes=side.read_bytes,
+        result_rows=side.result_rows,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -91,8 +91,108 @@ class PlatformData(Protocol):
         """Runs a query through the SQL door; at most `max_rows` rows (0: the data service's default)."""
 
 
+@dataclass(frozen=True)
+class OrderBy:
+    """Another sorting key."""
+
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SortedRows:
+    """A projection: some columns of the rows once more, in another order; no `columns` means all."""
+
+    order_by: tuple[str, ...]
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class GroupFigures:
+    """A projection of figures.
+
+    `keys` are (column, function of time or nothing), `figures` (function, column or nothing).
+    """
+
+    keys: tuple[tuple[str, str], ...]
+    figures: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class SkipIndex:
+    """An index that skips granules; `kind` as the contract names it."""
+
+    column: str
+    kind: Literal["MINMAX", "SET", "BLOOM_FILTER", "NGRAM"]
+
+
+@dataclass(frozen=True)
+class OtherType:
+    """Another type of a column."""
+
+    column: str
+    type: str
+
+
+@dataclass(frozen=True)
+class NewRollup:
+    """A roll-up per hour or day of `time_column`; `measures` are (column, kind)."""
+
+    name: str
+    table: str
+    time_column: str
+    grain: Literal["HOUR", "DAY"]
+    dimensions: tuple[str, ...]
+    measures: tuple[tuple[str, str], ...]
+
+
+Layout = OrderBy | SortedRows | GroupFigures | SkipIndex | OtherType | NewRollup
+
+
+@dataclass(frozen=True)
+class LayoutSample:
+    """What layouts were measured on; sizes in bytes on disk, `granule_step` 1 means every row."""
+
+    row_count: int
+    table_row_count: int
+    size_bytes: int
+    table_size_bytes: int
+    column_count: int
+    table_column_count: int
+    granule_step: int
+
+
+@dataclass(frozen=True)
+class LayoutSide:
+    """What the query took over one copy: seconds of each run, what it read; and what the copy took."""
+
+    seconds: tuple[float, ...]
+    read_rows: int
+    read_bytes: int
+    result_rows: int
+    sha256: str
+    size_bytes: int
+    insert_seconds: float
+
+
+@dataclass(frozen=True)
+class LayoutTrial:
+    """A layout, measured; without sides it was not run, and `refusal` says why."""
+
+    statement: str
+    before: LayoutSide | None = None
+    after: LayoutSide | None = None
+    same_result: bool = False
+    same_but_rounding: bool = False
+    refusal: str = ""
+
+
 class MeasuringData(PlatformData, Protocol):
-    """A platform's data where queries are also measured."""
+    """A platform's data where queries and layouts are also measured."""
+
+    async def measure_layouts(
+        self, platform: str, sql: str, table: str, layouts: Sequence[Layout]
+    ) -> tuple[LayoutSample, tuple[LayoutTrial, ...]]:
+        """Runs a query over copies of rows of a table, as it is and in each layout; one trial for each."""
 
     async def measure(self, platform: str, sql: str, max_rows: int, *, rollups: bool) -> Measured:
         """Runs a query through the SQL door and tells what it took; `rollups` may serve it or not."""

@@ -252,8 +252,13 @@ class AgentServicer(pb_grpc.AgentServiceServicer):
     ) -> pb.OptimizeResponse:
         """See the contract."""
         until = asyncio.get_running_loop().time() + current_call().seconds_left()
-        uid = current_caller().platform_uid
-        return tuning_message(await self._tuner.tune(request.platform, uid, request.sql, until))
+        caller = current_caller()
+        may_copy = caller.platform_role >= Role.EDITOR
+        return tuning_message(
+            await self._tuner.tune(
+                request.platform, caller.platform_uid, request.sql, until, may_copy=may_copy
+            )
+        )
 
     async def Analyze(
         self,

@@ -106,7 +106,8 @@ async def test_a_range_in_place_of_a_function_is_recommended_with_what_it_saved(
     tuned = await bench.tuned("SELECT count() FROM by_time WHERE formatDateTime(at, '%Y-%m') = '2023-02'")
     best = tuned.recommendations[0]
     assert "at >= '2023-02-01 00:00:00' AND at < '2023-03-01 00:00:00'" in best.sql
-    assert (best.kind, best.same_result, best.run_count) == ("rewrite", True, 3)
+    assert (best.kind, best.same_result) == ("rewrite", True)
+    assert best.run_count >= 3
     assert best.before.read_rows == ROWS
     assert best.after.read_rows < ROWS / 5
     assert best.before.elapsed_seconds > 0 < best.after.elapsed_seconds
@@ -193,3 +194,56 @@ async def test_every_sql_attack_gets_the_answer_that_query_gives(bench: Bench) -
 
 async def test_a_stranger_learns_nothing(bench: Bench) -> None:
     assert (await bench.refusal("SELECT 1", user=STRANGER)).reason == "PLATFORM_NOT_FOUND"
+
+
+async def test_layouts_are_measured_for_an_editor_and_told_with_their_cost(bench: Bench) -> None:
+    tuned = await bench.tuned("SELECT count(), sum(amount) FROM by_time WHERE town = 'town 7'", user=ALICE)
+    best = {one.kind: one for one in tuned.recommendations}
+    assert {"projection", "order_by", "column_type"} <= set(best)
+    key = best["order_by"]
+    assert (key.table, key.sql, key.same_result) == ("by_time", "ORDER BY (`town`, `at`)", True)
+    assert key.after.read_rows < key.before.read_rows / 5
+    assert key.run_count >= 3
+    assert len(key.result_sha256) == 64
+    assert key.before_bytes > 0
+    assert key.before_insert_seconds > 0
+    assert (key.sample.row_count, key.sample.table_row_count) == (ROWS, ROWS)
+    assert "aidatalabs tables create by_time_new" in key.steps[1]
+    assert "--column town:String" in key.steps[1]
+    assert "embedded engine cannot have it" in best["projection"].steps[1]
+    tried = {one.kind: one for one in tuned.tried}
+    assert "did not help" in tried["skip_index"].rationale  # every granule has every town
+    assert tried["skip_index"].same_result
+    assert not tried["skip_index"].steps
+    assert "Measured on all 200,000 rows" in tuned.layout_summary
+
+
+async def test_a_new_roll_up_is_told_with_the_command_that_makes_it(bench: Bench) -> None:
+    tuned = await bench.tuned(
+        "SELECT town, count() FROM by_id WHERE at >= '2022-05-01 00:00:00' AND at < '2022-06-01 00:00:00' "
+        "GROUP BY town ORDER BY town",
+        user=ALICE,
+    )
+    (rollup,) = [one for one in tuned.recommendations if one.kind == "new_rollup"]
+    made = "aidatalabs rollups create by_id_town_by_day --table by_id --time at --per day --dimension town"
+    assert list(rollup.steps) == [made]
+    assert rollup.after.read_rows < rollup.before.read_rows / 20
+
+
+async def test_who_may_only_look_gets_no_layouts_and_is_told_so(bench: Bench) -> None:
+    tuned = await bench.tuned("SELECT count() FROM by_time WHERE town = 'town 7'", user=BOB)
+    assert not {one.kind for one in (*tuned.recommendations, *tuned.tried)} - {"rewrite", "rollup"}
+    assert "for editors" in tuned.layout_summary
+
+
+@pytest.mark.parametrize(
+    ("sql", "why"),
+    [
+        ("SELECT count() FROM events", "no other layout is worth its upkeep"),
+        ("SELECT count() FROM by_id WHERE id = 5", "reads 8,192 of 200,000 rows already"),
+    ],
+)
+async def test_where_no_layout_is_worth_it_none_is_recommended(bench: Bench, sql: str, why: str) -> None:
+    tuned = await bench.tuned(sql, user=ALICE)
+    assert why in tuned.layout_summary
+    assert not [one for one in (*tuned.recommendations, *tuned.tried) if one.table]

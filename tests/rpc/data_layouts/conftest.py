@@ -22,7 +22,7 @@ from aidatalabs_services.runtime.caller import Role
 from aidatalabs_services.runtime.testing import ALICE, BOB, StaticRoles, TokenMint, running
 from tests.rpc.data.conftest import DEMO, OTHER, STRANGER, Data, settings_in
 
-ROWS = 200_000
+ROWS = 120_000
 USERS = 5_000
 EDITOR = "users/00000000-0000-4000-8000-00000000000d"
 ROLES = StaticRoles(
@@ -119,6 +119,7 @@ async def layouts(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lay
         batch = pb.IngestStreamRequest(
             platform=DEMO, table="visits", batch_id="all", arrow_ipc=sink.getvalue().to_pybytes()
         )
-        call = found.stub.IngestStream(iter([batch]), metadata=mint.metadata(ALICE), timeout=30)
+        stub: Any = found.stub
+        call = stub.IngestStream(iter([batch]), metadata=mint.metadata(ALICE), timeout=30)
         assert [one.receipt.accepted_count async for one in call] == [ROWS]
         yield found

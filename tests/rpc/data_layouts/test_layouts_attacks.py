@@ -180,11 +180,18 @@ async def test_nobody_sees_or_reads_a_copy_and_only_one_is_measured_at_a_time(la
 
 
 async def test_a_deletion_ends_what_is_measured_and_is_over_without_a_copy(layouts: Layouts) -> None:
-    request = deletion_pb2.DeleteUserDataRequest(
-        platform=DEMO, user_id="77", request_id="00000000-0000-4000-8000-000000000077"
+    table = table_pb2.Table(name="fleeting", columns=[table_pb2.Column(name="a", type="UInt64")])
+    await layouts.call("CreateTable", pb.CreateTableRequest(platform=DEMO, table=table))
+    rows = pb.IngestRequest(
+        platform=DEMO, table="fleeting", request_id="00000000-0000-4000-8000-000000000076"
+    )
+    rows.rows.add().update({"a": 1})
+    await layouts.call("Ingest", rows)
+    request = deletion_pb2.DeleteRowsRequest(
+        platform=DEMO, table="fleeting", filter="a = 1", request_id="00000000-0000-4000-8000-000000000077"
     )
     task = await under_way(layouts)
-    begun = await layouts.call("DeleteUserData", request)
+    begun = await layouts.call("DeleteRows", request)
     with pytest.raises(ServiceError) as caught:
         await task
     assert caught.value.reason in ("OVERLOADED", "QUERY_TIMEOUT")
@@ -215,9 +222,9 @@ async def test_a_table_that_is_dropped_and_rows_that_come_meanwhile_harm_nothing
 
     await ingest(0)
     sql = "SELECT b, count() FROM brief WHERE b = 3 GROUP BY b"
-    measured, *_ = await asyncio.gather(
-        layouts.measured(sql, key("b", "a"), table="brief"), *(ingest(number) for number in range(1, 4))
-    )
+    writing = asyncio.gather(*(ingest(number) for number in range(1, 4)))
+    measured = await layouts.measured(sql, key("b", "a"), table="brief")
+    await writing
     assert measured.trials[0].same_result
     assert measured.sample.row_count % 500 == 0
     task = asyncio.create_task(layouts.measured(sql, key("b", "a"), table="brief"))

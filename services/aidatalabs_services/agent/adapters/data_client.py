@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import grpc
 from google.protobuf import struct_pb2
@@ -10,8 +11,18 @@ from google.protobuf import struct_pb2
 from aidatalabs.data.v1 import data_service_pb2 as pb
 from aidatalabs.data.v1 import data_service_pb2_grpc as pb_grpc
 from aidatalabs.data.v1 import query_pb2, table_pb2
+from aidatalabs_services.agent.adapters.layout_messages import change_message, sample_of, trial_of
 from aidatalabs_services.agent.planner.catalogue import Column, Table
-from aidatalabs_services.agent.ports import Cell, Explanation, Measured, Rows, SchemaSnapshot
+from aidatalabs_services.agent.ports import (
+    Cell,
+    Explanation,
+    Layout,
+    LayoutSample,
+    LayoutTrial,
+    Measured,
+    Rows,
+    SchemaSnapshot,
+)
 from aidatalabs_services.runtime.channels import call_metadata, call_timeout, peer_errors
 
 PEER = "data"
@@ -72,6 +83,17 @@ class DataClient:
         return Measured(
             _found(answer), cost.elapsed_seconds, cost.cost_rows, cost.rollup, cost.max_relative_error
         )
+
+    async def measure_layouts(
+        self, platform: str, sql: str, table: str, layouts: Sequence[Layout]
+    ) -> tuple[LayoutSample, tuple[LayoutTrial, ...]]:
+        """See MeasuringData."""
+        request = pb.MeasureLayoutsRequest(
+            platform=platform, sql=sql, table=table, changes=[change_message(each) for each in layouts]
+        )
+        with peer_errors(PEER):
+            found = await self._stub.MeasureLayouts(request, metadata=call_metadata(), timeout=call_timeout())
+        return sample_of(found.sample), tuple(trial_of(each) for each in found.trials)
 
     async def _query(self, request: pb.QueryRequest) -> pb.QueryResponse:
         with peer_errors(PEER):

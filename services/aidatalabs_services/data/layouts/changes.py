@@ -64,12 +64,17 @@ class Key:
 
 @dataclass(frozen=True)
 class ProjectionChange:
-    """The rows sorted once more (`columns` empty: those that are copied), or figures of groups."""
+    """Columns of the rows sorted once more (none named: all), or figures of groups."""
 
     columns: tuple[str, ...] = ()
     order_by: tuple[str, ...] = ()
     group_by: tuple[Key, ...] = ()
     figures: tuple[Figure, ...] = ()
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether it holds every column."""
+        return not self.columns and not self.figures
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from aidatalabs_services.data.budgets import RowBudget
 from aidatalabs_services.data.errors import ColumnNotKnown
 from aidatalabs_services.data.layouts.changes import (
     Change,
+    ProjectionChange,
     RollupChange,
     TypeChange,
     changed,
@@ -26,13 +27,12 @@ from aidatalabs_services.data.query_ids import new_query_id
 from aidatalabs_services.data.rollups.layout import create_target, layout_of, select_states
 from aidatalabs_services.data.rollups.records import READY, Record
 from aidatalabs_services.data.rollups.rewriter import parsed, written
-from aidatalabs_services.data.rollups.serving import RollupUse, Serving
+from aidatalabs_services.data.rollups.serving import EXACT, Serving
 from aidatalabs_services.data.schema import TableSchema
 from aidatalabs_services.data.table_ddl import quoted
 from aidatalabs_services.runtime.errors import Overloaded, ServiceError
 
 _TIME = "It was not run: the time of the call was nearly over."
-_ROLLUP_ROUNDING = RollupUse(max_relative_error=1e-6)
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,8 @@ class Trials:
         step = self._copies.step(rows, size)
         read = {column for table, column in self._query.statement.columns if table == self._table.name}
         wanted = {name.partition(".")[0] for name in read}.union(*map(named_columns, changes))
-        schema = await self._fitting(narrowed(self._table, wanted))
+        whole = any(isinstance(each, ProjectionChange) and each.takes_all for each in changes)
+        schema = await self._fitting(self._table if whole else narrowed(self._table, wanted))
         base = await self._copies.filled(schema, source.name, step=step, rows=rows // step)
         return base, Sample(
             base.row_count,
@@ -172,7 +173,7 @@ class Trials:
                 (base.name,),
                 {base.name: base.schema},
                 (record,),
-                _ROLLUP_ROUNDING,
+                EXACT,
                 self._described,
                 clock=datetime.now(UTC),
             )

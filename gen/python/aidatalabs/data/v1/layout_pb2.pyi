@@ -107,7 +107,7 @@ class Projection(_message.Message):
     FIGURES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Columns that it holds; empty: all that the query reads. Of figures none."""
+        """Columns that it holds; empty: all. Of figures none."""
 
     @_builtins.property
     def order_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -106,7 +106,7 @@ export const SortingKeySchema: GenMessage<SortingKey> = /*@__PURE__*/
  */
 export type Projection = Message<"aidatalabs.data.v1.Projection"> & {
   /**
-   * Columns that it holds; empty: all that the query reads. Of figures none.
+   * Columns that it holds; empty: all. Of figures none.
    *
    * @generated from field: repeated string columns = 1;
    */

@@ -1,0 +1,179 @@
+"""Layouts that could make a query faster, out of what it asks for and what is known of the columns.
+
+They are guesses in an order; the engine says which hold.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from math import prod
+
+from aidatalabs_services.agent.planner.catalogue import Column
+from aidatalabs_services.agent.planner.columntypes import column_type
+from aidatalabs_services.agent.ports import (
+    GroupFigures,
+    Layout,
+    NewRollup,
+    OrderBy,
+    OtherType,
+    SkipIndex,
+    SortedRows,
+)
+from aidatalabs_services.agent.tuning.reads import Reads
+
+MOST_LAYOUTS = 6
+_KEY_COLUMNS = 4
+_FEW_VALUES = 100
+_MOST_WORDS = 10_000
+# Groups that are worth keeping are far fewer than rows.
+_ROWS_PER_GROUP = 10
+_DAY_WORDS = """toDate toStartOfDay toStartOfWeek toMonday toStartOfMonth toStartOfQuarter toStartOfYear
+toYear toMonth toYYYYMM toDayOfWeek"""
+_DAY_PARTS = frozenset(_DAY_WORDS.split())
+_HOUR_PARTS = frozenset(("toStartOfHour", "toHour"))
+_MEASURES = {
+    "count": "COUNT",
+    "sum": "SUM",
+    "avg": "SUM",
+    "min": "MIN",
+    "max": "MAX",
+    "uniq": "UNIQ",
+    "uniqExact": "UNIQ_EXACT",
+}
+_WHOLE = re.compile(r"(Nullable\()?(U?)Int(16|32|64)(\))?")
+_TEXTS = {"String": "LowCardinality(String)", "Nullable(String)": "LowCardinality(Nullable(String))"}
+
+
+def layouts_of(reads: Reads) -> list[Layout]:
+    """At most six layouts, the most promising first."""
+    found = [*_of_groups(reads), *_of_conditions(reads), *_of_types(reads)]
+    return list(dict.fromkeys(found))[:MOST_LAYOUTS]
+
+
+def _of_groups(reads: Reads) -> Iterator[Layout]:
+    """States or figures of the groups that the query makes, where these are far fewer than rows."""
+    if not reads.is_summed:
+        return
+    asked = {column.name: column for column, _ in reads.equal}
+    asked |= {column.name: column for column in (*reads.ranges, *reads.pieces)}
+    parts = {column.name: part for column, part in reads.keys if part}
+    keys = [(column, part) for column, part in reads.keys]
+    keys += [(column, "") for name, column in asked.items() if name not in {each.name for each, _ in keys}]
+    rollup = _rollup(reads, parts, [column for column, _ in keys])
+    if rollup is not None:
+        yield rollup
+    plain = [column for column, part in keys if not part]
+    few = prod(column.distinct_count or reads.table.row_count for column in plain)
+    if len(keys) <= _KEY_COLUMNS * 2 and few * _ROWS_PER_GROUP <= reads.table.row_count:
+        both = {name for name in parts if name in asked}  # a condition on the moment, groups by its part
+        if not both:
+            yield GroupFigures(tuple((column.name, part) for column, part in keys), reads.figures)
+
+
+def _rollup(reads: Reads, parts: dict[str, str], columns: list[Column]) -> NewRollup | None:
+    """The roll-up whose states give the query's figures; None without one column of time."""
+    times = [column for column in reads.table.columns if _is_time(column)]
+    named = [column for column in columns if column in times]
+    time = named[0] if named else next((each for each in times if each.name in reads.table.order_by), None)
+    if time is None or len({each.name for each in named}) > 1:
+        return None
+    part = parts.get(time.name, "")
+    if part and part not in _DAY_PARTS | _HOUR_PARTS:
+        return None
+    dimensions = tuple(column.name for column in columns if column is not time)
+    kept = [(column, _MEASURES[function]) for function, column in reads.figures if column]
+    groups = prod(each.distinct_count or reads.table.row_count for each in columns if each is not time)
+    if groups * _ROWS_PER_GROUP > reads.table.row_count:
+        return None
+    hourly = part in _HOUR_PARTS and column_type(time.type).kind == "datetime"
+    return NewRollup(
+        _name(reads.table.name, dimensions, hourly=hourly),
+        reads.table.name,
+        time.name,
+        "HOUR" if hourly else "DAY",
+        dimensions,
+        tuple(dict.fromkeys(kept)),
+    )
+
+
+def _name(table: str, dimensions: tuple[str, ...], *, hourly: bool) -> str:
+    words = re.sub(r"[^a-z0-9_]", "", "_".join((table, *dimensions)).lower()).strip("_")
+    return f"{(words[:36] or 'rows').rstrip('_')}_by_{'hour' if hourly else 'day'}"
+
+
+def _of_conditions(reads: Reads) -> Iterator[Layout]:
+    """Keys and indexes for what the query looks for."""
+    key = _key(reads)
+    if key:
+        rest = tuple(each for each in reads.table.order_by if each not in key)
+        yield OrderBy((*key, *rest)[: 2 * _KEY_COLUMNS])
+    first = reads.table.order_by[0] if reads.table.order_by else ""
+    for column in reads.pieces:
+        if column_type(column.type).kind == "text":
+            yield SkipIndex(column.name, "NGRAM")
+    for column, _ in sorted(reads.equal, key=lambda each: -(each[0].distinct_count or 0)):
+        if column.name != first:
+            few = column.distinct_count is not None and column.distinct_count <= _FEW_VALUES
+            yield SkipIndex(column.name, "SET" if few else "BLOOM_FILTER")
+    for column in reads.ranges:
+        if column.name != first:
+            yield SkipIndex(column.name, "MINMAX")
+    if key:
+        yield SortedRows(
+            key, tuple(dict.fromkeys((*key, *(each.name for each in reads.used)))) if reads.used else ()
+        )
+
+
+def _key(reads: Reads) -> tuple[str, ...]:
+    """Columns that rows should be sorted by: of few values first, then those of ranges, or of the order asked
+    for; empty where the table is sorted so already.
+    """
+    equal = sorted((column for column, _ in reads.equal), key=lambda each: each.distinct_count or 0)
+    after = reads.order_by or reads.ranges[:1]
+    wanted = dict.fromkeys(each.name for each in (*equal, *after) if _sortable(each))
+    key = tuple(wanted)[:_KEY_COLUMNS]
+    now = reads.table.order_by[: len(key)]
+    return () if set(now) == set(key) else key
+
+
+def _of_types(reads: Reads) -> Iterator[Layout]:
+    """Smaller types for columns that the query reads, where all that is known of them fits."""
+    rows = reads.table.row_count
+    for column in reads.used:
+        count = column.distinct_count
+        if column.type in _TEXTS and count is not None and count <= min(_MOST_WORDS, rows // 10):
+            yield OtherType(column.name, _TEXTS[column.type])
+    for column in reads.used:
+        smaller = _smaller(column)
+        if smaller:
+            yield OtherType(column.name, smaller)
+
+
+def _smaller(column: Column) -> str:
+    """The smallest type of whole numbers with room for twice the largest value; empty where there is none."""
+    found = _WHOLE.fullmatch(column.type)
+    if found is None or column.minimum is None or column.maximum is None:
+        return ""
+    try:
+        low, high = 2 * int(column.minimum), 2 * int(column.maximum)
+    except ValueError:
+        return ""
+    for bits in (8, 16, 32):
+        if bits >= int(found[3]):
+            break
+        least, most = (0, 2**bits - 1) if found[2] else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+        if least <= low and high <= most:
+            inner = f"{found[2]}Int{bits}"
+            return f"Nullable({inner})" if found[1] else inner
+    return ""
+
+
+def _is_time(column: Column) -> bool:
+    kind = column_type(column.type)
+    return kind.temporal and not kind.nullable and kind.zone in ("", "UTC")
+
+
+def _sortable(column: Column) -> bool:
+    kind = column_type(column.type)
+    return not kind.nullable and kind.kind not in ("json", "other")
