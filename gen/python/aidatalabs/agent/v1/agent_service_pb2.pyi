@@ -6,6 +6,7 @@ isort:skip_file
 from aidatalabs.agent.v1 import answer_pb2 as _answer_pb2
 from aidatalabs.agent.v1 import conversation_pb2 as _conversation_pb2
 from aidatalabs.agent.v1 import lesson_pb2 as _lesson_pb2
+from aidatalabs.data.v1 import layout_pb2 as _layout_pb2
 from aidatalabs.data.v1 import query_pb2 as _query_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
@@ -943,10 +944,13 @@ class OptimizeResponse(_message.Message):
     TRIED_FIELD_NUMBER: _builtins.int
     SQL_FIELD_NUMBER: _builtins.int
     SUMMARY_FIELD_NUMBER: _builtins.int
+    LAYOUT_SUMMARY_FIELD_NUMBER: _builtins.int
     sql: _builtins.str
     """The query as it was measured: re-rendered by the SQL door."""
     summary: _builtins.str
     """What came of it, in one sentence."""
+    layout_summary: _builtins.str
+    """What became of layouts, in one sentence: measured, or why none was tried."""
     @_builtins.property
     def recommendations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Recommendation]:
         """The largest gain first; empty when nothing helps."""
@@ -962,10 +966,11 @@ class OptimizeResponse(_message.Message):
         tried: _abc.Iterable[Global___Recommendation] | None = ...,
         sql: _builtins.str = ...,
         summary: _builtins.str = ...,
+        layout_summary: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["recommendations", b"recommendations", "sql", b"sql", "summary", b"summary", "tried", b"tried"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["layout_summary", b"layout_summary", "recommendations", b"recommendations", "sql", b"sql", "summary", b"summary", "tried", b"tried"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -984,16 +989,38 @@ class Recommendation(_message.Message):
     SAME_RESULT_FIELD_NUMBER: _builtins.int
     RATIONALE_FIELD_NUMBER: _builtins.int
     RUN_COUNT_FIELD_NUMBER: _builtins.int
+    TABLE_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    SAMPLE_FIELD_NUMBER: _builtins.int
+    BEFORE_BYTES_FIELD_NUMBER: _builtins.int
+    AFTER_BYTES_FIELD_NUMBER: _builtins.int
+    BEFORE_INSERT_SECONDS_FIELD_NUMBER: _builtins.int
+    AFTER_INSERT_SECONDS_FIELD_NUMBER: _builtins.int
+    RESULT_SHA256_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """`rewrite`, `order_by`, `projection`, `skip_index` or `rollup`."""
+    """`rewrite`, `rollup`, or a layout that is not there yet: `order_by`, `projection`, `skip_index`, `column_type`,
+    `new_rollup`.
+    """
     sql: _builtins.str
-    """The query or statement recommended."""
+    """The query recommended; of a layout what is other, as ClickHouse writes it, and of a roll-up what it keeps."""
     same_result: _builtins.bool
     """True when both gave the same rows, in the same order where the query orders them."""
     rationale: _builtins.str
     """Why it could be faster, and what was measured."""
     run_count: _builtins.int
     """Times that each was run; `before` and `after` are the medians."""
+    table: _builtins.str
+    """Of a layout: the table; empty otherwise, as are all fields below."""
+    before_bytes: _builtins.int
+    """Bytes on disk of the sample as it is laid out now."""
+    after_bytes: _builtins.int
+    """Bytes on disk of the sample with the change."""
+    before_insert_seconds: _builtins.float
+    """Seconds that inserting the rows of the sample took."""
+    after_insert_seconds: _builtins.float
+    """Seconds that it took with the change."""
+    result_sha256: _builtins.str
+    """SHA-256 of the rows that the query gave over the sample, hexadecimal; the same for both."""
     @_builtins.property
     def before(self) -> _query_pb2.QueryStatistics:
         """Measured before."""
@@ -1001,6 +1028,14 @@ class Recommendation(_message.Message):
     @_builtins.property
     def after(self) -> _query_pb2.QueryStatistics:
         """Measured after."""
+
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What to do to get it, in order."""
+
+    @_builtins.property
+    def sample(self) -> _layout_pb2.LayoutSample:
+        """What it was measured on."""
 
     def __init__(
         self,
@@ -1012,10 +1047,18 @@ class Recommendation(_message.Message):
         same_result: _builtins.bool = ...,
         rationale: _builtins.str = ...,
         run_count: _builtins.int = ...,
+        table: _builtins.str = ...,
+        steps: _abc.Iterable[_builtins.str] | None = ...,
+        sample: _layout_pb2.LayoutSample | None = ...,
+        before_bytes: _builtins.int = ...,
+        after_bytes: _builtins.int = ...,
+        before_insert_seconds: _builtins.float = ...,
+        after_insert_seconds: _builtins.float = ...,
+        result_sha256: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "sample", b"sample"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "kind", b"kind", "rationale", b"rationale", "run_count", b"run_count", "same_result", b"same_result", "sql", b"sql"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "after_bytes", b"after_bytes", "after_insert_seconds", b"after_insert_seconds", "before", b"before", "before_bytes", b"before_bytes", "before_insert_seconds", b"before_insert_seconds", "kind", b"kind", "rationale", b"rationale", "result_sha256", b"result_sha256", "run_count", b"run_count", "same_result", b"same_result", "sample", b"sample", "sql", b"sql", "steps", b"steps", "table", b"table"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -275,7 +275,8 @@ class AgentServiceServicer:
     def Optimize(self, request, context):
         """Recommends how to make a query faster: every candidate is run on the engine beside the query, and only what gave
         the same rows with less work is recommended; the others stand in `tried`. Runs as the caller's own queries do, so
-        it counts against the platform's budget. Nothing is changed. A table's layout is not tried yet.
+        it counts against the platform's budget. Nothing is changed. For an editor other layouts of the largest table are
+        measured too (DataService.MeasureLayouts), on copies of some rows that are dropped before the answer.
         Scope platform, role viewer. Refuses as DataService.Query does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

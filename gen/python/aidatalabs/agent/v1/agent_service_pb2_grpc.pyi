@@ -124,7 +124,8 @@ class AgentServiceStub:
     Optimize: _grpc.UnaryUnaryMultiCallable[_agent_service_pb2.OptimizeRequest, _agent_service_pb2.OptimizeResponse]
     """Recommends how to make a query faster: every candidate is run on the engine beside the query, and only what gave
     the same rows with less work is recommended; the others stand in `tried`. Runs as the caller's own queries do, so
-    it counts against the platform's budget. Nothing is changed. A table's layout is not tried yet.
+    it counts against the platform's budget. Nothing is changed. For an editor other layouts of the largest table are
+    measured too (DataService.MeasureLayouts), on copies of some rows that are dropped before the answer.
     Scope platform, role viewer. Refuses as DataService.Query does.
     """
     Analyze: _grpc.UnaryUnaryMultiCallable[_agent_service_pb2.AnalyzeRequest, _agent_service_pb2.AnalyzeResponse]
@@ -228,7 +229,8 @@ class AgentServiceAsyncStub(AgentServiceStub):
     Optimize: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.OptimizeRequest, _agent_service_pb2.OptimizeResponse]  # type: ignore[assignment]
     """Recommends how to make a query faster: every candidate is run on the engine beside the query, and only what gave
     the same rows with less work is recommended; the others stand in `tried`. Runs as the caller's own queries do, so
-    it counts against the platform's budget. Nothing is changed. A table's layout is not tried yet.
+    it counts against the platform's budget. Nothing is changed. For an editor other layouts of the largest table are
+    measured too (DataService.MeasureLayouts), on copies of some rows that are dropped before the answer.
     Scope platform, role viewer. Refuses as DataService.Query does.
     """
     Analyze: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.AnalyzeRequest, _agent_service_pb2.AnalyzeResponse]  # type: ignore[assignment]
@@ -419,7 +421,8 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_agent_service_pb2.OptimizeResponse, _abc.Awaitable[_agent_service_pb2.OptimizeResponse]]:
         """Recommends how to make a query faster: every candidate is run on the engine beside the query, and only what gave
         the same rows with less work is recommended; the others stand in `tried`. Runs as the caller's own queries do, so
-        it counts against the platform's budget. Nothing is changed. A table's layout is not tried yet.
+        it counts against the platform's budget. Nothing is changed. For an editor other layouts of the largest table are
+        measured too (DataService.MeasureLayouts), on copies of some rows that are dropped before the answer.
         Scope platform, role viewer. Refuses as DataService.Query does.
         """
 
