@@ -7,10 +7,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-INLINE_ROWS = 64
-"""Work on fewer rows is done at once: handing it to a thread would take longer."""
+_INLINE_ROWS = 64
+_INLINE_BYTES = 64 * 1024
 
 _T = TypeVar("_T")
+
+
+def is_quick(rows: int, size: Callable[[], int]) -> bool:
+    """Whether work on so many rows of `size` bytes together is done at once: handing it to a thread would
+    take longer. One row may be many megabytes, and on the event loop every other call would wait for it.
+    """
+    return rows <= _INLINE_ROWS and size() <= _INLINE_BYTES
 
 
 class BatchThreads:
@@ -65,9 +72,9 @@ class IngestThreads:
         """What work on columns returns or raises."""
         return await self._columns.run(uid, work)
 
-    async def on_rows(self, uid: str, count: int, work: Callable[[], _T]) -> _T:
-        """The same for work on `count` rows."""
-        return work() if count <= INLINE_ROWS else await self._rows.run(uid, work)
+    async def on_rows(self, uid: str, work: Callable[[], _T], *, quick: bool) -> _T:
+        """The same for work on rows; at once where it is `quick`."""
+        return work() if quick else await self._rows.run(uid, work)
 
     def forget(self, uid: str) -> None:
         """Drops what is kept of a platform that is gone."""

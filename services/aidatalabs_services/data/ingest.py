@@ -9,37 +9,31 @@ one insert. A call waits a short while for its rows to be stored and otherwise a
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import re
-import shutil
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from aidatalabs_services.data.backlog import Backlog, Room
-from aidatalabs_services.data.batch_threads import IngestThreads
+from aidatalabs_services.data.backlog import Room
+from aidatalabs_services.data.batch_threads import IngestThreads, is_quick
 from aidatalabs_services.data.column_batches import ColumnBatch
 from aidatalabs_services.data.dead_letters.letters import LetterKeeping, Letters, Origin
 from aidatalabs_services.data.errors import IngestTooLarge, ReceiptNotFound
 from aidatalabs_services.data.holds import TableHolds
 from aidatalabs_services.data.ingest_batches import EventBatch
 from aidatalabs_services.data.ingest_tables import ingest_table
-from aidatalabs_services.data.intake import IngestLimits, Intake, Waiting, WaitingRoom
-from aidatalabs_services.data.journal import Journal, JournalLimits
-from aidatalabs_services.data.journal_files import REMOVED_SUFFIX, JournalLock, remove_journal
-from aidatalabs_services.data.journal_records import GroupRecord, RequestRecord
+from aidatalabs_services.data.intake import IngestLimits, Intake, Waiting
+from aidatalabs_services.data.intakes import Intakes, StoreWay
+from aidatalabs_services.data.journal import JournalLimits
+from aidatalabs_services.data.journal_records import RequestRecord
 from aidatalabs_services.data.judged_batches import Batch, examined, judged
 from aidatalabs_services.data.kafka.carrier import Carrier
 from aidatalabs_services.data.kafka.outbox import broker_away
-from aidatalabs_services.data.kafka.platform_keeper import KafkaKeeper
-from aidatalabs_services.data.keeper import JournalKeeper, Keeper
 from aidatalabs_services.data.ports import Warehouse
 from aidatalabs_services.data.receipts import Key, Progress, Receipt, Taken
 from aidatalabs_services.data.schema import Schema, TableSchema
-from aidatalabs_services.data.sink import Sink, SinkLimits
+from aidatalabs_services.data.sink import SinkLimits
 from aidatalabs_services.data.standard_tables import DEAD_LETTERS, EVENTS, is_dead_letters
 from aidatalabs_services.data.type_fences import TypeFences
 from aidatalabs_services.data.verdicts import RejectedRow
@@ -54,9 +48,7 @@ from aidatalabs_services.runtime.errors import (
 __all__ = ["IngestLimits", "Ingestor"]
 
 _ANSWER_MARGIN_SECONDS = 0.5
-_CLOSE_SECONDS = 5.0
 _T = TypeVar("_T")
-_UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 
 
 class Ingestor:
@@ -82,100 +74,68 @@ class Ingestor:
         letters: LetterKeeping | None = None,
         carrier: Carrier | None = None,
     ) -> None:
-        self._warehouse = warehouse
         self._schema = schema
-        self._directory = directory
         self._limits = limits or IngestLimits()
-        self._journal_limits = journal_limits or JournalLimits()
-        self._sink_limits = sink_limits or SinkLimits()
-        self._holds = holds or TableHolds()
         self._fences = fences or TypeFences()
-        self._stored = stored
         self._letters = letters
         self._carrier = carrier
-        self._executor: Executor = ThreadPoolExecutor(4, thread_name_prefix="journal")
         self._threads = IngestThreads()
-        self._room = WaitingRoom(self._limits.waiting_bytes_of_all)
-        self._intakes: dict[str, asyncio.Task[Intake]] = {}
-        self._removed: set[str] = set()
-        self._lock: JournalLock | None = None
+        way = StoreWay(
+            warehouse,
+            schema,
+            journal_limits or JournalLimits(),
+            sink_limits or SinkLimits(),
+            holds or TableHolds(),
+            stored,
+        )
+        self._intakes = Intakes(directory, self._limits, way, carrier)
 
     async def start(self) -> None:
         """Opens every journal that is there, so that what was acknowledged before goes on into the engine.
 
         Raises JournalInUse where another process has the directory.
         """
-        self._lock = await asyncio.to_thread(JournalLock, self._directory)
-        folders = sorted(path for path in self._directory.iterdir() if path.is_dir())
-        for folder in folders:
-            if folder.suffix == REMOVED_SUFFIX:
-                await asyncio.to_thread(shutil.rmtree, folder)
-        await asyncio.gather(*(self._intake(path.name) for path in folders if path.suffix != REMOVED_SUFFIX))
-        if self._carrier is not None:
-            await self._carrier.start(self._hear)
+        await self._intakes.start()
 
     async def close(self) -> None:
         """Journals what waits and closes every journal."""
-        opened = await asyncio.gather(*self._intakes.values(), return_exceptions=True)
-        closing = asyncio.gather(*(intake.close() for intake in opened if isinstance(intake, Intake)))
-        if self._carrier is not None:
-            await asyncio.wait([closing], timeout=_CLOSE_SECONDS)
-            await self._carrier.close()  # what the broker has not taken by now is refused
-        await closing
+        await self._intakes.close()
         self._threads.close()
-        self._executor.shutdown(wait=False)
-        if self._lock is not None:
-            self._lock.release()
 
     async def remove(self, uid: str) -> None:
         """Ends a platform's ingest for good and deletes its journal with all that is parked. Idempotent."""
-        self._removed.add(uid)
-        opening = self._intakes.pop(uid, None)
-        if opening is not None:
-            (opened,) = await asyncio.gather(opening, return_exceptions=True)
-            if isinstance(opened, Intake):
-                await opened.close()
+        await self._intakes.remove(uid)
         self._threads.forget(uid)
-        if self._carrier is not None:
-            await self._carrier.remove(uid)
-        await asyncio.to_thread(remove_journal, self._directory, uid)
 
     async def drained(self, uid: str, table: str) -> None:
         """Returns when every row of the table that was acknowledged before this call is in it."""
-        if uid not in self._removed:
-            await (await self._intake(uid)).drained(table)
+        if not self._intakes.is_removed(uid):
+            await (await self._intakes.of(uid)).drained(table)
 
     async def settled(self, uid: str, table: str) -> None:
         """As `drained`, and no call is left whose rows are still to be journalled.
 
         Calls that come meanwhile have to be kept away.
         """
-        if uid not in self._removed:
-            await (await self._intake(uid)).settled(table)
+        if not self._intakes.is_removed(uid):
+            await (await self._intakes.of(uid)).settled(table)
 
     async def stored_rows_forgotten(self, uid: str) -> None:
         """Returns when no file of the platform's journal holds a row that was stored before this call."""
-        if uid not in self._removed:
-            await (await self._intake(uid)).stored_rows_forgotten()
+        if not self._intakes.is_removed(uid):
+            await (await self._intakes.of(uid)).stored_rows_forgotten()
 
     def waiting_groups(self, uid: str) -> int:
         """Journalled groups of a platform that its engine has not confirmed."""
-        return opened.waiting_groups if (opened := self._opened(uid)) else 0
+        return opened.waiting_groups if (opened := self._intakes.find(uid)) else 0
 
     def waiting_groups_of_all(self) -> int:
         """The same over every platform."""
-        return sum(map(self.waiting_groups, self._intakes))
+        return sum(opened.waiting_groups for opened in self._intakes.opened)
 
     def backlog_seconds(self) -> float:
         """Seconds until what is acknowledged is stored, in the table of all platforms with the most."""
-        opened = filter(None, map(self._opened, self._intakes))
-        return max((each.backlog.longest_seconds() for each in opened), default=0.0)
-
-    def _opened(self, uid: str) -> Intake | None:
-        opening = self._intakes.get(uid)
-        if opening is None or not opening.done() or opening.cancelled() or opening.exception() is not None:
-            return None
-        return opening.result()
+        return max((each.backlog.longest_seconds() for each in self._intakes.opened), default=0.0)
 
     async def ingest(
         self, uid: str, platform: str, table: str, request_id: str, batch: Batch, *, replayed: bool = False
@@ -187,7 +147,7 @@ class Ingestor:
         TableProtected, IdempotencyMismatch, JournalFull, Overloaded and ServiceUnavailable.
         """
         self._check(uid, platform, batch)
-        intake = await self._ready_intake(uid)
+        intake = await self._intakes.ready(uid)
         key = (table or EVENTS.name, request_id)
         # A letter is one row, and a replay ends with the first that is refused.
         room = Room() if replayed else intake.room(key, batch.count)
@@ -264,9 +224,9 @@ class Ingestor:
 
         Raises Overloaded where that takes too long, and ServiceUnavailable.
         """
-        if uid in self._removed:
+        if self._intakes.is_removed(uid):
             return Room()  # refused when it is taken
-        return await (await self._ready_intake(uid)).room_for_batch((table or EVENTS.name, batch_id), size)
+        return await (await self._intakes.ready(uid)).room_for_batch((table or EVENTS.name, batch_id), size)
 
     async def ingest_columns(
         self, uid: str, platform: str, table: str, batch_id: str, arrow_ipc: bytes, room: Room
@@ -278,7 +238,7 @@ class Ingestor:
         try:
             batch = await self._threads.on_columns(uid, lambda: ColumnBatch(arrow_ipc, table or EVENTS.name))
             self._check(uid, platform, batch)
-            intake = await self._ready_intake(uid)
+            intake = await self._intakes.ready(uid)
         except BaseException:
             room.leave()
             raise
@@ -289,8 +249,8 @@ class Ingestor:
         name = table or EVENTS.name
         described = (await self._schema(uid)).get(name)
         taken = None
-        if described is not None and uid not in self._removed:
-            taken = (await self._ready_intake(uid)).find((name, request_id), described.identity)
+        if described is not None and not self._intakes.is_removed(uid):
+            taken = (await self._intakes.ready(uid)).find((name, request_id), described.identity)
             if taken is not None and not taken.progress.stored and self._carrier is not None:
                 await self._carrier.looked()
         if taken is None:
@@ -305,11 +265,11 @@ class Ingestor:
         """Work on a batch, off the event loop where it is much."""
         if isinstance(batch, ColumnBatch):
             return await self._threads.on_columns(uid, work)
-        return await self._threads.on_rows(uid, batch.count, work)
+        return await self._threads.on_rows(uid, work, quick=is_quick(batch.count, batch.size_bytes))
 
     def _check(self, uid: str, platform: str, batch: Batch) -> None:
         """Raises what needs no look at the rows."""
-        if uid in self._removed:
+        if self._intakes.is_removed(uid):
             raise platform_not_found(platform)
         if batch.count == 0 and isinstance(batch, ColumnBatch):
             nothing = FieldViolation("arrow_ipc", "holds no row; leave such batches out")
@@ -354,47 +314,3 @@ class Ingestor:
                 return await waiting
         except TimeoutError:
             raise broker_away() from None
-
-    async def _hear(self, uid: str, record: GroupRecord, progress: Progress) -> None:
-        """A group was acknowledged by another process, or before this one began."""
-        if uid not in self._removed and _UID.match(uid):
-            (await self._intake(uid)).remember(record, progress)
-
-    async def _ready_intake(self, uid: str) -> Intake:
-        """The platform's intake once it knows the calls of before."""
-        if self._carrier is not None:
-            await self._carrier.ready()
-        return await self._intake(uid)
-
-    async def _intake(self, uid: str) -> Intake:
-        """The platform's open intake; opened once, whoever asks first."""
-        opening = self._intakes.get(uid)
-        if opening is None:
-            opening = asyncio.create_task(self._open(uid), context=contextvars.Context())
-            self._intakes[uid] = opening
-        try:
-            return await asyncio.shield(opening)
-        except Exception:
-            if self._intakes.get(uid) is opening:
-                del self._intakes[uid]
-            raise
-
-    async def _open(self, uid: str) -> Intake:
-        if not _UID.match(uid):
-            raise ValueError("not the uid of a platform")
-        backlog = Backlog(self._limits.backlog_seconds)
-        seconds = self._journal_limits.receipt_seconds
-        intake = Intake(uid, self._keeper(uid, backlog), self._limits, seconds, self._room, backlog)
-        await intake.recover()
-        return intake
-
-    def _keeper(self, uid: str, backlog: Backlog) -> Keeper:
-        folder = self._directory / uid
-        if self._carrier is not None and not folder.is_dir():
-            return KafkaKeeper(uid, self._carrier, None)
-        journal = Journal(folder, self._journal_limits, self._executor)
-        sink = Sink(
-            uid, self._warehouse, self._schema, journal, self._sink_limits, self._holds, self._stored, backlog
-        )
-        kept = JournalKeeper(journal, sink)
-        return kept if self._carrier is None else KafkaKeeper(uid, self._carrier, kept)

@@ -98,6 +98,10 @@ class RowBatch(Protocol):
         """How many rows."""
         ...
 
+    def size_bytes(self) -> int:
+        """About how many bytes they are; looked at for few rows only, since it may take a look at each."""
+        ...
+
     def digest(self) -> bytes:
         """SHA-256 of the content; the same for the same rows in the same order."""
         ...
@@ -122,6 +126,10 @@ class EventBatch(Protocol):
     @property
     def count(self) -> int:
         """How many events."""
+        ...
+
+    def size_bytes(self) -> int:
+        """About how many bytes they are; looked at for few rows only, since it may take a look at each."""
         ...
 
     def digest(self) -> bytes:
@@ -156,6 +164,10 @@ class MappingRows:
         """How many rows."""
         return len(self._rows)
 
+    def size_bytes(self) -> int:
+        """Characters of the rows as JSON."""
+        return len(_text(self._rows))
+
     def digest(self) -> bytes:
         """SHA-256 of the rows as JSON with sorted keys."""
         return _digest("rows", self._rows)
@@ -183,6 +195,10 @@ class ListedEvents:
     def count(self) -> int:
         """How many events."""
         return len(self._events)
+
+    def size_bytes(self) -> int:
+        """Characters of the events as JSON."""
+        return len(_text([vars(event) for event in self._events]))
 
     def digest(self) -> bytes:
         """SHA-256 of the events as JSON."""
@@ -226,5 +242,8 @@ def columns_of(rows: Sequence[Mapping[str, object]], names: Sequence[str]) -> Co
 
 
 def _digest(kind: str, content: object) -> bytes:
-    text = json.dumps(content, sort_keys=True, default=dict, ensure_ascii=True)
-    return hashlib.sha256(f"{kind}:{text}".encode()).digest()
+    return hashlib.sha256(f"{kind}:{_text(content)}".encode()).digest()
+
+
+def _text(content: object) -> str:
+    return json.dumps(content, sort_keys=True, default=dict, ensure_ascii=True)

@@ -14,7 +14,7 @@ from functools import cached_property
 import pyarrow as pa
 
 from aidatalabs_services.data.backlog import Backlog, Room
-from aidatalabs_services.data.batch_threads import INLINE_ROWS
+from aidatalabs_services.data.batch_threads import is_quick
 from aidatalabs_services.data.blocks import NATIVE, ROWS_FORMAT, Blocks, blocks_of, joined
 from aidatalabs_services.data.dead_letters.letters import Letters
 from aidatalabs_services.data.errors import IngestTooLarge
@@ -242,7 +242,7 @@ class Intake:
         """Has a judged call journalled; from here on its claim is settled even when its caller goes away."""
         if self._closed:
             self.release(waiting.key, waiting.claim)
-            raise ServiceUnavailable("Ingest has stopped. Send the same call again.", retry_after_seconds=1.0)
+            raise _stopped()
         if not self._fits(waiting):
             self.release(waiting.key, waiting.claim)
             raise Overloaded(
@@ -275,6 +275,7 @@ class Intake:
 
     async def _write(self, table: str) -> None:
         """Journals the waiting calls of one table, group by group, until none is left."""
+        waiting: list[Waiting] = []
         try:
             while self._queues[table]:
                 await self.gathering.gathered(
@@ -284,10 +285,13 @@ class Intake:
                 for group in self._groups(waiting):
                     await self._journal_or_tell(group)
         finally:
+            # None, unless it ended in a way that nobody foresaw: they would wait for ever.
+            left = [call for call in (*waiting, *self._queues[table]) if not call.taken.done()]
             del self._writers[table], self._queues[table]
+            self._fail(left, _stopped())
 
     def _behind(self, table: str) -> Behind:
-        return Behind(self._keeper.waiting_groups, self.backlog.sink_seconds(table))
+        return Behind(self._keeper.waiting_groups_of(table), self.backlog.sink_seconds(table))
 
     def _groups(self, waiting: Sequence[Waiting]) -> list[list[Waiting]]:
         """Calls that waited together in as few groups as there can be: each group is an insert of its own.
@@ -351,6 +355,10 @@ class Intake:
                 waiting.taken.exception()  # a caller that went away leaves nobody to look at it
 
 
+def _stopped() -> ServiceUnavailable:
+    return ServiceUnavailable("Ingest has stopped. Send the same call again.", retry_after_seconds=1.0)
+
+
 def _held_bytes(calls: Sequence[Waiting]) -> int:
     return sum(call.held_bytes for call in calls)
 
@@ -366,6 +374,6 @@ async def _blocks_of_group(group: list[Waiting]) -> tuple[list[bytes], str]:
     table = group[0].table
     if not batches:
         return [], ROWS_FORMAT
-    if sum(batch.num_rows for batch in batches) <= INLINE_ROWS:
+    if is_quick(sum(batch.num_rows for batch in batches), lambda: sum(batch.nbytes for batch in batches)):
         return blocks_of(batches, table), ROWS_FORMAT
     return await asyncio.to_thread(blocks_of, batches, table), ROWS_FORMAT

@@ -218,11 +218,17 @@ class Journal:
     async def _end_segment(self) -> None:
         """Begins a new segment with the next write, where somebody waits for that."""
         asked, self._ends_segment = self._ends_segment, []
-        if asked:
+        if not asked:
+            return
+        failed = None
+        try:
             await self._in_thread(self._files.seal)
+        except Exception as error:  # noqa: BLE001 - nobody writes when the writer ends
+            _LOG.exception("a segment of the ingest journal could not be ended")
+            failed = error
         for ended in asked:
             if not ended.done():
-                ended.set_result(None)
+                ended.set_result(None) if failed is None else ended.set_exception(_broken())
 
     async def _write_some(self) -> None:
         entries: list[_Entry] = []
@@ -234,7 +240,7 @@ class Journal:
         frames = [entry.frame for entry in entries]
         try:
             places = await self._in_thread(lambda: self._files.write(frames, sync=sync))
-        except (NoRoom, JournalBroken) as error:
+        except Exception as error:  # noqa: BLE001 - told to the calls: without a writer all of them would wait
             self._queued_bytes -= size
             await self._refuse(entries, error)
             return
@@ -248,11 +254,14 @@ class Journal:
                 if not entry.written.done():
                     entry.written.set_result((segment, offset))
 
-    async def _refuse(self, entries: list[_Entry], error: NoRoom | JournalBroken) -> None:
+    async def _refuse(self, entries: list[_Entry], error: Exception) -> None:
         """Tells the calls; keeps the marks, which must be written before any later group is."""
-        _LOG.error(
-            "the ingest journal could not be written: %s", "no room" if isinstance(error, NoRoom) else error
-        )
+        if isinstance(error, NoRoom | JournalBroken):
+            why = "no room" if isinstance(error, NoRoom) else error
+            cause = type(error.__cause__ or error).__name__
+            _LOG.error("the ingest journal could not be written: %s (%s)", why, cause)
+        else:
+            _LOG.error("the ingest journal could not be written, which was not foreseen", exc_info=error)
         marks = [entry for entry in entries if entry.written is None]
         self._done_count += len(entries) - len(marks)
         for entry in entries:
@@ -267,7 +276,7 @@ class Journal:
     async def _finish(self) -> None:
         try:
             await self._in_thread(self._files.finish)
-        except OSError:
+        except Exception:  # noqa: BLE001 - they are cleared away later; nobody writes when the writer ends
             _LOG.exception("finished segments of the ingest journal could not be cleared away")
 
 

@@ -236,11 +236,11 @@ class JournalFiles:
         """Appends the frames, each in its pieces, all into one segment; returns segment and offset of each.
 
         `sync` returns only when the bytes are on the disk. Raises NoRoom or JournalBroken; then none of the
-        frames is in the journal.
+        frames is in the journal, and so it is where anything else is raised.
         """
         if self._broken:
             raise JournalBroken("the journal was left in an unknown state")
-        if sync and self.free_bytes() < self._free_bytes:
+        if sync and self._room() < self._free_bytes:
             raise NoRoom
         sizes = [sum(map(len, frame)) for frame in frames]
         active = self._segment_for(sum(sizes))
@@ -252,17 +252,22 @@ class JournalFiles:
             write_pieces(self._descriptor, [piece for frame in frames for piece in frame], start)
             if sync:
                 os.fdatasync(self._descriptor)
-        except OSError as error:
+        except BaseException as error:
             self._take_back(start)
+            if not isinstance(error, OSError):
+                raise
             if error.errno in _NO_ROOM:
                 raise NoRoom from error
             raise JournalBroken("the journal's disk does not take writes") from error
         active.size = offset
         return places
 
-    def free_bytes(self) -> int:
-        """Room left on the journal's disk."""
-        status = os.statvfs(self._directory)
+    def _room(self) -> int:
+        """Bytes left on the journal's disk."""
+        try:
+            status = os.statvfs(self._directory)
+        except OSError as error:
+            raise JournalBroken("the room on the journal's disk is not known") from error
         return status.f_bavail * status.f_frsize
 
     def _take_back(self, size: int) -> None:
@@ -291,8 +296,9 @@ class JournalFiles:
             sync_directory(self._directory)
         except OSError as error:
             if descriptor >= 0:
-                os.close(descriptor)
-                path.unlink(missing_ok=True)
+                _close(descriptor)
+                with contextlib.suppress(OSError):  # an empty segment is harmless, and read as such
+                    path.unlink(missing_ok=True)
             if error.errno in _NO_ROOM:
                 raise NoRoom from error
             raise JournalBroken("a segment of the journal cannot be made") from error
@@ -308,9 +314,10 @@ class JournalFiles:
         """Ends the active segment; the next write begins a new one."""
         if self._active is None:
             return
-        os.close(self._descriptor)
+        descriptor, self._descriptor = self._descriptor, -1
         self._sealed.append(self._active)
-        self._active, self._descriptor = None, -1
+        self._active = None
+        _close(descriptor)
 
     def finish(self) -> None:
         """Turns the oldest segments with nothing left to store into receipts; drops old receipts."""
@@ -362,6 +369,14 @@ def remove_journal(journals: Path, name: str) -> None:
         sync_directory(journals)
     with contextlib.suppress(FileNotFoundError):
         shutil.rmtree(dying)
+
+
+def _close(descriptor: int) -> None:
+    """Gives a file back; all that was acknowledged is on the disk, so one that fails now takes nothing."""
+    try:
+        os.close(descriptor)
+    except OSError as error:
+        _LOG.warning("a segment of the ingest journal was closed with an error (%s)", error.errno)
 
 
 def _cut(path: Path, data: bytes, end: int) -> None:

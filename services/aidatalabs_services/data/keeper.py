@@ -32,6 +32,10 @@ class Keeper(Protocol):
         """About how many acknowledged groups the engine has not confirmed."""
         ...
 
+    def waiting_groups_of(self, table: str) -> int:
+        """The same of one table alone."""
+        ...
+
     async def recover(self) -> Sequence[KeptGroup]:
         """What was acknowledged before; the first call. Goes on with what is not stored."""
         ...
@@ -73,6 +77,10 @@ class JournalKeeper:
     def waiting_groups(self) -> int:
         """Journalled groups that the engine has not confirmed."""
         return self._sink.waiting_groups
+
+    def waiting_groups_of(self, table: str) -> int:
+        """The same of one table alone."""
+        return self._sink.waiting_groups_of(table)
 
     async def recover(self) -> Sequence[KeptGroup]:
         """Reads the journal; unconfirmed groups go on before new ones."""

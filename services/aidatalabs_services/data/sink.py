@@ -110,7 +110,12 @@ class Sink:
     @property
     def waiting_groups(self) -> int:
         """Groups that the engine has not confirmed."""
-        return sum(len(table.waiting) + len(table.running) for table in self._tables.values())
+        return sum(map(self.waiting_groups_of, self._tables))
+
+    def waiting_groups_of(self, name: str) -> int:
+        """The same of one table."""
+        table = self._tables.get(name)
+        return len(table.waiting) + len(table.running) if table else 0
 
     def add(self, group: PendingGroup, progress: Progress) -> None:
         """Takes a journalled group; `progress` ends when it is in the table."""

@@ -41,8 +41,9 @@ class MeshSettings(BaseSettings):
     mesh_start_timeout_seconds: float = Field(default=60.0, gt=0)
     """How long one process may take until it is ready."""
 
-    mesh_stop_timeout_seconds: float = Field(default=8.0, gt=0)
-    """How long one process may take to stop before it is killed."""
+    mesh_stop_timeout_seconds: float = Field(default=20.0, gt=0)
+    """How long one process may take to stop before it is killed: half of it, 7 seconds at most, for calls
+    under way, the rest for what it closes, which takes about 10 seconds where Kafka's brokers are away."""
 
     mesh_hang_seconds: float = Field(default=15.0, gt=0)
     """A process whose health check had no answer for this long is killed and started again."""

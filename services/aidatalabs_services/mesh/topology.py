@@ -50,6 +50,8 @@ _PEERS = ("identity", "platform", "data", "agent")
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ")
 """What a service keeps of the starter's environment, beside its own `AIDATALABS_<SERVICE>_…`."""
 
+_DRAIN_SECONDS = 7.0
+"""What calls under way have at most when a service stops."""
 
 _DATA_MEMORY = {
     "MALLOC_ARENA_MAX": "2",
@@ -111,8 +113,9 @@ def _service_env(
     env = {key: os.environ[key] for key in _KEPT_VARIABLES if key in os.environ}
     env["PYTHONUNBUFFERED"] = "1"
     env[f"{prefix}LOG_LEVEL"] = settings.mesh_log_level
-    # Calls under way have until shortly before the supervisor would end the process.
-    env[f"{prefix}DRAIN_LIMIT_SECONDS"] = str(max(0.5, settings.mesh_stop_timeout_seconds - 1.0))
+    # The supervisor ends the process at the timeout, and what it closes behind the last call takes time too.
+    drain = max(0.5, min(_DRAIN_SECONDS, settings.mesh_stop_timeout_seconds / 2))
+    env[f"{prefix}DRAIN_LIMIT_SECONDS"] = str(drain)
     env[f"{prefix}TELEMETRY_OTLP_ENDPOINT"] = settings.telemetry_otlp_endpoint
     env[f"{prefix}TELEMETRY_SAMPLED_SHARE"] = str(settings.telemetry_sampled_share)
     # A setting the user made for this service reaches this service alone; the addresses below are the mesh's.

@@ -65,9 +65,10 @@ class Database:
             try:
                 yield held
             except asyncpg.InternalClientError as error:
-                # So asyncpg says that the server's last words had come before they were waited for.
+                # So asyncpg says that the server's last words had come before they were waited for, and that
+                # what it has kept of types or of the protocol is wrong: another connection has neither.
                 held.terminate()
-                raise _unavailable() from error
+                raise _lost(error) from error
             finally:
                 await self._pool.release(held, timeout=_ACQUIRE_SECONDS)
 
@@ -157,12 +158,17 @@ def database_errors() -> Iterator[None]:
     except asyncpg.QueryCanceledError as error:
         raise DeadlineExceeded("The database did not finish in time. Try again, or ask for less.") from error
     except _GONE as error:
-        structlog.get_logger().warning("database unavailable", error_type=type(error).__name__)
-        raise _unavailable() from error
+        raise _lost(error) from error
     except asyncpg.InterfaceError as error:
         if "clos" not in str(error):  # "connection is closed", "pool is closing"; others are faults of ours
             raise
-        raise _unavailable() from error
+        raise _lost(error) from error
+
+
+def _lost(error: Exception) -> ServiceUnavailable:
+    """The refusal for a connection or server that is gone, whose kind of failure the log has."""
+    structlog.get_logger().warning("database unavailable", error_type=type(error).__name__)
+    return _unavailable()
 
 
 def _unavailable() -> ServiceUnavailable:

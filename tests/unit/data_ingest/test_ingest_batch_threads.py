@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from aidatalabs_services.data.batch_threads import INLINE_ROWS, BatchThreads, IngestThreads
+from aidatalabs_services.data.batch_threads import BatchThreads, IngestThreads, is_quick
 
 
 async def test_one_platform_leaves_a_thread_for_another_even_where_its_calls_went_away() -> None:
@@ -52,9 +52,15 @@ async def test_rows_are_read_one_call_at_a_time_and_few_at_once() -> None:
         return threading.get_ident()
 
     try:
-        used = await asyncio.gather(*(threads.on_rows("a", INLINE_ROWS + 1, work) for _ in range(5)))
+        used = await asyncio.gather(*(threads.on_rows("a", work, quick=False) for _ in range(5)))
         assert most == 1
         assert threading.get_ident() not in used
-        assert await threads.on_rows("a", INLINE_ROWS, work) == threading.get_ident()
+        assert await threads.on_rows("a", work, quick=True) == threading.get_ident()
     finally:
         threads.close()
+
+
+def test_rows_are_few_by_their_number_and_by_their_bytes() -> None:
+    assert is_quick(64, lambda: 20_000)
+    assert not is_quick(1, lambda: 1_000_000)
+    assert not is_quick(65, lambda: pytest.fail("of many rows nobody asks the size"))

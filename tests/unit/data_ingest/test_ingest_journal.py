@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import tempfile
@@ -9,11 +10,13 @@ import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aidatalabs_services.data import journal_files
 from aidatalabs_services.data.errors import JournalFull
 from aidatalabs_services.data.journal import Journal, JournalLimits
 from aidatalabs_services.data.journal_files import JournalFiles, JournalInUse, JournalLock, PendingGroup
@@ -256,6 +259,67 @@ async def test_a_failing_fsync_is_told_and_its_group_is_gone(
     kept = await journal.append(_record(journal))
     found = _files(tmp_path / "j").recover()
     assert [group.record.sequence for group in found.groups] == [kept.record.sequence]
+
+
+class Faulty:
+    """The module `os` for the journal's files, of which some functions fail once."""
+
+    def __init__(self, **errors: Exception) -> None:
+        self.errors = errors
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self.errors and name != "errors":
+            error = self.errors.pop(name)
+
+            def fails(*_: object) -> None:
+                raise error
+
+            return fails
+        return getattr(os, name)
+
+
+IO = OSError(errno.EIO, "input/output error")
+FAULTS: list[dict[str, Exception]] = [
+    {"statvfs": IO},
+    {"fdatasync": ValueError("unforeseen")},
+    {"fdatasync": IO, "ftruncate": ValueError("unforeseen")},
+]
+
+
+@pytest.mark.parametrize("faults", FAULTS)
+async def test_whatever_a_write_meets_is_told_and_the_next_one_is_taken(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, faults: dict[str, Exception]
+) -> None:
+    kept = [await journal.append(_record(journal))]
+    monkeypatch.setattr(journal_files, "os", Faulty(**faults))
+    async with asyncio.timeout(5):
+        with pytest.raises(ServiceUnavailable):
+            await journal.append(_record(journal))
+        if len(faults) == 1:
+            kept.append(await journal.append(_record(journal)))
+    monkeypatch.undo()
+    found = _files(tmp_path / "j").recover()
+    assert [each.record.sequence for each in found.groups][: len(kept)] == [
+        each.record.sequence for each in kept
+    ]
+
+
+@pytest.mark.parametrize("faults", [{"close": IO}, {"fsync": IO, "close": IO}])
+async def test_a_segment_that_cannot_be_ended_or_begun_leaves_the_journal_at_work(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, faults: dict[str, Exception]
+) -> None:
+    kept = [await journal.append(_record(journal))]
+    monkeypatch.setattr(journal_files, "os", Faulty(**faults))
+    async with asyncio.timeout(5):
+        for _ in range(8):  # more than one segment
+            try:
+                kept.append(await journal.append(_record(journal, 200)))
+            except ServiceUnavailable:
+                assert len(faults) == 2
+    assert len(kept) == 10 - len(faults)
+    assert cast(Faulty, journal_files.os).errors == {}, "the faults were met"
+    found = _files(tmp_path / "j").recover()
+    assert [each.record.sequence for each in found.groups] == [each.record.sequence for each in kept]
 
 
 async def test_a_journalled_group_keeps_none_of_its_blocks_in_memory(tmp_path: Path) -> None:

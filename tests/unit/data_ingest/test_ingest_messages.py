@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from aidatalabs.data.v1 import data_service_pb2 as pb
 from aidatalabs_services.data.adapters.ingest_messages import MessageRows, batch_of, columns_of_messages
-from aidatalabs_services.data.adapters.struct_wire import read_columns, row_places
+from aidatalabs_services.data.adapters.struct_wire import read_columns
+from aidatalabs_services.data.adapters.wire_pieces import row_places
 from aidatalabs_services.data.ingest_batches import Columns
 from aidatalabs_services.runtime.errors import InvalidRequest
 

@@ -55,6 +55,7 @@ async def opened(
     warehouse: MemoryWarehouse,
     *,
     store_seconds: float = 0.1,
+    gather_seconds: float = 0.0,
     holds: TableHolds | None = None,
 ) -> AsyncIterator[Ingestor]:
     """An ingestor whose tables may be behind by less than half a second."""
@@ -66,7 +67,7 @@ async def opened(
             store_seconds=store_seconds,
             backlog_seconds=LIMIT_SECONDS,
             batch_seconds=0.2,
-            gather_seconds=0.0,
+            gather_seconds=gather_seconds,
         ),
         journal_limits=JournalLimits(free_bytes=0),
         sink_limits=SinkLimits(pause_seconds=0.05),
@@ -109,8 +110,8 @@ async def test_a_flood_is_refused_in_words_and_all_that_was_acknowledged_is_stor
     tmp_path: Path,
 ) -> None:
     warehouse = Slow()
-    async with opened(tmp_path, warehouse) as ingestor:
-        intake = await ingestor._intake(UID)
+    async with opened(tmp_path, warehouse, gather_seconds=0.01) as ingestor:
+        intake = await ingestor._intakes.of(UID)
         end = asyncio.Event()
         asyncio.get_running_loop().call_later(1.5, end.set)
         taken, refused = await flood(ingestor, end)
@@ -150,7 +151,7 @@ async def test_small_calls_of_another_platform_or_table_are_all_taken_meanwhile(
 async def test_a_call_does_not_wait_for_rows_that_cannot_be_stored_in_its_time(tmp_path: Path) -> None:
     warehouse = Slow()
     async with opened(tmp_path, warehouse, store_seconds=30.0) as ingestor:
-        intake = await ingestor._intake(UID)
+        intake = await ingestor._intakes.of(UID)
         # Behind by more than a call waits for, in a table that has room: the bound is patient here.
         intake.backlog._limit_seconds = 1e9
         intake.backlog.add("trips", [1 << 30], 0)
@@ -163,7 +164,7 @@ async def test_a_call_does_not_wait_for_rows_that_cannot_be_stored_in_its_time(t
 async def test_while_the_engine_is_away_calls_are_acknowledged_beyond_the_bound(tmp_path: Path) -> None:
     warehouse = Slow(down=True)
     async with opened(tmp_path, warehouse, store_seconds=0.0) as ingestor:
-        intake = await ingestor._intake(UID)
+        intake = await ingestor._intakes.of(UID)
         await send(ingestor, 0)
         await until(lambda: intake.backlog.is_stopped("trips"))
         for number in range(1, 20):
@@ -181,12 +182,13 @@ async def test_what_was_left_by_a_process_that_was_killed_is_stored_and_small_ca
     warehouse = Slow(down=True)
     async with opened(tmp_path, warehouse, store_seconds=0.0) as ingestor:
         await send(ingestor, 0)
-        await until(lambda: (ingestor._intakes[UID].result()).backlog.is_stopped("trips"))
+        intake = await ingestor._intakes.of(UID)
+        await until(lambda: intake.backlog.is_stopped("trips"))
         for number in range(1, 20):
             await send(ingestor, number)
     warehouse.down, warehouse.bytes_each_second = False, 10e6
     async with opened(tmp_path, warehouse, store_seconds=0.0) as ingestor:
-        intake = await ingestor._intake(UID)
+        intake = await ingestor._intakes.of(UID)
         assert intake.backlog.seconds("trips") > LIMIT_SECONDS
         for number in range(10):
             rows = MappingRows([{"id": 1_000 + number}])
@@ -206,7 +208,7 @@ async def test_calls_and_batches_that_come_mixed_share_few_inserts(tmp_path: Pat
         return Waiting(TRIPS, request, rows, ("trips", ""), None)
 
     async with opened(tmp_path, MemoryWarehouse()) as ingestor:
-        groups = (await ingestor._intake(UID))._groups([waiting(number) for number in range(100)])
+        groups = (await ingestor._intakes.of(UID))._groups([waiting(number) for number in range(100)])
     assert [{call.is_encoded for call in group} for group in groups] == [{False}, {True}]
     # Each kind in its order.
     numbers = [[call.request.request_id for call in group] for group in groups]
@@ -216,7 +218,7 @@ async def test_calls_and_batches_that_come_mixed_share_few_inserts(tmp_path: Pat
 async def test_a_table_that_a_deletion_holds_is_acknowledged_for(tmp_path: Path) -> None:
     warehouse, holds = Slow(bytes_each_second=1e9), TableHolds()
     async with opened(tmp_path, warehouse, store_seconds=0.0, holds=holds) as ingestor:
-        intake = await ingestor._intake(UID)
+        intake = await ingestor._intakes.of(UID)
         async with holds.deleting(UID, "trips"):
             await send(ingestor, 0)
             await until(lambda: intake.backlog.is_stopped("trips"))
@@ -230,7 +232,7 @@ async def test_a_table_that_a_deletion_holds_is_acknowledged_for(tmp_path: Path)
 async def test_a_refused_batch_leaves_nothing_behind(tmp_path: Path) -> None:
     warehouse = Slow()
     async with opened(tmp_path, warehouse) as ingestor:
-        intake = await ingestor._intake(UID)
+        intake = await ingestor._intakes.of(UID)
         intake.backlog.add("trips", [1 << 30], 0)
         with pytest.raises(Overloaded):
             await ingestor.room_for_batch(UID, "trips", "b-1", 1 << 20)

@@ -55,7 +55,7 @@ async def test_many_platforms_together_hold_no_more_than_fits(
 
     async def slow(self: Journal, record: GroupRecord) -> PendingGroup:
         nonlocal most
-        most = max(most, ingestor._room.held_bytes)
+        most = max(most, ingestor._intakes._room.held_bytes)
         await disk.wait()
         return await append(self, record)
 
@@ -71,13 +71,13 @@ async def test_many_platforms_together_hold_no_more_than_fits(
     async with asyncio.timeout(20):
         while not any(call.done() for call in calls):
             await asyncio.sleep(0.05)
-    assert 0 < ingestor._room.held_bytes <= LIMIT_BYTES
+    assert 0 < ingestor._intakes._room.held_bytes <= LIMIT_BYTES
     disk.set()
     told = await asyncio.gather(*calls, return_exceptions=True)
     refused = [one for one in told if isinstance(one, BaseException)]
     assert 0 < len(refused) < len(calls)
     assert all(isinstance(one, Overloaded) and one.retry_after_seconds for one in refused)
     assert {one.accepted_count for one in told if isinstance(one, Receipt)} == {ROWS}
-    assert ingestor._room.held_bytes == 0
+    assert ingestor._intakes._room.held_bytes == 0
     assert most <= LIMIT_BYTES
     await ingestor.close()

@@ -203,7 +203,7 @@ async def test_confirmations_are_counted_until_they_are_written(tmp_path: Path) 
         for number in range(20):
             await take(ingestor, number)
         await ingestor.drained(UID, "trips")
-        intake = await ingestor._intake(UID)
+        intake = await ingestor._intakes.of(UID)
         assert isinstance(intake._keeper, JournalKeeper)
         assert intake._keeper._journal.unwritten_marks == 0
 

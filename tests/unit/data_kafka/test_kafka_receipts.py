@@ -39,6 +39,7 @@ class Topic:
         self.read = 0
         self.opened = 0
         self.failures: list[BaseException] = []
+        self.closing: list[BaseException] = []
 
     async def ends(self, topics: Collection[str]) -> Mapping[Lane, int]:
         return {("r", 0): len(self.messages)}
@@ -57,7 +58,9 @@ class Topic:
     async def position(self) -> int:
         return self.read
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        if self.closing:
+            raise self.closing.pop()
 
 
 def log_of(topic: Topic, hear: Heard) -> ReceiptsLog:
@@ -94,10 +97,14 @@ async def test_nonsense_in_the_receipts_topic_is_passed_over(
     await log.close()
 
 
+@pytest.mark.parametrize("closing", [asyncio.CancelledError(), ValueError(), None])
 @pytest.mark.parametrize("failure", [asyncio.CancelledError(), BrokerUnavailable(), ValueError()])
-async def test_reading_goes_on_after_a_failure_and_ends_when_it_is_told_to(failure: BaseException) -> None:
+async def test_reading_goes_on_after_a_failure_and_ends_when_it_is_told_to(
+    failure: BaseException, closing: BaseException | None
+) -> None:
     topic = Topic((RECEIPT, GOOD))
     topic.failures = [failure]
+    topic.closing = [closing] if closing else []
 
     async def hear(uid: str, record: GroupRecord, progress: Progress) -> None: ...
 

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import cast
 
+import pytest
+
 from aidatalabs_services.data.holds import TableHolds
 from aidatalabs_services.data.journal_records import GroupRecord, group_frame
 from aidatalabs_services.data.kafka.letters import TopicNames
-from aidatalabs_services.data.kafka.ports import Lane, Message, Topics
+from aidatalabs_services.data.kafka.ports import BrokerUnavailable, Lane, Message, Topics
 from aidatalabs_services.data.kafka.sink_lines import Burials, LineLimits, Tables
 from aidatalabs_services.data.kafka.sink_worker import SinkWorker, WorkerLimits
 from aidatalabs_services.data.kafka.standing import Standing
@@ -36,6 +38,8 @@ class Group:
         self.opened = 0
         self.closed = 0
         self.end: int | None = None
+        self.failures: list[BaseException] = []
+        self.closing: list[BaseException] = []
 
     def add(self, offset: int, stamp_ms: int) -> None:
         record = GroupRecord(0, 5.0, "trips", "trips-1", f"{offset}-{stamp_ms}", ("id",), (), (b"rows",))
@@ -63,6 +67,8 @@ class Group:
 
     async def next(self) -> Sequence[Message]:
         await asyncio.sleep(0.01)
+        if self.failures:
+            raise self.failures.pop()
         there = [message for offset, message in sorted(self.messages.items()) if offset >= self.place]
         self.place = max(self.place, *(message.offset + 1 for message in there)) if there else self.place
         return there
@@ -90,6 +96,8 @@ class Group:
 
     async def close(self) -> None:
         self.closed += 1
+        if self.closing:
+            raise self.closing.pop()
 
 
 def worker_of(
@@ -221,3 +229,18 @@ async def test_a_worker_whose_insert_does_not_end_leaves_the_group_without_it() 
     warehouse.down = False
     await asyncio.sleep(0.2)  # nothing of it goes on
     assert (inserted(warehouse), group.stored, group.closed) == ([], 0, 1)
+
+
+@pytest.mark.parametrize("closing", [asyncio.CancelledError(), ValueError()])
+async def test_a_reader_that_cannot_even_be_closed_does_not_end_the_worker(
+    closing: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    group, warehouse = Group(), MemoryWarehouse()
+    group.failures, group.closing = [BrokerUnavailable("away")], [closing]
+    group.add(0, 100)
+    worker = worker_of(group, warehouse)
+    await until(lambda: group.stored == 1)
+    assert (group.opened, group.closed) == (2, 1)
+    assert len([each for each in caplog.records if each.levelname in ("WARNING", "ERROR")]) >= 2
+    await asyncio.wait_for(worker.close(), 5)
+    assert group.closed == 2

@@ -21,19 +21,16 @@ from aidatalabs_services.data.adapters.struct_wire import (
     OTHER,
     TEXT,
     Cells,
-    Ints,
     Unusual,
     Wire,
-    pieces_of,
     read_cells,
 )
+from aidatalabs_services.data.adapters.wire_pieces import Ints, pieces_of
 from aidatalabs_services.data.ingest_batches import EventColumns, Flags
 from aidatalabs_services.data.json_values import EXACT_LIMIT, MAX_JSON_BYTES, MAX_KEY_BYTES
 
 # The text of an object is at most this many times as long as its message: `\u0000` is one byte there.
 _LONGER_AS_TEXT = 8
-# More different keys are not the shape this way is for.
-_MOST_KEYS = 256
 
 
 def read_events(buffer: bytes, starts: Ints, ends: Ints) -> EventColumns | None:
@@ -56,8 +53,10 @@ def _read(wire: Wire, starts: Ints, ends: Ints) -> EventColumns:
     values = fields.double(0x29)
     fields.check_end()
     seconds, nanoseconds = _times(wire, time_starts, time_lengths)
-    cells = read_cells(wire, object_starts, object_starts + object_lengths)
-    names, arrays, strange = _objects(wire, cells, object_lengths)
+    # What may be too long as text is not even scanned: one such object could have more steps than all others.
+    strange: Flags = object_lengths * _LONGER_AS_TEXT > MAX_JSON_BYTES
+    cells = read_cells(wire, object_starts, object_starts + np.where(strange, 0, object_lengths))
+    names, arrays = _objects(wire, cells, strange)
     objects = pa.StructArray.from_arrays(arrays, names) if arrays else pa.array([{}] * count, pa.struct([]))
     return EventColumns(
         timed=timed,
@@ -131,15 +130,10 @@ def _times(wire: Wire, starts: Ints, lengths: Ints) -> tuple[Ints, Ints]:
     return seconds.astype(np.int64), nanoseconds.astype(np.int64)
 
 
-def _objects(
-    wire: Wire, cells: Mapping[str, Cells], lengths: Ints
-) -> tuple[list[str], list[pa.Array], Flags]:
-    """The keys of the flat objects of these `lengths` with their values, a key twice where they are of
-    several types; and which objects are to be looked at one by one.
+def _objects(wire: Wire, cells: Mapping[str, Cells], strange: Flags) -> tuple[list[str], list[pa.Array]]:
+    """The keys of the flat objects with their values, a key twice where they are of several types; marks in
+    `strange` which objects are to be looked at one by one as well.
     """
-    if len(cells) > _MOST_KEYS:
-        raise Unusual
-    strange: Flags = lengths * _LONGER_AS_TEXT > MAX_JSON_BYTES
     numbers = {}
     for key, each in cells.items():
         if "." in key or not key or len(key.encode()) > MAX_KEY_BYTES:
@@ -153,7 +147,7 @@ def _objects(
         found = [*_numbers(each, numbers[key], strange), *_words(wire, each, strange)]
         names += [key] * len(found)
         arrays += found
-    return names, arrays, strange
+    return names, arrays
 
 
 def _numbers(cells: Cells, numbers: NDArray[np.float64], strange: Flags) -> list[pa.Array]:

@@ -12,13 +12,8 @@ from google.protobuf import struct_pb2
 from aidatalabs.data.v1 import data_service_pb2 as pb
 from aidatalabs.data.v1 import ingest_pb2
 from aidatalabs_services.data.adapters.event_wire import read_events
-from aidatalabs_services.data.adapters.struct_wire import (
-    PADDING,
-    RowPlaces,
-    behind_lengths,
-    read_columns,
-    row_places,
-)
+from aidatalabs_services.data.adapters.struct_wire import read_columns
+from aidatalabs_services.data.adapters.wire_pieces import PADDING, RowPlaces, behind_lengths, row_places
 from aidatalabs_services.data.ingest_batches import (
     ColumnInput,
     Columns,
@@ -71,6 +66,10 @@ class MessageEvents:
         """How many events."""
         return len(self._events)
 
+    def size_bytes(self) -> int:
+        """Bytes of the request."""
+        return self._size
+
     def digest(self) -> bytes:
         """SHA-256 over the messages with sorted keys, each behind its length."""
         digest = hashlib.sha256(b"events")
@@ -99,6 +98,10 @@ class MessageEvents:
         return self._request.SerializeToString(deterministic=True) + PADDING
 
     @cached_property
+    def _size(self) -> int:
+        return self._request.ByteSize()
+
+    @cached_property
     def _places(self) -> RowPlaces:
         return row_places(self._serialised, _EVENTS_FIELD, self.count)
 
@@ -114,6 +117,10 @@ class MessageRows:
     def count(self) -> int:
         """How many rows."""
         return len(self._rows)
+
+    def size_bytes(self) -> int:
+        """Bytes of the request."""
+        return self._size
 
     def digest(self) -> bytes:
         """SHA-256 over the rows as they are serialised with sorted keys, each behind its length."""
@@ -139,6 +146,10 @@ class MessageRows:
     def _serialised(self) -> bytes:
         """The whole request with sorted keys, padded as `struct_wire` wants it."""
         return self._request.SerializeToString(deterministic=True) + PADDING
+
+    @cached_property
+    def _size(self) -> int:
+        return self._request.ByteSize()
 
     @cached_property
     def _places(self) -> RowPlaces:

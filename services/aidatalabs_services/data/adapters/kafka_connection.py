@@ -6,15 +6,18 @@ import asyncio
 import logging
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from aiokafka import errors
 
 from aidatalabs_services.data.kafka.ports import BrokerUnavailable
+from aidatalabs_services.data.kafka.tasks import is_told_to_stop
+
+_LOG = logging.getLogger(__name__)
 
 # Modules of the library that say the same many times a second as long as a broker is away.
 _CHATTY = (
@@ -26,6 +29,8 @@ _CHATTY = (
     "aiokafka.producer.sender",
 )
 _MOST_SAYINGS = 200
+_PART_SECONDS = 1.0
+Closing: TypeAlias = Callable[[], Awaitable[object]]
 
 
 class OnceInAWhile(logging.Filter):
@@ -107,3 +112,29 @@ async def speaking(seconds: float) -> AsyncIterator[None]:
             yield
     except (errors.KafkaError, OSError, TimeoutError) as error:
         raise BrokerUnavailable(type(error).__name__) from error
+    except asyncio.CancelledError as error:
+        if is_told_to_stop():
+            raise
+        raise BrokerUnavailable("the library gave a wait up") from error
+
+
+async def shut(stop: Closing, *parts: Closing, seconds: float = 3.0) -> None:
+    """Ends a client of the library, in a few seconds and whatever it says.
+
+    Where its own `stop` fails, takes `seconds` or is given up by a task of the library, its `parts` are
+    ended one by one, the connections last: tasks and sockets would be there for good otherwise. If this task
+    is told to stop meanwhile, it does so after that.
+    """
+    told = False
+    for close in (stop, *parts):
+        try:
+            async with asyncio.timeout(seconds if close is stop else _PART_SECONDS):
+                await close()
+            if close is stop:
+                break
+        except asyncio.CancelledError:
+            told |= is_told_to_stop()
+        except Exception as error:  # noqa: BLE001 - what matters of it is over
+            _LOG.debug("a client did not end by itself (%s)", type(error).__name__)
+    if told:
+        raise asyncio.CancelledError

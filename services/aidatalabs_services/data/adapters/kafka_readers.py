@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
@@ -10,14 +9,13 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
-from aidatalabs_services.data.adapters.kafka_connection import KafkaConnection, speaking
+from aidatalabs_services.data.adapters.kafka_connection import KafkaConnection, shut, speaking
 from aidatalabs_services.data.kafka.letters import TopicNames
 from aidatalabs_services.data.kafka.ports import AssignmentLost, BrokerUnavailable, Lane, Message
 
 _MIB = 1024 * 1024
 _POLL_SECONDS = 0.1
 _READ_SECONDS = 30.0
-_STOP_SECONDS = 5.0
 _MOST_MESSAGES = 1000
 
 
@@ -196,6 +194,5 @@ def _headers(given: Iterable[tuple[str, bytes | None]]) -> Mapping[str, bytes]:
 
 async def _stop(consumer: Any) -> None:
     if consumer is not None:
-        with contextlib.suppress(Exception):
-            async with asyncio.timeout(_STOP_SECONDS):
-                await consumer.stop()
+        fetcher = [consumer._fetcher.close] if consumer._fetcher is not None else []
+        await shut(consumer.stop, *fetcher, consumer._client.close)

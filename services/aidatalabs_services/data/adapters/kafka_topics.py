@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
@@ -21,7 +20,7 @@ from aiokafka.errors import (
     for_code,
 )
 
-from aidatalabs_services.data.adapters.kafka_connection import KafkaConnection, speaking
+from aidatalabs_services.data.adapters.kafka_connection import KafkaConnection, shut, speaking
 from aidatalabs_services.data.kafka.letters import TopicNames
 from aidatalabs_services.data.kafka.ports import BrokerUnavailable, Lane
 
@@ -131,12 +130,10 @@ class KafkaTopics:
         """Ends every connection."""
         admin, self._admin = self._admin, None
         looker, self._looker = self._looker, None
-        with contextlib.suppress(Exception):
-            async with asyncio.timeout(_CLOSE_SECONDS):
-                if admin is not None:
-                    await admin.close()
-                if looker is not None:
-                    await looker.stop()
+        if admin is not None:
+            await shut(admin.close, seconds=_CLOSE_SECONDS)
+        if looker is not None:
+            await shut(looker.stop, looker._client.close, seconds=_CLOSE_SECONDS)
 
     async def _offsets(self, topics: Collection[str], method: str) -> Mapping[Lane, int]:
         if not topics:
@@ -169,8 +166,7 @@ class KafkaTopics:
                 try:
                     await admin.start()
                 except BaseException:
-                    with contextlib.suppress(Exception):
-                        await admin.close()
+                    await shut(admin.close, seconds=_CLOSE_SECONDS)
                     raise
                 self._admin = admin
         return self._admin
@@ -182,8 +178,7 @@ class KafkaTopics:
                 try:
                     await looker.start()
                 except BaseException:
-                    with contextlib.suppress(Exception):
-                        await looker.stop()
+                    await shut(looker.stop, looker._client.close, seconds=_CLOSE_SECONDS)
                     raise
                 self._looker = looker
         return self._looker

@@ -17,7 +17,7 @@ from aiokafka.errors import (
     RecordListTooLargeError,
 )
 
-from aidatalabs_services.data.adapters.kafka_connection import KafkaConnection, speaking
+from aidatalabs_services.data.adapters.kafka_connection import KafkaConnection, shut, speaking
 from aidatalabs_services.data.kafka.letters import PLACE, SESSION, UID, WRITER, TopicNames, place_text
 from aidatalabs_services.data.kafka.ports import (
     BrokerUnavailable,
@@ -189,14 +189,5 @@ class KafkaWriter:
 
     async def _drop(self, producer: Any) -> None:
         """Ends a producer without waiting for what it could not send."""
-        if producer is None:
-            return
-        with contextlib.suppress(Exception):
-            async with asyncio.timeout(_STOP_SECONDS):
-                await producer.stop()
-                return
-        # It still waits to send: without these its tasks and connections would be there for good.
-        for part in (producer._sender, producer.client):
-            with contextlib.suppress(Exception):
-                async with asyncio.timeout(_STOP_SECONDS):
-                    await part.close()
+        if producer is not None:
+            await shut(producer.stop, producer._sender.close, producer.client.close, seconds=_STOP_SECONDS)

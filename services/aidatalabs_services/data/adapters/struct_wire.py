@@ -2,9 +2,10 @@
 
 Asking the message objects cell by cell costs about a microsecond a cell. Here every row has a cursor in one
 buffer and a step reads the next field of all rows with array operations. It reads exactly what protobuf's own
-serialiser writes; anything else (unknown fields, unusual order, huge numbers of different keys) makes
+serialiser writes; anything else (unknown fields, unusual order, many different keys, long ones) makes
 `read_columns` return None, and the caller asks the objects instead. A test holds both ways against each
-other.
+other. The limits come before the work: a key costs an array of all rows and a step an array operation, so a
+small message could ask for gigabytes and minutes.
 
     row   = { 0x0A · length · entry }           Struct.fields
     entry = 0x0A · length · key · 0x12 · length · value
@@ -18,14 +19,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 from google.protobuf import struct_pb2
 from numpy.typing import NDArray
 
+from aidatalabs_services.data.adapters.wire_pieces import Ints
 from aidatalabs_services.data.ingest_batches import ColumnInput, Columns
-from aidatalabs_services.data.native.wire import bytes_of
 
-Ints = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
 
 MISSING, NULL, NUMBER, TEXT, BOOL, OTHER = range(6)
@@ -47,12 +46,14 @@ _ZERO, _MORE = np.uint64(0), np.uint64(0x80)
 # Tags and lengths of one byte each, as most have them, read as one number: 0A length 0A length, 12 length.
 _ENTRY, _SHORT_ENTRY = np.uint64(0x000A000A), np.uint64(0x80FF80FF)
 _VALUE, _SHORT_VALUE = np.uint64(0x0012), np.uint64(0x80FF)
-# Reads beyond the last row land in zeros, which no rule below accepts.
-PADDING = bytes(16)
 _MAX_VARINT_BYTES = 4
 _LONGEST_VARINT_BYTES = 10
 # More different keys with one code than chance brings: not the shape this way is for.
 _MAX_KEYS_PER_CODE = 32
+# More different keys than this, beside those asked for, are not either: each is looked at in all rows.
+_MOST_KEYS = 256
+# No column and no key of an object may be called by more; each eight bytes of a key are compared in one step.
+_LONGEST_KEY_BYTES = 512
 _FIRST_BYTES = np.array([(1 << 8 * count) - 1 for count in range(9)], np.uint64)
 _MIXING, _U48 = np.uint64(0x9E3779B97F4A7C15), np.uint64(48)
 
@@ -89,57 +90,8 @@ def read_columns(
 
 
 def read_cells(wire: Wire, starts: Ints, ends: Ints) -> Mapping[str, Cells]:
-    """Every key of the rows with its cells. Raises Unusual, and UnicodeDecodeError."""
+    """Every key of the rows, 256 at most, with its cells. Raises Unusual, and UnicodeDecodeError."""
     return _Reader(wire, starts, ends, None, lambda cell: cell).scan()
-
-
-@dataclass(frozen=True)
-class RowPlaces:
-    """Where the rows lie in a serialised request: of each its start and end, of all where the field begins
-    and ends.
-    """
-
-    begin: int
-    end: int
-    starts: Ints
-    ends: Ints
-
-
-def row_places(buffer: bytes, field: int, count: int) -> RowPlaces:
-    """Finds the `count` messages of the repeated `field` in a request whose fields up to it have lengths.
-
-    The serialiser writes fields in the order of their numbers, so they follow each other.
-    """
-    tag, position = field << 3 | 2, 0
-    while buffer[position] != tag:
-        length, position = _length(buffer, position + 1)
-        position += length
-    begin, starts, lengths = position, list[int](), list[int]()
-    for _ in range(count):
-        length, following = buffer[position + 1], buffer[position + 2]
-        if length < 0x80:
-            position += 2
-        elif following < 0x80:  # as most rows have it
-            length += (following << 7) - 0x80
-            position += 3
-        else:
-            length, position = _length(buffer, position + 1)
-        starts.append(position)
-        lengths.append(length)
-        position += length
-    places = np.array(starts, np.int64)
-    return RowPlaces(begin, position, places, places + np.array(lengths, np.int64))
-
-
-def _length(buffer: bytes, position: int) -> tuple[int, int]:
-    """The varint at `position` and the place behind it."""
-    number, shift = 0, 0
-    while True:
-        byte = buffer[position]
-        number |= (byte & 0x7F) << shift
-        shift, position = shift + 7, position + 1
-        if byte < 0x80:
-            return number, position
 
 
 class Wire:
@@ -193,34 +145,6 @@ class Wire:
         return number, position + size
 
 
-def pieces_of(buffer: bytes, starts: Ints, ends: Ints) -> pa.Array:
-    """A binary array over the buffer's own memory: the entry at 2 i is piece i; their places ascend."""
-    bounds = np.empty((starts.size, 2), np.int32)
-    bounds[:, 0] = starts
-    bounds[:, 1] = ends
-    buffers = [None, pa.py_buffer(bounds), pa.py_buffer(buffer)]
-    return pa.Array.from_buffers(pa.binary(), max(2 * starts.size - 1, 0), buffers)
-
-
-def behind_lengths(buffer: bytes, starts: Ints, ends: Ints) -> memoryview:
-    """Pieces of the buffer one after another, each behind its length: four bytes, the largest first."""
-    count = starts.size
-    lengths = pa.Array.from_buffers(
-        pa.binary(),
-        count,
-        [
-            None,
-            pa.py_buffer(np.arange(0, 4 * count + 1, 4, dtype=np.int32)),
-            pa.py_buffer((ends - starts).astype(">u4")),
-        ],
-    )
-    turns = np.empty((count, 2), np.int32)
-    turns[:, 0] = np.arange(count)
-    turns[:, 1] = np.arange(count, 3 * count, 2)
-    joined = pa.concat_arrays([lengths, pieces_of(buffer, starts, ends)])
-    return bytes_of(joined.take(pa.array(turns.reshape(-1))))
-
-
 class _Reader:
     def __init__(
         self,
@@ -236,6 +160,7 @@ class _Reader:
         self._varint = wire.length
         self._starts, self._ends = starts, ends
         self._names = None if names is None else {name.encode(): name for name in names}
+        self._most_keys = _MOST_KEYS if names is None else _MOST_KEYS + len(names)
         self._decode = decode
         self._cells: dict[str, Cells] = {}
         self._unknown: dict[int, str] = {}
@@ -252,7 +177,9 @@ class _Reader:
             if (values + sizes != ends).any():
                 raise Unusual
             kinds = self._kinds(values, sizes)
-            for name, chosen in self._by_key(keys, lengths):
+            for number, (name, chosen) in enumerate(self._by_key(keys, lengths), 1):
+                if number > self._most_keys:
+                    raise Unusual
                 self._note(name, rows[chosen], kinds[chosen], values[chosen], sizes[chosen])
         return self._cells
 
@@ -263,7 +190,8 @@ class _Reader:
         found = [(rows[:0], position[:0], position[:0], position[:0])]
         while rows.size:
             end, key, length = self._entry(position)
-            if (end > limit).any():
+            # The keys of one row are different ones: more entries are more keys.
+            if len(found) > self._most_keys or (end > limit).any() or (length > _LONGEST_KEY_BYTES).any():
                 raise Unusual
             found.append((rows, end, key, length))
             going = end < limit
@@ -281,7 +209,10 @@ class _Reader:
         codes = self._codes(keys, lengths)
         order = np.argsort(codes, kind="stable")  # by radix, as they have 16 bits
         codes = codes[order]
-        for alike in np.split(order, (codes[1:] != codes[:-1]).nonzero()[0] + 1):
+        bounds = (codes[1:] != codes[:-1]).nonzero()[0] + 1
+        if bounds.size >= self._most_keys:
+            raise Unusual
+        for alike in np.split(order, bounds):
             rest = alike
             for _ in range(_MAX_KEYS_PER_CODE):
                 first = rest[0]

@@ -25,6 +25,11 @@ class KafkaKeeper:
         left = self._before.waiting_groups if self._before else 0
         return left + self._carrier.waiting_groups(self._uid)
 
+    def waiting_groups_of(self, table: str) -> int:
+        """The same of one table alone."""
+        left = self._before.waiting_groups_of(table) if self._before else 0
+        return left + self._carrier.waiting_groups_of(self._uid, table)
+
     async def recover(self) -> Sequence[KeptGroup]:
         """What a journal still has; the receipts topic is read for all platforms at once."""
         return await self._before.recover() if self._before else ()

@@ -23,7 +23,7 @@ from aidatalabs_services.data.kafka.letters import (
 )
 from aidatalabs_services.data.kafka.ports import BrokerUnavailable, Message, Place, ReceiptReader, Topics
 from aidatalabs_services.data.kafka.standing import Standing
-from aidatalabs_services.data.kafka.tasks import ended, is_told_to_stop
+from aidatalabs_services.data.kafka.tasks import ended, kept_up, to_its_end
 from aidatalabs_services.data.receipts import Progress
 
 _LOG = logging.getLogger(__name__)
@@ -69,7 +69,8 @@ class ReceiptsLog:
 
     def start(self) -> None:
         """Begins to read; the topic must be there."""
-        self._follower = asyncio.create_task(self._follow_forever(), context=contextvars.Context())
+        work = kept_up(self._follow, "reading the receipts topic", _PAUSE_SECONDS)
+        self._follower = asyncio.create_task(work, context=contextvars.Context())
 
     async def close(self) -> None:
         """Stops reading."""
@@ -91,27 +92,20 @@ class ReceiptsLog:
         await self.caught_up()
         return self._replaced
 
-    async def _follow_forever(self) -> None:
-        while True:
-            reader = self._reader()
-            try:
-                await reader.open(self._since)
-                while True:
-                    for message in await reader.next():
-                        await self._read(message)
-                    self._position = await reader.position()
-            except BrokerUnavailable as error:
-                _LOG.warning("the receipts topic cannot be read at the moment: %s", error)
-            except asyncio.CancelledError:
-                if is_told_to_stop():
-                    raise
-                _LOG.warning("reading the receipts topic was given up by the library; begun anew")
-            except Exception:  # noqa: BLE001 - without it no call would be answered again
-                _LOG.exception("reading the receipts topic failed in an unforeseen way; begun anew")
-            finally:
-                with contextlib.suppress(BrokerUnavailable):
-                    await reader.close()
-            await asyncio.sleep(_PAUSE_SECONDS)
+    async def _follow(self) -> None:
+        """Reads with one reader for as long as that goes well."""
+        reader = self._reader()
+        try:
+            await reader.open(self._since)
+            while True:
+                for message in await reader.next():
+                    await self._read(message)
+                self._position = await reader.position()
+        except BrokerUnavailable as error:
+            _LOG.warning("the receipts topic cannot be read at the moment: %s", error)
+        finally:
+            with contextlib.suppress(BrokerUnavailable):
+                await to_its_end(reader.close())
 
     async def _read(self, message: Message) -> None:
         if REFUSED in message.headers:

@@ -20,7 +20,7 @@ from aidatalabs_services.data.kafka.ports import (
 )
 from aidatalabs_services.data.kafka.sink_lines import Burials, Line, LineLimits, Tables
 from aidatalabs_services.data.kafka.standing import Standing
-from aidatalabs_services.data.kafka.tasks import ended, is_told_to_stop, to_its_end
+from aidatalabs_services.data.kafka.tasks import ended, kept_up, to_its_end
 
 _LOG = logging.getLogger(__name__)
 _PAUSE_SECONDS = 0.5
@@ -89,7 +89,8 @@ class SinkWorker:
 
     def start(self) -> None:
         """Begins to work."""
-        self._task = asyncio.create_task(self._run(), context=contextvars.Context())
+        work = kept_up(self._read_on, "the sink", _PAUSE_SECONDS)
+        self._task = asyncio.create_task(work, context=contextvars.Context())
 
     def follow(self, topics: Collection[str]) -> None:
         """Reads exactly these topics from now on."""
@@ -101,32 +102,26 @@ class SinkWorker:
         """Stops; what is not stored is, by the next worker."""
         await ended(self._task)
 
-    async def _run(self) -> None:
-        while True:
-            self._reader = reader = self._make_reader()
-            try:
-                await reader.open(self._revoked, self._assigned)
-                await self._serve(reader)
-            except BrokerUnavailable as error:
-                _LOG.warning("the sink cannot read at the moment: %s", error)
-            except OffsetsWentBack as error:
-                _LOG.error("%s: a topic was made anew, or has lost its end; the sink begins anew", error)
-            except asyncio.CancelledError:
-                if is_told_to_stop():
-                    raise
-                _LOG.warning("the sink's reading was given up by the library; begun anew")
-            except Exception:  # noqa: BLE001 - acknowledged rows are never given up
-                _LOG.exception("the sink failed in an unforeseen way; begun anew")
-            finally:
-                await to_its_end(self._leave(reader))
-            self._changed.set()
-            await asyncio.sleep(_PAUSE_SECONDS)
+    async def _read_on(self) -> None:
+        """Reads with one reader for as long as that goes well."""
+        self._reader = reader = self._make_reader()
+        try:
+            await reader.open(self._revoked, self._assigned)
+            await self._serve(reader)
+        except BrokerUnavailable as error:
+            _LOG.warning("the sink cannot read at the moment: %s", error)
+        except OffsetsWentBack as error:
+            _LOG.error("%s: a topic was made anew, or has lost its end; the sink begins anew", error)
+        finally:
+            await to_its_end(self._leave(reader))
 
     async def _leave(self, reader: SinkReader) -> None:
         """Gives back what this reader had, and has it leave the group: the next need not wait for it."""
-        await self._revoked()
-        with contextlib.suppress(BrokerUnavailable):
-            await reader.close()
+        try:
+            await self._revoked()
+        finally:
+            with contextlib.suppress(BrokerUnavailable):
+                await reader.close()
 
     async def _serve(self, reader: SinkReader) -> None:
         self._changed.set()

@@ -1,12 +1,35 @@
-"""The end of tasks that run until they are told to stop, and of nothing else."""
+"""Tasks that run until they are told to stop, and end with nothing else.
+
+A library may let a CancelledError out that nobody meant for the task: of a future or a task of its own which
+it gave up. Taken as it is, that ends the task without a word.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+_LOG = logging.getLogger(__name__)
 _AGAIN_SECONDS = 1.0
+
+
+async def kept_up(work: Callable[[], Awaitable[None]], name: str, pause_seconds: float) -> None:
+    """Does the work again whenever it ends, however it does, until this task is told to stop.
+
+    What the work does not deal with itself is logged: `name` says whose it is.
+    """
+    while True:
+        try:
+            await work()
+        except asyncio.CancelledError:
+            if is_told_to_stop():
+                raise
+            _LOG.warning("%s was given up by the library; begun anew", name)
+        except Exception:  # noqa: BLE001 - others rely on it
+            _LOG.exception("%s failed in an unforeseen way; begun anew", name)
+        await asyncio.sleep(pause_seconds)
 
 
 async def ended(*tasks: asyncio.Task[None] | None) -> None:
@@ -27,7 +50,8 @@ async def ended(*tasks: asyncio.Task[None] | None) -> None:
 async def to_its_end(work: Coroutine[Any, Any, None]) -> None:
     """Returns when the work is done, which must have an end of its own; a cancellation waits until then.
 
-    For what a task does on its way out: `ended` tells it to stop again while it does that.
+    For what a task does on its way out: `ended` tells it to stop again while it does that. Nobody cancels the
+    work itself: where a library does, that is its end.
     """
     task, told = asyncio.create_task(work), False
     while not task.done():
@@ -39,7 +63,10 @@ async def to_its_end(work: Coroutine[Any, Any, None]) -> None:
         if not task.cancelled():
             task.exception()  # the cancellation is what the caller hears of
         raise asyncio.CancelledError
-    task.result()
+    if task.cancelled():
+        _LOG.warning("the end of a task's work was given up by the library")
+    else:
+        task.result()
 
 
 def is_told_to_stop() -> bool:
