@@ -44,6 +44,11 @@ def deep(levels: int) -> dict[str, Any]:
     return {"properties": value}
 
 
+def keys(first: int, count: int) -> dict[str, Any]:
+    """An object of so many keys, by their numbers."""
+    return {f"{number:x}": True for number in range(first, first + count)}
+
+
 def months() -> list[dict[str, Any]]:
     """200 events in 200 months."""
     return [event(timestamp=f"{1971 + each // 12}-{each % 12 + 1:02}-05T00:00:00Z") for each in range(200)]
@@ -61,6 +66,10 @@ GENERATORS: dict[str, Callable[[], dict[str, Any]]] = {
     "deep_17": lambda: {"events": [event(**deep(17)), event(**deep(16))]},
     "too_many": lambda: {"events": [event()] * 10_001},
     "mixed": lambda: {"events": [event(event_type="" if each == 500 else "a") for each in range(1000)]},
+    "other_keys": lambda: {"events": [event(properties=keys(20 * each, 20)) for each in range(1000)]},
+    "many_keys": lambda: {"events": [event(properties=keys(0, 40_000)), *[event()] * 99]},
+    "long_key": lambda: {"events": [event(properties={"k" * 1_500_000: 1}), *[event()] * 99]},
+    "row_of_many_keys": lambda: {"rows": [keys(0, 40_000), *[event()] * 99]},
     "empty": dict,
 }
 

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import pytest
+from structlog.testing import capture_logs
 
 from aidatalabs_services.runtime.caller import Call, set_current_call
 from aidatalabs_services.runtime.errors import DeadlineExceeded, ServiceUnavailable
@@ -132,9 +133,12 @@ async def test_server_whose_last_words_came_while_nobody_asked_is_unavailable_an
     words = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection\0\0"
     callers[0].write(b"E" + (len(words) + 4).to_bytes(4, "big") + words)  # its end comes later
     await asyncio.sleep(0.05)
-    with pytest.raises(ServiceUnavailable):
+    with capture_logs() as logged, pytest.raises(ServiceUnavailable):
         async with database.connection() as connection:
             await connection.fetchval("SELECT 1")
+    assert [(each["event"], each["error_type"]) for each in logged] == [
+        ("database unavailable", "InternalClientError")
+    ]
     async with database.connection() as connection:
         assert await connection.fetchval("SELECT 2") == 2
     await database.close()
