@@ -90,7 +90,7 @@ def test_a_service_gets_its_own_settings_and_addresses_only(
     assert {name: value for name, value in agent.items() if name.startswith("AIDATALABS_")} == {
         "AIDATALABS_AGENT_PLAN_COUNT": "3",
         "AIDATALABS_AGENT_LOG_LEVEL": "info",
-        "AIDATALABS_AGENT_DRAIN_LIMIT_SECONDS": "2.0",
+        "AIDATALABS_AGENT_DRAIN_LIMIT_SECONDS": "1.5",
         "AIDATALABS_AGENT_LISTEN_ADDRESS": "unix:/s/agent.sock",
         "AIDATALABS_AGENT_METRICS_ADDRESS": "unix:/s/agent-metrics.sock",
         "AIDATALABS_AGENT_TELEMETRY_OTLP_ENDPOINT": "",
