@@ -179,6 +179,12 @@ async def test_a_service_that_is_down_says_when_to_try_again(edge: Edge, rest: a
             grpc.StatusCode.UNIMPLEMENTED,
             "METHOD_NOT_FOUND",
         ),
+        (
+            "/aidatalabs.data.v1.DataService/MeasureLayouts",
+            True,
+            grpc.StatusCode.UNIMPLEMENTED,
+            "METHOD_NOT_FOUND",
+        ),
         ("/nope.v1.Service/Method", True, grpc.StatusCode.UNIMPLEMENTED, "METHOD_NOT_FOUND"),
         ("/aidatalabs.agent.v1.AgentService/Query", True, grpc.StatusCode.UNAVAILABLE, "SERVICE_UNAVAILABLE"),
     ],

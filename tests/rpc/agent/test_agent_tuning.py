@@ -225,7 +225,7 @@ async def test_a_new_roll_up_is_told_with_the_command_that_makes_it(bench: Bench
         user=ALICE,
     )
     (rollup,) = [one for one in tuned.recommendations if one.kind == "new_rollup"]
-    made = "aidatalabs rollups create by_id_town_by_day --table by_id --time at --per day --dimension town"
+    made = "aidatalabs rollups create by_id_town_daily --table by_id --time at --per day --dimension town"
     assert list(rollup.steps) == [made]
     assert rollup.after.read_rows < rollup.before.read_rows / 20
 

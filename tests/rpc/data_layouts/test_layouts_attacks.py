@@ -9,6 +9,9 @@ import pytest
 
 from aidatalabs.data.v1 import data_service_pb2 as pb
 from aidatalabs.data.v1 import deletion_pb2, layout_pb2, table_pb2
+from aidatalabs_services.runtime.access import Scope
+from aidatalabs_services.runtime.access_table import TABLE
+from aidatalabs_services.runtime.caller import Role
 from aidatalabs_services.runtime.errors import ServiceError
 from aidatalabs_services.runtime.testing import ALICE, BOB
 from tests.attacks.outcomes import read, text_of
@@ -37,6 +40,11 @@ async def refusal(layouts: Layouts, sql: str, *changes: layout_pb2.LayoutChange,
 async def test_who_may_only_look_may_not_copy(layouts: Layouts) -> None:
     assert (await refusal(layouts, SQL, user=BOB)).reason == "PERMISSION_DENIED"
     assert (await layouts.measured(SQL, key("user_id"), user=EDITOR)).trials[0].same_result
+
+
+async def test_only_the_agent_may_call_it_and_only_for_an_editor() -> None:
+    (row,) = [one for one in TABLE if one.method.endswith("/MeasureLayouts")]
+    assert (row.peers, row.least_role, row.scope) == (("agent",), Role.EDITOR, Scope.PLATFORM)
 
 
 @pytest.mark.parametrize(

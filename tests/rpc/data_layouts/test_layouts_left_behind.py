@@ -126,6 +126,7 @@ async def test_copies_of_a_process_that_was_killed_go_with_the_next_start(
     prefix = await left.prepare(uid)
     await layouts.warehouse.execute(uid, f"CREATE TABLE {prefix}base CLONE AS visits", table="")
     assert await layouts.copies() == [f"{prefix}base"]
+    (tmp_path / "scratches" / f"{uid}.tmp").touch()  # killed in the middle of a note
     later = Scratches(layouts.warehouse, tmp_path / "scratches")
     await later.start()
     for _ in range(100):

@@ -173,8 +173,8 @@ def measured_on(sample: LayoutSample) -> str:
     if sample.granule_step == 1:
         return f"Measured on all {sample.row_count:,} rows ({columns}) on one thread."
     return (
-        f"Measured on {sample.row_count:,} of {sample.table_row_count:,} rows (every {sample.granule_step}th "
-        f"granule, {columns}) on one thread; the whole table was not measured."
+        f"Measured on {sample.row_count:,} of {sample.table_row_count:,} rows (one granule in "
+        f"{sample.granule_step}, {columns}) on one thread; the whole table was not measured."
     )
 
 
@@ -217,7 +217,8 @@ def _steps(table: Table, layout: Layout, trial: LayoutTrial) -> tuple[str, ...]:
         case OrderBy(columns):
             return _made_anew(table, columns, {})
         case OtherType(column, kind_text):
-            return _made_anew(table, table.order_by, {column: kind_text})
+            own = f"On a ClickHouse of your own its administrator may run: {trial.statement}."
+            return (*_made_anew(table, table.order_by, {column: kind_text}), own)
         case _:
             made = "PROJECTION" if isinstance(layout, SortedRows | GroupFigures) else "INDEX"
             return (

@@ -24,6 +24,7 @@ from aidatalabs_services.agent.tuning.reads import Reads
 
 MOST_LAYOUTS = 6
 _KEY_COLUMNS = 4
+_MOST_COLUMNS = 64
 _FEW_VALUES = 100
 _MOST_WORDS = 10_000
 # Groups that are worth keeping are far fewer than rows.
@@ -41,12 +42,16 @@ _MEASURES = {
     "uniq": "UNIQ",
     "uniqExact": "UNIQ_EXACT",
 }
+_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,62}")
 _WHOLE = re.compile(r"(Nullable\()?(U?)Int(16|32|64)(\))?")
 _TEXTS = {"String": "LowCardinality(String)", "Nullable(String)": "LowCardinality(Nullable(String))"}
 
 
 def layouts_of(reads: Reads) -> list[Layout]:
     """At most six layouts, the most promising first."""
+    plain = [each for each in reads.table.columns if not each.path_of]
+    if not all(_NAME.fullmatch(each.name) for each in plain):
+        return []  # made by other hands: no layout could be asked for by its columns' names
     found = [*_of_groups(reads), *_of_conditions(reads), *_of_types(reads)]
     return list(dict.fromkeys(found))[:MOST_LAYOUTS]
 
@@ -55,20 +60,30 @@ def _of_groups(reads: Reads) -> Iterator[Layout]:
     """States or figures of the groups that the query makes, where these are far fewer than rows."""
     if not reads.is_summed:
         return
-    asked = {column.name: column for column, _ in reads.equal}
-    asked |= {column.name: column for column in (*reads.ranges, *reads.pieces)}
+    summed = {column for _, column in reads.figures}
+    asked = {column.name: column for column in reads.used if column.name not in summed}
+    asked |= {column.name: column for column in _conditioned(reads)}
     parts = {column.name: part for column, part in reads.keys if part}
     keys = [(column, part) for column, part in reads.keys]
     keys += [(column, "") for name, column in asked.items() if name not in {each.name for each, _ in keys}]
+    if not all(map(_is_key, (column for column, _ in keys))):
+        return
     rollup = _rollup(reads, parts, [column for column, _ in keys])
     if rollup is not None:
         yield rollup
     plain = [column for column, part in keys if not part]
     few = prod(column.distinct_count or reads.table.row_count for column in plain)
-    if len(keys) <= _KEY_COLUMNS * 2 and few * _ROWS_PER_GROUP <= reads.table.row_count:
-        both = {name for name in parts if name in asked}  # a condition on the moment, groups by its part
-        if not both:
-            yield GroupFigures(tuple((column.name, part) for column, part in keys), reads.figures)
+    # A condition on a moment cannot be told from figures of its hour or day.
+    told = not any(column.name in parts for column in _conditioned(reads))
+    if told and len(keys) <= 2 * _KEY_COLUMNS and few * _ROWS_PER_GROUP <= reads.table.row_count:
+        yield GroupFigures(tuple((column.name, part) for column, part in keys), reads.figures)
+
+
+def _conditioned(reads: Reads) -> Iterator[Column]:
+    """Columns that conditions are about."""
+    yield from (column for column, _ in reads.equal)
+    yield from reads.ranges
+    yield from reads.pieces
 
 
 def _rollup(reads: Reads, parts: dict[str, str], columns: list[Column]) -> NewRollup | None:
@@ -99,7 +114,7 @@ def _rollup(reads: Reads, parts: dict[str, str], columns: list[Column]) -> NewRo
 
 def _name(table: str, dimensions: tuple[str, ...], *, hourly: bool) -> str:
     words = re.sub(r"[^a-z0-9_]", "", "_".join((table, *dimensions)).lower()).strip("_")
-    return f"{(words[:36] or 'rows').rstrip('_')}_by_{'hour' if hourly else 'day'}"
+    return f"{(words[:36] or 'rows').rstrip('_')}_{'hourly' if hourly else 'daily'}"
 
 
 def _of_conditions(reads: Reads) -> Iterator[Layout]:
@@ -120,9 +135,8 @@ def _of_conditions(reads: Reads) -> Iterator[Layout]:
         if column.name != first:
             yield SkipIndex(column.name, "MINMAX")
     if key:
-        yield SortedRows(
-            key, tuple(dict.fromkeys((*key, *(each.name for each in reads.used)))) if reads.used else ()
-        )
+        used = tuple(dict.fromkeys((*key, *(each.name for each in reads.used)))) if reads.used else ()
+        yield SortedRows(key, used if len(used) <= _MOST_COLUMNS else ())
 
 
 def _key(reads: Reads) -> tuple[str, ...]:
@@ -172,6 +186,11 @@ def _smaller(column: Column) -> str:
 def _is_time(column: Column) -> bool:
     kind = column_type(column.type)
     return kind.temporal and not kind.nullable and kind.zone in ("", "UTC")
+
+
+def _is_key(column: Column) -> bool:
+    """Whether groups by it can be kept: fractions and JSON are no keys."""
+    return column_type(column.type).kind not in ("number", "json", "other", "bool")
 
 
 def _sortable(column: Column) -> bool:

@@ -15,6 +15,14 @@ _DIALECT = "clickhouse"
 _TIME_WORDS = """toDate toStartOfHour toStartOfDay toStartOfWeek toMonday toStartOfMonth toStartOfQuarter
 toStartOfYear toYear toMonth toYYYYMM toHour toDayOfWeek"""
 _TIME_PARTS = {name.lower(): name for name in _TIME_WORDS.split()}
+_BEGINNINGS = {
+    "HOUR": "toStartOfHour",
+    "DAY": "toStartOfDay",
+    "WEEK": "toMonday",
+    "MONTH": "toStartOfMonth",
+    "QUARTER": "toStartOfQuarter",
+    "YEAR": "toStartOfYear",
+}
 _FIGURES: dict[type[exp.Expr], str] = {exp.Sum: "sum", exp.Min: "min", exp.Max: "max", exp.Avg: "avg"}
 _UNIQ = {"uniq": "uniq", "uniqexact": "uniqExact"}
 _LEAST_PIECE = 4
@@ -167,10 +175,15 @@ def _key(node: exp.Expr, names: _Names) -> tuple[Column, str] | None:
     if column is not None:
         return column, ""
     columns = list(node.find_all(exp.Column))
+    inner = names.column(columns[0]) if len(columns) == 1 else None
     text = node.sql(dialect=_DIALECT)
     name = _TIME_PARTS.get(text.partition("(")[0].lower(), "")
-    inner = names.column(columns[0]) if len(columns) == 1 else None
-    if inner is None or not name or text.count("(") != 1 or "," in text:
+    name = name if text.count("(") == 1 and "," not in text else ""
+    if isinstance(node, exp.TimestampTrunc) and node.this is (columns[0] if columns else None):
+        name = _BEGINNINGS.get(
+            node.text("unit").upper(), ""
+        )  # so the parser reads toStartOfHour and its like
+    if inner is None or not name:
         return None
     return (inner, name) if column_type(inner.type).temporal else None
 

@@ -122,13 +122,12 @@ class Layouts:
     async def remove(self, uid: str) -> None:
         """Ends everything about a platform that is removed."""
         await self.stop(uid)
-        await asyncio.to_thread(self._scratches.forget, uid)
+        await self._scratches.forget(uid)
 
     def _check_place(self, uid: str) -> None:
         if uid in self._running or len(self._running) >= self._limits.count:
-            whose = "this platform" if uid in self._running else "another platform"
             raise Overloaded(
-                f"Layouts of {whose} are being measured at the moment. Try again in a little while.",
+                "Other layouts are being measured at the moment. Try again in a little while.",
                 metadata={"limit": "layouts at a time", "most": str(self._limits.count)},
                 retry_after_seconds=10.0,
             )

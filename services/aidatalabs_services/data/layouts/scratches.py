@@ -65,10 +65,7 @@ class Scratches:
         """
         if not _UID.match(uid):
             raise ValueError("not the uid of a platform")
-        late = self._clearing.pop(uid, None)
-        if late is not None:
-            late.cancel()  # else it would drop what is made from here on
-            await asyncio.gather(late, return_exceptions=True)
+        await self._not_clearing(uid)  # it would drop what is made from here on
         await asyncio.to_thread(self._note, uid)
         await self._drop(uid)
         return f"{PREFIX}{secrets.token_hex(4)}_"
@@ -87,12 +84,16 @@ class Scratches:
             self._clearing[uid] = task
         return task
 
-    def forget(self, uid: str) -> None:
+    async def forget(self, uid: str) -> None:
         """Drops what is noted about a platform that is removed."""
+        await self._not_clearing(uid)
+        await asyncio.to_thread(self._forget, uid)
+
+    async def _not_clearing(self, uid: str) -> None:
         task = self._clearing.pop(uid, None)
         if task is not None:
             task.cancel()
-        self._forget(uid)
+            await asyncio.gather(task, return_exceptions=True)
 
     async def _clear_at_last(self, uid: str) -> None:
         for pause in (*_PAUSES_SECONDS, 0.0):
@@ -121,4 +122,6 @@ class Scratches:
     def _noted(self) -> list[str]:
         if not self._directory.is_dir():
             return []
+        for half_written in self._directory.glob("*.tmp"):
+            half_written.unlink(missing_ok=True)
         return [path.name for path in self._directory.iterdir() if _UID.match(path.name)]
