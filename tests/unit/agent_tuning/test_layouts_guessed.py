@@ -64,7 +64,10 @@ def test_a_table_that_is_sorted_so_gets_no_other_key() -> None:
 
 def test_groups_lead_to_a_roll_up_and_figures() -> None:
     found = guessed("SELECT town, toStartOfHour(at) AS h, count(), sum(pages) FROM visits GROUP BY town, h")
-    assert NewRollup("visits_town_hourly", "visits", "at", "HOUR", ("town",), (("pages", "SUM"),)) in found
+    assert (
+        NewRollup("visits_town_figures_hourly", "visits", "at", "HOUR", ("town",), (("pages", "SUM"),))
+        in found
+    )
     figures = (("count", ""), ("sum", "pages"))
     assert GroupFigures((("town", ""), ("at", "toStartOfHour")), figures) in found
 
@@ -92,6 +95,35 @@ def test_what_no_groups_can_serve_leads_to_none(sql: str) -> None:
 def test_a_piece_of_text_leads_to_an_index_of_pieces() -> None:
     assert guessed("SELECT count() FROM visits WHERE note LIKE '%hello%'")[0] == SkipIndex("note", "NGRAM")
     assert SkipIndex("note", "NGRAM") not in guessed("SELECT count() FROM visits WHERE note LIKE '%he%'")
+
+
+def test_texts_inside_json_are_dimensions_of_a_roll_up_and_of_nothing_else() -> None:
+    sql = "SELECT properties.page::String AS p, count() FROM visits WHERE {} GROUP BY p"
+    found = guessed(sql.format("properties.page::String = 'a' AND town = 'b'"))
+    name = "visits_properties_page_town_figures_daily"
+    assert found[0] == NewRollup(name, "visits", "at", "DAY", ("properties.page", "town"), ())
+    assert not [each for each in found if isinstance(each, GroupFigures)]
+    assert OrderBy(("town", "at")) in found
+    for column in ("properties.page", "properties"):
+        assert not [each for each in found if isinstance(each, SkipIndex) and each.column == column]
+    texts = guessed("SELECT properties.page.:String AS p, count() FROM visits GROUP BY p")
+    dimensions = [each.dimensions for each in texts if isinstance(each, NewRollup)]
+    assert dimensions == [("properties.page.:String",)]
+    assert not [each for each in guessed(sql.format("properties.other = 3")) if isinstance(each, NewRollup)]
+
+
+def test_numbers_that_grow_get_room_to_grow() -> None:
+    table = Table("t", (Column("n", "UInt64", minimum="1", maximum="5000"), Column("m", "Int64")), 10**6)
+    assert OtherType("n", "UInt32") in layouts_of(reads_of("SELECT sum(n), sum(m) FROM t", table, ()))
+
+
+def test_a_standard_table_keeps_its_key_and_types() -> None:
+    events = Table("events", VISITS.columns, VISITS.row_count, order_by=("at",))
+    found = layouts_of(
+        reads_of("SELECT town, count() FROM events WHERE user_id = 3 GROUP BY town", events, ())
+    )
+    assert found
+    assert not [each for each in found if isinstance(each, OrderBy | OtherType)]
 
 
 def test_an_order_with_a_limit_leads_to_a_key() -> None:
@@ -130,6 +162,8 @@ def side(seconds: float, rows: int, size: int = 1000, **more: float) -> LayoutSi
     return LayoutSide((seconds, seconds * 1.01, seconds * 1.02), rows, rows * 8, 1, "ab", size, 0.5)
 
 
+UNEVEN = LayoutSide((0.008, 0.010, 0.030), 100_000, 800_000, 1, "ab", 1000, 0.5)
+UNEVEN_LESS = LayoutSide((0.009, 0.030, 0.040), 1000, 8000, 1, "ab", 1000, 0.5)
 SAMPLE = LayoutSample(2_000_000, 40_000_000, 10**7, 2 * 10**8, 3, 8, 20)
 
 
@@ -140,6 +174,8 @@ SAMPLE = LayoutSample(2_000_000, 40_000_000, 10**7, 2 * 10**8, 3, 8, 20)
         (side(0.010, 100_000), side(0.005, 100_000), True, True),
         (side(0.010, 100_000), side(0.009, 100_000), True, False),  # too little time
         (side(0.010, 100_000), side(0.020, 1000), True, False),  # fewer rows, but slower
+        (UNEVEN, side(0.020, 1000), True, False),  # much slower, though not than its slowest run
+        (side(0.010, 100_000), UNEVEN_LESS, True, True),  # slow runs are the machine's, the quickest is not
         (side(0.010, 100_000), side(0.005, 200_000), True, False),  # quicker, but more rows
         (side(0.010, 100_000), side(0.001, 1000), False, False),  # other rows
     ],

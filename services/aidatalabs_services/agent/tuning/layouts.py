@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from math import prod
 
 from aidatalabs_services.agent.planner.catalogue import Column
@@ -23,10 +24,13 @@ from aidatalabs_services.agent.ports import (
 from aidatalabs_services.agent.tuning.reads import Reads
 
 MOST_LAYOUTS = 6
+# Tables that every platform has: their key and types stay, and no other table can take their place.
+_STANDARD = frozenset(("events", "events_hourly", "dead_letters"))
 _KEY_COLUMNS = 4
 _MOST_COLUMNS = 64
 _FEW_VALUES = 100
 _MOST_WORDS = 10_000
+_SMALL = 1000
 # Groups that are worth keeping are far fewer than rows.
 _ROWS_PER_GROUP = 10
 _DAY_WORDS = """toDate toStartOfDay toStartOfWeek toMonday toStartOfMonth toStartOfQuarter toStartOfYear
@@ -53,6 +57,8 @@ def layouts_of(reads: Reads) -> list[Layout]:
     if not all(_NAME.fullmatch(each.name) for each in plain):
         return []  # made by other hands: no layout could be asked for by its columns' names
     found = [*_of_groups(reads), *_of_conditions(reads), *_of_types(reads)]
+    if reads.table.name in _STANDARD:
+        found = [each for each in found if not isinstance(each, OrderBy | OtherType)]
     return list(dict.fromkeys(found))[:MOST_LAYOUTS]
 
 
@@ -61,8 +67,14 @@ def _of_groups(reads: Reads) -> Iterator[Layout]:
     if not reads.is_summed:
         return
     summed = {column for _, column in reads.figures}
-    asked = {column.name: column for column in reads.used if column.name not in summed}
-    asked |= {column.name: column for column in _conditioned(reads)}
+    asked = {column.name: column for column, _ in reads.keys} | {
+        each.name: each for each in _conditioned(reads)
+    }
+    told = {name.removesuffix(".:String") for name, column in asked.items() if column.path_of}
+    if not told.issuperset(reads.paths):
+        return  # it reads more of a JSON column than texts that it groups by or asks for
+    within = {column.path_of for column in asked.values()}
+    asked |= {each.name: each for each in reads.used if each.name not in summed | within}
     parts = {column.name: part for column, part in reads.keys if part}
     keys = [(column, part) for column, part in reads.keys]
     keys += [(column, "") for name, column in asked.items() if name not in {each.name for each, _ in keys}]
@@ -74,8 +86,9 @@ def _of_groups(reads: Reads) -> Iterator[Layout]:
     plain = [column for column, part in keys if not part]
     few = prod(column.distinct_count or reads.table.row_count for column in plain)
     # A condition on a moment cannot be told from figures of its hour or day.
-    told = not any(column.name in parts for column in _conditioned(reads))
-    if told and len(keys) <= 2 * _KEY_COLUMNS and few * _ROWS_PER_GROUP <= reads.table.row_count:
+    apart = not any(column.name in parts for column in _conditioned(reads))
+    plain_keys = apart and not any(column.path_of for column, _ in keys)
+    if plain_keys and len(keys) <= 2 * _KEY_COLUMNS and few * _ROWS_PER_GROUP <= reads.table.row_count:
         yield GroupFigures(tuple((column.name, part) for column, part in keys), reads.figures)
 
 
@@ -113,12 +126,14 @@ def _rollup(reads: Reads, parts: dict[str, str], columns: list[Column]) -> NewRo
 
 
 def _name(table: str, dimensions: tuple[str, ...], *, hourly: bool) -> str:
-    words = re.sub(r"[^a-z0-9_]", "", "_".join((table, *dimensions)).lower()).strip("_")
-    return f"{(words[:36] or 'rows').rstrip('_')}_{'hourly' if hourly else 'daily'}"
+    named = "_".join((table, *(each.removesuffix(".:String") for each in dimensions)))
+    words = re.sub(r"[^a-z0-9_]", "_", named.lower()).strip("_")
+    return f"{(words[:32] or 'rows').rstrip('_')}_figures_{'hourly' if hourly else 'daily'}"
 
 
 def _of_conditions(reads: Reads) -> Iterator[Layout]:
     """Keys and indexes for what the query looks for."""
+    reads = replace(reads, equal=tuple(each for each in reads.equal if not each[0].path_of))
     key = _key(reads)
     if key:
         rest = tuple(each for each in reads.table.order_by if each not in key)
@@ -165,14 +180,19 @@ def _of_types(reads: Reads) -> Iterator[Layout]:
 
 
 def _smaller(column: Column) -> str:
-    """The smallest type of whole numbers with room for twice the largest value; empty where there is none."""
+    """The smallest type of whole numbers with room to grow; empty where there is none.
+
+    Small numbers are often codes or hours: twice as far is enough. Large ones are often counted on.
+    """
     found = _WHOLE.fullmatch(column.type)
     if found is None or column.minimum is None or column.maximum is None:
         return ""
     try:
-        low, high = 2 * int(column.minimum), 2 * int(column.maximum)
+        low, high = int(column.minimum), int(column.maximum)
     except ValueError:
         return ""
+    room = 2 if max(-low, high) <= _SMALL else 1000
+    low, high = low * room, high * room
     for bits in (8, 16, 32):
         if bits >= int(found[3]):
             break

@@ -36,7 +36,8 @@ class Reads:
     many values) of conditions with `=` and IN, `ranges` columns of other comparisons, `pieces` those that a
     piece of text is looked for in. `keys` are (column, function of time or nothing) of groups, `figures`
     (function, column) of aggregates. `is_summed` says that nothing but these is read, `order_by` names the
-    columns of an ORDER BY with a LIMIT.
+    columns of an ORDER BY with a LIMIT. A text inside a JSON column is a column with `path_of`, named as a
+    roll-up names it; `paths` are all that the query looks into, without what they are read as.
     """
 
     table: Table
@@ -48,6 +49,7 @@ class Reads:
     figures: tuple[tuple[str, str], ...]
     is_summed: bool
     order_by: tuple[Column, ...]
+    paths: tuple[str, ...] = ()
 
 
 def reads_of(sql: str, table: Table, others: tuple[Table, ...]) -> Reads:
@@ -58,6 +60,13 @@ def reads_of(sql: str, table: Table, others: tuple[Table, ...]) -> Reads:
     alone = select is not None and not list(tree.find_all(exp.Subquery, exp.CTE, exp.Join, exp.SetOperation))
     keys, figures, summed = _summed(select, names) if select is not None and alone else ((), (), False)
     used = {column.name: column for node in tree.find_all(exp.Column) if (column := names.column(node))}
+    looked = {
+        (root.name, path): root
+        for node in tree.find_all(exp.Column)
+        if (found := names.path(node))
+        for root, path in (found,)
+    }
+    used |= {root.name: root for root in looked.values()}
     conditions = _Conditions(tree, names)
     return Reads(
         table,
@@ -69,6 +78,7 @@ def reads_of(sql: str, table: Table, others: tuple[Table, ...]) -> Reads:
         figures,
         summed,
         _ordered(select, names) if select is not None and alone else (),
+        tuple(path for _, path in looked),
     )
 
 
@@ -97,6 +107,31 @@ class _Names:
             return found if node.table in self._aliases else None
         return None if node.name in self._elsewhere or node.name in self._made else found
 
+    def path(self, node: exp.Expr | None) -> tuple[Column, str] | None:
+        """The JSON column that a node looks into, and the path as `column.path`; None for anything else."""
+        if not isinstance(node, exp.Column):
+            return None
+        parts = [part.name for part in node.parts]
+        if len(parts) > 2 and parts[0] in self._aliases:
+            parts = parts[1:]
+        root = self._table.column(parts[0]) if len(parts) > 1 else None
+        if root is None or column_type(root.type).kind != "json" or root.name in self._elsewhere:
+            return None
+        return root, ".".join(parts)
+
+    def group(self, node: exp.Expr | None) -> Column | None:
+        """The column that a node is, or the text inside a JSON column that it reads."""
+        if not isinstance(node, exp.Cast) or node.to.this != exp.DataType.Type.TEXT:
+            return self.column(node)
+        found = self.path(node.this)
+        if found is None:
+            return None
+        root, path = found
+        known = self._table.column(path)
+        name = f"{path}.:String" if isinstance(node, exp.JSONCast) else path
+        count = known.distinct_count if known is not None else None
+        return Column(name, "String", distinct_count=count, path_of=root.name)
+
 
 class _Conditions:
     """The conditions of every WHERE, and of every part of a JOIN, on columns of the table."""
@@ -114,11 +149,11 @@ class _Conditions:
         sides = (part.this, part.args.get("expression"))
         if isinstance(part, exp.EQ):
             for one, other in (sides, sides[::-1]):
-                column = names.column(one)
+                column = names.group(one)
                 if column is not None and other is not None and not other.find(exp.Column):
                     self.equal[column.name] = (column, 1)
         elif isinstance(part, exp.In):
-            column = names.column(part.this)
+            column = names.group(part.this)
             if column is not None and part.expressions:
                 self.equal[column.name] = (column, len(part.expressions))
         elif isinstance(part, exp.GT | exp.GTE | exp.LT | exp.LTE | exp.Between):
@@ -171,7 +206,7 @@ def _resolved(node: exp.Expr, select: exp.Select) -> exp.Expr:
 
 
 def _key(node: exp.Expr, names: _Names) -> tuple[Column, str] | None:
-    column = names.column(node)
+    column = names.group(node)
     if column is not None:
         return column, ""
     columns = list(node.find_all(exp.Column))
