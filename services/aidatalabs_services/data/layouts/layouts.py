@@ -137,7 +137,7 @@ class Layouts:
         seconds = min(self._limits.seconds, current_call().seconds_left() - _MARGIN_SECONDS)
         if seconds < _LEAST_SECONDS:
             raise DeadlineExceeded("The time of this call is too short to measure a layout.")
-        await self._check_room()
+        await self._check_room(uid, schema.name)
         until = asyncio.get_running_loop().time() + seconds
         try:
             prefix = await self._scratches.prepare(uid)
@@ -153,9 +153,12 @@ class Layouts:
         finally:
             await self._cleared(uid)
 
-    async def _check_room(self) -> None:
+    async def _check_room(self, uid: str, table: str) -> None:
+        known = (await self._warehouse.sizes(uid)).get(table)
+        most = self._limits.copies.sample_bytes
+        copied = min(most, known.size_bytes) if known is not None else most
         free = await asyncio.to_thread(self._scratches.free_bytes)
-        if free < self._limits.free_bytes + _ROOM_COPIES * self._limits.copies.sample_bytes:
+        if free < self._limits.free_bytes + _ROOM_COPIES * copied:
             raise Overloaded(
                 "The disk has too little room for a copy of rows at the moment.",
                 metadata={"limit": "room on the disk", "most": str(free)},
