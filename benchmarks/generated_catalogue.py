@@ -108,9 +108,9 @@ def _table(
 ) -> Table:
     name, references, texts, numbers = kind
     rows = maker.chance.choice((120, 400, 800, 2_000, 40_000))
-    columns = [Column(f"{name.removesuffix('s')}_id", "UInt64", "", rows, 0.0, "1", str(rows))]
+    columns = [Column("id", "UInt64", "", rows, 0.0, "1", str(rows))]
     for target in references:
-        comment = f"references {department}_{target}.{target.removesuffix('s')}_id"
+        comment = f"references {department}_{target}.id"
         columns.append(
             Column(f"{target.removesuffix('s')}_id", "UInt64", comment, min(rows, 100), 0.0, "1", "100")
         )
@@ -127,7 +127,7 @@ def _table(
             f"{NOW_YEAR}-03-01 00:00:00",
         )
     )
-    return Table(f"{department}_{name}", tuple(columns), rows, "", (columns[0].name,))
+    return Table(f"{department}_{name}", tuple(columns), rows, "", ("id",))
 
 
 def generated_questions(catalogue: Catalogue, count: int, seed: int = 1) -> Sequence[str]:

@@ -56,7 +56,7 @@ def bootstrap(
         data = DataClient(channel)
     metrics = Metrics()
     models = configured_models(settings, utc_now)
-    catalogues = Catalogues(data)
+    catalogues = Catalogues(data, most_bytes=settings.catalogue_memory_mib * 1024 * 1024)
     verifier = Verifier(data, catalogues, clock=clock)
     seals = Seals()
     kept = Storage(settings, seals, metrics)
@@ -64,7 +64,8 @@ def bootstrap(
     lessons = Lessons(kept.lessons, conversations, data, clock=clock, most=settings.lessons)
     query_agent = QueryAgent(data, clock=clock, models=models, catalogues=catalogues, lessons=lessons)
     orchestrator = MeasuredOrchestrator(query_agent, verifier, conversations, lessons, metrics)
-    servicer = AgentServicer(orchestrator, PictureProcesses(), Tuner(data), seals, Purges(kept.purges))
+    purges = Purges(kept.purges)
+    servicer = AgentServicer(orchestrator, PictureProcesses(), Tuner(data, catalogues), seals, purges)
 
     async def close() -> None:
         await kept.close()

@@ -104,6 +104,12 @@ class AgentSettings(ServerSettings):
     conversation_turns: int = Field(
         default=200, ge=1, le=10_000, description="Most questions of one conversation."
     )
+    catalogue_memory_mib: int = Field(
+        default=1024,
+        ge=16,
+        description="About how much memory in MiB the catalogues of the platforms that were asked last may "
+        "take together with what is derived from them; a single one may be larger.",
+    )
     models: dict[Annotated[str, Field(pattern=_ALIAS)], ModelSettings] = Field(
         default_factory=dict,
         description='Models by alias, JSON: {"claude": {"key_file": …, "input_usd_per_million": …, …}, …}; '

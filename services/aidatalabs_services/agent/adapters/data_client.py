@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Sequence
 
@@ -49,7 +50,8 @@ class DataClient:
             )
         if known_data_version and schema.data_version == known_data_version:
             return None
-        tables = tuple(_table(table) for table in schema.tables)
+        # Of hundreds of tables this is long enough to keep other calls waiting.
+        tables = await asyncio.to_thread(lambda: tuple(_table(table) for table in schema.tables))
         return SchemaSnapshot(tables, schema.schema_version, schema.data_version)
 
     async def explain(self, platform: str, sql: str) -> Explanation:

@@ -57,16 +57,24 @@ class KeyGraph:
         }
         self._found = self._compared() if earlier is None else self._renewed(earlier, changed)
         self.edges: tuple[Edge, ...] = tuple(_one_target_each(self._all(catalogue)))
+        self._paths: dict[tuple[str, str], list[tuple[Edge, ...]]] = {}
         self._leaving: dict[str, list[Edge]] = defaultdict(list)
         self._of_column: dict[tuple[str, str], list[int]] = defaultdict(list)
         self._reaching: dict[str, list[Edge]] = defaultdict(list)
         self._between: dict[tuple[str, str], list[Edge]] = defaultdict(list)
+        if earlier is not None and earlier.edges == self.edges:
+            self.edges, self._paths = earlier.edges, earlier._paths
+            self._leaving, self._reaching = earlier._leaving, earlier._reaching
+            self._of_column, self._between = earlier._of_column, earlier._between
+        else:
+            self._arrange()
+
+    def _arrange(self) -> None:
         for place, edge in enumerate(self.edges):
             self._leaving[edge.table].append(edge)
             self._of_column[(edge.table, edge.column)].append(place)
             self._reaching[edge.to_table].append(edge)
             self._between[(edge.table, edge.to_table)].append(edge)
-        self._paths: dict[tuple[str, str], list[tuple[Edge, ...]]] = {}
 
     def leaving(self, table: str) -> Sequence[Edge]:
         """The keys that this table holds of others, in their order."""

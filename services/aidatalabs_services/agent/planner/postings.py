@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
@@ -62,8 +63,8 @@ class Postings(Generic[Posted]):
             added.setdefault(key, []).append(posted)
         for key in {key for key, _ in before} | added.keys():
             kept = [posted for posted in self.get(key) if self._table_of(posted) not in tables]
-            kept += added.get(key, ())
-            kept.sort(key=lambda posted: places[self._table_of(posted)])
+            for posted in added.get(key, ()):
+                insort_right(kept, posted, key=lambda each: places[self._table_of(each)])
             if kept:
                 made._held[key] = kept if len(kept) > 1 else kept[0]
             else:

@@ -77,9 +77,9 @@ class _Candidate:
 class Tuner:
     """Tunes queries over a platform's data."""
 
-    def __init__(self, data: MeasuringData) -> None:
+    def __init__(self, data: MeasuringData, catalogues: Catalogues | None = None) -> None:
         self._data = data
-        self._catalogues = Catalogues(data)
+        self._catalogues = catalogues or Catalogues(data)
 
     async def tune(
         self, platform: str, platform_uid: str, sql: str, until: float, *, may_copy: bool = False
