@@ -16,8 +16,10 @@ from rich.table import Table
 
 from benchmarks import (
     ask_latency,
+    asking,
     backup_drill,
     calls_per_second,
+    catalogue_sizes,
     edge_load,
     engine_overhead,
     ingest_events,
@@ -33,11 +35,12 @@ from benchmarks.mesh_fixture import running_mesh
 from benchmarks.results import Row
 
 RESULTS = Path(__file__).with_name("results.json")
-ALONE = ("engine_overhead", "rollups", "native_encoder", "backup_drill", "ingest_kafka")
+ALONE = ("engine_overhead", "rollups", "native_encoder", "backup_drill", "ingest_kafka", "catalogue_sizes")
 """Benchmarks that need no mesh; a full run leaves out the one of Kafka where Java and Maven are missing."""
 BENCHMARKS = (
     *ALONE,
     "ask_latency",
+    "asking",
     "query_overhead",
     "calls_per_second",
     "edge_load",
@@ -65,6 +68,7 @@ def main() -> None:
         "engine_overhead": engine_overhead.run,
         "rollups": lambda: rollups.run(arguments.rows or rollups.DEFAULT_ROWS),
         "native_encoder": native_encoder.run,
+        "catalogue_sizes": catalogue_sizes.run,
         "ingest_kafka": lambda: ingest_kafka.run(min(arguments.seconds, ingest_kafka.DEFAULT_SECONDS)),
         "backup_drill": lambda: backup_drill.run(arguments.rows or backup_drill.DEFAULT_ROWS),
     }
@@ -103,6 +107,8 @@ async def _in_mesh(names: list[str], row_count: int, seconds: float) -> list[Row
             begun = time.monotonic()
             if name == "ask_latency":
                 found = await ask_latency.run(mesh)
+            elif name == "asking":
+                found = await asking.run(mesh)
             elif name == "query_overhead":
                 found = await query_overhead.run(mesh)
             elif name == "calls_per_second":

@@ -51,7 +51,7 @@ class DataClient:
         if known_data_version and schema.data_version == known_data_version:
             return None
         # Of hundreds of tables this is long enough to keep other calls waiting.
-        tables = await asyncio.to_thread(lambda: tuple(_table(table) for table in schema.tables))
+        tables = await asyncio.to_thread(lambda: tuple(table_of(table) for table in schema.tables))
         return SchemaSnapshot(tables, schema.schema_version, schema.data_version)
 
     async def explain(self, platform: str, sql: str) -> Explanation:
@@ -138,7 +138,8 @@ def _cell(value: struct_pb2.Value, whole: bool) -> Cell:
     return value.string_value if kind == "string_value" else value.bool_value
 
 
-def _table(table: table_pb2.TableProfile) -> Table:
+def table_of(table: table_pb2.TableProfile) -> Table:
+    """A described table as the planner has it."""
     return Table(
         name=table.name,
         columns=tuple(_column(column) for column in table.columns),
