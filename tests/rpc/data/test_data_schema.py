@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,13 @@ import pytest
 
 from aidatalabs.data.v1 import data_service_pb2 as pb
 from aidatalabs.data.v1 import table_pb2, typed_path_pb2
+from aidatalabs_services.data.adapters.measured_warehouse import MeasuredWarehouse
 from aidatalabs_services.data.catalog import Catalogue, TableProfile
 from aidatalabs_services.data.ports import QueryLimits, QueryOutcome
 from aidatalabs_services.data.query_parts import query_limits
 from aidatalabs_services.data.schema import SchemaCache
 from aidatalabs_services.data.versions import DataVersions
+from aidatalabs_services.runtime.metrics import Metrics
 from tests.rpc.data.conftest import DEMO, VIEWER, Data, settings_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -223,6 +225,33 @@ def catalogue(counting: Counting, sample_rows: int) -> Catalogue:
     return Catalogue(
         counting, schemas, DataVersions(counting.fingerprints), limits, sample_rows=sample_rows, seconds=10
     )
+
+
+async def test_a_version_that_is_known_is_not_looked_for_again_until_something_is_written(data: Data) -> None:
+    await make(data, "watched", {"a": "String"}, [{"a": "x"}])
+    uid, readings = await data.uid(), list[str]()
+    store = MeasuredWarehouse(data.warehouse, Metrics())
+
+    async def read(platform: str) -> Mapping[str, str]:
+        readings.append(platform)
+        return await store.fingerprints(platform)
+
+    schemas = SchemaCache(store.schema, ttl_seconds=60)
+    limits = query_limits(settings_in(Path("unused")))
+    versions = DataVersions(read, store.writes)
+    catalog = Catalogue(store, schemas, versions, limits, sample_rows=1000, seconds=10)
+    first = await catalog.describe(uid)
+    for _ in range(3):
+        same = await catalog.describe(uid, known_data_version=first.data_version)
+        assert (same.tables, same.data_version) == ((), first.data_version)
+        assert same.schema_version == first.schema_version
+    assert len(readings) == 1
+    await store.insert_block(uid, "watched", ["a"], b'{"a":"y"}', format_name="JSONEachRow", token="another")
+    second = await catalog.describe(uid, known_data_version=first.data_version)
+    assert one(second.tables, "watched").row_count == 2
+    assert len(readings) == 2
+    other = await catalog.describe(uid, known_data_version=first.data_version)
+    assert (len(other.tables), other.data_version) == (len(second.tables), second.data_version)
 
 
 async def test_a_table_is_measured_once_for_all_callers_and_again_after_a_change(data: Data) -> None:
