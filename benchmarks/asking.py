@@ -16,8 +16,10 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 
 import aiohttp
+import grpc
 
 from aidatalabs.data.v1 import data_service_pb2 as pb
 from aidatalabs.data.v1 import data_service_pb2_grpc as pb_grpc
@@ -31,6 +33,7 @@ from benchmarks.results import Row, percentile, row
 
 CALLERS = (1, 32)
 _QUESTIONS = 96
+_AGAIN_SECONDS = 0.05
 _WARM_UP = 8
 _ASK_LIMIT_MS, _PLAN_LIMIT_MS = 250.0, 100.0
 _PEER = "same SQL, gRPC, data service"
@@ -46,15 +49,18 @@ _FORMS = (
 )
 
 Metadata = tuple[tuple[str, str], ...]
+Call = Callable[[], Awaitable[bool]]
+"""Makes a call; False where it was turned away because too many run."""
 
 
 @dataclass(frozen=True)
 class Timed:
-    """What callers did: milliseconds of each call, calls a second, CPU seconds by process."""
+    """What callers did: milliseconds of each call, calls a second, CPU seconds by process, refusals."""
 
     waits: list[float]
     rate: float
     cpu_seconds: dict[str, float]
+    refused: int
 
 
 class Questions:
@@ -107,6 +113,8 @@ def _rows(callers: int, asked: Timed, queried: Timed) -> list[Row]:
     whole, other = sum(spent.values()), sum(others.values())
     rows.append(row(f"{said}: CPU, all processes", whole, "ms/question", peer=_PEER, peer_value=other))
     if callers > 1:
+        turned = f"{said}: turned away, then tried again"
+        rows.append(row(turned, asked.refused, "calls", peer=_PEER, peer_value=queried.refused))
         most = sorted(spent, key=lambda name: -spent[name])
         rows += [
             row(f"{said}: CPU, {name}", spent[name], "ms/question") for name in most if spent[name] >= 0.1
@@ -114,15 +122,19 @@ def _rows(callers: int, asked: Timed, queried: Timed) -> list[Row]:
     return rows
 
 
-async def _timed(mesh: Mesh, callers: int, calls: Sequence[Callable[[], Awaitable[None]]]) -> Timed:
-    """Makes the calls, so many at once, in their order."""
+async def _timed(mesh: Mesh, callers: int, calls: Sequence[Call]) -> Timed:
+    """Makes the calls, so many at once, in their order; one that is turned away is made again."""
     waits: list[float] = []
+    refused = 0
     waiting = iter(calls)
 
     async def caller() -> None:
+        nonlocal refused
         for call in waiting:
             begun = time.perf_counter()
-            await call()
+            while not await call():
+                refused += 1
+                await asyncio.sleep(_AGAIN_SECONDS)
             waits.append((time.perf_counter() - begun) * 1e3)
 
     usage = ProcessUsage(_pids(mesh))
@@ -130,7 +142,7 @@ async def _timed(mesh: Mesh, callers: int, calls: Sequence[Callable[[], Awaitabl
     await asyncio.gather(*(caller() for _ in range(callers)))
     seconds = time.perf_counter() - begun
     spent = {name: used.cpu_seconds for name, used in usage.used().items()}
-    return Timed(waits, len(calls) / seconds, spent)
+    return Timed(waits, len(calls) / seconds, spent, refused)
 
 
 def _pids(mesh: Mesh) -> dict[str, list[int]]:
@@ -142,20 +154,21 @@ def _pids(mesh: Mesh) -> dict[str, list[int]]:
     return found
 
 
-def _ask(
-    session: aiohttp.ClientSession, mesh: Mesh, one: tuple[str, int], answers: dict[int, str]
-) -> Callable[[], Awaitable[None]]:
-    """A call that asks; it raises RuntimeError where the product does not answer."""
+def _ask(session: aiohttp.ClientSession, mesh: Mesh, one: tuple[str, int], answers: dict[int, str]) -> Call:
+    """A call that asks, False where it was turned away. Raises RuntimeError where there is no answer."""
     question, number = one
 
-    async def call() -> None:
+    async def call() -> bool:
         body = {"platform": PLATFORM, "question": question}
         async with session.post(f"{mesh.url}/api/v1/agents/query", json=body) as response:
             answer = await response.json(content_type=None)
+        if response.status == HTTPStatus.TOO_MANY_REQUESTS:
+            return False
         sql = answer.get("sql")
-        if response.status != 200 or not sql:
+        if response.status != HTTPStatus.OK or not sql:
             raise RuntimeError(f"{response.status}, no answer to {question!r}: {str(answer)[:300]}")
         answers[number] = sql
+        return True
 
     return call
 
@@ -165,9 +178,16 @@ async def _asked(session: aiohttp.ClientSession, mesh: Mesh, some: Sequence[tupl
         await _ask(session, mesh, one, {})()
 
 
-def _query(stub: pb_grpc.DataServiceStub, metadata: Metadata, sql: str) -> Callable[[], Awaitable[None]]:
-    async def call() -> None:
-        await stub.Query(pb.QueryRequest(platform=PLATFORM, sql=sql), metadata=metadata, timeout=30)  # type: ignore[misc]
+def _query(stub: pb_grpc.DataServiceStub, metadata: Metadata, sql: str) -> Call:
+    async def call() -> bool:
+        try:
+            request = pb.QueryRequest(platform=PLATFORM, sql=sql)
+            await stub.Query(request, metadata=metadata, timeout=30)  # type: ignore[misc]
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+                return False
+            raise
+        return True
 
     return call
 
@@ -203,7 +223,8 @@ class DataStub:
 
     async def query(self, sql: str) -> None:
         """A query's rows."""
-        await _query(self.stub, self.metadata, sql)()
+        if not await _query(self.stub, self.metadata, sql)():
+            raise RuntimeError("one caller was turned away")
 
 
 async def _parts(data: DataStub, written: Sequence[str], questions: Questions) -> list[Row]:
