@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-# Folders whose tests share one costly thing, a mesh with the demo or an engine: one process runs each.
-SHARED_FOLDERS = ("tests/e2e", "tests/unit/planner")
+# Folders whose tests share one costly thing, a mesh with the demo, an engine, SDKs of models: one process
+# runs each.
+SHARED_FOLDERS = ("tests/e2e", "tests/unit/planner", "tests/rpc/agent")
 # What takes longest begins first, so that no process is left alone with it at the end.
-LONGEST_FOLDERS = ("tests/e2e", "tests/mesh")
+LONGEST_FOLDERS = ("tests/e2e", "tests/mesh", "tests/rpc/agent")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -233,9 +233,10 @@ async def cancelled_streams(_row: Row, folder: Path) -> None:
 
         await asyncio.gather(*(cancel(60) for _ in range(25)))
         before = process.memory_bytes()
-        await asyncio.gather(*(cancel(400) for _ in range(25)))
+        # A quarter of the row's 10,000 streams, with a quarter of its bound: what each may leave is the same.
+        await asyncio.gather(*(cancel(100) for _ in range(25)))
         await client.call("Say", EchoRequest(platform="platforms/demo"))
-        assert process.memory_bytes() - before < 20 * MIB
+        assert process.memory_bytes() - before < 5 * MIB
         reading.cancel()
         begun = time.monotonic()
         assert (await process.stopped())[0] == 0

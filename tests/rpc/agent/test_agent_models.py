@@ -12,8 +12,8 @@ from google.protobuf import json_format
 
 from aidatalabs.agent.v1 import agent_service_pb2 as pb
 from aidatalabs_services.runtime.errors import ServiceError
-from aidatalabs_services.runtime.testing import TokenMint
-from tests.rpc.agent.models_world import ALIASES, KEY, PLANTED, Asking, asking, filled_data
+from tests.rpc.agent.conftest import FilledData
+from tests.rpc.agent.models_world import ALIASES, KEY, PLANTED, Asking, asking
 from tests.rpc.agent.providers import (
     Act,
     Cut,
@@ -27,7 +27,7 @@ from tests.rpc.agent.providers import (
     raw_call,
 )
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 QUESTION = "How many orders were there?"
 COUNT = call(
@@ -50,15 +50,13 @@ def sql(text: str) -> Turn:
     return call("submit_sql", sql=text, reading=["As the SQL says."])
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Asking]:
-    mint = TokenMint()
+@pytest_asyncio.fixture(scope="module", loop_scope="package")
+async def world(filled: FilledData) -> AsyncIterator[Asking]:
     async with (
         provider() as made,
-        filled_data(tmp_path_factory.mktemp("data"), mint) as server,
         asking(
-            server,
-            mint,
+            filled.server,
+            filled.mint,
             made,
             model_request_seconds=1.0,
             model_backoff_seconds=0.02,

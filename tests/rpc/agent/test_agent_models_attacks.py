@@ -14,27 +14,26 @@ from google.protobuf import json_format
 from aidatalabs.agent.v1 import agent_service_pb2 as pb
 from aidatalabs.data.v1 import data_service_pb2 as data_pb
 from aidatalabs_services.runtime.errors import ServiceError
-from aidatalabs_services.runtime.testing import ALICE, BOB, TokenMint
-from tests.rpc.agent.models_world import ALIASES, KEY, PLANTED, SHOP, Asking, asking, filled_data
+from aidatalabs_services.runtime.testing import ALICE, BOB
+from tests.rpc.agent.conftest import FilledData
+from tests.rpc.agent.models_world import ALIASES, KEY, PLANTED, SHOP, Asking, asking
 from tests.rpc.agent.providers import Act, Garbage, Status, Turn, call, provider
 from tests.rpc.agent.world import STRANGER
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 QUESTION = "How many orders were there?"
 COUNT = call("submit_plan", table="orders", measures=[{"function": "count", "name": "number_of_orders"}])
 MOST_ROWS = 80
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Asking]:
-    mint = TokenMint()
+@pytest_asyncio.fixture(scope="module", loop_scope="package")
+async def world(filled: FilledData) -> AsyncIterator[Asking]:
     async with (
         provider() as made,
-        filled_data(tmp_path_factory.mktemp("data"), mint) as server,
         asking(
-            server,
-            mint,
+            filled.server,
+            filled.mint,
             made,
             model_backoff_seconds=0.02,
             model_failures_count=999,

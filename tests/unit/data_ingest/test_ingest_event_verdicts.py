@@ -117,7 +117,7 @@ TABLES = st.sampled_from(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(request=requests(), table=TABLES)
 def test_the_verdicts_are_those_on_each_event_by_itself(
     request: pb.IngestRequest, table: TableSchema

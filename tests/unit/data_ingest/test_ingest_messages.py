@@ -42,7 +42,7 @@ def _shape(columns: Columns) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.lists(
         st.dictionaries(st.sampled_from([*NAMES, "", "other"]), _JSON, max_size=6), min_size=1, max_size=8

@@ -199,7 +199,7 @@ _VALUES = st.one_of(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(kind=st.sampled_from(_KINDS), data=st.data())
 def test_columns_and_single_values_agree(kind: str, data: st.DataObject) -> None:
     one_kind = data.draw(st.sampled_from([_VALUES, _TIMES, st.floats(), st.integers(-300, 300).map(float)]))

@@ -23,7 +23,7 @@ from tests.unit.data_rollups.queries import made_rows, queries
 from tests.unit.data_rollups.test_rollups_property import difference
 
 _QUICK = settings(
-    max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
+    max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
 )
 _ROWS = 900
 

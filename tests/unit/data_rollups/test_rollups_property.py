@@ -19,7 +19,7 @@ from tests.unit.data_rollups.world import NOW, World
 
 _ROWS = 900
 _QUICK = settings(
-    max_examples=90, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
+    max_examples=50, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
 )
 _LONG = settings(max_examples=4000, deadline=None, suppress_health_check=list(HealthCheck))
 # The rows' fractions are binary and their sums small: every order of addition gives the same number.

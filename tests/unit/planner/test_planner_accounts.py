@@ -68,24 +68,28 @@ def _excused(asker: Asker, question: str, word: str, place: int) -> bool:
     )
 
 
+# Every word comes to a third of the places, every place to a third of the words; `make soak` tries all.
+@pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("name", sorted(_ANSWERED))
-def test_no_word_of_content_is_dropped_wherever_it_stands(asker: Callable[[str], Asker], name: str) -> None:
+def test_no_word_of_content_is_dropped_wherever_it_stands(
+    asker: Callable[[str], Asker], name: str, step: int
+) -> None:
     one = asker(name)
     tried = 0
     for question in _ANSWERED[name]:
         plain = one.planned(question)
         tokens = tokenize(question)
-        for word in _CONTENT:
+        for number, word in enumerate(_CONTENT):
             if any(word_cost(lemma(word.casefold()), part) is not None for part in _named(plain)):
                 continue
-            for place in range(len(tokens) + 1):
+            for place in range(number % step, len(tokens) + 1, step):
                 at = tokens[place].start if place < len(tokens) else len(question)
                 longer = f"{question[:at].rstrip()} {word} {question[at:]}".strip()
                 outcome = one.outcome(longer)
                 tried += 1
                 if isinstance(outcome, Planned) and not _excused(one, question, word, place):
                     assert outcome.sql != plain.sql, longer
-    assert tried > 500
+    assert tried > 300
 
 
 @pytest.mark.parametrize(
