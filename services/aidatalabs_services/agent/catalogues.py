@@ -6,7 +6,8 @@ import asyncio
 import gc
 import hashlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
 from aidatalabs_services.agent.planner.catalogue import Catalogue, Table
@@ -135,8 +136,18 @@ def _indexed(snapshot: SchemaSnapshot, earlier: Catalogue | None) -> _Held:
     versions = f"{snapshot.schema_version} {snapshot.data_version}"
     version = hashlib.sha256(versions.encode()).hexdigest()[:16]
     catalogue = Catalogue(tables=tables, version=version)
-    index_of(catalogue, earlier)
     size = estimated_bytes(tables)
-    if size > _LARGE_BYTES:
-        gc.freeze()  # a collector that walks through all of it again and again would stop every question
+    with _without_collector() if size > _LARGE_BYTES else nullcontext():
+        index_of(catalogue, earlier)
     return _Held(snapshot.data_version, catalogue, size)
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """What is made in the block is never walked through by the collector: all questions would wait for it."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()

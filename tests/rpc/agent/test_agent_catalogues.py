@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import tracemalloc
 from dataclasses import replace
@@ -103,3 +104,19 @@ def test_the_estimate_of_memory_is_near_what_is_taken() -> None:
     finally:
         tracemalloc.stop()
     assert 0.6 < estimated_bytes(index.catalogue.tables) / taken < 1.6
+
+
+async def test_the_collector_rests_only_while_a_large_index_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    collecting: list[bool] = []
+
+    def failing(catalogue: Catalogue, earlier: Catalogue | None = None) -> CatalogueIndex:
+        collecting.append(gc.isenabled())
+        raise ValueError("no index")
+
+    monkeypatch.setattr(catalogues, "index_of", failing)
+    for most in (0, 2**40):
+        monkeypatch.setattr(catalogues, "_LARGE_BYTES", most)
+        with pytest.raises(ValueError, match="no index"):
+            await Catalogues(ScriptedPlatformData()).of(SHOP, "uid")
+        assert gc.isenabled()
+    assert collecting == [False, True]

@@ -34,7 +34,10 @@ def test_a_long_question_is_still_read(shop_asker: Asker) -> None:
     assert shop_asker.value(question) == 400
 
 
-def test_many_catalogues_are_planned_over_at_once(shop_asker: Asker, often_switching: None) -> None:
+def test_many_catalogues_are_planned_over_at_once(
+    shop_asker: Asker, often_switching: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planner._planners, "_most", 64)
     catalogues = [replace(shop_asker.database.catalogue, version=str(number)) for number in range(90)]
     expected = shop_asker.planned("how many orders").sql
 
