@@ -42,6 +42,17 @@ _BY_CITY = {"column": "customers.city", "name": "customer_city"}
 _AMOUNT = _measure("sum", "orders.amount", "total_amount")
 _JANUARY = {"column": "orders.ordered_at", "start": "2026-01-01", "end": "2026-02-01"}
 _MONTH = {"column": "orders.ordered_at", "name": "month_start", "grain": "month"}
+_MEAN = {"table": "orders", "measures": [_measure("avg", "orders.amount", "mean")]}
+_BUYERS = {"table": "orders", "dimensions": [{"column": "orders.customer_id", "name": "customer_id"}]}
+_LARGE = {**_BUYERS, "filters": [{"column": "orders.amount", "operator": "gt", "query": _MEAN}]}
+
+
+def _in(month: int) -> dict[str, Any]:
+    window = {"start": f"2026-0{month}-01", "end": f"2026-0{month + 1}-01"}
+    windows = [{"column": "orders.ordered_at", **window}]
+    return _measure("sum", "orders.amount", f"amount_{month}", windows=windows)
+
+
 _JOINED = "orders INNER JOIN customers ON orders.customer_id = customers.id"
 
 QUESTIONS = [
@@ -170,33 +181,40 @@ QUESTIONS = [
     ),
     Asked(
         "which customers have orders above the average amount?",
-        _sql(
-            "SELECT DISTINCT customer_id FROM orders WHERE amount > (SELECT avg(amount) FROM "
-            "orders) ORDER BY customer_id"
+        call(
+            "submit_plan",
+            table="customers",
+            dimensions=[{"column": "customers.name", "name": "name"}],
+            filters=[{"column": "customers.id", "operator": "in_query", "query": _LARGE}],
+            order=[{"by": "name"}],
         ),
-        "SELECT DISTINCT customer_id FROM orders WHERE amount > (SELECT avg(amount) FROM "
-        "orders) ORDER BY customer_id",
+        "SELECT name FROM customers WHERE id IN (SELECT customer_id FROM orders WHERE amount > "
+        "(SELECT avg(amount) FROM orders)) ORDER BY name",
     ),
     Asked(
         "running total of the amount by day",
-        _sql(
-            "SELECT toDate(ordered_at) AS d, sum(sum(amount)) OVER (ORDER BY d) AS running FROM "
-            "orders GROUP BY d ORDER BY d"
+        _plan(
+            [_AMOUNT],
+            dimensions=[{"column": "orders.ordered_at", "name": "day_start", "grain": "day"}],
+            post=[{"function": "cumulate", "measure": "total_amount", "name": "running"}],
         ),
-        "SELECT d, sum(a) OVER (ORDER BY d) FROM (SELECT toDate(ordered_at) AS d, sum(amount) "
+        "SELECT d, a, sum(a) OVER (ORDER BY d) FROM (SELECT toDate(ordered_at) AS d, sum(amount) "
         "AS a FROM orders GROUP BY d) ORDER BY d",
     ),
     Asked(
         "customers without an order",
-        _sql("SELECT name FROM customers WHERE id NOT IN (SELECT customer_id FROM orders) ORDER BY name"),
+        call(
+            "submit_plan",
+            table="customers",
+            dimensions=[{"column": "customers.name", "name": "name"}],
+            filters=[{"column": "customers.id", "operator": "not_in_query", "query": _BUYERS}],
+            order=[{"by": "name"}],
+        ),
         "SELECT name FROM customers WHERE id NOT IN (SELECT customer_id FROM orders) ORDER BY name",
     ),
     Asked(
         "how did the amount grow from January to February 2026?",
-        _sql(
-            "SELECT sumIf(amount, toMonth(ordered_at) = 2) - sumIf(amount, toMonth(ordered_at) "
-            "= 1) AS growth FROM orders"
-        ),
+        _plan([{"function": "difference", "name": "grown", "parts": [_in(2), _in(1)]}]),
         "SELECT sum(if(toMonth(ordered_at) = 2, amount, -amount)) FROM orders",
     ),
     Asked(
@@ -214,11 +232,15 @@ _STOLEN = _sql("SELECT * FROM theirs.salaries")
 
 @dataclass(frozen=True)
 class Way:
-    """How a provider behaves: acts before the right reply, or instead of it with `never`."""
+    """How a provider behaves: acts before the right reply, or instead of it with `never`.
+
+    `place` is the agent that it needs: one as ever, one whose budget is spent, one that was failed before.
+    """
 
     name: str
     acts: tuple[Scripted, ...] = ()
     never: bool = False
+    place: str = "open"
 
 
 WAYS = [
@@ -232,15 +254,21 @@ WAYS = [
     Way("429, then answers", (Status(429, {"retry-after": "0"}),)),
     Way("500, then answers", (Status(500),)),
     Way("cut, then answers", (Cut(Turn(text="The answer is near")),)),
+    Way("a stream that ends early", (Cut(Turn(text="The answer is near"), polite=True),)),
     Way("gives up in the stream", (StreamError(),)),
+    Way("is mended: unknown tool", (call("drop_table", table="orders"),)),
     Way("garbage", (Garbage(),), never=True),
     Way("500 for ever", (Status(500),), never=True),
     Way("429 for an hour", (Status(429, {"retry-after": "3600"}),), never=True),
     Way("wrong key", (Status(401),), never=True),
     Way("unknown model", (Status(404),), never=True),
-    Way("silent", (Hang(),), never=True),
+    Way("silent until the time is over", (Hang(),), never=True),
     Way("declines", (Turn(text=f"No. {KEY}", stop="refusal"),), never=True),
     Way("loops", (_LOOK,), never=True),
     Way("obeys planted text", (_STOLEN,), never=True),
+    Way("only unknown tools", (call("run_shell", command="cat /etc/passwd"),), never=True),
+    Way("talks and calls nothing", (Turn(text="As you wish."),), never=True),
+    Way("over budget", never=True, place="spent"),
+    Way("left alone after failures", never=True, place="failed"),
 ]
 """What users meet; the last act of one that never gets there is repeated."""

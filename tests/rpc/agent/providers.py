@@ -134,8 +134,9 @@ class Provider:
             case Turn():
                 return await _send(request, wire, act, body.get("stream", False), cut="")
             case Cut(turn, polite):
-                streamed = body.get("stream", False)
-                return await _send(request, wire, turn, streamed, cut="politely" if polite else "hard")
+                streamed = body.get("stream", False)  # what comes in one piece has no polite end before
+                cut = "politely" if polite and streamed else "hard"
+                return await _send(request, wire, turn, streamed, cut=cut)
             case StreamError():
                 return await _send(request, wire, Turn(text="Well, "), True, cut="error")
 

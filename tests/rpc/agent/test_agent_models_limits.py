@@ -84,7 +84,7 @@ async def test_a_caller_that_goes_away_takes_the_request_along(opened: Opened, m
 
 
 async def test_a_budget_of_tokens_ends_and_the_planner_goes_on(opened: Opened) -> None:
-    async with opened(model_tokens_a_day=12_000) as agent:
+    async with opened(model_tokens_a_day=18_000) as agent:
         agent.provider.plays(then=Turn(calls=COUNT.calls, tokens=(3000, 100)))
         answers = [await agent.put(QUESTION) for _ in range(4)]
     assert [rows(answer) for answer in answers] == [[[24]]] * 4
@@ -148,8 +148,8 @@ async def test_the_budget_survives_a_restart_and_a_damaged_file_makes_no_new_one
     opened: Opened, tmp_path: Path
 ) -> None:
     file = tmp_path / "spending.json"
-    settings = {"model_tokens_a_day": 12_000, "model_spending_file": file}
-    turn = Turn(calls=COUNT.calls, tokens=(9_000, 0))
+    settings = {"model_tokens_a_day": 18_000, "model_spending_file": file}
+    turn = Turn(calls=COUNT.calls, tokens=(12_000, 0))
     async with opened(**settings) as agent:
         agent.provider.plays(then=turn)
         assert (await agent.put(QUESTION)).model.answered

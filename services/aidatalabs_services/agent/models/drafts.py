@@ -7,16 +7,23 @@ to be numbers, names of the answer must not capture columns. What cannot be said
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from datetime import datetime
-from typing import TypeVar
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, TypeVar, cast
 
+from aidatalabs_services.agent.models import fields
+from aidatalabs_services.agent.models.followed import followed
 from aidatalabs_services.agent.models.joining import Joining
 from aidatalabs_services.agent.models.misfit import Misfit
-from aidatalabs_services.agent.models.tools import COMPARISONS, FUNCTIONS, GRAINS, OPERATORS, PARTS
+from aidatalabs_services.agent.models.numbers import check_measure, posts_of
+from aidatalabs_services.agent.models.shapes import MOST_LIMIT, MOST_TITLE, WORDS, Slot, most, slots
+from aidatalabs_services.agent.models.wording import one_line
 from aidatalabs_services.agent.planner.columntypes import column_type
+from aidatalabs_services.agent.planner.explain import explain
 from aidatalabs_services.agent.planner.index import CatalogueIndex
+from aidatalabs_services.agent.planner.linking import Linked
 from aidatalabs_services.agent.planner.plan import (
+    Cohort,
     Dimension,
     Filter,
     Having,
@@ -26,86 +33,171 @@ from aidatalabs_services.agent.planner.plan import (
     Source,
     Window,
 )
+from aidatalabs_services.agent.plans import PlanNotReadable, sql_of
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
-_NUMBER = re.compile(r"-?\d{1,30}(\.\d{1,20})?")
-_DAY = re.compile(r"\d{4}-\d\d-\d\d")
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
-_MOST_LIMIT = 10_000
-_VALUE_CHARACTERS = 500
-_FIELDS = frozenset(
-    (
-        *("table", "joins", "measures", "dimensions", "filters", "windows"),
-        *("having", "order", "limit", "distinct", "outer", "reading"),
-    )
-)
-_WITHOUT_VALUES = ("is_null", "not_null", "is_true", "is_false")
-_NUMERIC = ("sum", "avg", "median")
+_PART = re.compile(r"[0-9]{1,4}")
+_MOST_DEEP = 2
+_MOST_SECONDS = 366 * 86_400
+_TEXTS = ("contains", "starts", "ends")
+_QUERIES = ("in_query", "not_in_query")
 
-Part = TypeVar("Part")
+Record = TypeVar("Record")
+Part = Mapping[str, object]
 
 
-def plan_of(draft: Mapping[str, object], index: CatalogueIndex) -> QueryPlan:
+def plan_of(draft: Part, index: CatalogueIndex) -> QueryPlan:
     """The typed plan of a draft. Raises Misfit with what is wrong and what would be right."""
-    unknown = sorted(set(draft) - _FIELDS)
-    if unknown:
-        raise Misfit(f"a plan has no field {unknown[0]!r}; its fields are {', '.join(sorted(_FIELDS))}")
-    return _Draft(draft, index).plan()
+    plan = _Draft({name: held for name, held in draft.items() if name != "reading"}, index, 0).plan()
+    try:
+        sql_of(plan)
+        explain(plan, index, Linked("", [], []), {})
+    except (PlanNotReadable, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        raise Misfit("no plan can put these parts together; write SQL") from None
+    return plan
 
 
 class _Draft:
-    """One draft on its way."""
+    """One draft on its way; a plan inside of another one is `depth` deep."""
 
-    def __init__(self, draft: Mapping[str, object], index: CatalogueIndex) -> None:
+    def __init__(self, draft: Part, index: CatalogueIndex, depth: int) -> None:
         self._draft = draft
         self._index = index
-        self._joining = Joining(index, _text(draft, "table"))
+        self._depth = depth
+        self._joining = Joining(index, fields.text(draft, "table"))
         self._names: set[str] = set()
         self._columns = index.folded_names
 
     def plan(self) -> QueryPlan:
-        for join in _parts(self._draft, "joins", 6, dict):
-            self._joining.through(
-                _text(join, "from"), _text(join, "to"), unmatched=_flag(join, "unmatched", True)
-            )
-        dimensions = self._each("dimensions", 8, self._dimension)
-        measures = self._each("measures", 10, self._measure)
+        """The whole of it."""
+        self._known(QueryPlan, self._draft, "a plan")
+        for join in fields.parts(self._draft, "joins", 6):
+            unmatched = fields.flag(join, "unmatched", True)
+            self._joining.through(fields.text(join, "from"), fields.text(join, "to"), unmatched=unmatched)
+        special = ("table", "joins", "measures", "dimensions", "post", "order")
+        read = {slot.name: slot for slot in slots(QueryPlan)}
+        dimensions = self._value(QueryPlan, read["dimensions"], self._draft) or ()
+        measures = self._value(QueryPlan, read["measures"], self._draft) or ()
+        others = {
+            slot.field: value
+            for name, slot in read.items()
+            if name not in special and (value := self._value(QueryPlan, slot, self._draft)) is not None
+        }
+        draft = QueryPlan("", self._joining.table, measures=measures, dimensions=dimensions, **others)
+        if draft.cohort is not None:
+            return self._cohort(draft, draft.cohort)
         if not dimensions and not measures:
             raise Misfit("a plan needs measures, dimensions or both")
         listed = not measures
         if listed and any(d.grain or d.part for d in dimensions):
             raise Misfit("a list shows times as they are stored; leave grain and part out, or add a measure")
-        filters = self._each("filters", 20, self._filter)
-        windows = self._each("windows", 4, self._window)
-        having = self._each("having", 6, lambda part: self._having(part, measures))
-        outer = self._outer(measures, dimensions)
-        form = "list" if listed else "scalar" if not dimensions else self._grouped(dimensions)
-        limit = self._limit()
-        return QueryPlan(
-            form=form,
-            table=self._joining.table,
+        grouped = "series" if any(d.grain for d in dimensions) else "table"
+        form = "list" if listed else "scalar" if not dimensions else grouped
+        made = replace(draft, form=form, joins=self._joining.joins(), distinct=draft.distinct and listed)
+        made = replace(made, post=posts_of(made, self._records(QueryPlan, read["post"], self._draft)))
+        made = replace(made, order=self._order(made))
+        self._check(made)
+        return made
+
+    def _cohort(self, draft: QueryPlan, cohort: Cohort) -> QueryPlan:
+        given = [name for name in self._draft if self._draft[name] not in (None, [], "", 0, False)]
+        allowed = {"table", "joins", "filters", "windows", "cohort"}
+        allowed |= {"limit"} if cohort.kind == "member_list" else set()
+        wrong = sorted(set(given) - allowed)
+        if wrong:
+            raise Misfit(f"a cohort brings its own columns; leave {wrong[0]} out, or write SQL")
+        shown = followed(cohort, draft.table, self._index)
+        return replace(
+            draft,
+            form=shown.form,
             joins=self._joining.joins(),
-            measures=measures,
-            dimensions=dimensions,
-            filters=filters,
-            windows=windows,
-            having=having,
-            order=self._order(form, measures, dimensions, limit),
-            limit=limit,
-            distinct=listed and _flag(self._draft, "distinct", False),
-            outer=outer,
+            cohort=shown.cohort,
+            measures=shown.measures,
+            dimensions=shown.dimensions,
         )
 
-    def _each(self, name: str, most: int, make: Callable[[Mapping[str, object]], Part]) -> tuple[Part, ...]:
-        return tuple(make(part) for part in _parts(self._draft, name, most, dict))
+    # -- any record, as its type says
 
-    @staticmethod
-    def _grouped(dimensions: tuple[Dimension, ...]) -> str:
-        return "series" if any(d.grain for d in dimensions) else "table"
+    def _known(self, kind: type, part: Part, what: str) -> None:
+        names = [slot.name for slot in slots(kind)]
+        unknown = sorted(set(part) - set(names), key=str)
+        if unknown:
+            raise Misfit(f"{what} has no field {str(unknown[0])[:40]!r}; its fields are {', '.join(names)}")
 
-    def _name(self, part: Mapping[str, object], column: str = "") -> str:
+    def _record(self, kind: type[Record], part: Part, **derived: Any) -> Record:
+        """A record as its type has it, with what follows from the rest."""
+        self._known(kind, part, f"a {kind.__name__.lower()}")
+        given: dict[str, Any] = dict(derived)
+        for slot in slots(cast(type, kind)):
+            if slot.field in derived:
+                continue
+            value = self._value(kind, slot, part)
+            if value is not None:
+                given[slot.field] = value
+            elif slot.needed:
+                raise Misfit(f"{slot.name} is missing")
+        return kind(**given)
+
+    def _records(self, kind: type, slot: Slot, part: Part) -> tuple[Any, ...]:
+        assert slot.record is not None  # noqa: S101 - only lists of records are asked for
+        return tuple(
+            self._made(slot.record, each, kind) for each in fields.parts(part, slot.name, most(slot))
+        )
+
+    def _value(self, kind: type, slot: Slot, part: Part) -> Any:
+        """One field; None where it is left out."""
+        held = part.get(slot.name)
+        if held is None or (held == "" and not slot.needed):
+            return None
+        if slot.record is not None and slot.several:
+            return self._records(kind, slot, part)
+        if slot.record is not None:
+            if not isinstance(held, dict):
+                raise Misfit(f"{slot.name} is an object")
+            return self._made(slot.record, held, kind)
+        if slot.several:
+            return fields.names(part, slot.name, most(slot))
+        if slot.hint in (Source, Source | None):
+            return self._joining.source(fields.text(part, slot.name))
+        if slot.hint is bool:
+            return fields.flag(part, slot.name, False)
+        if slot.hint is int:
+            limits = {"limit": MOST_LIMIT, "within_seconds": _MOST_SECONDS}
+            return fields.whole(part, slot.name, limits.get(slot.name, 1_000))
+        if slot.name == "title":
+            return one_line(fields.text(part, "title"), MOST_TITLE)
+        if (kind, slot.field) in ((Having, "measure"), (Order, "alias")) or slot.name == "measure":
+            return fields.text(part, slot.name)
+        return fields.word(part, slot.name, WORDS.get((kind, slot.field), ()), needed=slot.needed)
+
+    def _made(self, kind: type, part: Part, owner: type) -> Any:
+        """A record with what is special about its kind."""
+        match kind.__name__:
+            case "Measure":
+                return self._measure(part, inside=owner is Measure)
+            case "Dimension":
+                return self._dimension(part)
+            case "Filter":
+                return self._filter(part)
+            case "Window":
+                return self._window(part)
+            case "Having":
+                return self._having(part)
+            case "Post":
+                name = self._name(part)
+                return self._record(kind, part, alias=name, title=name.replace("_", " "))
+            case "QueryPlan":
+                if self._depth >= _MOST_DEEP:
+                    raise Misfit("plans inside of plans go two deep; write SQL")
+                return _Draft(part, self._index, self._depth + 1).plan()
+            case _:
+                return self._record(kind, part)
+
+    # -- what is special about some
+
+    def _name(self, part: Part, column: str = "") -> str:
         """The name of a column of the answer; only the very column it stands for may be called the same."""
-        name = _text(part, "name")
+        name = fields.text(part, "name")
         if not _NAME.fullmatch(name):
             raise Misfit(f"the name {name!r} is not lower case letters, digits and _ (at most 60)")
         if name in self._names:
@@ -115,21 +207,22 @@ class _Draft:
         self._names.add(name)
         return name
 
-    def _dimension(self, part: Mapping[str, object]) -> Dimension:
-        source = self._joining.source(_text(part, "column"))
-        grain, piece = _word(part, "grain", GRAINS), _word(part, "part", PARTS)
+    def _dimension(self, part: Part) -> Dimension:
+        made = self._record(Dimension, part, alias="", title="")
+        source, grain, piece = made.source, made.grain, made.part
+        column = fields.text(part, "column")
         if grain and piece:
             raise Misfit("a dimension has a grain or a part, not both")
         timed = bool(source.calendar) or column_type(source.type).temporal
         if (grain or piece) and not timed:
-            raise Misfit(f"{_text(part, 'column')} is no time; grain and part are for times")
+            raise Misfit(f"{column} is no time; grain and part are for times")
         if source.calendar and not (grain or piece):
             raise Misfit("a date spread over columns needs a grain or a part")
         if "hour" in (grain, piece) and not self._has_hours(source):
-            raise Misfit(f"{_text(part, 'column')} has no hours")
-        plain = "" if grain or piece or source.path or source.table != self._joining.table else source.column
-        name = self._name(part, plain)
-        return Dimension(source, name, name.replace("_", " "), grain, piece)
+            raise Misfit(f"{column} has no hours")
+        derived = grain or piece or source.path or source.table != self._joining.table
+        name = self._name(part, "" if derived else source.column)
+        return replace(made, alias=name, title=name.replace("_", " "))
 
     @staticmethod
     def _has_hours(source: Source) -> bool:
@@ -137,196 +230,147 @@ class _Draft:
             return bool(source.calendar[3])
         return column_type(source.type).kind == "datetime" or source.path
 
-    def _measure(self, part: Mapping[str, object]) -> Measure:
-        function = _word(part, "function", FUNCTIONS, needed=True)
-        name = self._name(part)
-        column = part.get("column")
-        source = self._joining.source(_text(part, "column")) if column not in (None, "") else None
-        conditions = tuple(self._filter(each) for each in _parts(part, "conditions", 10, dict))
-        if conditions and function != "percent":
-            raise Misfit(f"only percent takes conditions, not {function}; put them into filters or write SQL")
-        if function == "percent" and (not conditions or source is not None):
-            raise Misfit("percent takes conditions and no column: the part of the rows that fulfil them")
-        if function == "count" and source is not None:
-            raise Misfit("count counts rows and takes no column; use count_distinct, or filter with not_null")
-        if source is None and function not in ("count", "share", "percent"):
-            raise Misfit(f"{function} needs a column")
-        if source is not None:
-            self._check_number(function, source, _text(part, "column"))
-        unit = "percent" if function in ("share", "percent") else self._unit(function, source)
-        return Measure(function, source, name, name.replace("_", " "), unit, conditions)
+    def _measure(self, part: Part, *, inside: bool) -> Measure:
+        """A number; those inside of another one are no columns of the answer."""
+        name = fields.text(part, "name") if inside else self._name(part)
+        if not _NAME.fullmatch(name):
+            raise Misfit(f"the name {name!r} is not lower case letters, digits and _ (at most 60)")
+        # What is left out for a count is no column; the type wants it said.
+        made = self._record(Measure, {"column": None, **part}, alias=name, title=name.replace("_", " "),
+                            **({} if part.get("column") else {"source": None}))  # fmt: skip
+        check_measure(made, inside=inside)
+        return replace(made, unit=self._unit(made))
 
-    def _check_number(self, function: str, source: Source, column: str) -> None:
-        kind = column_type(source.type)
-        if source.calendar:
-            raise Misfit(f"{function} cannot be taken of a date spread over columns; write SQL")
-        if not kind.numeric and (function in _NUMERIC or function == "share"):
-            raise Misfit(f"{function} needs numbers; {column} is {source.type}")
-
-    def _unit(self, function: str, source: Source | None) -> str:
-        if source is None or source.calendar or function in ("count", "count_distinct"):
+    def _unit(self, measure: Measure) -> str:
+        source, function = measure.source, measure.function
+        if function in ("share", "percent", "percentage", "growth"):
+            return "percent"
+        if measure.since is not None:
+            return f"{measure.grain}s"
+        if function == "difference":
+            return measure.parts[0].unit if measure.parts[0].unit == measure.parts[1].unit else ""
+        if source is None or source.calendar or function in ("count", "count_distinct", "variance"):
             return ""
         return self._index.role(self._joining.table_of(source.table), source.column).unit
 
-    def _filter(self, part: Mapping[str, object]) -> Filter:
-        column = _text(part, "column")
-        source = self._joining.source(column)
-        operator = _word(part, "operator", OPERATORS, needed=True)
-        kind = column_type(source.type)
+    def _filter(self, part: Part) -> Filter:
+        operator = fields.word(part, "operator", WORDS[(Filter, "operator")], needed=True)
+        if operator in ("any", "all"):
+            made = self._record(Filter, part, source=Source(""), values=())
+            if len(made.options) < 2 or part.get("values"):
+                raise Misfit(f"{operator} joins 2 or more options and takes no values")
+            return replace(made, source=made.options[0].source)
+        column = fields.text(part, "column")
+        made = self._record(Filter, part, values=())
+        if made.options:
+            raise Misfit("options are for the operators any and all")
+        if made.query is not None or operator in _QUERIES:
+            return self._looked_up(made, part)
+        values = fields.values_of(part, operator)
+        kind, source = column_type(made.source.type), made.source
+        if made.part:
+            return self._of_part(made, values, column)
         if source.calendar or (kind.temporal and operator not in ("is_null", "not_null")):
             raise Misfit(f"{column} is a time: say when in windows, not in filters")
         if operator in ("is_true", "is_false") and kind.kind != "bool":
             raise Misfit(f"{column} is {source.type}, not Bool")
-        values = _values(part, operator)
-        if (
-            kind.numeric
-            and (wrong := next((v for v in values if not _NUMBER.fullmatch(v)), None)) is not None
-        ):
-            raise Misfit(f"{column} holds numbers; {wrong[:40]!r} is none")
+        if operator.removeprefix("not_") in _TEXTS and (kind.kind != "text" or not values[0]):
+            raise Misfit(f"{operator} looks for letters in a text; {column} is {source.type}")
+        self._check_numbers(kind.numeric, values, column)
         if kind.kind == "bool" and values:
             raise Misfit(f"{column} is Bool: use is_true or is_false")
-        return Filter(source, operator, values, numeric=kind.numeric and bool(values))
-
-    def _window(self, part: Mapping[str, object]) -> Window:
-        column = _text(part, "column")
-        source = self._joining.source(column)
-        if not source.calendar and not column_type(source.type).temporal:
-            raise Misfit(f"{column} is no time; windows are for times")
-        start, end = _moment(part, "start"), _moment(part, "end")
-        if not start and not end:
-            raise Misfit("a window needs a start, an end or both")
-        if start and end and _when(start) >= _when(end):
-            raise Misfit(f"the window ends at {end}, which is not after its start {start}")
-        words = ", ".join(filter(None, (f"from {start}" if start else "", f"before {end}" if end else "")))
-        return Window(source, start, end, "UTC", words)
+        return replace(made, values=values, numeric=kind.numeric and bool(values))
 
     @staticmethod
-    def _having(part: Mapping[str, object], measures: tuple[Measure, ...]) -> Having:
-        name = _text(part, "measure")
-        if name not in {measure.alias for measure in measures}:
-            raise Misfit(f"having speaks of {name!r}, which is none of the measures' names")
-        operator = _word(part, "operator", COMPARISONS, needed=True)
-        values = _values(part, operator)
-        if any(not _NUMBER.fullmatch(value) for value in values):
+    def _check_numbers(numeric: bool, values: tuple[str, ...], column: str) -> None:
+        wrong = next((v for v in values if not fields.NUMBER.fullmatch(v)), None) if numeric else None
+        if wrong is not None:
+            raise Misfit(f"{column} holds numbers; {wrong[:40]!r} is none")
+
+    def _of_part(self, made: Filter, values: tuple[str, ...], column: str) -> Filter:
+        """A repeating part of a time, compared with numbers; the weekend is two weekdays."""
+        timed = bool(made.source.calendar) or column_type(made.source.type).temporal
+        if not timed or (made.part == "hour" and not self._has_hours(made.source)):
+            raise Misfit(f"{column} has no {made.part}")
+        if made.part == "weekend" or made.operator.removeprefix("not_") in _TEXTS:
+            raise Misfit("a part is compared with whole numbers; for weekends use weekday, 1 being Monday")
+        if not values or any(not _PART.fullmatch(value) for value in values):
+            raise Misfit(f"the {made.part} of {column} is a whole number")
+        if made.part == "weekday" and any(not 1 <= int(value) <= 7 for value in values):
+            raise Misfit("weekdays are 1 (Monday) to 7")
+        return replace(made, values=values, numeric=True)
+
+    def _looked_up(self, made: Filter, part: Part) -> Filter:
+        """A value among those of another plan, or compared with its one number."""
+        query, operator = made.query, made.operator
+        if query is None or part.get("values") or made.part:
+            raise Misfit(f"{operator} with a query takes that alone: no values and no part")
+        if operator in _QUERIES:
+            if len(query.dimensions) != 1 or query.outer or query.post or query.cohort is not None:
+                raise Misfit(f"the query of {operator} is a list of one dimension")
+        elif operator not in ("eq", "ne", "lt", "le", "gt", "ge"):
+            raise Misfit(f"{operator} takes values; a query is compared by eq, ne, lt, le, gt or ge")
+        elif len(query.measures) != 1 or (query.dimensions and not query.outer) or query.cohort is not None:
+            raise Misfit("a query to compare with gives one number: one measure and no dimensions, or outer")
+        return made
+
+    def _window(self, part: Part) -> Window:
+        column = fields.text(part, "column")
+        start, end = fields.moment(part, "start"), fields.moment(part, "end")
+        words = ", ".join(filter(None, (f"from {start}" if start else "", f"before {end}" if end else "")))
+        made = self._record(Window, part, start=start, end=end, timezone="UTC", words=words)
+        if not made.source.calendar and not column_type(made.source.type).temporal:
+            raise Misfit(f"{column} is no time; windows are for times")
+        if not start and not end:
+            raise Misfit("a window needs a start, an end or both")
+        if start and end and fields.when(start) >= fields.when(end):
+            raise Misfit(f"the window ends at {end}, which is not after its start {start}")
+        return made
+
+    def _having(self, part: Part) -> Having:
+        operator = fields.word(part, "operator", WORDS[(Having, "operator")], needed=True)
+        values = fields.values_of(part, operator)
+        if any(not fields.NUMBER.fullmatch(value) for value in values):
             raise Misfit("having compares with numbers")
-        return Having(name, operator, values)
+        return self._record(Having, part, values=values)
 
-    def _outer(self, measures: tuple[Measure, ...], dimensions: tuple[Dimension, ...]) -> str:
-        outer = _word(self._draft, "outer", ("avg", "count"))
-        if outer and (not dimensions or len(measures) != 1):
-            raise Misfit("outer folds groups with exactly one measure")
-        return outer
+    def _check(self, plan: QueryPlan) -> None:
+        """That the parts of a plan fit together."""
+        for having in plan.having:
+            if having.measure not in {measure.alias for measure in plan.measures}:
+                raise Misfit(f"having speaks of {having.measure!r}, which is none of the measures' names")
+        if plan.outer and (not plan.dimensions or len(plan.measures) != 1 or plan.post):
+            raise Misfit("outer folds groups with exactly one measure, and nothing over its rows")
+        keys = {dimension.alias for dimension in plan.dimensions}
+        if plan.limit_by and (
+            not plan.limit or not set(plan.limit_by) < keys or not plan.measures or plan.post or plan.outer
+        ):
+            raise Misfit("limit_by names some of several dimensions of groups, and needs a limit")
+        if plan.tied and (plan.limit != 1 or not plan.order or plan.limit_by or plan.post):
+            raise Misfit("tied is for the one first group: it needs limit 1 and an order")
 
-    def _limit(self) -> int:
-        limit = self._draft.get("limit", 0)
-        if isinstance(limit, bool) or not isinstance(limit, int) or not 0 <= limit <= _MOST_LIMIT:
-            raise Misfit(f"limit is a whole number from 0 to {_MOST_LIMIT:,}")
-        return limit
-
-    def _order(
-        self, form: str, measures: tuple[Measure, ...], dimensions: tuple[Dimension, ...], limit: int
-    ) -> tuple[Order, ...]:
+    def _order(self, plan: QueryPlan) -> tuple[Order, ...]:
         """The order asked for, made whole by the other columns, so that the same rows come each time."""
-        names = [d.alias for d in dimensions] + [m.alias for m in measures]
-        asked = []
-        for part in _parts(self._draft, "order", 6, dict):
-            name = _text(part, "by")
-            if name not in names:
-                raise Misfit(f"order speaks of {name!r}, which is no column of the answer")
-            asked.append(Order(name, _flag(part, "descending", False)))
-        if form == "scalar":
+        dimensions, measures = plan.dimensions, plan.measures
+        names = [d.alias for d in dimensions] + [m.alias for m in measures] + [p.alias for p in plan.post]
+        asked: list[Order] = []
+        for part in fields.parts(self._draft, "order", 20):
+            order = self._record(Order, part, descending=fields.flag(part, "descending", False))
+            if order.alias not in names:
+                raise Misfit(f"order speaks of {order.alias!r}, which is no column of the answer")
+            asked.append(order)
+        if plan.form == "scalar":
             return ()
-        if not asked and form == "series":
-            asked = [Order(d.alias, False) for d in dimensions if d.grain]
+        if not asked and plan.form == "series":
+            asked = [Order(d.alias, False) for d in sorted(dimensions, key=lambda d: bool(d.grain))]
+            asked = asked if plan.post else [order for order in asked if order.alias in _grained(plan)]
         if not asked and measures:
             asked = [Order(measures[0].alias, True)]
-        if not asked and not limit:
+        if not asked and not plan.limit:
             return ()
         known = {order.alias for order in asked}
         return (*asked, *(Order(d.alias, False) for d in dimensions if d.alias not in known))
 
 
-def _text(part: Mapping[str, object], name: str) -> str:
-    value = part.get(name)
-    if not isinstance(value, str) or not value:
-        raise Misfit(f"{name} is missing or no text")
-    return value
-
-
-def _flag(part: Mapping[str, object], name: str, default: bool) -> bool:
-    value = part.get(name, default)
-    if not isinstance(value, bool):
-        raise Misfit(f"{name} is true or false")
-    return value
-
-
-def _word(part: Mapping[str, object], name: str, words: tuple[str, ...], *, needed: bool = False) -> str:
-    value = part.get(name)
-    if value in (None, "") and not needed:
-        return ""
-    if not isinstance(value, str) or value not in words:
-        raise Misfit(f"{name} is one of {', '.join(words)}")
-    return value
-
-
-def _parts(
-    part: Mapping[str, object], name: str, most: int, kind: type[dict[str, object]]
-) -> list[Mapping[str, object]]:
-    value = part.get(name)
-    if value is None:
-        return []
-    if not isinstance(value, list) or len(value) > most or not all(isinstance(each, kind) for each in value):
-        raise Misfit(f"{name} is a list of at most {most} objects")
-    return value
-
-
-def _values(part: Mapping[str, object], operator: str) -> tuple[str, ...]:
-    given = part.get("values", [])
-    if not isinstance(given, list) or len(given) > 200:
-        raise Misfit("values is a list of at most 200")
-    values = tuple(_value(each) for each in given)
-    if operator in _WITHOUT_VALUES:
-        if values:
-            raise Misfit(f"{operator} takes no values")
-    elif operator == "between":
-        if len(values) != 2:
-            raise Misfit("between takes two values")
-    elif operator in ("in", "not_in"):
-        if not values:
-            raise Misfit(f"{operator} takes at least one value")
-    elif len(values) != 1:
-        raise Misfit(f"{operator} takes one value")
-    return values
-
-
-def _value(value: object) -> str:
-    if isinstance(value, bool):
-        return "1" if value else "0"
-    if isinstance(value, int):
-        text = str(value)
-    elif isinstance(value, float):
-        text = f"{value:.15f}".rstrip("0").rstrip(".")
-    elif isinstance(value, str):
-        text = value
-    else:
-        raise Misfit("values are texts, numbers, true or false")
-    if len(text) > _VALUE_CHARACTERS:
-        raise Misfit(f"a value is longer than {_VALUE_CHARACTERS} characters")
-    return text
-
-
-def _moment(part: Mapping[str, object], name: str) -> str:
-    value = part.get(name)
-    if value in (None, ""):
-        return ""
-    if not isinstance(value, str) or not (_DAY.fullmatch(value) or _MOMENT.fullmatch(value)):
-        raise Misfit(f"{name} is written 2013-07-01 or 2013-07-01T14:00:00")
-    _when(value)
-    return value
-
-
-def _when(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        raise Misfit(f"there is no {text}") from None
+def _grained(plan: QueryPlan) -> set[str]:
+    return {dimension.alias for dimension in plan.dimensions if dimension.grain}
