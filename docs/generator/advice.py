@@ -33,6 +33,7 @@ ADVICE: Mapping[str, str] = {
     "REQUEST_TOO_LARGE": "Send several smaller calls, or ingest over gRPC, which takes more.",
     "URI_TOO_LONG": "Send the same fields as a POST body.",
     "BAD_HTTP_REQUEST": "The message says what does not fit: a field's name or type, a header, the path.",
+    "ACCEPT_NOT_SUPPORTED": "Accept `application/json`, `image/png` or `image/svg+xml`, or leave Accept out.",
     "CONTENT_TYPE_NOT_SUPPORTED": "Send JSON with `Content-Type: application/json`, with an empty body too.",
     "CROSS_SITE_REQUEST": "Use a token instead of the cookie, or call from the mesh's own pages.",
     "SESSION_INVALID": "Sign in again with a link of `aidatalabs login-link`.",

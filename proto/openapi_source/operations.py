@@ -30,6 +30,11 @@ FILE_TYPES: Mapping[str, tuple[str, ...]] = {
 }
 """What the methods that answer with a file send; the contract's types cannot say it."""
 
+ON_REQUEST: Mapping[str, tuple[str, ...]] = {
+    "aidatalabs.agent.v1.AgentService.Query": FILE_TYPES["aidatalabs.agent.v1.AgentService.DrawAnswer"],
+}
+"""Files that methods send in place of their message, where the Accept header asks for them."""
+
 _EVENTS = (
     "Server-sent events as they happen: each has one `data:` line, a JSON object of the schema that "
     "`x-event-schema` names."
@@ -174,8 +179,7 @@ class Operations:
         content: Schema
         if message.full_name == _FILE:
             text = "The file."
-            binary = {"schema": {"type": "string", "format": "binary"}}
-            content = {kind: dict(binary) for kind in FILE_TYPES[method.full_name]}
+            content = {kind: dict(_BINARY) for kind in FILE_TYPES[method.full_name]}
         elif method.server_streaming:
             text = "\n\n".join((_EVENTS, _REFUSED_INSIDE, _listed(inside))) if inside else _EVENTS
             event = self._schemas.message(message, Way.ANSWER)
@@ -183,6 +187,7 @@ class Operations:
         else:
             text = self._comments.get(message.full_name, "Done; there is nothing to tell.")
             content = {"application/json": {"schema": self._schemas.message(message, Way.ANSWER)}}
+            content |= {kind: dict(_BINARY) for kind in ON_REQUEST.get(method.full_name, ())}
         return {"description": text, "headers": dict(HEADERS), "content": content}
 
 
@@ -192,6 +197,7 @@ HEADERS = {
 }
 """What every answer brings along."""
 
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
 _ERROR = {"$ref": "#/components/schemas/Error"}
 _ALWAYS = frozenset((*EVERY_CALL, *WITH_BODY))
 

@@ -38,6 +38,7 @@ _CODES = {
 _EDGE_STATUSES = {
     "URI_TOO_LONG": (414,),
     "CONTENT_TYPE_NOT_SUPPORTED": (415,),
+    "ACCEPT_NOT_SUPPORTED": (406,),
     "REQUEST_TOO_LARGE": (413, 429),
 }
 EVERY_CALL = (
@@ -48,6 +49,9 @@ EVERY_CALL = (
 
 WITH_BODY = ("REQUEST_TOO_LARGE", "CONTENT_TYPE_NOT_SUPPORTED")
 """Refusals of calls that bring a body."""
+
+NEGOTIATED = {"aidatalabs.agent.v1.AgentService.Query": ("ACCEPT_NOT_SUPPORTED", "CHART_NOT_AVAILABLE")}
+"""Refusals of methods that answer over REST with what the Accept header asks for."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,7 @@ class Reasons:
     def of(self, method: MethodDescriptor, *, with_body: bool) -> list[Reason]:
         """What the method may refuse with, in the order of the catalogue."""
         names = {*EVERY_CALL, *(WITH_BODY if with_body else ()), *self._named(method)}
+        names.update(NEGOTIATED.get(method.full_name, ()))
         if any(keywords(field) for field in method.input_type.fields):
             names.add("INVALID_REQUEST")
         return [reason for name, reason in self.catalogue.items() if name in names]

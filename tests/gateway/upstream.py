@@ -77,7 +77,19 @@ class EchoDataService(pb_grpc.DataServiceServicer):
 
 
 class TellingAgentService(agent_grpc.AgentServiceServicer):
-    """Tells an answer in events 0.2 s apart; the question says how it ends (`refused`, `aborted`)."""
+    """Tells an answer in events 0.2 s apart; the question says how it ends (`refused`, `aborted`).
+
+    An answer in one piece, and a picture, tell what they were asked.
+    """
+
+    async def Query(self, request, context):  # type: ignore[no-untyped-def]
+        return agent_pb.QueryResponse(answer=request.question)
+
+    async def DrawAnswer(self, request, context):  # type: ignore[no-untyped-def]
+        form = agent_pb.DrawAnswerRequest.Format.Name(request.format)
+        kind = "image/svg+xml" if form == "SVG" else "image/png"
+        text = f"{form} {request.question} {request.max_rows} {request.conversation}"
+        return httpbody_pb2.HttpBody(content_type=kind, data=text.encode())
 
     async def StreamAnswer(self, request, context):  # type: ignore[no-untyped-def]
         if request.question == "at once":

@@ -45,7 +45,7 @@ CALLS: dict[str, Callable[[SyncClient], Any]] = {
     "agent.v1.AgentService/ListLessons": lambda c: c.lessons(P, show_forgotten=True),
     "agent.v1.AgentService/ForgetLesson": lambda c: c.forget_lesson(P, "one"),
     "agent.v1.AgentService/DrawAnswer": lambda c: c.draw_answer(
-        P, "how many?", form="SVG", width=700, model="claude"
+        P, "how many?", form="SVG", width=700, max_rows=9, model="claude", conversation="one"
     ),
     "agent.v1.AgentService/Design": lambda c: c.design(P, "orders", samples={"a.csv": b"x"}),
     "agent.v1.AgentService/Optimize": lambda c: c.optimize(P, "SELECT 1"),

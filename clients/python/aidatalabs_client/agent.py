@@ -48,15 +48,30 @@ class AgentCalls(Connection):
             yield event
 
     async def draw_answer(
-        self, platform: str, question: str, *, form: str = "PNG", width: int = 0, model: str = ""
+        self,
+        platform: str,
+        question: str,
+        *,
+        form: str = "PNG",
+        width: int = 0,
+        max_rows: int = 0,
+        model: str = "",
+        conversation: str = "",
     ) -> bytes:
         """Asks a question and returns the chart of its answer as a picture: the bytes of a PNG or SVG file.
 
-        `width` is that of the plot in points (0: 640). Raises ChartNotAvailable where a table says it better.
+        `width` is that of the plot in points (0: 640). The question may follow a `conversation`, of which the
+        picture is no turn. Raises ChartNotAvailable where a table says it better.
         """
         picture = pb.DrawAnswerRequest.Format.Value(form)
         request = pb.DrawAnswerRequest(
-            platform=platform, question=question, format=picture, width=width, model=model
+            platform=platform,
+            question=question,
+            format=picture,
+            width=width,
+            max_rows=max_rows,
+            model=model,
+            conversation=conversation,
         )
         drawn: bytes = (await self._call(self._agent.DrawAnswer, request)).data
         return drawn

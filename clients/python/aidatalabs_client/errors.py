@@ -8,6 +8,7 @@ from __future__ import annotations
 from aidatalabs_client.api_error import ApiError, FileUnreadable
 
 __all__ = [
+    "AcceptNotSupported",
     "ApiError",
     "BackupBusy",
     "BackupDamaged",
@@ -172,6 +173,10 @@ class ContentTypeNotSupported(ApiError, reason="CONTENT_TYPE_NOT_SUPPORTED"):
     """The body's Content-Type is not one that the endpoint takes; send application/json. HTTP status
     415.
     """
+
+
+class AcceptNotSupported(ApiError, reason="ACCEPT_NOT_SUPPORTED"):
+    """The Accept header takes none of the media types that the endpoint sends. HTTP status 406."""
 
 
 class CrossSiteRequest(ApiError, reason="CROSS_SITE_REQUEST"):

@@ -60,13 +60,32 @@ class SyncClient(BlockingConnection):
         )
 
     def draw_answer(
-        self, platform: str, question: str, *, form: str = "PNG", width: int = 0, model: str = ""
+        self,
+        platform: str,
+        question: str,
+        *,
+        form: str = "PNG",
+        width: int = 0,
+        max_rows: int = 0,
+        model: str = "",
+        conversation: str = "",
     ) -> bytes:
         """Asks a question and returns the chart of its answer as a picture: the bytes of a PNG or SVG file.
 
-        `width` is that of the plot in points (0: 640). Raises ChartNotAvailable where a table says it better.
+        `width` is that of the plot in points (0: 640). The question may follow a `conversation`, of which the
+        picture is no turn. Raises ChartNotAvailable where a table says it better.
         """
-        return self._run(self._client.draw_answer(platform, question, form=form, width=width, model=model))
+        return self._run(
+            self._client.draw_answer(
+                platform,
+                question,
+                form=form,
+                width=width,
+                max_rows=max_rows,
+                model=model,
+                conversation=conversation,
+            )
+        )
 
     def verify_answer(self, platform: str, proof: answer_pb2.Proof) -> agent_pb.VerifyAnswerResponse:
         """Runs the query of an answer's proof again, and says what changed since: `verdict` and `changes`."""

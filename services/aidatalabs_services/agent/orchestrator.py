@@ -62,9 +62,17 @@ class Orchestrator:
         if kept is not None:
             yield TurnKept(*kept)
 
-    def once(self, question: Question) -> AsyncIterator[Step]:
-        """Has one question answered and keeps no conversation. Raises what the query agent raises."""
-        return self._query_agent.work(question)
+    async def once(self, question: Question, owner: Owner, conversation: str = "") -> AsyncIterator[Step]:
+        """Has one question answered, which may follow a conversation, and keeps no turn of it.
+
+        Raises what `ask` raises.
+        """
+        if conversation:
+            earlier = await self.conversations.earlier(owner, conversation)
+            question = replace(question, earlier=earlier)
+        async with aclosing(self._query_agent.work(question)) as steps:
+            async for step in steps:
+                yield step
 
     async def verify(self, platform: str, platform_uid: str, claim: Claim) -> Verification:
         """Has a proof looked at again. Raises what the verifier raises."""

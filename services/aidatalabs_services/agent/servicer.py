@@ -232,9 +232,14 @@ class AgentServicer(pb_grpc.AgentServiceServicer):
         """See the contract."""
         form: PictureForm = "svg" if request.format == pb.DrawAnswerRequest.SVG else "png"
         question = Question(
-            request.platform, current_caller().platform_uid, request.question, model=request.model
+            platform=request.platform,
+            platform_uid=current_caller().platform_uid,
+            text=request.question,
+            max_rows=request.max_rows,
+            model=request.model,
         )
-        data = await drawn_answer(self._orchestrator.once(question), self._drawer, form, request.width)
+        steps = self._orchestrator.once(question, _owner(), request.conversation)
+        data = await drawn_answer(steps, self._drawer, form, request.width)
         return httpbody_pb2.HttpBody(content_type=_PICTURE_TYPES[form], data=data)
 
     async def Design(

@@ -21,6 +21,7 @@ GATEWAY = Path(__file__).resolve().parents[3] / "gateway"
 
 _NO_STORE = ("cache-control", "no-store")
 _NO_SNIFF = ("x-content-type-options", "nosniff")
+_LUA = ("pictures.lua", "files.lua")
 _NO_BUFFER = ("x-accel-buffering", "no")
 
 
@@ -73,7 +74,7 @@ def render_edge_config(config: EdgeConfig) -> str:
         .read_text(encoding="utf-8")
         .replace("AROUND", edge_refusals.lua_table())
         .replace("TOO_MANY", edge_refusals.lua_too_many()),
-        files_lua=(GATEWAY / "files.lua").read_text(encoding="utf-8"),
+        files_lua="".join((GATEWAY / name).read_text(encoding="utf-8") for name in _LUA),
         refusal_mappers=edge_refusals.mappers(config.limits),
     )
 

@@ -68,6 +68,7 @@ _CROSS_SITE = "The session cookie works for our own pages only; use a token."
 _NO_KEYS = "Tokens cannot be checked at this moment; try again."
 _LONG_URI = "The URL is too long; send the same fields with POST."
 _NOT_JSON = "Send the body as JSON, with Content-Type: application/json."
+_NO_TYPE = "Nothing that the Accept header takes is sent here: application/json, image/png, image/svg+xml."
 _DENIED = "ext_authz_denied"
 
 REFUSALS = (
@@ -100,6 +101,7 @@ REFUSALS = (
         "No service of the contract has this method; reflection lists them.",
         surfaces=("grpc",),
     ),
+    Refusal(406, 3, "ACCEPT_NOT_SUPPORTED", _NO_TYPE, surfaces=("rest",)),
     Refusal(408, 4, "DEADLINE_EXCEEDED", "The request did not arrive in time."),
     Refusal(
         413,

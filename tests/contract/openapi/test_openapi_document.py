@@ -164,9 +164,15 @@ def test_what_a_stream_refuses_once_it_has_begun_has_no_status(name: str) -> Non
     assert {"QUESTION_NOT_ANSWERABLE", "QUESTION_NOT_READ_ONLY", "QUERY_TIMEOUT"} <= told
     assert told & listed == set()
     alike = OPERATIONS["AgentService_Query"]
-    assert told | listed >= set().union(*reasons_by_status(alike).values()) - {"REQUEST_TOO_LARGE"} - {
-        "CONTENT_TYPE_NOT_SUPPORTED"
-    }
+    pictures = {"ACCEPT_NOT_SUPPORTED", "CHART_NOT_AVAILABLE"}
+    of_its_own = {"REQUEST_TOO_LARGE", "CONTENT_TYPE_NOT_SUPPORTED"} | pictures
+    assert told | listed >= set().union(*reasons_by_status(alike).values()) - of_its_own
+
+
+def test_a_question_may_be_answered_by_a_picture_or_not_at_all() -> None:
+    query = OPERATIONS["AgentService_Query"]
+    assert list(responses(query)["200"]["content"]) == ["application/json", "image/png", "image/svg+xml"]
+    assert reasons_by_status(query)["406"] == {"ACCEPT_NOT_SUPPORTED"}
 
 
 def test_every_answer_names_its_request_and_its_trace() -> None:

@@ -55,6 +55,23 @@ async def test_a_follow_up_is_answered_from_the_plan_before_and_says_so(talk: Ta
     assert verified.verdict == "confirmed"
 
 
+async def test_a_picture_may_follow_a_conversation_and_is_no_turn_of_it(talk: Talk) -> None:
+    first = await talk.ask("number of sales by city")
+    request = pb.DrawAnswerRequest(
+        platform=OURS,
+        question="only for books",
+        conversation=first.conversation,
+        format=pb.DrawAnswerRequest.SVG,
+    )
+    picture = (await talk.agent.call("DrawAnswer", request)).data.decode()
+    assert "Lyon" in picture
+    assert "Oslo" not in picture  # sells no books
+    assert (await whole(talk, first.conversation)).turn_count == 1
+    assert (
+        await refused(talk.agent.call("DrawAnswer", request, user=BOB))
+    ).reason == "CONVERSATION_NOT_FOUND"
+
+
 async def test_a_picture_begins_no_conversation(talk: Talk) -> None:
     request = pb.DrawAnswerRequest(platform=OURS, question="number of sales by city")
     assert (await talk.agent.call("DrawAnswer", request, user=CAROL)).content_type == "image/png"

@@ -53,9 +53,9 @@ class MeasuredOrchestrator(Orchestrator):
         """See Orchestrator."""
         return self._measured("query", super().ask(question, owner, conversation))
 
-    def once(self, question: Question) -> AsyncIterator[Step]:
+    def once(self, question: Question, owner: Owner, conversation: str = "") -> AsyncIterator[Step]:
         """See Orchestrator."""
-        return self._measured("query", super().once(question))
+        return self._measured("query", super().once(question, owner, conversation))
 
     async def _measured(self, agent: str, steps: AsyncIterator[_S]) -> AsyncIterator[_S]:
         begun = time.monotonic()

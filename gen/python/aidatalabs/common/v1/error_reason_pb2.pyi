@@ -124,6 +124,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Code INVALID_ARGUMENT. Example:
         {"reason": "CONTENT_TYPE_NOT_SUPPORTED", "domain": "aidatalabs", "metadata": {}}
     """
+    ERROR_REASON_ACCEPT_NOT_SUPPORTED: _ErrorReason.ValueType  # 160
+    """The Accept header takes none of the media types that the endpoint sends. HTTP status 406.
+    Code INVALID_ARGUMENT. Example:
+        {"reason": "ACCEPT_NOT_SUPPORTED", "domain": "aidatalabs", "metadata": {}}
+    """
     ERROR_REASON_CROSS_SITE_REQUEST: _ErrorReason.ValueType  # 21
     """A call with the session cookie came from another site; only our own pages may use it.
     Code PERMISSION_DENIED. Example:
@@ -527,6 +532,11 @@ ERROR_REASON_CONTENT_TYPE_NOT_SUPPORTED: ErrorReason.ValueType  # 20
 """The body's Content-Type is not one that the endpoint takes; send application/json. HTTP status 415.
 Code INVALID_ARGUMENT. Example:
     {"reason": "CONTENT_TYPE_NOT_SUPPORTED", "domain": "aidatalabs", "metadata": {}}
+"""
+ERROR_REASON_ACCEPT_NOT_SUPPORTED: ErrorReason.ValueType  # 160
+"""The Accept header takes none of the media types that the endpoint sends. HTTP status 406.
+Code INVALID_ARGUMENT. Example:
+    {"reason": "ACCEPT_NOT_SUPPORTED", "domain": "aidatalabs", "metadata": {}}
 """
 ERROR_REASON_CROSS_SITE_REQUEST: ErrorReason.ValueType  # 21
 """A call with the session cookie came from another site; only our own pages may use it.
