@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from .upstream import Edge, add_agent, add_data, running_edge
+from .upstream import AddServices, Edge, add_agent, add_data, running_edge
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 CONVERSATION = "00000000-0000-4000-8000-000000000001"
@@ -18,7 +18,7 @@ JSON, PNG, SVG = "application/json", "image/png", "image/svg+xml"
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def edge(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Edge]:
-    upstreams = {"agent": add_agent, "data": add_data}
+    upstreams: dict[str, AddServices] = {"agent": add_agent, "data": add_data}
     async with running_edge(tmp_path_factory.mktemp("e"), upstreams=upstreams) as running:
         yield running
 
