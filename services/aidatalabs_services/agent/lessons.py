@@ -19,6 +19,7 @@ import structlog
 
 from aidatalabs_services.agent.conversations import Conversations, Owner, Turn
 from aidatalabs_services.agent.errors import ConversationsNotKept, LessonNotFound
+from aidatalabs_services.agent.models.teaching import Example
 from aidatalabs_services.agent.models.verdicts import refused_unasked
 from aidatalabs_services.agent.planner.windows import TimeReader
 from aidatalabs_services.agent.planner.words import tokenize
@@ -141,6 +142,17 @@ class Lessons:
         except (ServiceUnavailable, DeadlineExceeded) as error:
             structlog.get_logger().warning("lessons not asked", reason=error.reason)
             return None
+
+    async def examples(self, platform_uid: str) -> Sequence[Example]:
+        """The lessons in use, for a model to see; none while the store cannot be asked."""
+        if self._store is None:
+            return ()
+        try:
+            held = await self._store.page(platform_uid, forgotten=False)
+        except (ServiceUnavailable, DeadlineExceeded) as error:
+            structlog.get_logger().warning("lessons not asked", reason=error.reason)
+            return ()
+        return [Example(lesson.lesson, lesson.question, lesson.sql) for lesson in held]
 
     async def give(self, feedback: Feedback) -> Learnt:
         """Keeps what somebody says of an answer, and learns from it where they may teach.

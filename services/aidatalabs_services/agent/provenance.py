@@ -41,6 +41,11 @@ def parts_by(maker: str, plan: QueryPlan | None) -> tuple[Part, ...]:
     return tuple(Part(kind, detail, maker, "") for kind, detail, _ in _parts(plan)) if plan else ()
 
 
+def shown_to(alias: str, lessons: Sequence[str]) -> tuple[Part, ...]:
+    """The lessons that a model had as examples, where it had any."""
+    return (Part("examples", ", ".join(lessons), f"model {alias}", ""),) if lessons else ()
+
+
 class _Parts:
     """Finds the words of each part of one plan."""
 

@@ -19,6 +19,7 @@ from aidatalabs_services.agent.lessons import Lessons
 from aidatalabs_services.agent.models.models import NO_MODELS, Models
 from aidatalabs_services.agent.models.requests import ConfiguredModel
 from aidatalabs_services.agent.models.session import ModelChoices, ModelDecline, Verdict
+from aidatalabs_services.agent.models.teaching import NOTHING, Teaching
 from aidatalabs_services.agent.models.verdicts import (
     ModelUse,
     asked_back,
@@ -33,7 +34,7 @@ from aidatalabs_services.agent.planner.plan import QueryPlan
 from aidatalabs_services.agent.planner.planner import Clarification, Planned, Refusal, index_of, plan
 from aidatalabs_services.agent.ports import Explanation, PlatformData, Rows
 from aidatalabs_services.agent.proofs import Proof, result_sha256, types_of
-from aidatalabs_services.agent.provenance import parts_by, parts_of
+from aidatalabs_services.agent.provenance import parts_by, parts_of, shown_to
 from aidatalabs_services.agent.recalling import Recalled, recalled
 from aidatalabs_services.runtime.errors import FieldViolation, InvalidRequest
 
@@ -157,10 +158,11 @@ class QueryAgent:
         use: ModelUse | None = None
         if model is not None:
             yield ModelUse(model.alias, model.name)
-            use, verdict = await self._asked(model, question, catalogue)
+            taught = await self._taught(question)
+            use, verdict = await self._asked(model, question, catalogue, taught)
             yield use
             if verdict is not None:
-                async for step in self._told(question, catalogue, use, verdict):
+                async for step in self._told(question, catalogue, use, verdict, taught):
                     yield step
                 return
         async for step in self._planned(question, catalogue, use):
@@ -230,8 +232,15 @@ class QueryAgent:
         proof = self._proof(question, outcome.plan, catalogue, explanation, rows, made, outcome)
         yield Proven(replace(proof, parts=answer.parts, followed=answer.followed))
 
+    async def _taught(self, question: Question) -> Teaching:
+        """What a model is shown of what the platform was taught."""
+        if self._lessons is None or not self._models.most_examples:
+            return NOTHING
+        examples = await self._lessons.examples(question.platform_uid)
+        return await asyncio.to_thread(self._models.taught, question.text, examples)
+
     async def _asked(
-        self, model: ConfiguredModel, question: Question, catalogue: Catalogue
+        self, model: ConfiguredModel, question: Question, catalogue: Catalogue, taught: Teaching
     ) -> tuple[ModelUse, Verdict | None]:
         """What a model makes of the question; None where it failed."""
         guarded = refused_unasked(question.text)
@@ -239,10 +248,11 @@ class QueryAgent:
             raise _refused(guarded, None)
         index = await asyncio.to_thread(index_of, catalogue)
         door = Door(self._data, question.platform, question.max_rows)
-        return await self._models.ask(model, question.text, question.platform_uid, index, door, self._clock())
+        uid, now = question.platform_uid, self._clock()
+        return await self._models.ask(model, question.text, uid, index, door, now, taught)
 
     async def _told(
-        self, question: Question, catalogue: Catalogue, use: ModelUse, verdict: Verdict
+        self, question: Question, catalogue: Catalogue, use: ModelUse, verdict: Verdict, taught: Teaching
     ) -> AsyncIterator[Step]:
         """A model's answer as steps. Raises QuestionNotAnswerable where it declined."""
         if isinstance(verdict, ModelDecline):
@@ -258,7 +268,8 @@ class QueryAgent:
         for step in parts:
             yield step
         made = makers(use.alias, planned=verdict.plan is not None, drawn=_drawn(parts))
-        provenance = parts_by(f"model {use.alias}", verdict.plan)
+        lessons = tuple(f"lesson {one.lesson}" for one in taught.examples)
+        provenance = (*parts_by(f"model {use.alias}", verdict.plan), *shown_to(use.alias, lessons))
         proof = self._proof(
             question, verdict.plan, catalogue, verdict.explanation, verdict.rows, made, planned
         )

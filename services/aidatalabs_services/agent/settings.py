@@ -143,6 +143,13 @@ class AgentSettings(ServerSettings):
         ge=1,
         description="Questions that are with models at the same time; beyond, the planner answers at once.",
     )
+    model_examples_count: int = Field(
+        default=5,
+        ge=0,
+        le=20,
+        description="Most lessons of the platform that a model is shown as examples, those nearest to the "
+        "question; none where it sees no values either.",
+    )
     model_steps: int = Field(default=8, ge=1, le=8, description="Most replies of a model to one question.")
     model_repairs: int = Field(
         default=3,

@@ -34,7 +34,9 @@ def configured_models(settings: AgentSettings, clock: Callable[[], datetime]) ->
             most_steps=settings.model_steps,
             most_repairs=settings.model_repairs,
             most_estimated_rows=settings.model_estimated_rows,
-            view=View(settings.model_catalogue_count, settings.model_values_count),
+            view=View(
+                settings.model_catalogue_count, settings.model_values_count, settings.model_examples_count
+            ),
         ),
         Times(
             settings.model_request_seconds,

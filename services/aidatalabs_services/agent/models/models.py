@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,6 +16,7 @@ from aidatalabs_services.agent.models.prompts import View
 from aidatalabs_services.agent.models.requests import ConfiguredModel, Requests, Tally
 from aidatalabs_services.agent.models.session import Bounds, ModelSession, Verdict
 from aidatalabs_services.agent.models.spending import MemoryStore, ModelBudget
+from aidatalabs_services.agent.models.teaching import NOTHING, Example, Teaching, nearest
 from aidatalabs_services.agent.models.verdicts import ModelUse
 from aidatalabs_services.agent.planner.index import CatalogueIndex
 from aidatalabs_services.runtime.caller import optional_call
@@ -81,6 +82,7 @@ class Models:
         index: CatalogueIndex,
         door: Door,
         now: datetime,
+        taught: Teaching = NOTHING,
     ) -> tuple[ModelUse, Verdict | None]:
         """What a model makes of a question; None where it failed, the use says why.
 
@@ -96,13 +98,22 @@ class Models:
         self._running += 1
         try:
             tally, problem, verdict = await self._session(
-                model, question, platform_uid, index, door, now, seconds
+                model, question, platform_uid, index, door, now, seconds, taught
             )
         finally:
             self._running -= 1
         if problem is not Problem.TIMEOUT or seconds >= self._times.request_seconds:
             breaker.ended(problem)  # a caller in a hurry does not speak against the provider
         return _use(model, tally, problem), verdict
+
+    @property
+    def most_examples(self) -> int:
+        """How many lessons a model is shown; 0 too where it may see no values, for queries hold some."""
+        return self._bounds.view.most_examples if self._bounds.view.most_values else 0
+
+    def taught(self, question: str, examples: Sequence[Example]) -> Teaching:
+        """What a model is shown of what a platform was taught."""
+        return Teaching(nearest(question, examples, self.most_examples))
 
     def _seconds(self) -> float:
         """The time that a model may have of the call being served."""
@@ -119,6 +130,7 @@ class Models:
         door: Door,
         now: datetime,
         seconds: float,
+        taught: Teaching,
     ) -> tuple[Tally, Problem | None, Verdict | None]:
         tally = Tally()
         requests = Requests(
@@ -132,7 +144,8 @@ class Models:
             until=time.monotonic() + seconds,
         )
         try:
-            verdict = await ModelSession(requests, tally, door, index, self._bounds).verdict(question, now)
+            session = ModelSession(requests, tally, door, index, self._bounds)
+            verdict = await session.verdict(question, now, taught)
         except ModelFailed as failure:
             return tally, failure.problem, None
         return tally, None, verdict

@@ -26,6 +26,7 @@ from aidatalabs_services.agent.models.conversation import (
 from aidatalabs_services.agent.models.drafts import plan_of
 from aidatalabs_services.agent.models.misfit import Misfit
 from aidatalabs_services.agent.models.requests import Requests, Tally
+from aidatalabs_services.agent.models.teaching import NOTHING, Teaching
 from aidatalabs_services.agent.models.wording import one_line, told
 from aidatalabs_services.agent.planner.index import CatalogueIndex
 from aidatalabs_services.agent.planner.plan import QueryPlan
@@ -109,10 +110,11 @@ class ModelSession:
         self._bounds = bounds
         self._tools = tools.offered(values=bounds.view.most_values > 0)
 
-    async def verdict(self, question: str, now: datetime) -> Verdict:
+    async def verdict(self, question: str, now: datetime, taught: Teaching = NOTHING) -> Verdict:
         """What the model makes of the question. Raises ModelFailed, and refusals that no query can avoid."""
         # A catalogue of a thousand tables takes a while to write; the loop serves others meanwhile.
-        first = await asyncio.to_thread(prompts.question_text, question, self._index, self._bounds.view, now)
+        view = self._bounds.view
+        first = await asyncio.to_thread(prompts.question_text, question, self._index, view, now, taught)
         entries: list[Entry] = [Asked(first)]
         while True:
             if self._tally.steps >= self._bounds.most_steps:

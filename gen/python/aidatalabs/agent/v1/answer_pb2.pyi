@@ -265,7 +265,9 @@ class Provenance(_message.Message):
     MADE_BY_FIELD_NUMBER: _builtins.int
     WORDS_FIELD_NUMBER: _builtins.int
     part: _builtins.str
-    """`table`, `join`, `measure`, `dimension`, `filter`, `window`, `having`, `order` or `limit`."""
+    """`table`, `join`, `measure`, `dimension`, `time step`, `filter`, `window`, `having`, `order`, `limit`, `post`, `cohort`
+    or `per group`; `query` where there is no plan, and `examples` for the lessons that a model was shown.
+    """
     detail: _builtins.str
     """What it is, as `origin is JFK`."""
     made_by: _builtins.str

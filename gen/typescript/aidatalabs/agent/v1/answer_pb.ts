@@ -340,7 +340,8 @@ export const ModelUseSchema: GenMessage<ModelUse> = /*@__PURE__*/
  */
 export type Provenance = Message<"aidatalabs.agent.v1.Provenance"> & {
   /**
-   * `table`, `join`, `measure`, `dimension`, `filter`, `window`, `having`, `order` or `limit`.
+   * `table`, `join`, `measure`, `dimension`, `time step`, `filter`, `window`, `having`, `order`, `limit`, `post`, `cohort`
+   * or `per group`; `query` where there is no plan, and `examples` for the lessons that a model was shown.
    *
    * @generated from field: string part = 1;
    */
