@@ -11,16 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from aidatalabs_services.agent.continuing import NotMergeable, over_time
 from aidatalabs_services.agent.merging import (
     Addition,
-    NotMergeable,
     as_share,
     limited,
     merged,
+    ordered,
     overall,
     ungrouped_by_time,
 )
-from aidatalabs_services.agent.openings import Opening, opening_of
+from aidatalabs_services.agent.openings import Mode, Opening, opening_of
 from aidatalabs_services.agent.planner.outcomes import (
     Clarification,
     ClarificationChoice,
@@ -29,7 +30,7 @@ from aidatalabs_services.agent.planner.outcomes import (
     Refusal,
     Wording,
 )
-from aidatalabs_services.agent.planner.plan import QueryPlan
+from aidatalabs_services.agent.planner.plan import Filter, QueryPlan
 from aidatalabs_services.agent.plans import PlanNotReadable, sql_of
 
 Reader = Callable[[str], Outcome]
@@ -82,10 +83,14 @@ def _followed(opening: Opening, earlier: QueryPlan, read: Reader) -> FollowUp:
         plan = overall(plan)
     if opening.any_time:
         plan = ungrouped_by_time(plan)
+    if opening.over_time:
+        plan = over_time(plan, opening.over_time)
+    if opening.sorted_by:
+        plan = ordered(plan, opening.sorted_by)
     if opening.limit is not None and not opening.rest:
-        plan = limited(plan, opening.limit, opening.descending)
+        plan = limited(plan, opening.limit, opening.descending, placed=opening.placed)
     if not opening.rest:
-        if plan == earlier and opening.limit is None:
+        if plan == earlier and opening.limit is None and not opening.sorted_by:
             return Refusal(
                 "not_answerable", f"The words say nothing to change in the answer before. {_WHOLE}"
             )
@@ -162,6 +167,11 @@ def _fits(plan: QueryPlan, earlier: QueryPlan, frame: _Frame) -> bool:
 
 def _merged(opening: Opening, earlier: QueryPlan, outcome: Planned, frame: _Frame) -> FollowUp:
     addition = Addition(outcome.plan, measured=not frame.measured, ranked=opening.limit is not None)
+    new = outcome.plan
+    if frame.measured and not (new.filters or new.windows or new.dimensions):
+        raise NotMergeable("The words say nothing to change in the answer before.")
+    if opening.mode is Mode.REPLACE and any(_only_there(one) for one in new.filters):
+        raise NotMergeable("The words name a table, and not what is asked about it.")
     said = tuple(one for one in outcome.wordings if one.words.casefold() in opening.text.casefold())
     both = merged(earlier, addition, opening.mode)
     if len(both) == 1:
@@ -173,6 +183,12 @@ def _merged(opening: Opening, earlier: QueryPlan, outcome: Planned, frame: _Fram
     return Clarification(
         "Is this asked beside what the answer before is grouped by, or instead?", tuple(choices)
     )
+
+
+def _only_there(condition: Filter) -> bool:
+    """Whether a condition only asks for some row of another table, whichever."""
+    query = condition.query
+    return query is not None and not (query.filters or query.windows or query.having or query.measures)
 
 
 def _asked(

@@ -5,16 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 
+from aidatalabs_services.agent.continuing import (
+    ADDED_UP,
+    NotMergeable,
+    check_conditions,
+    check_numbers_replaced,
+    continued,
+    followed_by,
+    plain,
+    regrouped_cohort,
+    sources_of,
+)
 from aidatalabs_services.agent.openings import Mode
 from aidatalabs_services.agent.planner.plan import (
+    Cohort,
     Dimension,
     Filter,
     Having,
     Join,
     Measure,
     Order,
+    Post,
     QueryPlan,
     Source,
+    Step,
     Window,
 )
 
@@ -22,25 +36,35 @@ _UNDERSTOOD = {
     QueryPlan: frozenset(
         (
             *("form", "table", "joins", "measures", "dimensions", "filters", "windows", "having", "order"),
-            *("limit", "distinct", "tied", "outer", "timezone"),
+            *("limit", "distinct", "tied", "outer", "timezone", "limit_by", "post", "cohort"),
         )
     ),
     Source: frozenset(("table", "column", "type", "path", "calendar", "declared")),
     Join: frozenset(("table", "alias", "left", "left_column", "right_column", "kind")),
-    Filter: frozenset(("source", "operator", "values", "numeric")),
-    Measure: frozenset(("function", "source", "alias", "title", "unit", "conditions", "skips_empty")),
+    Filter: frozenset(("source", "operator", "values", "numeric", "query", "options", "part")),
+    Measure: frozenset(
+        (
+            *("function", "source", "alias", "title", "unit", "conditions", "skips_empty"),
+            *("windows", "parts", "level", "grain", "since"),
+        )
+    ),
     Dimension: frozenset(("source", "alias", "title", "grain", "part", "label")),
     Window: frozenset(("source", "start", "end", "timezone", "words")),
     Having: frozenset(("measure", "operator", "values")),
     Order: frozenset(("alias", "descending")),
+    Post: frozenset(("function", "measure", "alias", "title", "unit", "size", "per", "filled", "zero")),
+    Step: frozenset(("title", "filters", "windows", "operator", "times", "grain")),
+    Cohort: frozenset(
+        (
+            *("kind", "subject", "time", "steps", "ordered", "within_seconds", "whole"),
+            *("fold", "grain", "unit"),
+        )
+    ),
 }
 """The fields whose meaning is known here; a plan that uses another one is not merged."""
 _PICKS = frozenset(("eq", "in", "is_true", "is_false", "is_null", "not_null"))
-_ADDED_UP = frozenset(("count", "sum"))
-
-
-class NotMergeable(Exception):
-    """These two plans do not make one; the text is a sentence that says why."""
+_APART = frozenset(("ne", "not_in", "any", "all", "in_query", "not_in_query"))
+"""Conditions that stand beside others on their column."""
 
 
 @dataclass(frozen=True)
@@ -59,19 +83,35 @@ def merged(earlier: QueryPlan, addition: Addition, mode: Mode) -> list[tuple[str
     for plan in (earlier, addition.plan):
         _check_understood(plan)
     new = addition.plan
-    if new.outer or new.having or new.distinct or (new.limit and not addition.ranked):
+    asked = new.outer or new.having or new.distinct or new.post or new.cohort or new.limit_by
+    if asked or (new.limit and not addition.ranked):
         raise NotMergeable("These words ask more than can be put into the answer before.")
     base = _conditioned(earlier, new, mode)
     if addition.measured:
         base = _measured(base, new, mode)
     if not new.dimensions:
-        return [("", _checked(base))]
+        return [("", _checked(continued(base, earlier)))]
+    if base.cohort is not None:
+        if addition.ranked:
+            raise NotMergeable(f"{followed_by(base.cohort)} has no first groups.")
+        return [("", _checked(regrouped_cohort(base, base.cohort, new.dimensions)))]
+    _check_groups(base, new)
     if base.outer or base.form == "list":
         raise NotMergeable("The answer before has no groups that these words could change.")
     if addition.ranked:
-        ranked = _grouped(base, new.dimensions)
+        ranked = continued(_grouped(base, new.dimensions), earlier)
         return [("", _checked(limited(ranked, new.limit, new.order[0].descending if new.order else True)))]
-    return [(label, _checked(plan)) for label, plan in _regrouped(base, new.dimensions, mode)]
+    both = _regrouped(base, new.dimensions, mode)
+    return [(label, _checked(continued(plan, earlier))) for label, plan in both]
+
+
+def _check_groups(base: QueryPlan, new: QueryPlan) -> None:
+    """That other groups drop no part of what was asked before."""
+    if base.limit_by:
+        raise NotMergeable("The answer before ranks the rows of each of its groups; other groups end that.")
+    timed = any(d.grain or d.part for d in new.dimensions)
+    if timed and any(m.windows or any(part.windows for part in m.parts) for m in base.measures):
+        raise NotMergeable("The answer before compares times, which steps of time would take apart.")
 
 
 def _regrouped(base: QueryPlan, new: tuple[Dimension, ...], mode: Mode) -> Iterator[tuple[str, QueryPlan]]:
@@ -79,9 +119,15 @@ def _regrouped(base: QueryPlan, new: tuple[Dimension, ...], mode: Mode) -> Itera
     timed = all(d.grain or d.part for d in new)
     others = tuple(d for d in base.dimensions if not (timed and (d.grain or d.part)))
     fresh = tuple(d for d in new if _place(d) not in {_place(other) for other in others})
+    steps = [d for d in base.dimensions if d not in others]
+    if steps and len(new) == 1 and len(steps) == 1:
+        yield "", _grouped(base, tuple(new[0] if d is steps[0] else d for d in base.dimensions))
+        return
     if not others or not fresh:
         yield "", _grouped(base, (*others, *fresh) if others else new)
         return
+    if base.post and mode is Mode.UNSAID and not timed:
+        mode = Mode.JOIN  # numbers over steps of time need those
     names = " and ".join(d.title for d in fresh if not d.label)
     held = " and ".join(d.title for d in others if not d.label)
     if mode is not Mode.REPLACE:
@@ -101,8 +147,10 @@ def _place(dimension: Dimension) -> tuple[Source, str, str]:
 
 def _conditioned(earlier: QueryPlan, new: QueryPlan, mode: Mode) -> QueryPlan:
     """The earlier plan with the new conditions, times and lookups."""
+    conditions = tuple(plain(condition, new.table) for condition in new.filters)
+    check_conditions(earlier, conditions, timed=bool(new.windows))
     kept = list(earlier.filters)
-    for condition in new.filters:
+    for condition in conditions:
         same = [held for held in kept if held.source == condition.source and _replaces(condition, held)]
         if mode is Mode.JOIN and same and {condition.operator, *(f.operator for f in same)} <= {"eq", "in"}:
             values = dict.fromkeys([*(v for held in same for v in held.values), *condition.values])
@@ -110,6 +158,8 @@ def _conditioned(earlier: QueryPlan, new: QueryPlan, mode: Mode) -> QueryPlan:
         place = kept.index(same[0]) if same else len(kept)
         kept = [held for held in kept if held not in same]
         kept.insert(place, condition)
+    if mode is Mode.JOIN and new.windows and earlier.windows and new.windows != earlier.windows:
+        raise NotMergeable("The answer before is of one time, and another one cannot stand beside it.")
     windows = new.windows or earlier.windows
     return replace(earlier, filters=tuple(kept), windows=windows, joins=_joined(earlier.joins, new.joins))
 
@@ -117,9 +167,10 @@ def _conditioned(earlier: QueryPlan, new: QueryPlan, mode: Mode) -> QueryPlan:
 def _replaces(new: Filter, held: Filter) -> bool:
     """Whether a condition on the same column takes the place of another: a value that of a value, a bound
     that of a bound."""
-    return (new.operator in _PICKS) == (held.operator in _PICKS) and not (
-        new.operator in ("ne", "not_in") or held.operator in ("ne", "not_in")
-    )
+    if new.part != held.part or (new.query is None) != (held.query is None):
+        return False
+    apart = new.operator in _APART or held.operator in _APART
+    return (new.operator in _PICKS) == (held.operator in _PICKS) and not apart
 
 
 def _joined(held: tuple[Join, ...], new: tuple[Join, ...]) -> tuple[Join, ...]:
@@ -137,8 +188,10 @@ def _joined(held: tuple[Join, ...], new: tuple[Join, ...]) -> tuple[Join, ...]:
 
 def _measured(base: QueryPlan, new: QueryPlan, mode: Mode) -> QueryPlan:
     """The numbers of the words instead of the earlier ones, or beside them."""
-    if base.outer or base.having:
+    if base.outer or base.having or base.cohort is not None:
         raise NotMergeable("The answer before is about a number that these words would take away.")
+    if mode is not Mode.JOIN:
+        check_numbers_replaced(base)
     if base.form == "list":
         return replace(
             base, form="scalar", dimensions=(), order=(), limit=0, distinct=False, measures=new.measures
@@ -146,7 +199,7 @@ def _measured(base: QueryPlan, new: QueryPlan, mode: Mode) -> QueryPlan:
     held = base.measures if mode is Mode.JOIN else ()
     measures = (*held, *(m for m in new.measures if m not in held))
     plan = replace(base, measures=measures, tied=False)
-    same = {m.alias for m in plan.measures} | {d.alias for d in plan.dimensions}
+    same = {m.alias for m in plan.measures} | {d.alias for d in plan.dimensions} | _over(plan)
     if any(order.alias not in same for order in plan.order):
         first = base.order[0]
         ranked = first.alias in {m.alias for m in base.measures}
@@ -159,7 +212,8 @@ def _grouped(base: QueryPlan, dimensions: tuple[Dimension, ...]) -> QueryPlan:
     """The plan with these groups, ordered as groups are where nobody says how."""
     timed = any(d.grain for d in dimensions)
     natural = timed or any(d.part for d in dimensions)
-    keys = tuple(Order(d.alias, False) for d in dimensions)
+    last = sorted(dimensions, key=lambda d: bool(base.post) and bool(d.grain))
+    keys = tuple(Order(d.alias, False) for d in last)
     first = base.measures[0]
     ranked = base.limit and base.order and base.order[0].alias in {m.alias for m in base.measures}
     if ranked:
@@ -170,17 +224,54 @@ def _grouped(base: QueryPlan, dimensions: tuple[Dimension, ...]) -> QueryPlan:
     return replace(base, form=form, dimensions=dimensions, order=order if dimensions else (), tied=False)
 
 
-def limited(plan: QueryPlan, limit: int, descending: bool) -> QueryPlan:
-    """The first so many groups or rows of a plan; 0 shows all. Raises NotMergeable where none is first."""
+def ordered(plan: QueryPlan, way: str) -> QueryPlan:
+    """The groups of a plan by their number, highest or lowest first, or the other way round.
+
+    Raises NotMergeable where there is nothing to be put in order, or its first are no more the first.
+    """
     _check_understood(plan)
+    if plan.cohort is not None or plan.outer or not plan.dimensions or plan.limit_by:
+        raise NotMergeable("The answer before has no groups to put in another order.")
+    if plan.limit:
+        raise NotMergeable(
+            f"The answer before is the first {plan.limit}: say 'bottom {plan.limit}', or 'all of them' first."
+        )
+    if way == "reverse":
+        if not plan.order:
+            raise NotMergeable("The rows of the answer before have no order.")
+        return replace(plan, order=tuple(replace(one, descending=not one.descending) for one in plan.order))
+    if not plan.measures:
+        raise NotMergeable("The rows of the answer before have no number to be ordered by.")
+    keys = tuple(Order(d.alias, False) for d in plan.dimensions)
+    return replace(plan, order=(Order(plan.numbers[-1].alias, way == "highest"), *keys))
+
+
+def limited(plan: QueryPlan, limit: int, descending: bool, *, placed: bool = False) -> QueryPlan:
+    """The first so many groups or rows of a plan; 0 shows all. With `placed` the first or last in time, where
+    its groups are steps of time. Raises NotMergeable where none is first.
+    """
+    _check_understood(plan)
+    if plan.cohort is not None and plan.cohort.kind == "member_list":
+        return replace(plan, limit=limit)
+    if plan.cohort is not None:
+        raise NotMergeable(f"{followed_by(plan.cohort)} has no first groups.")
     if plan.outer or not plan.dimensions:
         raise NotMergeable("The answer before is one number, of which there is no first.")
     if plan.form == "list":
         if limit and not plan.order:
             raise NotMergeable("The rows of the answer before have no order that says which come first.")
         return replace(plan, limit=limit, tied=False)
-    ranks = [order for order in plan.order if order.alias in {m.alias for m in plan.measures}]
-    first = replace(ranks[0], descending=descending) if ranks else Order(plan.measures[0].alias, descending)
+    ranks = [order for order in plan.order if order.alias in {n.alias for n in plan.numbers}]
+    if plan.limit_by:
+        order = tuple(replace(o, descending=descending) if o in ranks else o for o in plan.order)
+        return replace(plan, limit=limit, limit_by=plan.limit_by if limit else (), order=order)
+    steps = [d for d in plan.dimensions if d.grain]
+    if placed and steps and limit:
+        if len(plan.dimensions) > 1:
+            raise NotMergeable("The answer before has other groups beside its steps of time.")
+        return replace(plan, limit=limit, tied=False, order=(Order(steps[0].alias, not descending),))
+    number = plan.post[-1].alias if plan.post else plan.measures[0].alias
+    first = replace(ranks[0], descending=descending) if ranks else Order(number, descending)
     keys = tuple(Order(d.alias, False) for d in plan.dimensions)
     return replace(plan, limit=limit, tied=False, order=(first, *keys) if limit else plan.order)
 
@@ -191,10 +282,11 @@ def as_share(plan: QueryPlan) -> QueryPlan:
     Raises NotMergeable where there is no whole.
     """
     _check_understood(plan)
-    if plan.outer or plan.form == "list" or len(plan.measures) != 1 or plan.having or plan.limit:
+    several = plan.outer or plan.form == "list" or len(plan.measures) != 1 or plan.having or plan.limit
+    if several or plan.post or plan.cohort is not None:
         raise NotMergeable("The answer before is not one number of which there is a whole.")
     measure = plan.measures[0]
-    if measure.function not in _ADDED_UP or measure.conditions:
+    if measure.function not in ADDED_UP or measure.conditions or measure.windows:
         raise NotMergeable(f"A share of {measure.title} makes no sense: shares are of counts and of sums.")
     alias, title = f"share_of_{measure.alias}", f"share of {measure.title}"
     if plan.dimensions:
@@ -214,16 +306,23 @@ def as_share(plan: QueryPlan) -> QueryPlan:
 def overall(plan: QueryPlan) -> QueryPlan:
     """The numbers of a plan over all its rows, not by group. Raises NotMergeable where there are none."""
     _check_understood(plan)
-    if plan.outer or plan.having or plan.form == "list" or not plan.dimensions:
+    if plan.cohort is not None and plan.cohort.kind == "sessions" and plan.cohort.grain:
+        cohort = replace(plan.cohort, grain="")
+        return replace(plan, form="scalar", cohort=cohort, dimensions=(), order=())
+    if plan.outer or plan.having or plan.form == "list" or not plan.dimensions or plan.cohort:
         raise NotMergeable("The answer before has no groups to put together.")
+    if plan.post:
+        raise NotMergeable(f"The {plan.post[-1].title} needs its steps of time.")
     if any(m.function == "share" for m in plan.measures):
         raise NotMergeable("All shares together are the whole.")
-    return _checked(replace(plan, form="scalar", dimensions=(), order=(), limit=0, tied=False))
+    alone = replace(plan, form="scalar", dimensions=(), order=(), limit=0, limit_by=(), tied=False)
+    return _checked(alone)
 
 
 def ungrouped_by_time(plan: QueryPlan) -> QueryPlan:
     """The plan without its windows of time. Raises NotMergeable where it has none."""
     _check_understood(plan)
+    check_conditions(plan, (), timed=True)
     if not plan.windows:
         raise NotMergeable("The answer before is of all times already.")
     return replace(plan, windows=())
@@ -231,26 +330,20 @@ def ungrouped_by_time(plan: QueryPlan) -> QueryPlan:
 
 def _checked(plan: QueryPlan) -> QueryPlan:
     """The plan without lookups that nothing needs any more; its columns have names of their own."""
-    names = [d.alias for d in plan.dimensions] + [m.alias for m in plan.measures]
+    names = [d.alias for d in plan.dimensions] + [n.alias for n in plan.numbers]
     if len(set(names)) != len(names):
         raise NotMergeable("Two columns of the answer would have the same name.")
     if any(having.measure not in names for having in plan.having):
         raise NotMergeable("The answer before limits its groups by a number that would be gone.")
-    needed = {source.table for source in _sources(plan)}
+    needed = {source.table for source in sources_of(plan)}
     for join in reversed(plan.joins):
         if join.alias in needed or join.kind == "inner":
             needed |= {join.alias, join.left}
     return replace(plan, joins=tuple(join for join in plan.joins if join.alias in needed))
 
 
-def _sources(plan: QueryPlan) -> Iterator[Source]:
-    yield from (d.source for d in plan.dimensions)
-    yield from (f.source for f in plan.filters)
-    yield from (w.source for w in plan.windows)
-    for measure in plan.measures:
-        if measure.source is not None:
-            yield measure.source
-        yield from (f.source for f in measure.conditions)
+def _over(plan: QueryPlan) -> set[str]:
+    return {post.alias for post in plan.post}
 
 
 def _check_understood(record: object) -> None:

@@ -20,8 +20,10 @@ class Opening:
     """A text taken apart: the small words are read here, `rest` is for the planner.
 
     `continues` says that the text cannot stand alone. `limit` is the number of `top 5` (0: all of them),
-    with `descending`; `ranked` is the rest with these words before it. `said` is the small word to put
-    before a rest that is asked again.
+    with `descending`; `ranked` is the rest with these words before it. `over_time` is what a number becomes
+    from step to step: cumulate, growth or change. `sorted_by` is highest, lowest or reverse. `placed` says
+    that `first` or `last` were the words, which mean the time where there is one. `said` is the small word to
+    put before a rest that is asked again.
     """
 
     text: str
@@ -32,6 +34,9 @@ class Opening:
     share: bool = False
     overall: bool = False
     any_time: bool = False
+    over_time: str = ""
+    sorted_by: str = ""
+    placed: bool = False
     limit: int | None = None
     descending: bool = True
     ranked: str = ""
@@ -76,6 +81,31 @@ _ANY_TIME = re.compile(
     r"regardless of (?:the )?(?:time|date))\b",
     re.IGNORECASE,
 )
+_OVER_TIME = {
+    "cumulate": re.compile(
+        r"^(?:as |the )?(?:an? )?(?:running (?:total|sum)|cumulative(?:ly| total| sum)?|cumulated)$",
+        re.IGNORECASE,
+    ),
+    "growth": re.compile(
+        r"^(?:as |the |in )?(?:growth(?: rates?)?|percent(?:age)? (?:change|growth)|growth in percent|"
+        r"(?:change|growth) in percent)$",
+        re.IGNORECASE,
+    ),
+    "change": re.compile(r"^(?:as |the )?changes?$", re.IGNORECASE),
+}
+_SORTED = {
+    "highest": re.compile(
+        r"^(?:sorted |ordered )?(?:by )?(?:the )?(?:(?:highest|largest|biggest|most|best) first|descending)$",
+        re.IGNORECASE,
+    ),
+    "lowest": re.compile(
+        r"^(?:sorted |ordered )?(?:by )?(?:the )?(?:(?:lowest|smallest|least|fewest|worst) first|ascending)$",
+        re.IGNORECASE,
+    ),
+    "reverse": re.compile(
+        r"^(?:(?:in )?reversed?(?: order)?|(?:the )?other way (?:a)?round)$", re.IGNORECASE
+    ),
+}
 _NUMBERS = {
     "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
     "ten": 10, "twelve": 12, "fifteen": 15, "twenty": 20,
@@ -109,17 +139,22 @@ def opening_of(text: str) -> Opening:
         rest = rest[: match.start()].rstrip()
     found = {"share": _SHARE, "overall": _OVERALL, "any_time": _ANY_TIME}
     flags = {name: bool(pattern.search(rest)) for name, pattern in found.items()}
+    over_time = next((name for name, pattern in _OVER_TIME.items() if pattern.match(rest)), "")
+    sorted_by = next((name for name, pattern in _SORTED.items() if pattern.match(rest)), "")
+    if over_time or sorted_by:
+        rest, flags = "", dict.fromkeys(flags, False)
     for pattern in found.values():
         rest = " ".join(pattern.sub(" ", rest).split())
-    limit, descending, ranked = None, True, ""
+    limit, descending, ranked, placed = None, True, "", False
     if _ALL.match(rest):
         limit, rest = 0, ""
     elif (top := _TOP.match(rest)) is not None:
         count = top["count"].casefold()
         limit = _NUMBERS.get(count) or int(count)
         descending = top["which"].casefold() not in _LOWEST
+        placed = top["which"].casefold() in ("first", "last")
         ranked, rest = rest, rest[top.end() :].strip()
-    alone = not rest and (any(flags.values()) or limit is not None)
+    alone = not rest and (any(flags.values()) or limit is not None or bool(over_time or sorted_by))
     return Opening(
         text,
         rest,
@@ -129,5 +164,8 @@ def opening_of(text: str) -> Opening:
         descending=descending,
         ranked=ranked,
         said=said,
+        over_time=over_time,
+        sorted_by=sorted_by,
+        placed=placed,
         **flags,
     )

@@ -14,6 +14,8 @@ DEFAULT = "planner: default"
 KEY = "planner: key"
 EARLIER = "earlier turn"
 
+_SAID = frozenset(("post", "cohort", "per group"))
+"""Parts that nothing but words of the question makes."""
 _NUMBERS = frozenset(("fn", "count", "how_much", "share", "distinct"))
 _TIMES = frozenset(("window", "grain", "part", "unit", "when"))
 _ORDERS = frozenset(("superlative", "top", "order", "rank", "direction", "extreme", "which", "comparative"))
@@ -61,6 +63,8 @@ class _Parts:
                 made_by = WORDS
             elif (kind, detail) in self._earlier:
                 made_by = EARLIER
+            elif kind in _SAID:
+                made_by = WORDS
             else:
                 made_by = KEY if kind == "join" else DEFAULT
             yield Part(kind, detail, made_by, words)
@@ -125,6 +129,13 @@ def _parts(plan: QueryPlan) -> Iterator[tuple[str, str, object]]:
         yield "order", f"{order.alias} {'descending' if order.descending else 'ascending'}", order
     if plan.limit:
         yield "limit", str(plan.limit), plan.limit
+    if plan.limit_by:
+        yield "per group", ", ".join(plan.limit_by), plan.limit_by
+    for post in plan.post:
+        yield "post", post.title, post
+    if plan.cohort is not None:
+        steps = "".join(f", {step.title}" for step in plan.cohort.steps)
+        yield "cohort", f"{plan.cohort.kind} of {_column(plan.cohort.subject)}{steps}", plan.cohort
 
 
 def _details(plan: QueryPlan) -> Iterator[tuple[str, str]]:

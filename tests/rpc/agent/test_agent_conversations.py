@@ -55,6 +55,21 @@ async def test_a_follow_up_is_answered_from_the_plan_before_and_says_so(talk: Ta
     assert verified.verdict == "confirmed"
 
 
+async def test_a_number_over_steps_of_time_goes_on_in_a_conversation(talk: Talk) -> None:
+    first = await talk.ask("number of sales by month in 2024")
+    grown = await talk.ask("and the growth?", first.conversation)
+    assert [row[1:] for row in rows(grown)] == [[2, None], [0, -100], [2, None], [0, -100], [2, None]]
+    total = await talk.ask("as a running total", first.conversation)
+    assert [row[-1] for row in rows(total)] == [2, 2, 4, 4, 6]
+    graz = await talk.ask("only for Graz", first.conversation)
+    assert [row[1] for row in rows(graz)] == [2, 0, 2, 0, 2]
+    assert {part.part: part.made_by for part in graz.proof.parts}["post"] == "earlier turn"
+    error = await refused(talk.ask("also 2025", first.conversation))
+    assert (error.reason, "cannot stand beside it" in error.message) == ("QUESTION_NOT_ANSWERABLE", True)
+    last = await talk.ask("just the last 1", first.conversation)
+    assert rows(last) == rows(graz)[-1:]
+
+
 async def test_a_picture_may_follow_a_conversation_and_is_no_turn_of_it(talk: Talk) -> None:
     first = await talk.ask("number of sales by city")
     request = pb.DrawAnswerRequest(
