@@ -40,12 +40,13 @@ def planned(question: str) -> QueryPlan:
     return outcome.plan
 
 
-def after(question: str, *texts: str) -> Followed:
+def after(question: str, first: str, *texts: str) -> Followed:
     held = planned(question)
+    found = follow(first, held, read)
     for text in texts:
-        found = follow(text, held, read)
-        assert isinstance(found, Followed), (text, found)
-        held = found.plan
+        assert isinstance(found, Followed), found
+        found = follow(text, found.plan, read)
+    assert isinstance(found, Followed), found
     return found
 
 
@@ -104,7 +105,7 @@ def test_a_follow_up_changes_its_part_and_keeps_all_others(
     for part in holds:
         assert part in found.sql
     assert plan_of(found.plan.to_dict()) == found.plan
-    aliases = [one.alias for one in (*found.plan.dimensions, *found.plan.numbers)]
+    aliases = [*(one.alias for one in found.plan.dimensions), *(one.alias for one in found.plan.numbers)]
     assert len(set(aliases)) == len(aliases)
     assert {order.alias for order in found.plan.order} <= set(aliases)
 
