@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aidatalabs_services.agent.followups import Followed, FollowUp, follow
-from aidatalabs_services.agent.merging import NotMergeable, as_share
+from aidatalabs_services.agent.continuing import NotMergeable
+from aidatalabs_services.agent.merging import as_share
 from aidatalabs_services.agent.openings import Mode, opening_of
 from aidatalabs_services.agent.planner.catalogue import Catalogue, Column, Table
 from aidatalabs_services.agent.planner.outcomes import Clarification, Outcome, Planned, Refusal

@@ -89,6 +89,9 @@ QUESTIONS = (
     "weekly retention of guests",
     "number of sessions per day",
     "average session length",
+    "sessions per guest",
+    "funnel from arrive to order to pay by hall",
+    "conversion rate from arrive to pay by hall",
     "number of visits on weekends",
     "number of visits by weekday",
     "which hall has the most visits?",
@@ -101,7 +104,8 @@ _NAMES = {"source": "column", "alias": "name"}
 
 
 def column(source: Source) -> str:
-    return f"{source.table}.{'@date' if source.calendar else source.column}"
+    name = "@date" if source.calendar else source.column
+    return f"{source.table}.{name}" if source.table else name  # rows of an inner plan have no table
 
 
 def draft_of(record: Any) -> Any:
@@ -116,7 +120,7 @@ def draft_of(record: Any) -> Any:
     if not is_dataclass(record):
         return record
     if isinstance(record, QueryPlan) and record.cohort is not None:
-        kept = ("table", "joins", "filters", "windows", "cohort", "limit")
+        kept = ("table", "joins", "filters", "windows", "cohort", "limit")  # the rest is the kind's own
         return {name: draft_of(getattr(record, name)) for name in kept if getattr(record, name)}
     made = {
         slot.name: draft_of(getattr(record, slot.field))
@@ -216,6 +220,7 @@ def condition(operator: str) -> dict[str, Any]:
 
 
 FUNNEL = {"kind": "funnel", **WHO, "steps": [{"title": "paid", "filters": [PAID]}, {"title": "any"}]}
+SESSIONS = {"table": "visits", "cohort": {"kind": "session_list", **WHO, "within_seconds": 600}}
 SHARE = {"function": "share", "measure": "visit_count", "name": "part_of_all"}
 GROWTH = {"function": "growth", "measure": "visit_count", "name": "grown"}
 WRONG: list[tuple[dict[str, Any], str]] = [
@@ -223,11 +228,15 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"cohort": {**FUNNEL, "kind": "churn"}}, "kind is one of funnel, members"),
     ({"cohort": {**FUNNEL, "steps": []}}, "funnel takes 2 to 8 steps, not 0"),
     ({"cohort": {**FUNNEL, "time": "visits.amount"}}, "cohort.time is a time column"),
-    ({"cohort": {**FUNNEL, "fold": "avg"}}, "funnel takes no fold"),
-    ({"cohort": {**FUNNEL, "kind": "span"}}, "the fold of span is one of avg, median, min, max"),
-    ({"cohort": {**FUNNEL, "kind": "span", "fold": "avg", "unit": "day', 1); --"}}, "unit is one word"),
+    ({"cohort": {**FUNNEL, "grain": "day"}}, "funnel takes no grain"),
+    ({"cohort": {**FUNNEL, "kind": "follow_list"}}, "stand in inner"),
+    ({"inner": {"table": "visits", "cohort": FUNNEL}, "measures": [COUNT]}, "stand in inner"),
+    ({"inner": SESSIONS, "dimensions": [HALL]}, "have no column 'visits.hall'"),
+    ({"inner": SESSIONS}, "the plan around it measures"),
+    ({"inner": {"table": "visits", "measures": [COUNT]}, "measures": [COUNT]}, "a cohort that makes rows"),
+    ({"measures": [COUNT], "dimensions": [{**HALL, "bucket": "10"}]}, "bucket is the width"),
     ({"cohort": {**FUNNEL, "kind": "retention"}}, "retention needs a grain"),
-    ({"cohort": {"kind": "sessions", **WHO, "fold": "count"}}, "the longest gap inside of one"),
+    ({"inner": {"table": "visits", "cohort": {"kind": "session_list", **WHO}}}, "longest gap inside of one"),
     (
         {"cohort": {**FUNNEL, "ordered": True, "steps": [{"title": "a", "times": 2}, {"title": "b"}]}},
         "leave out how often",
@@ -287,6 +296,32 @@ def test_a_part_that_would_be_dropped_or_mean_something_else_is_sent_back(
     with pytest.raises(Misfit) as caught:
         plan_of({"table": "visits", **draft}, INDEX)
     assert why in caught.value.message
+
+
+def test_numbers_are_computed_over_rows_that_subjects_make() -> None:
+    back = {"column": "back_1", "operator": "is_true"}
+    inner = {
+        "table": "visits",
+        "cohort": {
+            **WHO,
+            "kind": "follow_list",
+            "steps": [{"title": "any"}, {"title": "paid", "filters": [PAID]}],
+            "start": "guests.joined_on",
+            "grain": "day",
+            "later": [30],
+        },
+    }
+    text = sql(inner=inner, measures=[{"function": "percent", "name": "share_back", "conditions": [back]}])
+    assert text.startswith("SELECT 100 * countIf(back_1 = 1) / nullIf(count(), 0) AS share_back FROM (SELECT")
+    assert "guests.joined_on AS begun_" in text
+    gaps = {"table": "visits", "cohort": {**WHO, "kind": "gap_list"}}
+    length = {"function": "median", "column": "moment_", "since": "before_", "grain": "hour", "name": "gap"}
+    assert "dateDiff('second', before_, moment_) / 3600" in sql(inner=gaps, measures=[length])
+
+
+def test_numbers_are_cut_into_ranges() -> None:
+    ranges = {"column": "visits.amount", "name": "amount_from", "bucket": 2.5}
+    assert "floor(amount / 2.5) * 2.5 AS amount_from" in sql(measures=[COUNT], dimensions=[ranges])
 
 
 def test_plans_inside_of_plans_have_an_end() -> None:

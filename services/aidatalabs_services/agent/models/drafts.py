@@ -12,11 +12,12 @@ from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 from aidatalabs_services.agent.models import fields
-from aidatalabs_services.agent.models.followed import followed
-from aidatalabs_services.agent.models.joining import Joining
+from aidatalabs_services.agent.models.followed import followed, rows_of
+from aidatalabs_services.agent.models.joining import InnerRows, Joining
+from aidatalabs_services.agent.models.lookups import QUERIES, looked_up
 from aidatalabs_services.agent.models.misfit import Misfit
 from aidatalabs_services.agent.models.numbers import check_measure, posts_of
-from aidatalabs_services.agent.models.shapes import MOST_LIMIT, MOST_TITLE, WORDS, Slot, most, slots
+from aidatalabs_services.agent.models.shapes import MOST_LIMIT, MOST_TITLE, ROWS, WORDS, Slot, most, slots
 from aidatalabs_services.agent.models.wording import one_line
 from aidatalabs_services.agent.planner.columntypes import column_type
 from aidatalabs_services.agent.planner.explain import explain
@@ -37,10 +38,10 @@ from aidatalabs_services.agent.plans import PlanNotReadable, sql_of
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
 _PART = re.compile(r"[0-9]{1,4}")
+_WIDTH = re.compile(r"[1-9]\d{0,9}|(0|[1-9]\d{0,9})\.\d{0,5}[1-9]")
 _MOST_DEEP = 2
 _MOST_SECONDS = 366 * 86_400
 _TEXTS = ("contains", "starts", "ends")
-_QUERIES = ("in_query", "not_in_query")
 
 Record = TypeVar("Record")
 Part = Mapping[str, object]
@@ -58,15 +59,34 @@ def plan_of(draft: Part, index: CatalogueIndex) -> QueryPlan:
 
 
 class _Draft:
-    """One draft on its way; a plan inside of another one is `depth` deep."""
+    """One draft on its way; a plan inside of another one is `depth` deep, and makes its rows with `rows`."""
 
-    def __init__(self, draft: Part, index: CatalogueIndex, depth: int) -> None:
+    def __init__(self, draft: Part, index: CatalogueIndex, depth: int, *, rows: bool = False) -> None:
         self._draft = draft
         self._index = index
         self._depth = depth
-        self._joining = Joining(index, fields.text(draft, "table"))
+        self._rows = rows
+        self._inner = self._inner_rows()
+        self._joining = self._columns_of(draft)
         self._names: set[str] = set()
         self._columns = index.folded_names
+
+    def _inner_rows(self) -> QueryPlan | None:
+        """The plan that makes the rows of this one, where there is one."""
+        given = self._draft.get("inner")
+        if given is None:
+            return None
+        if not isinstance(given, dict) or self._depth:
+            raise Misfit("inner is a plan inside of the outermost one")
+        return _Draft(given, self._index, self._depth + 1, rows=True).plan()
+
+    def _columns_of(self, draft: Part) -> Joining | InnerRows:
+        table = fields.text(draft, "table")
+        if self._inner is None:
+            return Joining(self._index, table)
+        if table != self._inner.table or self._inner.cohort is None:
+            raise Misfit("a plan with inner has the table of the inner one")
+        return InnerRows(self._inner, rows_of(self._inner.cohort))
 
     def plan(self) -> QueryPlan:
         """The whole of it."""
@@ -74,7 +94,7 @@ class _Draft:
         for join in fields.parts(self._draft, "joins", 6):
             unmatched = fields.flag(join, "unmatched", True)
             self._joining.through(fields.text(join, "from"), fields.text(join, "to"), unmatched=unmatched)
-        special = ("table", "joins", "measures", "dimensions", "post", "order")
+        special = ("table", "joins", "measures", "dimensions", "post", "order", "inner")
         read = {slot.name: slot for slot in slots(QueryPlan)}
         dimensions = self._value(QueryPlan, read["dimensions"], self._draft) or ()
         measures = self._value(QueryPlan, read["measures"], self._draft) or ()
@@ -83,9 +103,12 @@ class _Draft:
             for name, slot in read.items()
             if name not in special and (value := self._value(QueryPlan, slot, self._draft)) is not None
         }
-        draft = QueryPlan("", self._joining.table, measures=measures, dimensions=dimensions, **others)
+        table, inner = self._joining.table, self._inner
+        draft = QueryPlan("", table, measures=measures, dimensions=dimensions, inner=inner, **others)
         if draft.cohort is not None:
             return self._cohort(draft, draft.cohort)
+        if self._rows or (inner is not None and not measures):
+            raise Misfit("inner has a cohort that makes rows, and the plan around it measures")
         if not dimensions and not measures:
             raise Misfit("a plan needs measures, dimensions or both")
         listed = not measures
@@ -106,6 +129,8 @@ class _Draft:
         wrong = sorted(set(given) - allowed)
         if wrong:
             raise Misfit(f"a cohort brings its own columns; leave {wrong[0]} out, or write SQL")
+        if (cohort.kind in ROWS) is not self._rows:
+            raise Misfit(f"{', '.join(ROWS)} stand in inner, the other kinds of cohorts do not")
         shown = followed(cohort, draft.table, self._index)
         return replace(
             draft,
@@ -114,6 +139,7 @@ class _Draft:
             cohort=shown.cohort,
             measures=shown.measures,
             dimensions=shown.dimensions,
+            order=shown.order,
         )
 
     # -- any record, as its type says
@@ -155,6 +181,8 @@ class _Draft:
             if not isinstance(held, dict):
                 raise Misfit(f"{slot.name} is an object")
             return self._made(slot.record, held, kind)
+        if slot.several and slot.field == "later":
+            return fields.counts(part, slot.name, most(slot))
         if slot.several:
             return fields.names(part, slot.name, most(slot))
         if slot.hint in (Source, Source | None):
@@ -220,7 +248,10 @@ class _Draft:
             raise Misfit("a date spread over columns needs a grain or a part")
         if "hour" in (grain, piece) and not self._has_hours(source):
             raise Misfit(f"{column} has no hours")
-        derived = grain or piece or source.path or source.table != self._joining.table
+        if made.bucket and (not column_type(source.type).numeric or not _WIDTH.fullmatch(made.bucket)):
+            raise Misfit(f"bucket is the width of ranges of numbers, above 0; {column} is {source.type}")
+        elsewhere = source.path or source.table not in (self._joining.table, "")
+        derived = grain or piece or made.bucket or elsewhere
         name = self._name(part, "" if derived else source.column)
         return replace(made, alias=name, title=name.replace("_", " "))
 
@@ -251,7 +282,8 @@ class _Draft:
             return measure.parts[0].unit if measure.parts[0].unit == measure.parts[1].unit else ""
         if source is None or source.calendar or function in ("count", "count_distinct", "variance"):
             return ""
-        return self._index.role(self._joining.table_of(source.table), source.column).unit
+        role = self._index.roles.get((source.table, source.column))  # every table goes by its own name
+        return role.unit if role is not None else ""
 
     def _filter(self, part: Part) -> Filter:
         operator = fields.word(part, "operator", WORDS[(Filter, "operator")], needed=True)
@@ -264,8 +296,8 @@ class _Draft:
         made = self._record(Filter, part, values=())
         if made.options:
             raise Misfit("options are for the operators any and all")
-        if made.query is not None or operator in _QUERIES:
-            return self._looked_up(made, part)
+        if made.query is not None or operator in QUERIES:
+            return looked_up(made, part)
         values = fields.values_of(part, operator)
         kind, source = column_type(made.source.type), made.source
         if made.part:
@@ -276,16 +308,10 @@ class _Draft:
             raise Misfit(f"{column} is {source.type}, not Bool")
         if operator.removeprefix("not_") in _TEXTS and (kind.kind != "text" or not values[0]):
             raise Misfit(f"{operator} looks for letters in a text; {column} is {source.type}")
-        self._check_numbers(kind.numeric, values, column)
+        fields.check_numbers(kind.numeric, values, column)
         if kind.kind == "bool" and values:
             raise Misfit(f"{column} is Bool: use is_true or is_false")
         return replace(made, values=values, numeric=kind.numeric and bool(values))
-
-    @staticmethod
-    def _check_numbers(numeric: bool, values: tuple[str, ...], column: str) -> None:
-        wrong = next((v for v in values if not fields.NUMBER.fullmatch(v)), None) if numeric else None
-        if wrong is not None:
-            raise Misfit(f"{column} holds numbers; {wrong[:40]!r} is none")
 
     def _of_part(self, made: Filter, values: tuple[str, ...], column: str) -> Filter:
         """A repeating part of a time, compared with numbers; the weekend is two weekdays."""
@@ -299,20 +325,6 @@ class _Draft:
         if made.part == "weekday" and any(not 1 <= int(value) <= 7 for value in values):
             raise Misfit("weekdays are 1 (Monday) to 7")
         return replace(made, values=values, numeric=True)
-
-    def _looked_up(self, made: Filter, part: Part) -> Filter:
-        """A value among those of another plan, or compared with its one number."""
-        query, operator = made.query, made.operator
-        if query is None or part.get("values") or made.part:
-            raise Misfit(f"{operator} with a query takes that alone: no values and no part")
-        if operator in _QUERIES:
-            if len(query.dimensions) != 1 or query.outer or query.post or query.cohort is not None:
-                raise Misfit(f"the query of {operator} is a list of one dimension")
-        elif operator not in ("eq", "ne", "lt", "le", "gt", "ge"):
-            raise Misfit(f"{operator} takes values; a query is compared by eq, ne, lt, le, gt or ge")
-        elif len(query.measures) != 1 or (query.dimensions and not query.outer) or query.cohort is not None:
-            raise Misfit("a query to compare with gives one number: one measure and no dimensions, or outer")
-        return made
 
     def _window(self, part: Part) -> Window:
         column = fields.text(part, "column")

@@ -73,6 +73,16 @@ def names(part: Mapping[str, object], name: str, most: int) -> tuple[str, ...]:
     return tuple(value)
 
 
+def counts(part: Mapping[str, object], name: str, most: int) -> tuple[int, ...]:
+    """A list of whole numbers from 1 on; empty where it is left out."""
+    value = part.get(name) or []
+    if not isinstance(value, list) or len(value) > most or not all(type(one) is int for one in value):
+        raise Misfit(f"{name} is a list of at most {most} whole numbers")
+    if not all(1 <= one <= 1_000 for one in value):
+        raise Misfit(f"{name} holds numbers from 1 to 1,000")
+    return tuple(value)
+
+
 def values_of(part: Mapping[str, object], operator: str) -> tuple[str, ...]:
     """The values that an operator compares with, as many as it takes."""
     given = part.get("values") or []
@@ -126,3 +136,10 @@ def when(told: str) -> datetime:
         return datetime.fromisoformat(told)
     except ValueError:
         raise Misfit(f"there is no {told}") from None
+
+
+def check_numbers(numeric: bool, values: tuple[str, ...], column: str) -> None:
+    """That what is compared with a column of numbers are some."""
+    wrong = next((v for v in values if not NUMBER.fullmatch(v)), None) if numeric else None
+    if wrong is not None:
+        raise Misfit(f"{column} holds numbers; {wrong[:40]!r} is none")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from aidatalabs_services.agent.models.misfit import Misfit
 from aidatalabs_services.agent.planner.index import CatalogueIndex
 from aidatalabs_services.agent.planner.keys import Edge
-from aidatalabs_services.agent.planner.plan import Join, Source
+from aidatalabs_services.agent.planner.plan import Join, QueryPlan, Source
 
 CALENDAR = "@date"
 """The column name of a date that a table spreads over whole number columns."""
@@ -57,10 +59,6 @@ class Joining:
                 self._reach(edge.to_table)
         return tuple(self._joins.values())
 
-    def table_of(self, alias: str) -> str:
-        """The table behind an alias; every table is joined once, under its own name."""
-        return self._joins[alias].table if alias in self._joins else self.table
-
     def _split(self, name: str) -> tuple[str, str]:
         """The table is the longest one that the name begins with: a path of an object has points too."""
         tables = [table for table in self._index.tables if name.startswith(f"{table}.")]
@@ -97,6 +95,29 @@ class Joining:
             ways = "; ".join(" then ".join(_of(e.table, e.column) for e in path) for path in paths[:4])
             raise Misfit(f"{table} can be reached in several ways ({ways}): name the key in joins")
         return paths[0]
+
+
+class InnerRows:
+    """The columns of rows that another query makes, in the place of `Joining`: they are of no table."""
+
+    def __init__(self, inner: QueryPlan, columns: Mapping[str, str]) -> None:
+        self.table = inner.table
+        self._columns = columns
+
+    def through(self, left: str, right: str, *, unmatched: bool) -> None:
+        """There is nothing to join to such rows."""
+        raise Misfit("a plan with inner joins nothing; put the joins into the inner plan")
+
+    def source(self, name: str) -> Source:
+        """A column by its plain name."""
+        if name not in self._columns:
+            theirs = ", ".join(self._columns)
+            raise Misfit(f"the inner rows have no column {name[:80]!r}; theirs are {theirs}")
+        return Source("", name, self._columns[name])
+
+    def joins(self) -> tuple[Join, ...]:
+        """None."""
+        return ()
 
 
 def _of(table: str, column: str) -> str:

@@ -37,7 +37,9 @@ PARTS = ("hour", "weekday", "weekend", "day", "week", "month", "quarter", "year"
 COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge", "between")
 FUNCTIONS = ("count", *AGGREGATES, "share", "percent", *sorted(PAIRS))
 SERIES = ("cumulate", "moving", "moving_sum", "lag", "change", "growth", "share")
-KINDS = ("funnel", "members", "member_share", "member_list", "span", "retention", "sessions")
+KINDS = ("funnel", "members", "member_share", "member_list", "retention")
+ROWS = ("session_list", "follow_list", "gap_list", "row_list")
+"""Cohorts that are the rows of a plan around them."""
 _SENTENCE = re.compile(r"(?<=\.) (?=[A-Z`])")
 _FIELD = re.compile(r"`([a-z_]+)`")
 _RECORDS = (QueryPlan, Source, Join, Filter, Window, Measure, Dimension, Having, Order, Post, Step, Cohort)
@@ -56,20 +58,20 @@ WORDS: dict[tuple[type, str], tuple[str, ...]] = {
     (Post, "function"): SERIES,
     (Step, "operator"): ("ge", "gt", "eq", "lt", "le"),
     (Step, "grain"): GRAINS,
-    (Cohort, "kind"): KINDS,
+    (Cohort, "kind"): (*KINDS, *ROWS),
     (Cohort, "grain"): GRAINS,
     (QueryPlan, "outer"): (*FOLDS, "count"),
 }
 """The words of a text; one that is not named here takes a plain word or a number."""
 _DERIVED: dict[type, frozenset[str]] = {
-    QueryPlan: frozenset(("form", "timezone")),
+    QueryPlan: frozenset(("form", "timezone", "divisor")),
     Filter: frozenset(("numeric",)),
     Window: frozenset(("timezone", "words")),
     Measure: frozenset(("title", "unit")),
     Dimension: frozenset(("title", "label")),
     Post: frozenset(("title", "unit", "filled", "zero")),
 }
-"""Fields that follow from the others and from the catalogue."""
+"""Fields that follow from the others and from the catalogue, and what is left to SQL."""
 _NAMED = {"source": "column", "alias": "name"}
 _ANYWAY = frozenset(
     (
@@ -97,6 +99,11 @@ _TOLD: dict[tuple[type, str], str] = {
     (Post, "measure"): "name of a measure",
     (Post, "per"): "names of dimensions; left out: all but the step of time",
     (Cohort, "within_seconds"): "0 is no limit; for sessions the longest gap",
+    (
+        QueryPlan,
+        "inner",
+    ): "a plan of `table`, `cohort` (one whose kind ends in _list, not member_list), `filters`"
+    " and `windows`; the plan around it names the columns of its rows plainly: `start_`",
 }
 COLUMN: dict[str, object] = {"type": "string", "description": "`table.column`, exactly as in the catalogue"}
 _NAME: dict[str, object] = {
@@ -138,9 +145,7 @@ def slots(kind: type) -> tuple[Slot, ...]:
     left_out = _DERIVED.get(kind, frozenset())
     found = []
     for field in fields(kind):
-        # Rows that are another query's have columns of no table, which a model has no names for.
-        of_another = kind is QueryPlan and _inside(hints[field.name]) is QueryPlan
-        if field.name in left_out or of_another:
+        if field.name in left_out:
             continue
         name = "by" if (kind, field.name) == (Order, "alias") else _NAMED.get(field.name, field.name)
         needed = field.default is MISSING and (kind, field.name) not in _ANYWAY
@@ -213,6 +218,8 @@ def _plain(kind: type, slot: Slot) -> dict[str, object]:
         return COLUMN
     if slot.field == "values":
         return _VALUES
+    if slot.several and inner is int:
+        return _list({"type": "integer", "minimum": 1}, most(slot))
     if slot.name == "name" and slot.field == "alias":
         return _NAME
     if inner is bool:

@@ -254,7 +254,9 @@ class DrawAnswerRequest(_message.Message):
     QUESTION_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int
     WIDTH_FIELD_NUMBER: _builtins.int
+    MAX_ROWS_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
+    CONVERSATION_FIELD_NUMBER: _builtins.int
     platform: _builtins.str
     """`platforms/{id}`."""
     question: _builtins.str
@@ -263,8 +265,12 @@ class DrawAnswerRequest(_message.Message):
     """Format of the picture; PNG where it is left out."""
     width: _builtins.int
     """Width of the plot in points, without labels and legend; 0 means 640, at most 2,000, less than 200 is read as 200."""
+    max_rows: _builtins.int
+    """Rows that the answer would return, as in QueryRequest."""
     model: _builtins.str
     """As in QueryRequest."""
+    conversation: _builtins.str
+    """The conversation that the question may follow, as in QueryRequest; the picture is no turn of it."""
     def __init__(
         self,
         *,
@@ -272,11 +278,13 @@ class DrawAnswerRequest(_message.Message):
         question: _builtins.str = ...,
         format: Global___DrawAnswerRequest.Format.ValueType = ...,
         width: _builtins.int = ...,
+        max_rows: _builtins.int = ...,
         model: _builtins.str = ...,
+        conversation: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "model", b"model", "platform", b"platform", "question", b"question", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "format", b"format", "max_rows", b"max_rows", "model", b"model", "platform", b"platform", "question", b"question", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

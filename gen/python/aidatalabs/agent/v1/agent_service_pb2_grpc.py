@@ -138,7 +138,8 @@ class AgentServiceServicer:
 
     def Query(self, request, context):
         """Answers a question about the platform's data: a sentence, the SQL, rows, a chart and a proof; or asks back with
-        concrete choices when the question has several readings.
+        concrete choices when the question has several readings. Over REST, `Accept: image/png` or `image/svg+xml` brings the
+        chart of the answer instead, as DrawAnswer draws it.
         Scope platform, role viewer.
         Refuses with: QUESTION_NOT_ANSWERABLE (the schema cannot answer it; says what would help),
         QUESTION_NOT_READ_ONLY (it asks to change data), MODEL_NOT_CONFIGURED, CONVERSATION_NOT_FOUND,
@@ -162,7 +163,8 @@ class AgentServiceServicer:
     def DrawAnswer(self, request, context):
         """Answers like Query and draws the chart of the answer as a picture, an ordinary file. Where nothing is to be drawn
         it says why, and Query has the rows. The picture is drawn of the answer's own spec, in a process of its own with
-        bounded time and memory, without network or files. The question stands for itself: no conversation is kept of it.
+        bounded time and memory, without network or files. Where a conversation is named the question may follow it; none is
+        begun or gone on with. Over REST a Query whose Accept header asks for a picture comes here, its format in the path.
         Scope platform, role viewer.
         Refuses with: CHART_NOT_AVAILABLE (the answer is best read as a table, or the question has several readings), and
         as Query does.

@@ -43,7 +43,8 @@ class AgentServiceStub:
     def __new__(cls, channel: _aio.Channel) -> AgentServiceAsyncStub: ...
     Query: _grpc.UnaryUnaryMultiCallable[_agent_service_pb2.QueryRequest, _agent_service_pb2.QueryResponse]
     """Answers a question about the platform's data: a sentence, the SQL, rows, a chart and a proof; or asks back with
-    concrete choices when the question has several readings.
+    concrete choices when the question has several readings. Over REST, `Accept: image/png` or `image/svg+xml` brings the
+    chart of the answer instead, as DrawAnswer draws it.
     Scope platform, role viewer.
     Refuses with: QUESTION_NOT_ANSWERABLE (the schema cannot answer it; says what would help),
     QUESTION_NOT_READ_ONLY (it asks to change data), MODEL_NOT_CONFIGURED, CONVERSATION_NOT_FOUND,
@@ -59,7 +60,8 @@ class AgentServiceStub:
     DrawAnswer: _grpc.UnaryUnaryMultiCallable[_agent_service_pb2.DrawAnswerRequest, _httpbody_pb2.HttpBody]
     """Answers like Query and draws the chart of the answer as a picture, an ordinary file. Where nothing is to be drawn
     it says why, and Query has the rows. The picture is drawn of the answer's own spec, in a process of its own with
-    bounded time and memory, without network or files. The question stands for itself: no conversation is kept of it.
+    bounded time and memory, without network or files. Where a conversation is named the question may follow it; none is
+    begun or gone on with. Over REST a Query whose Accept header asks for a picture comes here, its format in the path.
     Scope platform, role viewer.
     Refuses with: CHART_NOT_AVAILABLE (the answer is best read as a table, or the question has several readings), and
     as Query does.
@@ -148,7 +150,8 @@ class AgentServiceAsyncStub(AgentServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Query: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.QueryRequest, _agent_service_pb2.QueryResponse]  # type: ignore[assignment]
     """Answers a question about the platform's data: a sentence, the SQL, rows, a chart and a proof; or asks back with
-    concrete choices when the question has several readings.
+    concrete choices when the question has several readings. Over REST, `Accept: image/png` or `image/svg+xml` brings the
+    chart of the answer instead, as DrawAnswer draws it.
     Scope platform, role viewer.
     Refuses with: QUESTION_NOT_ANSWERABLE (the schema cannot answer it; says what would help),
     QUESTION_NOT_READ_ONLY (it asks to change data), MODEL_NOT_CONFIGURED, CONVERSATION_NOT_FOUND,
@@ -164,7 +167,8 @@ class AgentServiceAsyncStub(AgentServiceStub):
     DrawAnswer: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.DrawAnswerRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Answers like Query and draws the chart of the answer as a picture, an ordinary file. Where nothing is to be drawn
     it says why, and Query has the rows. The picture is drawn of the answer's own spec, in a process of its own with
-    bounded time and memory, without network or files. The question stands for itself: no conversation is kept of it.
+    bounded time and memory, without network or files. Where a conversation is named the question may follow it; none is
+    begun or gone on with. Over REST a Query whose Accept header asks for a picture comes here, its format in the path.
     Scope platform, role viewer.
     Refuses with: CHART_NOT_AVAILABLE (the answer is best read as a table, or the question has several readings), and
     as Query does.
@@ -256,7 +260,8 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_agent_service_pb2.QueryResponse, _abc.Awaitable[_agent_service_pb2.QueryResponse]]:
         """Answers a question about the platform's data: a sentence, the SQL, rows, a chart and a proof; or asks back with
-        concrete choices when the question has several readings.
+        concrete choices when the question has several readings. Over REST, `Accept: image/png` or `image/svg+xml` brings the
+        chart of the answer instead, as DrawAnswer draws it.
         Scope platform, role viewer.
         Refuses with: QUESTION_NOT_ANSWERABLE (the schema cannot answer it; says what would help),
         QUESTION_NOT_READ_ONLY (it asks to change data), MODEL_NOT_CONFIGURED, CONVERSATION_NOT_FOUND,
@@ -284,7 +289,8 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_httpbody_pb2.HttpBody, _abc.Awaitable[_httpbody_pb2.HttpBody]]:
         """Answers like Query and draws the chart of the answer as a picture, an ordinary file. Where nothing is to be drawn
         it says why, and Query has the rows. The picture is drawn of the answer's own spec, in a process of its own with
-        bounded time and memory, without network or files. The question stands for itself: no conversation is kept of it.
+        bounded time and memory, without network or files. Where a conversation is named the question may follow it; none is
+        begun or gone on with. Over REST a Query whose Accept header asks for a picture comes here, its format in the path.
         Scope platform, role viewer.
         Refuses with: CHART_NOT_AVAILABLE (the answer is best read as a table, or the question has several readings), and
         as Query does.
