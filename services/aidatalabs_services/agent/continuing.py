@@ -21,15 +21,20 @@ from aidatalabs_services.agent.planner.plan import (
 ADDED_UP = frozenset(("count", "sum"))
 _OVER_TIME = frozenset(("cumulate", "moving", "moving_sum", "lag", "change", "growth"))
 _ADDING = frozenset(("cumulate", "moving_sum", "share"))
-_STEPPED = ("retention", "sessions")
+_GROUPED = ("funnel", "members", "member_share")
+_STARTS = {
+    "session_list": "start_",
+    "follow_list": "start_",
+    "gap_list": "moment_",
+    "row_list": "moment_",
+}
+"""The time that rows of subjects are told by."""
 _KINDS = {
     "funnel": "A funnel",
     "members": "A number of those who did something",
     "member_share": "A share of those who did something",
     "member_list": "A list of those who did something",
-    "span": "A time between two steps",
     "retention": "Retention",
-    "sessions": "A number of sessions",
 }
 
 
@@ -103,17 +108,35 @@ def check_numbers_replaced(plan: QueryPlan) -> None:
         raise NotMergeable("The answer before ranks the rows of each group by the number before.")
 
 
-def regrouped_cohort(plan: QueryPlan, cohort: Cohort, new: tuple[Dimension, ...]) -> QueryPlan:
-    """The plan of a cohort by other steps of time. Raises NotMergeable where it has none."""
-    steps = [dimension for dimension in new if dimension.grain]
-    if cohort.kind not in _STEPPED or len(new) != 1 or not steps or steps[0].source != cohort.time:
+def regrouped_cohort(
+    plan: QueryPlan, cohort: Cohort, new: tuple[Dimension, ...], *, joined: bool
+) -> QueryPlan:
+    """The plan of a cohort by other steps of time, or for each of some groups, beside those that there are
+    where they are `joined`. Raises NotMergeable where it has none.
+    """
+    timed = [dimension for dimension in new if dimension.grain or dimension.part or dimension.bucket]
+    if cohort.kind == "retention" and len(new) == 1 and new[0].grain and new[0].source == cohort.time:
+        grain = new[0].grain
+        held = tuple(_renamed(dimension, cohort.grain, grain) for dimension in plan.dimensions)
+        held = tuple(replace(d, grain=grain) if d.grain else d for d in held)
+        return replace(plan, cohort=replace(cohort, grain=grain), dimensions=held)
+    if cohort.kind not in _GROUPED or timed or (cohort.groups and not joined):
         raise NotMergeable(f"{followed_by(cohort)} cannot be divided into such groups yet.")
-    grain = steps[0].grain
-    held = tuple(_renamed(dimension, cohort.grain, grain) for dimension in plan.dimensions) or (steps[0],)
-    held = tuple(replace(d, grain=grain) if d.grain else d for d in held)
-    form = "series" if cohort.kind == "sessions" else plan.form
-    order = (Order(held[0].alias, False),) if plan.order or cohort.kind == "sessions" else ()
-    return replace(plan, form=form, cohort=replace(cohort, grain=grain), dimensions=held, order=order)
+    groups = (*cohort.groups, *(d for d in new if d not in cohort.groups))
+    own = plan.dimensions[len(cohort.groups) :]
+    form = plan.form if cohort.kind == "funnel" else "table"
+    keys = tuple(Order(group.alias, False) for group in groups)
+    order = () if cohort.kind == "funnel" else (Order(plan.measures[0].alias, True), *keys)
+    made = replace(cohort, groups=groups)
+    return replace(plan, form=form, cohort=made, dimensions=(*groups, *own), order=order)
+
+
+def step_of_rows(cohort: Cohort, new: tuple[Dimension, ...]) -> Dimension:
+    """The step of time that rows of subjects are put into. Raises NotMergeable for all else."""
+    start = _STARTS.get(cohort.kind, "")
+    if len(new) != 1 or not new[0].grain or new[0].source != cohort.time or not start or cohort.start:
+        raise NotMergeable("The rows before are made of several each; only steps of their time are told yet.")
+    return replace(new[0], source=Source("", start, cohort.time.type))
 
 
 def _renamed(dimension: Dimension, old: str, new: str) -> Dimension:
@@ -209,6 +232,8 @@ def sources_of(plan: QueryPlan) -> Iterator[Source]:
     if plan.cohort is not None:
         yield plan.cohort.subject
         yield plan.cohort.time
+        yield from (group.source for group in plan.cohort.groups)
+        yield from (one for one in (plan.cohort.session, plan.cohort.start) if one is not None)
         for step in plan.cohort.steps:
             yield from _compared(step.filters)
             yield from (window.source for window in step.windows)

@@ -15,6 +15,7 @@ from aidatalabs_services.agent.continuing import (
     plain,
     regrouped_cohort,
     sources_of,
+    step_of_rows,
 )
 from aidatalabs_services.agent.openings import Mode
 from aidatalabs_services.agent.planner.plan import (
@@ -37,6 +38,7 @@ _UNDERSTOOD = {
         (
             *("form", "table", "joins", "measures", "dimensions", "filters", "windows", "having", "order"),
             *("limit", "distinct", "tied", "outer", "timezone", "limit_by", "post", "cohort"),
+            *("inner", "filled"),
         )
     ),
     Source: frozenset(("table", "column", "type", "path", "calendar", "declared")),
@@ -48,7 +50,7 @@ _UNDERSTOOD = {
             *("windows", "parts", "level", "grain", "since"),
         )
     ),
-    Dimension: frozenset(("source", "alias", "title", "grain", "part", "label")),
+    Dimension: frozenset(("source", "alias", "title", "grain", "part", "label", "bucket")),
     Window: frozenset(("source", "start", "end", "timezone", "words")),
     Having: frozenset(("measure", "operator", "values")),
     Order: frozenset(("alias", "descending")),
@@ -57,7 +59,7 @@ _UNDERSTOOD = {
     Cohort: frozenset(
         (
             *("kind", "subject", "time", "steps", "ordered", "within_seconds", "whole"),
-            *("fold", "grain", "unit"),
+            *("grain", "groups", "session", "start", "later"),
         )
     ),
 }
@@ -83,9 +85,11 @@ def merged(earlier: QueryPlan, addition: Addition, mode: Mode) -> list[tuple[str
     for plan in (earlier, addition.plan):
         _check_understood(plan)
     new = addition.plan
-    asked = new.outer or new.having or new.distinct or new.post or new.cohort or new.limit_by
+    asked = new.outer or new.having or new.distinct or new.post or new.cohort or new.limit_by or new.inner
     if asked or (new.limit and not addition.ranked):
         raise NotMergeable("These words ask more than can be put into the answer before.")
+    if earlier.inner is not None:
+        return [("", _of_rows(earlier, earlier.inner, addition, mode))]
     base = _conditioned(earlier, new, mode)
     if addition.measured:
         base = _measured(base, new, mode)
@@ -94,7 +98,8 @@ def merged(earlier: QueryPlan, addition: Addition, mode: Mode) -> list[tuple[str
     if base.cohort is not None:
         if addition.ranked:
             raise NotMergeable(f"{followed_by(base.cohort)} has no first groups.")
-        return [("", _checked(regrouped_cohort(base, base.cohort, new.dimensions)))]
+        joined = mode is Mode.JOIN
+        return [("", _checked(regrouped_cohort(base, base.cohort, new.dimensions, joined=joined)))]
     _check_groups(base, new)
     if base.outer or base.form == "list":
         raise NotMergeable("The answer before has no groups that these words could change.")
@@ -103,6 +108,22 @@ def merged(earlier: QueryPlan, addition: Addition, mode: Mode) -> list[tuple[str
         return [("", _checked(limited(ranked, new.limit, new.order[0].descending if new.order else True)))]
     both = _regrouped(base, new.dimensions, mode)
     return [(label, _checked(continued(plan, earlier))) for label, plan in both]
+
+
+def _of_rows(earlier: QueryPlan, inner: QueryPlan, addition: Addition, mode: Mode) -> QueryPlan:
+    """A plan over the rows that subjects make, such as sessions: what is asked is about the rows inside."""
+    new = addition.plan
+    if addition.measured or addition.ranked or inner.cohort is None:
+        raise NotMergeable("The answer before is about a number that these words would take away.")
+    changed = replace(earlier, inner=_checked(_conditioned(inner, new, mode)))
+    if not new.dimensions:
+        return changed
+    step = step_of_rows(inner.cohort, new.dimensions)
+    old = [d for d in earlier.dimensions if d.grain]
+    if len(old) > 1 or (earlier.dimensions and not old):
+        raise NotMergeable("The answer before has other groups than steps of time.")
+    held = tuple(step if d.grain else d for d in earlier.dimensions) or (step,)
+    return _checked(_grouped(changed, held))
 
 
 def _check_groups(base: QueryPlan, new: QueryPlan) -> None:
@@ -141,8 +162,8 @@ def _regrouped(base: QueryPlan, new: tuple[Dimension, ...], mode: Mode) -> Itera
         yield f"{names} instead of {held}", _grouped(base, new)
 
 
-def _place(dimension: Dimension) -> tuple[Source, str, str]:
-    return dimension.source, dimension.grain, dimension.part
+def _place(dimension: Dimension) -> tuple[Source, str, str, str]:
+    return dimension.source, dimension.grain, dimension.part, dimension.bucket
 
 
 def _conditioned(earlier: QueryPlan, new: QueryPlan, mode: Mode) -> QueryPlan:
@@ -221,7 +242,9 @@ def _grouped(base: QueryPlan, dimensions: tuple[Dimension, ...]) -> QueryPlan:
     else:
         order = keys if natural else (Order(first.alias, first.function != "min"), *keys)
     form = "series" if timed else "table" if dimensions else "scalar"
-    return replace(base, form=form, dimensions=dimensions, order=order if dimensions else (), tied=False)
+    filled = base.filled and timed
+    order = order if dimensions else ()
+    return replace(base, form=form, dimensions=dimensions, order=order, tied=False, filled=filled)
 
 
 def ordered(plan: QueryPlan, way: str) -> QueryPlan:
@@ -283,7 +306,7 @@ def as_share(plan: QueryPlan) -> QueryPlan:
     """
     _check_understood(plan)
     several = plan.outer or plan.form == "list" or len(plan.measures) != 1 or plan.having or plan.limit
-    if several or plan.post or plan.cohort is not None:
+    if several or plan.post or plan.cohort is not None or plan.inner is not None:
         raise NotMergeable("The answer before is not one number of which there is a whole.")
     measure = plan.measures[0]
     if measure.function not in ADDED_UP or measure.conditions or measure.windows:
@@ -306,9 +329,6 @@ def as_share(plan: QueryPlan) -> QueryPlan:
 def overall(plan: QueryPlan) -> QueryPlan:
     """The numbers of a plan over all its rows, not by group. Raises NotMergeable where there are none."""
     _check_understood(plan)
-    if plan.cohort is not None and plan.cohort.kind == "sessions" and plan.cohort.grain:
-        cohort = replace(plan.cohort, grain="")
-        return replace(plan, form="scalar", cohort=cohort, dimensions=(), order=())
     if plan.outer or plan.having or plan.form == "list" or not plan.dimensions or plan.cohort:
         raise NotMergeable("The answer before has no groups to put together.")
     if plan.post:
@@ -316,12 +336,14 @@ def overall(plan: QueryPlan) -> QueryPlan:
     if any(m.function == "share" for m in plan.measures):
         raise NotMergeable("All shares together are the whole.")
     alone = replace(plan, form="scalar", dimensions=(), order=(), limit=0, limit_by=(), tied=False)
-    return _checked(alone)
+    return _checked(replace(alone, filled=False))
 
 
 def ungrouped_by_time(plan: QueryPlan) -> QueryPlan:
     """The plan without its windows of time. Raises NotMergeable where it has none."""
     _check_understood(plan)
+    if plan.inner is not None:
+        return replace(plan, inner=ungrouped_by_time(plan.inner))
     check_conditions(plan, (), timed=True)
     if not plan.windows:
         raise NotMergeable("The answer before is of all times already.")

@@ -133,6 +133,8 @@ def _parts(plan: QueryPlan) -> Iterator[tuple[str, str, object]]:
         yield "per group", ", ".join(plan.limit_by), plan.limit_by
     for post in plan.post:
         yield "post", post.title, post
+    if plan.inner is not None:
+        yield from (part for part in _parts(plan.inner) if part[0] != "table")
     if plan.cohort is not None:
         steps = "".join(f", {step.title}" for step in plan.cohort.steps)
         yield "cohort", f"{plan.cohort.kind} of {_column(plan.cohort.subject)}{steps}", plan.cohort

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aidatalabs_services.agent.followups import Followed, FollowUp, follow
 from aidatalabs_services.agent.continuing import NotMergeable
+from aidatalabs_services.agent.followups import Followed, FollowUp, follow
 from aidatalabs_services.agent.merging import as_share
 from aidatalabs_services.agent.openings import Mode, opening_of
 from aidatalabs_services.agent.planner.catalogue import Catalogue, Column, Table

@@ -88,6 +88,9 @@ def after(question: str, first: str, *texts: str) -> Followed:
         (FUNNEL, "only for the north hall", [f"WHERE {NORTH} GROUP BY subject_", "countIf(action = 'pay')"]),
         (FUNNEL, "what about 2024?", [YEAR, "countIf(action = 'pay')"]),
         (FUNNEL, "only those from FR", ["guests.country = 'FR' GROUP BY subject_"]),
+        (FUNNEL, "and by hall?", ["SELECT hall, tupleElement(row_, 1)", "GROUP BY subject_, hall"]),
+        (SESSIONS, "what about 2024?", [YEAR, "toDate(start_, 'UTC') AS `date`"]),
+        (SPAN, "and by month?", ["toStartOfMonth(start_, 'UTC') AS month_start", "GROUP BY month_start"]),
         (SPAN, "only for the north hall", [f"WHERE {NORTH}", "dateDiff('day'"]),
         (RETENTION, "by month instead", ["AS cohort_month", "months_later", "dateDiff('month'"]),
         (SESSIONS, "and by week?", ["toStartOfWeek(start_, 1, 'UTC') AS week_start", "GROUP BY week_start"]),
@@ -126,7 +129,9 @@ def test_a_follow_up_changes_its_part_and_keeps_all_others(
         (YEARS, "and by week?", "which steps of time would take apart"),
         (YEARS, "what about the average amount?", "each have conditions of their own"),
         (HALLS, "only for the north hall", "about values of hall already"),
-        (FUNNEL, "and by hall?", "A funnel cannot be divided"),
+        (FUNNEL, "and by month?", "A funnel cannot be divided"),
+        (SESSIONS, "and by hall?", "only steps of their time"),
+        (SPAN, "only pay", "about values of action already"),
         (FUNNEL, "only pay", "about values of action already"),
         (FUNNEL, "top 2", "A funnel has no first groups"),
         (FUNNEL, "highest first", "no groups to put in another order"),
@@ -171,3 +176,7 @@ def test_each_part_says_whether_it_is_kept_or_new() -> None:
     assert (parts["measure"], parts["post"]) == ("earlier turn", "planner: words")
     (cohort,) = [part for part in parts_of(planned(FUNNEL), ()) if part.part == "cohort"]
     assert cohort.detail == "funnel of visits.guest_id, arrive, order, pay"
+    held = planned(SESSIONS)
+    found = after(SESSIONS, "only for the north hall")
+    said = {part.part: part.made_by for part in parts_of(found.plan, found.wordings, held)}
+    assert (said["cohort"], said["filter"]) == ("earlier turn", "planner: words")
