@@ -129,6 +129,8 @@ class Operations:
                 rules |= {"examples": ["demo"]} if collection == "platforms" else {}
             else:
                 text = self._comments[field.full_name]
+            if field.enum_type is not None:
+                rules = {"enum": [value.name for value in field.enum_type.values if value.number]}
             yield {
                 "name": _name(found),
                 "in": "path",

@@ -173,6 +173,8 @@ def test_a_question_may_be_answered_by_a_picture_or_not_at_all() -> None:
     query = OPERATIONS["AgentService_Query"]
     assert list(responses(query)["200"]["content"]) == ["application/json", "image/png", "image/svg+xml"]
     assert reasons_by_status(query)["406"] == {"ACCEPT_NOT_SUPPORTED"}
+    (form,) = OPERATIONS["AgentService_DrawAnswer_post"]["parameters"]
+    assert form["schema"] == {"type": "string", "enum": ["PNG", "SVG"]}
 
 
 def test_every_answer_names_its_request_and_its_trace() -> None:
