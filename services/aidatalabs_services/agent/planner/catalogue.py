@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .definitions import NOTHING, Definitions
+
 
 @dataclass(frozen=True)
 class Column:
@@ -46,10 +48,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All tables a question may be answered from; `version` changes whenever anything here does."""
+    """All tables a question may be answered from; `version` changes whenever anything here does.
+
+    `definitions` are what people say of them; only what fits the tables stands here.
+    """
 
     tables: tuple[Table, ...]
     version: str = ""
+    definitions: Definitions = NOTHING
 
     def table(self, name: str) -> Table | None:
         """The table of that exact name, or None."""

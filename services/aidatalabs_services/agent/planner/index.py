@@ -8,6 +8,7 @@ from functools import cached_property
 
 from .catalogue import Catalogue, Column, Table
 from .columntypes import column_type
+from .defined import Defined, shown
 from .keys import Edge, KeyGraph
 from .names import NameEntry, NameIndex
 from .roles import Calendar, Role, bookkeeping, calendar_of, label_columns, role_of
@@ -46,15 +47,18 @@ class CatalogueIndex:
     """
 
     def __init__(self, catalogue: Catalogue, earlier: CatalogueIndex | None = None) -> None:
-        catalogue = _with_words(catalogue)
-        self.catalogue = catalogue
+        whole = _with_words(catalogue)
+        self.catalogue = catalogue = shown(whole)
+        self.defined = Defined(catalogue, whole)
         self.tables: dict[str, Table] = {table.name: table for table in catalogue.tables}
         self.columns: dict[tuple[str, str], Column] = {
             (table.name, column.name): column for table in catalogue.tables for column in table.columns
-        }
+        } | self.defined.metric_columns()
         filled = any(table.row_count for table in catalogue.tables)
         self.empty_tables = frozenset(t.name for t in catalogue.tables if filled and not t.row_count)
-        if earlier is not None and not earlier.resembles(self.tables, filled):
+        if earlier is not None and not (
+            earlier.defined.definitions == self.defined.definitions and earlier.resembles(self.tables, filled)
+        ):
             earlier = None
         changed = frozenset(self.tables) if earlier is None else earlier.differing(self.tables)
         self.calendars: dict[str, Calendar | None] = {
@@ -62,14 +66,14 @@ class CatalogueIndex:
             for t in catalogue.tables
         }
         self.roles: dict[tuple[str, str], Role] = {
-            (table.name, column.name): role_of(column, table, self.calendars[table.name])
+            (table.name, column.name): self._role(table, column)
             if earlier is None or table.name in changed
             else earlier.roles[(table.name, column.name)]
             for table in catalogue.tables
             for column in table.columns
         }
         if earlier is None:
-            self.keys = KeyGraph(catalogue)
+            self.keys = KeyGraph(catalogue, amended=self.defined.edges)
             self.names = NameIndex(self._entries(catalogue.tables))
             self._values = ValueIndex(catalogue.tables)
         else:
@@ -80,10 +84,14 @@ class CatalogueIndex:
         before = [table for table in earlier.catalogue.tables if table.name in changed]
         after = [table for table in self.catalogue.tables if table.name in changed]
         places = {name: place for place, name in enumerate(self.tables)}
-        self.keys = KeyGraph(self.catalogue, earlier.keys, changed)
+        self.keys = KeyGraph(self.catalogue, earlier.keys, changed, amended=self.defined.edges)
         was, now = earlier._entries(before), self._entries(after)
         self.names = earlier.names.renewed(changed, was, now, places)
         self._values = earlier._values.renewed(changed, before, after, places)
+
+    def _role(self, table: Table, column: Column) -> Role:
+        derived = role_of(column, table, self.calendars[table.name])
+        return self.defined.role(table.name, column.name, derived)
 
     def resembles(self, tables: Mapping[str, Table], filled: bool) -> bool:
         """Whether most is as it is here: the order of the tables that are in both, and most of their facts.
@@ -111,12 +119,12 @@ class CatalogueIndex:
         return self.columns[(table, name)]
 
     def role(self, table: str, name: str) -> Role:
-        """The role of a column that exists."""
-        return self.roles[(table, name)]
+        """The role of a column that exists, or of a metric."""
+        return self.defined.metric_role(table, name) or self.roles[(table, name)]
 
     def label(self, table: str) -> tuple[Column, ...]:
         """The columns a reader knows this table's rows by; may be none."""
-        return label_columns(self.tables[table])
+        return self.defined.labels(self.tables[table]) or label_columns(self.tables[table])
 
     def paths(self, start: str, goal: str) -> list[tuple[Edge, ...]]:
         """Shortest many-to-one paths between two tables."""
@@ -141,7 +149,7 @@ class CatalogueIndex:
     def _entries(self, tables: Sequence[Table]) -> list[NameEntry]:
         made: list[NameEntry] = []
         for table in tables:
-            entries = self._table_entries(table)
+            entries = [*self._table_entries(table), *self.defined.names(table)]
             if table.name in self.empty_tables:  # what is empty is seldom meant where something is not
                 entries = [replace(entry, cost=entry.cost + _EMPTY) for entry in entries]
             made.extend(entries)
@@ -215,7 +223,7 @@ class CatalogueIndex:
 
     def values(self, words: list[str]) -> list[ValueMatch]:
         """The stored values that these words spell in full, in catalogue order."""
-        return self._values.spelled(words)
+        return [*self._values.spelled(words), *self.defined.spelled(words)]
 
     def partial_values(self, words: list[str]) -> list[ValueMatch]:
         """The stored values that hold these words next to each other among others; none if there are too

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .catalogue import Catalogue, Table
@@ -43,10 +43,16 @@ class KeyGraph:
     """All single-column keys, in catalogue order: stated in comments, or shown by names, ranges and values.
 
     One that is made from `earlier` compares only the columns of the `changed` tables with the others.
+    `amended` adds keys that people know of, and leaves out what they say is none.
     """
 
     def __init__(
-        self, catalogue: Catalogue, earlier: KeyGraph | None = None, changed: frozenset[str] = frozenset()
+        self,
+        catalogue: Catalogue,
+        earlier: KeyGraph | None = None,
+        changed: frozenset[str] = frozenset(),
+        *,
+        amended: Callable[[tuple[Edge, ...]], tuple[Edge, ...]] = tuple,
     ) -> None:
         known: dict[str, _Sides] = earlier._sides if earlier is not None else {}
         self._sides: dict[str, _Sides] = {
@@ -56,7 +62,7 @@ class KeyGraph:
             for table in catalogue.tables
         }
         self._found = self._compared() if earlier is None else self._renewed(earlier, changed)
-        self.edges: tuple[Edge, ...] = tuple(_one_target_each(self._all(catalogue)))
+        self.edges: tuple[Edge, ...] = amended(tuple(_one_target_each(self._all(catalogue))))
         self._paths: dict[tuple[str, str], list[tuple[Edge, ...]]] = {}
         self._leaving: dict[str, list[Edge]] = defaultdict(list)
         self._of_column: dict[tuple[str, str], list[int]] = defaultdict(list)

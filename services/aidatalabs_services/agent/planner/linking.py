@@ -239,7 +239,7 @@ class Linker:
     def _whole_values(self, spoken: list[str], span: Sequence[Token]) -> list[Candidate]:
         matches = self._index.values(spoken)
         if len(span) > 1 and any(token.word in CLOSED_WORDS for token in span):  # `in door` is not indoor
-            matches = [m for m in matches if value_words(m.value)[: len(spoken)] == tuple(spoken)]
+            matches = [m for m in matches if m.defined or _begins(m.value, spoken)]
         closed = all(t.word in FILLERS or (t.word,) in OPERATORS for t in span) and span[0].kind != "quoted"
         if closed or len("".join(spoken)) <= 2:
             raw = " ".join(token.raw for token in span)
@@ -349,6 +349,10 @@ class Linker:
         if any(char.isdigit() for char in token.raw):
             return "literal", ""
         return "unknown", ""
+
+
+def _begins(value: str, spoken: list[str]) -> bool:
+    return value_words(value)[: len(spoken)] == tuple(spoken)
 
 
 def _names_it(spoken: list[str], span: Sequence[Token], value: str) -> bool:

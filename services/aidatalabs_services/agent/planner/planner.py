@@ -25,6 +25,7 @@ from .index import CatalogueIndex
 from .items import Candidate, Item
 from .keeping import Kept
 from .linking import Linked, Linker
+from .metric_questions import MetricQuestions
 from .metrics import settled
 from .misnaming import check_base, check_counts
 from .offers import offered
@@ -79,6 +80,7 @@ class Planner:
         self._index = CatalogueIndex(catalogue, earlier.index if earlier is not None else None)
         self._bases = Bases(self._index)
         self._relations = RelationReader(self._index)
+        self._metrics = MetricQuestions(self._index)
         self._linked: dict[str, Linked] = {}
         self._outcomes: dict[tuple[str, int, int], Outcome] = {}
 
@@ -90,13 +92,18 @@ class Planner:
     def plan(self, question: str, *, now: datetime, timezone: str = "UTC") -> Outcome:
         """Plan a question; `now` is the clock (UTC where it has no zone), `timezone` the zone days are
         meant in."""
-        asked, read_as = settled(question, self._index)
         turn = copy(self)  # keeps what the wordings of this question led to, apart from other threads'
         turn._linked, turn._outcomes = {}, {}
-        outcome = turn._plan(asked, local(now, timezone), timezone, depth=_DEPTH)
-        if read_as and isinstance(outcome, Planned):
-            return replace(outcome, explanation=(*outcome.explanation, read_as))
-        return outcome
+        moment = local(now, timezone)
+
+        def asked(text: str) -> Outcome:
+            put, read_as = settled(text, self._index)
+            outcome = turn._plan(put, moment, timezone, depth=_DEPTH)
+            if read_as and isinstance(outcome, Planned):
+                return replace(outcome, explanation=(*outcome.explanation, read_as))
+            return outcome
+
+        return self._metrics.answered(question, asked)
 
     def _plan(self, question: str, now: datetime, timezone: str, depth: int, left: int = _FRAMES) -> Outcome:
         """The outcome of one wording; several frames and offers come to the same ones."""

@@ -85,6 +85,9 @@ class TimeBinder:
         spoken = [c for c in times if _named_by(c, verbs)]
         if len(spoken) == 1:
             return self.column_source(spoken[0])
+        default = self._index.defined.default_time(self._table)
+        if default in times and not spoken and not told:
+            return self.column_source(default)
         own = [c for c in times if rows & set(split_name(c.name))]
         if len(own) == 1 and not spoken:
             return self.column_source(own[0])

@@ -25,12 +25,14 @@ _Stored = tuple[_Source, str]
 
 @dataclass(frozen=True)
 class ValueMatch:
-    """A stored value that some words of the question name; `partial` when they are only some of its words."""
+    """A stored value that some words of the question name; `partial` when they are only some of its words,
+    `defined` when people said that they name it."""
 
     table: str
     column: str
     value: str
     partial: bool
+    defined: bool = False
 
 
 _Add = Callable[[str, _Stored], None]
