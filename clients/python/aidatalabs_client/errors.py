@@ -19,6 +19,7 @@ __all__ = [
     "BadHttpRequest",
     "BatchInvalid",
     "CallCancelled",
+    "CatalogueVersionNotFound",
     "ChartNotAvailable",
     "ColumnNotKnown",
     "ContentTypeNotSupported",
@@ -27,6 +28,7 @@ __all__ = [
     "ConversationsNotKept",
     "CrossSiteRequest",
     "DeadlineExceeded",
+    "DefinitionsNotKept",
     "DeletionNotFound",
     "DeletionTooLarge",
     "EtagMismatch",
@@ -429,3 +431,15 @@ class ConversationsNotKept(ApiError, reason="CONVERSATIONS_NOT_KEPT"):
 
 class LessonNotFound(ApiError, reason="LESSON_NOT_FOUND"):
     """The platform was never taught a lesson of this id."""
+
+
+class DefinitionsNotKept(ApiError, reason="DEFINITIONS_NOT_KEPT"):
+    """The operator gave the agent service no PostgreSQL to keep definitions in; the catalogue is what
+    the data says.
+    """
+
+
+class CatalogueVersionNotFound(ApiError, reason="CATALOGUE_VERSION_NOT_FOUND"):
+    """The platform's definitions have no version of this number, or it is older than those that are
+    kept.
+    """

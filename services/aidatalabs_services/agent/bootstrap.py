@@ -13,11 +13,14 @@ from aidatalabs_services.agent.adapters.data_client import READS, DataClient
 from aidatalabs_services.agent.adapters.measured_agents import MeasuredOrchestrator
 from aidatalabs_services.agent.adapters.picture_processes import PictureProcesses
 from aidatalabs_services.agent.adapters.postgres_conversations import PostgresConversations
+from aidatalabs_services.agent.adapters.postgres_definitions import PostgresDefinitions
 from aidatalabs_services.agent.adapters.postgres_lessons import PostgresLessons
 from aidatalabs_services.agent.adapters.postgres_purges import PostgresPurges
 from aidatalabs_services.agent.adapters.postgres_seals import seal_key
+from aidatalabs_services.agent.catalogue_requests import CatalogueRequests
 from aidatalabs_services.agent.catalogues import Catalogues
 from aidatalabs_services.agent.conversations import Conversations
+from aidatalabs_services.agent.definition_versions import DefinitionVersions
 from aidatalabs_services.agent.lessons import Lessons
 from aidatalabs_services.agent.ports import MeasuringData
 from aidatalabs_services.agent.purges import Purges
@@ -56,16 +59,23 @@ def bootstrap(
         data = DataClient(channel)
     metrics = Metrics()
     models = configured_models(settings, utc_now)
-    catalogues = Catalogues(data, most_bytes=settings.catalogue_memory_mib * 1024 * 1024)
-    verifier = Verifier(data, catalogues, clock=clock)
     seals = Seals()
     kept = Storage(settings, seals, metrics)
+    definitions = DefinitionVersions(kept.definitions)
+    catalogues = Catalogues(data, definitions, most_bytes=settings.catalogue_memory_mib * 1024 * 1024)
+    verifier = Verifier(data, catalogues, clock=clock)
     conversations = Conversations(kept.conversations, most_turns=settings.conversation_turns)
     lessons = Lessons(kept.lessons, conversations, data, clock=clock, most=settings.lessons)
     query_agent = QueryAgent(data, clock=clock, models=models, catalogues=catalogues, lessons=lessons)
     orchestrator = MeasuredOrchestrator(query_agent, verifier, conversations, lessons, metrics)
-    purges = Purges(kept.purges)
-    servicer = AgentServicer(orchestrator, PictureProcesses(), Tuner(data, catalogues), seals, purges)
+    servicer = AgentServicer(
+        orchestrator,
+        PictureProcesses(),
+        Tuner(data, catalogues),
+        seals,
+        Purges(kept.purges),
+        CatalogueRequests(catalogues, definitions),
+    )
 
     async def close() -> None:
         await kept.close()
@@ -94,11 +104,13 @@ class Storage:
         self.conversations: PostgresConversations | None = None
         self.lessons: PostgresLessons | None = None
         self.purges: PostgresPurges | None = None
+        self.definitions: PostgresDefinitions | None = None
         if settings.postgres_url:
             days = settings.conversation_retention_days
             self.conversations = PostgresConversations(retention_days=days)
             self.lessons = PostgresLessons(self.conversations)
             self.purges = PostgresPurges()
+            self.definitions = PostgresDefinitions(self.conversations)
 
     async def start(self) -> None:
         """Brings the schema up to date and opens the pool."""

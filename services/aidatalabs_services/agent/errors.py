@@ -72,3 +72,32 @@ class LessonNotFound(ServiceError):
 
     code = StatusCode.NOT_FOUND
     reason = "LESSON_NOT_FOUND"
+
+
+class EtagMismatch(ServiceError):
+    """The definitions were changed since the caller read them."""
+
+    code = StatusCode.ABORTED
+    reason = "ETAG_MISMATCH"
+
+
+def etag_mismatch() -> EtagMismatch:
+    """The refusal of a change that was made on an older version."""
+    return EtagMismatch(
+        "The definitions were changed since you read them. Read them again (GetCatalogue) and repeat your "
+        "change on that.",
+    )
+
+
+class DefinitionsNotKept(ServiceError):
+    """There is nothing to keep definitions in."""
+
+    code = StatusCode.FAILED_PRECONDITION
+    reason = "DEFINITIONS_NOT_KEPT"
+
+
+class CatalogueVersionNotFound(ServiceError):
+    """The definitions have no such version, or it is not kept any more."""
+
+    code = StatusCode.NOT_FOUND
+    reason = "CATALOGUE_VERSION_NOT_FOUND"

@@ -26,6 +26,12 @@ def plan_of(kept: Mapping[str, Any]) -> QueryPlan:
     return _record(QueryPlan, kept)
 
 
+def record_of(kind: type[_Record], kept: object) -> _Record:
+    """A record of plain fields, tuples and records out of dictionaries and lists; what is left out has its
+    default, what is not known is left out. Raises PlanNotReadable."""
+    return _record(kind, kept)
+
+
 def sql_of(plan: QueryPlan) -> str:
     """The SELECT of a plan that may not be one of ours. Raises PlanNotReadable where none can be written."""
     try:

@@ -42,6 +42,7 @@ class Proof:
     max_rows: int = 0
     truncated: bool = False
     followed: bool = False
+    definitions_version: int = 0
 
 
 def type_of(catalogue: Catalogue, table: str, column: str) -> str:

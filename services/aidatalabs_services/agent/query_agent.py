@@ -290,6 +290,7 @@ class QueryAgent:
             explanation=explanation,
             plan=query_plan,
             catalogue_version=catalogue.version,
+            definitions_version=catalogue.definitions_version,
             read_rows=rows.read_rows,
             read_bytes=rows.read_bytes,
             result_sha256=result_sha256(rows, ordered=explanation.ordered),

@@ -15,7 +15,8 @@ from google.rpc import status_pb2
 
 from aidatalabs.agent.v1 import agent_service_pb2 as pb
 from aidatalabs.agent.v1 import agent_service_pb2_grpc as pb_grpc
-from aidatalabs.agent.v1 import answer_pb2, conversation_pb2, lesson_pb2
+from aidatalabs.agent.v1 import answer_pb2, catalogue_pb2, conversation_pb2, lesson_pb2
+from aidatalabs_services.agent.catalogue_requests import CatalogueRequests
 from aidatalabs_services.agent.charts.drawing import drawn_answer
 from aidatalabs_services.agent.conversations import Owner
 from aidatalabs_services.agent.lessons import Feedback
@@ -50,7 +51,13 @@ class AgentServicer(pb_grpc.AgentServiceServicer):
     """Translates between the contract and the orchestrator; the policy is theirs."""
 
     def __init__(
-        self, orchestrator: Orchestrator, drawer: Drawer, tuner: Tuner, seals: Seals, purges: Purges
+        self,
+        orchestrator: Orchestrator,
+        drawer: Drawer,
+        tuner: Tuner,
+        seals: Seals,
+        purges: Purges,
+        catalogue: CatalogueRequests,
     ) -> None:
         self._orchestrator = orchestrator
         self._conversations = orchestrator.conversations
@@ -59,6 +66,7 @@ class AgentServicer(pb_grpc.AgentServiceServicer):
         self._tuner = tuner
         self._seals = seals
         self._purges = purges
+        self._catalogue = catalogue
 
     async def Query(
         self, request: pb.QueryRequest, context: grpc.aio.ServicerContext[pb.QueryRequest, pb.QueryResponse]
@@ -223,6 +231,38 @@ class AgentServicer(pb_grpc.AgentServiceServicer):
         """See the contract."""
         await self._purges.keep(request.platform, current_caller().platform_uid)
         return empty_pb2.Empty()
+
+    async def GetCatalogue(
+        self,
+        request: pb.GetCatalogueRequest,
+        context: grpc.aio.ServicerContext[pb.GetCatalogueRequest, catalogue_pb2.Catalogue],
+    ) -> catalogue_pb2.Catalogue:
+        """See the contract."""
+        return await self._catalogue.shown(request, _owner())
+
+    async def UpdateCatalogue(
+        self,
+        request: pb.UpdateCatalogueRequest,
+        context: grpc.aio.ServicerContext[pb.UpdateCatalogueRequest, pb.UpdateCatalogueResponse],
+    ) -> pb.UpdateCatalogueResponse:
+        """See the contract."""
+        return await self._catalogue.updated(request, _owner())
+
+    async def ListCatalogueVersions(
+        self,
+        request: pb.ListCatalogueVersionsRequest,
+        context: grpc.aio.ServicerContext[pb.ListCatalogueVersionsRequest, pb.ListCatalogueVersionsResponse],
+    ) -> pb.ListCatalogueVersionsResponse:
+        """See the contract."""
+        return await self._catalogue.versions(request, _owner())
+
+    async def RestoreCatalogueVersion(
+        self,
+        request: pb.RestoreCatalogueVersionRequest,
+        context: grpc.aio.ServicerContext[pb.RestoreCatalogueVersionRequest, pb.UpdateCatalogueResponse],
+    ) -> pb.UpdateCatalogueResponse:
+        """See the contract."""
+        return await self._catalogue.restored(request, _owner())
 
     async def DrawAnswer(
         self,

@@ -39,6 +39,7 @@ class Claim:
     tables: tuple[str, ...]
     schema_version: str
     catalogue_version: str
+    definitions_version: int
     data_version: str
     rollup: str
     result_sha256: str
@@ -122,6 +123,7 @@ class Verifier:
             explanation=explanation,
             plan=None,
             catalogue_version=catalogue.version,
+            definitions_version=catalogue.definitions_version,
             read_rows=rows.read_rows,
             read_bytes=rows.read_bytes,
             result_sha256=result_sha256(rows, ordered=explanation.ordered),
@@ -190,6 +192,12 @@ def _versions(claim: Claim, proof: Proof) -> Iterator[Change]:
             "Tables or columns have changed.",
         ),
         ("catalogue_version", claim.catalogue_version, proof.catalogue_version, "The catalogue was renewed."),
+        (
+            "definitions_version",
+            str(claim.definitions_version),
+            str(proof.definitions_version),
+            "People changed what they say of the data (ListCatalogueVersions).",
+        ),
         ("rollup", claim.rollup, proof.rollup, "Another roll-up serves the query, or none."),
     ):
         if before != after:

@@ -271,6 +271,21 @@ TABLE: tuple[MethodAccess, ...] = (
         )
         for name in ("DeleteConversation", "DeleteConversations", "GiveFeedback")
     ),
+    *(
+        _on_platform(f"agent.v1.AgentService/{name}", Role.VIEWER, deadline_seconds=30.0)
+        for name in ("GetCatalogue", "ListCatalogueVersions")
+    ),
+    *(
+        _on_platform(
+            f"agent.v1.AgentService/{name}",
+            Role.EDITOR,
+            idempotency=_ONCE,
+            deadline_seconds=30.0,
+            rate_class="write",
+            audited=True,
+        )
+        for name in ("UpdateCatalogue", "RestoreCatalogueVersion")
+    ),
     _on_platform(
         "agent.v1.AgentService/ForgetLesson", Role.EDITOR, idempotency=_SAME, rate_class="write", audited=True
     ),

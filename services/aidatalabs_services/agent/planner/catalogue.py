@@ -50,12 +50,14 @@ class Table:
 class Catalogue:
     """All tables a question may be answered from; `version` changes whenever anything here does.
 
-    `definitions` are what people say of them; only what fits the tables stands here.
+    `definitions` are what people say of them, in their version of that number; only what fits the tables
+    stands here.
     """
 
     tables: tuple[Table, ...]
     version: str = ""
     definitions: Definitions = NOTHING
+    definitions_version: int = 0
 
     def table(self, name: str) -> Table | None:
         """The table of that exact name, or None."""

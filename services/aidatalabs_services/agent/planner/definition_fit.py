@@ -134,10 +134,14 @@ class _Fitting:
             return None
         time, measure = said.default_time, said.default_measure
         if time and (time not in columns or not column_type(columns[time].type).temporal):
-            self._no(f"{field}.default_time", f"{time!r} is no column of dates or times in {said.table}")
+            self._no(
+                f"{field}.default_time_column", f"{time!r} is no column of dates or times in {said.table}"
+            )
             time = ""
         if measure and (measure not in columns or not column_type(columns[measure].type).numeric):
-            self._no(f"{field}.default_measure", f"{measure!r} is no column of numbers in {said.table}")
+            self._no(
+                f"{field}.default_measure_column", f"{measure!r} is no column of numbers in {said.table}"
+            )
             measure = ""
         inner = (
             self._column(f"{field}.columns[{number}]", said.table, one)

@@ -95,9 +95,9 @@ def _tables(definitions: Definitions) -> Iterator[Problem]:
     for number, table in enumerate(definitions.tables):
         field = f"tables[{number}]"
         yield from _identifiers(field, table=table.table)
-        for name, text in (("default_time", table.default_time), ("default_measure", table.default_measure)):
-            if text:
-                yield from _identifiers(field, **{name: text})
+        defaults = {"time": table.default_time, "measure": table.default_measure}
+        for name, text in defaults.items():
+            yield from _text(f"{field}.default_{name}_column", text, _IDENTIFIER_CHARACTERS)
         yield from _text(f"{field}.description", table.description, _TEXT_CHARACTERS)
         yield from _names(f"{field}.synonyms", table.synonyms)
         for place, column in enumerate(table.columns):
