@@ -19,7 +19,17 @@ from pathlib import Path
 HERE = Path(__file__).parent
 PACKAGE = HERE / "aidatalabs_client"
 REASONS = HERE.parent.parent / "proto" / "aidatalabs" / "common" / "v1" / "error_reason.proto"
-CALLS = ("agent", "data", "retention", "typed_paths", "backups", "platforms", "identity", "monitoring")
+CALLS = (
+    "agent",
+    "catalogue",
+    "data",
+    "retention",
+    "typed_paths",
+    "backups",
+    "platforms",
+    "identity",
+    "monitoring",
+)
 _REASON = re.compile(r"((?:  // [^\n]*\n)+)  ERROR_REASON_(\w+) = \d+;")
 
 _ERRORS_HEAD = '''"""What the client may raise: a class for each reason of the contract, each an ApiError.

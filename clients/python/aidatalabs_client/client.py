@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aidatalabs_client.agent import AgentCalls
 from aidatalabs_client.backups import BackupCalls
+from aidatalabs_client.catalogue import CatalogueCalls
 from aidatalabs_client.data import DataCalls
 from aidatalabs_client.identity import IdentityCalls
 from aidatalabs_client.monitoring import MonitoringCalls
@@ -14,6 +15,7 @@ from aidatalabs_client.typed_paths import TypedPathCalls
 
 class Client(
     AgentCalls,
+    CatalogueCalls,
     DataCalls,
     RetentionCalls,
     TypedPathCalls,

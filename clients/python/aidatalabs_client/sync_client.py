@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.struct_pb2 import Struct
 
 from aidatalabs.agent.v1 import agent_service_pb2 as agent_pb
-from aidatalabs.agent.v1 import answer_pb2, conversation_pb2, lesson_pb2
+from aidatalabs.agent.v1 import agent_service_pb2 as catalogue_pb
+from aidatalabs.agent.v1 import answer_pb2, catalogue_pb2, conversation_pb2, lesson_pb2
 from aidatalabs.data.v1 import backup_pb2, deletion_pb2, ingest_pb2, rollup_pb2, table_pb2, typed_path_pb2
 from aidatalabs.data.v1 import data_service_pb2 as data_pb
 from aidatalabs.identity.v1 import identity_service_pb2 as identity_pb
@@ -142,6 +143,70 @@ class SyncClient(BlockingConnection):
     def support(self, platform: str, question: str) -> agent_pb.SupportResponse:
         """Asks how to use the product; the answer quotes the documents it stands on."""
         return self._run(self._client.support(platform, question))
+
+    def catalogue(
+        self,
+        platform: str,
+        *,
+        table: str = "",
+        view: str = "FULL",
+        page_size: int = 100,
+        page_token: str = "",
+    ) -> catalogue_pb2.Catalogue:
+        """Returns the catalogue with one page of its tables; `view` is FULL, TABLES or DEFINITIONS."""
+        return self._run(
+            self._client.catalogue(
+                platform, table=table, view=view, page_size=page_size, page_token=page_token
+            )
+        )
+
+    def update_catalogue(
+        self,
+        platform: str,
+        definitions: catalogue_pb2.Definitions,
+        *,
+        merge: bool = False,
+        etag: str = "",
+        request_id: str = "",
+        validate_only: bool = False,
+    ) -> catalogue_pb.UpdateCatalogueResponse:
+        """Makes these the definitions, or with `merge` those of the names in them; what changed by it.
+
+        With the `etag` of a catalogue nobody else's change is overwritten (EtagMismatch); with
+        `validate_only` nothing changes.
+        """
+        return self._run(
+            self._client.update_catalogue(
+                platform,
+                definitions,
+                merge=merge,
+                etag=etag,
+                request_id=request_id,
+                validate_only=validate_only,
+            )
+        )
+
+    def catalogue_versions(
+        self, platform: str, *, page_size: int = 100
+    ) -> Iterator[catalogue_pb2.CatalogueVersion]:
+        """Yields the versions of the definitions, the newest first: who changed what, and when."""
+        return self._iterate(self._client.catalogue_versions(platform, page_size=page_size))
+
+    def restore_catalogue_version(
+        self,
+        platform: str,
+        version: int,
+        *,
+        etag: str = "",
+        request_id: str = "",
+        validate_only: bool = False,
+    ) -> catalogue_pb.UpdateCatalogueResponse:
+        """Makes the definitions what they were in a version, 0 being before anything was defined."""
+        return self._run(
+            self._client.restore_catalogue_version(
+                platform, version, etag=etag, request_id=request_id, validate_only=validate_only
+            )
+        )
 
     def query(
         self,

@@ -14,6 +14,7 @@ import typer
 
 from aidatalabs_services.cli import (
     backup_commands,
+    catalogue_commands,
     conversation_commands,
     dead_letter_commands,
     doctor_commands,
@@ -91,6 +92,7 @@ app.add_typer(table_commands.app, name="tables")
 app.add_typer(rollup_commands.app, name="rollups")
 app.add_typer(dead_letter_commands.app, name="dead-letters")
 app.add_typer(lesson_commands.app, name="lessons")
+app.add_typer(catalogue_commands.app, name="catalogue")
 app.add_typer(conversation_commands.app, name="conversations")
 app.add_typer(platform_commands.app, name="platforms")
 

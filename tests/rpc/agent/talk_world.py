@@ -23,7 +23,7 @@ from aidatalabs_services.data import bootstrap as data_bootstrap
 from aidatalabs_services.data.settings import DataSettings
 from aidatalabs_services.runtime.caller import Role
 from aidatalabs_services.runtime.channels import open_channel, peer_errors
-from aidatalabs_services.runtime.testing import ALICE, BOB, StaticRoles, TokenMint, running, running_server
+from aidatalabs_services.runtime.testing import ALICE, BOB, StaticRoles, TokenMint, running_server
 from tests.rpc.agent.world import STRANGER, Agent
 
 OURS = "platforms/tenant-a"
@@ -63,6 +63,7 @@ class Talk:
     data: Any
     mint: TokenMint
     postgres: str
+    address: str = ""
 
     async def ask(
         self, question: str, conversation: str = "", *, platform: str = OURS, user: str = ALICE
@@ -120,10 +121,12 @@ async def talking(postgres: str, folder: Path, **settings: Any) -> AsyncIterator
     data_settings = DataSettings(**common, directory=folder)
     async with running_server(data_bootstrap.bootstrap(data_settings), mint=mint, roles=ROLES) as server:
         chosen = AgentSettings(**common, data_address=server.address, postgres_url=postgres, **settings)
-        async with running(bootstrap(chosen, clock=lambda: NOW), mint=mint, roles=ROLES) as channel:
-            data_channel = open_channel(server.address)
+        made_service = bootstrap(chosen, clock=lambda: NOW)
+        async with running_server(made_service, mint=mint, roles=ROLES) as agent_server:
+            channel, data_channel = open_channel(agent_server.address), open_channel(server.address)
+            agent = Agent(pb_grpc.AgentServiceStub(channel), mint)
             data = data_pb_grpc.DataServiceStub(data_channel)
-            made = Talk(Agent(pb_grpc.AgentServiceStub(channel), mint), data, mint, postgres)
+            made = Talk(agent, data, mint, postgres, agent_server.address)
             for platform, user in ((OURS, ALICE), (THEIRS, STRANGER)):
                 await made.tell(
                     "ProvisionPlatform", data_pb.ProvisionPlatformRequest(platform=platform), user=user
@@ -132,6 +135,7 @@ async def talking(postgres: str, folder: Path, **settings: Any) -> AsyncIterator
                 count = 12 if platform == OURS else 2
                 await made.fill("sales", [sale(n) for n in range(count)], platform=platform, user=user)
             yield made
+            await channel.close()
             await data_channel.close()
 
 

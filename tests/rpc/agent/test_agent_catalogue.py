@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from google.protobuf import json_format
+from typer.testing import CliRunner
 
 from aidatalabs.agent.v1 import agent_service_pb2 as pb
 from aidatalabs.agent.v1 import catalogue_pb2
 from aidatalabs.data.v1 import data_service_pb2 as data_pb
+from aidatalabs_services.cli.app import app
 from aidatalabs_services.runtime.errors import ServiceError
 from aidatalabs_services.runtime.testing import ALICE, BOB
 from tests.rpc.agent.talk_world import CAROL, OURS, THEIRS, Talk, rows, talking
@@ -314,3 +318,45 @@ async def test_without_postgresql_the_catalogue_is_what_the_data_says() -> None:
         assert [table.name for table in found.tables] == ["orders"]
         request = pb.UpdateCatalogueRequest(platform=SHOP)
         assert (await refused(agent.call("UpdateCatalogue", request))).reason == "DEFINITIONS_NOT_KEPT"
+
+
+async def typed(talk: Talk, *words: str, user: str = CAROL) -> tuple[int, list[str]]:
+    """The exit code and the lines of a command, typed by somebody at another machine."""
+    env = {
+        "AIDATALABS_ADDRESS": talk.address,
+        "AIDATALABS_TOKEN": talk.mint.token(user),
+        "AIDATALABS_PLATFORM": OURS,
+    }
+    done = await asyncio.to_thread(CliRunner().invoke, app, ["catalogue", *words], env=env)
+    # The services run in this process, and write their log into the same output.
+    return done.exit_code, [line for line in done.output.splitlines() if "[info " not in line]
+
+
+async def test_a_file_comes_back_as_the_definitions_it_was_written_from(talk: Talk, tmp_path: Path) -> None:
+    await update(talk, SAID)
+    file = tmp_path / "catalogue.yaml"
+    assert (await typed(talk, "export", "-o", str(file)))[0] == 0
+    assert await typed(talk, "import", str(file)) == (0, ["Nothing changes; version 1 stays."])
+    text = file.read_text()
+    file.write_text(text.replace("branch", "outlet").replace("[deals]", "[deals, trades]"))
+    plan = await typed(talk, "import", str(file), "--dry-run")
+    changes = [
+        "Changes what is said of the table sales: synonyms 'deals', 'trades'.",
+        "Changes what is said of the column sales.city: synonyms 'outlet'.",
+    ]
+    assert plan == (0, changes)
+    assert (await catalogue(talk)).definitions_version == 1
+    assert await typed(talk, "import", str(file), "--yes") == (0, [*changes, "version 2"])
+    assert rows(await talk.ask("how many trades per outlet?")) == rows(
+        await talk.ask("number of sales by city")
+    )
+    _, listed = await typed(talk, "history", "--output", "csv")
+    assert [line.split(",")[0] for line in listed] == ["version", "2", "1"]
+    assert (await typed(talk, "restore", "1", "--yes"))[1][-1] == "version 3"
+    _, shown = await typed(talk, "show", "sales", "--output", "json")
+    assert json.loads("\n".join(shown))["tables"][0]["columns"][1]["synonyms"] == ["branch"]
+    assert "metric takings" in "".join((await typed(talk, "show"))[1])
+    assert (await typed(talk, "import", str(file), "--yes", user=BOB))[0] == 7
+    file.write_text("format: aidatalabs-catalogue/1\nmetrics:\n  x: {table: nothing, aggregate: count}\n")
+    code, misfit = await typed(talk, "import", str(file), "--yes")
+    assert (code, "there is no table 'nothing'" in " ".join(misfit)) == (3, True)
