@@ -233,13 +233,13 @@ def _twice(field: str, said: Sequence[object]) -> Iterator[Problem]:
 
 def _shared_names(definitions: Definitions) -> Iterator[Problem]:
     """Names of metrics and dimensions are each other's rivals, and those of synonyms."""
-    seen: dict[tuple[str, ...], str] = {}
+    seen: dict[tuple[str, ...], tuple[str, str]] = {}
     for table in definitions.tables:
         for name in table.synonyms:
-            seen.setdefault(spoken(name), f"a synonym of {table.table}")
+            seen.setdefault(spoken(name), ("", f"a synonym of {table.table}"))
         for column in table.columns:
             for name in column.synonyms:
-                seen.setdefault(spoken(name), f"a synonym of {table.table}.{column.column}")
+                seen.setdefault(spoken(name), ("", f"a synonym of {table.table}.{column.column}"))
     named: list[tuple[str, MetricDefinition | DimensionDefinition, str]] = [
         *((f"metrics[{n}]", metric, "metric") for n, metric in enumerate(definitions.metrics)),
         *((f"dimensions[{n}]", one, "dimension") for n, one in enumerate(definitions.dimensions)),
@@ -247,7 +247,6 @@ def _shared_names(definitions: Definitions) -> Iterator[Problem]:
     for field, one, kind in named:
         for place, name in enumerate(one.names):
             path = f"{field}.synonyms[{place - 1}]" if place else f"{field}.name"
-            words = spoken(name)
-            if words in seen and seen[words] != f"the {kind} {one.name}":
-                yield Problem(path, f"{name!r} is {seen[words]} already; choose another name")
-            seen.setdefault(words, f"the {kind} {one.name}")
+            owner, what = seen.setdefault(spoken(name), (field, f"the {kind} {one.name}"))
+            if owner != field:
+                yield Problem(path, f"{name!r} is {what} already; choose another name")
