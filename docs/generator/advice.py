@@ -107,6 +107,8 @@ ADVICE: Mapping[str, str] = {
     "CONVERSATIONS_NOT_KEPT": (
         "Ask whole questions, or have the operator set `AIDATALABS_AGENT_POSTGRES_URL`."
     ),
+    "DEFINITIONS_NOT_KEPT": "Set `AIDATALABS_AGENT_POSTGRES_URL`; until then only the data speaks.",
+    "CATALOGUE_VERSION_NOT_FOUND": "List the versions with ListCatalogueVersions; the newest 200 are kept.",
     "LESSON_NOT_FOUND": "List them with ListLessons; one that was forgotten already is still there.",
     "QUESTION_NOT_READ_ONLY": "Ask for what you want to know; change data with Ingest and the table methods.",
     "BACKUP_NOT_FOUND": "List them: `aidatalabs backup list`, `aidatalabs backup drills`.",

@@ -20,10 +20,12 @@ OUTSIDE_THE_DOMAIN = {
     "backup_servicer",
     "deletion_servicer",
     "layout_servicer",
+    "catalogue_servicer",
     "adapters",
     "settings",
     "engine",
     "messages",
+    "catalogue_messages",
     "local",
     "__init__",
 }

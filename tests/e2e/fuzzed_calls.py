@@ -72,6 +72,9 @@ _KNOWN: dict[str, tuple[Any, ...]] = {
     ),
     "conversation": ("00000000-0000-4000-8000-000000000000", "nothing"),
     "lesson": ("00000000-0000-4000-8000-000000000000", "nothing"),
+    "version": (0, 1, 9, 2**31 - 1),
+    "synonyms": ([], ["pieces"], ["by", "things", "a;b"]),
+    "aggregate": ("COUNT", "SUM", "AVG"),
     "user": ("", "users/00000000-0000-4000-8000-000000000000"),
     "table": ("things", "things", "events", "nothing"),
     "type": ("UInt64", "Nullable(String)", "Array(Array(Int8))", "JSON", "Enum8('a' = 1)"),
@@ -132,6 +135,31 @@ _WHOLE: Mapping[str, tuple[dict[str, Any], ...]] = {
     ),
     "DataService_Ingest": tuple({"table": "things", "rows": rows, "events": []} for rows in _KNOWN["rows"])
     + tuple({"table": "", "events": events, "rows": []} for events in _KNOWN["events"]),
+    "AgentService_UpdateCatalogue": (
+        {
+            "definitions": {
+                "tables": [
+                    {
+                        "table": "things",
+                        "synonyms": ["pieces"],
+                        "default_measure_column": "weight",
+                        "columns": [{"column": "label", "role": "CATEGORY", "synonyms": ["tag"]}],
+                    }
+                ],
+                "keys": [{"table": "things", "column": "id", "to_table": "events", "to_column": "user_id"}],
+                "metrics": [
+                    {"name": "mass", "table": "things", "aggregate": "SUM", "column": "weight"},
+                    {"name": "lightness", "numerator": "mass", "denominator": "mass", "percent": True},
+                ],
+                "dimensions": [
+                    {"name": "day seen", "table": "events", "column": "timestamp", "grain": "DAY"}
+                ],
+            },
+            "mode": "MERGE",
+        },
+        {"definitions": {"metrics": [{"name": "mass"}]}, "mode": "MERGE", "validate_only": True},
+        {"definitions": {}, "etag": "stale"},
+    ),
     "PlatformService_SetMember": ({"member": "allUsers", "role": "ROLE_VIEWER"},),
 }
 """Bodies whose parts fit each other, which made-up ones seldom do."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aidatalabs.agent.v1.answer_pb2 import Proof
+from aidatalabs.agent.v1.catalogue_pb2 import Definitions
 from aidatalabs_client import SyncClient
 from tests.e2e.sdk_steps import Step
 
@@ -72,6 +73,26 @@ TALK_STEPS = (
         "agent.v1.AgentService/ForgetLesson",
         lambda c, p: of_the_first_lesson(c, p),
         lambda lesson: lesson.forgotten_by != "",
+    ),
+    Step(
+        "agent.v1.AgentService/UpdateCatalogue",
+        lambda c, p: c.update_catalogue(p, Definitions(tables=[{"table": "boxes", "synonyms": ["crates"]}])),
+        lambda made: made.definitions_version == 1,
+    ),
+    Step(
+        "agent.v1.AgentService/GetCatalogue",
+        lambda c, p: c.catalogue(p, table="boxes"),
+        lambda found: list(found.tables[0].synonyms) == ["crates"],
+    ),
+    Step(
+        "agent.v1.AgentService/ListCatalogueVersions",
+        lambda c, p: c.catalogue_versions(p),
+        lambda found: [one.version for one in found] == [1],
+    ),
+    Step(
+        "agent.v1.AgentService/RestoreCatalogueVersion",
+        lambda c, p: c.restore_catalogue_version(p, 0),
+        lambda made: not made.definitions.tables,
     ),
     Step(
         "agent.v1.AgentService/DeleteConversation",

@@ -33,6 +33,35 @@ AGENT_CASES = (
         SHOP | {"lesson": NOBODYS},
         "LESSON_NOT_FOUND",
     ),
+    Case(
+        "agent.v1.AgentService/UpdateCatalogue",
+        SHOP
+        | {
+            "definitions": {
+                "tables": [{"table": "boxes", "synonyms": ["crates"]}],
+                "metrics": [{"name": "stock", "table": "boxes", "aggregate": "COUNT"}],
+            },
+            "request_id": "u-{way}",
+        },
+        SHOP
+        | {"definitions": {"metrics": [{"name": "x", "table": "boxes", "aggregate": "SUM", "column": "y"}]}},
+        "INVALID_REQUEST",
+    ),
+    Case(
+        "agent.v1.AgentService/GetCatalogue",
+        SHOP | {"table": "boxes", "view": "FULL"},
+        SHOP | {"page_token": "x"},
+        "PAGE_TOKEN_INVALID",
+    ),
+    Case(
+        "agent.v1.AgentService/ListCatalogueVersions", SHOP, SHOP | {"page_token": "x"}, "PAGE_TOKEN_INVALID"
+    ),
+    Case(
+        "agent.v1.AgentService/RestoreCatalogueVersion",
+        SHOP | {"version": 0},
+        SHOP | {"version": 9},
+        "CATALOGUE_VERSION_NOT_FOUND",
+    ),
     Case("agent.v1.AgentService/ListConversations", SHOP, SHOP | {"page_token": "x"}, "PAGE_TOKEN_INVALID"),
     Case(
         "agent.v1.AgentService/DeleteConversation",
@@ -52,5 +81,9 @@ AGENT_HOLDS: dict[str, tuple[str, ...]] = {
     "GiveFeedback": ("'origin': 'confirmed'", "'name': '{lesson}'", "Learnt"),
     "ListLessons": ("'question': 'how many boxes are there?'", "'taught_by': 'users/"),
     "ForgetLesson": ("'name': '{lesson}'", "'forgotten_by': 'users/"),
+    "UpdateCatalogue": ("'definitions_version': 1", "Adds the metric 'stock'."),
+    "GetCatalogue": ("'synonyms': ['crates']", "'role': 'IDENTIFIER'", "'aggregate': 'COUNT'"),
+    "ListCatalogueVersions": ("'version': 1", "'changed_by': 'users/"),
+    "RestoreCatalogueVersion": ("'definitions_version': 2", "Removes the metric 'stock'."),
     "DeleteConversations": ("'deleted_count': '1'",),
 }

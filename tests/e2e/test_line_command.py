@@ -37,6 +37,7 @@ COMMANDS = [
     ["feedback"],
     ["lessons", "list"],
     ["lessons", "forget"],
+    *(["catalogue", name] for name in ("show", "export", "import", "history", "restore")),
     ["ingest"],
     ["export"],
     ["eval"],

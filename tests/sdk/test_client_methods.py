@@ -12,6 +12,7 @@ from google.protobuf import json_format
 
 from aidatalabs.agent.v1 import agent_service_pb2 as agent_pb
 from aidatalabs.agent.v1 import answer_pb2
+from aidatalabs.agent.v1.catalogue_pb2 import Definitions
 from aidatalabs.common.v1.access_service_pb2 import ROLE_VIEWER
 from aidatalabs.data.v1 import data_service_pb2 as data_pb
 from aidatalabs.data.v1 import rollup_pb2, table_pb2
@@ -43,6 +44,16 @@ CALLS: dict[str, Callable[[SyncClient], Any]] = {
         P, "one", 1, "CORRECTED", sql="SELECT 1", comment="so"
     ),
     "agent.v1.AgentService/ListLessons": lambda c: c.lessons(P, show_forgotten=True),
+    "agent.v1.AgentService/GetCatalogue": lambda c: c.catalogue(
+        P, table="orders", view="TABLES", page_size=3, page_token="one"
+    ),
+    "agent.v1.AgentService/UpdateCatalogue": lambda c: c.update_catalogue(
+        P, Definitions(metrics=[{"name": "x"}]), merge=True, etag="e", request_id="r", validate_only=True
+    ),
+    "agent.v1.AgentService/ListCatalogueVersions": lambda c: list(c.catalogue_versions(P)),
+    "agent.v1.AgentService/RestoreCatalogueVersion": lambda c: c.restore_catalogue_version(
+        P, 3, etag="e", request_id="r", validate_only=True
+    ),
     "agent.v1.AgentService/ForgetLesson": lambda c: c.forget_lesson(P, "one"),
     "agent.v1.AgentService/DrawAnswer": lambda c: c.draw_answer(
         P, "how many?", form="SVG", width=700, max_rows=9, model="claude", conversation="one"
@@ -161,6 +172,7 @@ LEFT = {
     "ListUsers": {"page_token"},
     "ListPlatforms": {"page_token"},
     "ListConversations": {"page_token"},
+    "ListCatalogueVersions": {"page_token"},
     "ListMetrics": {"page_token", "start_time", "end_time"},
     "ListAlerts": {"page_token", "start_time", "end_time"},
     "ListLogs": {"page_token", "start_time", "end_time"},

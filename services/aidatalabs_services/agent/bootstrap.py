@@ -17,7 +17,7 @@ from aidatalabs_services.agent.adapters.postgres_definitions import PostgresDefi
 from aidatalabs_services.agent.adapters.postgres_lessons import PostgresLessons
 from aidatalabs_services.agent.adapters.postgres_purges import PostgresPurges
 from aidatalabs_services.agent.adapters.postgres_seals import seal_key
-from aidatalabs_services.agent.catalogue_requests import CatalogueRequests
+from aidatalabs_services.agent.catalogue_servicer import CatalogueRequests
 from aidatalabs_services.agent.catalogues import Catalogues
 from aidatalabs_services.agent.conversations import Conversations
 from aidatalabs_services.agent.definition_versions import DefinitionVersions

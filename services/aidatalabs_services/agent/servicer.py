@@ -16,7 +16,7 @@ from google.rpc import status_pb2
 from aidatalabs.agent.v1 import agent_service_pb2 as pb
 from aidatalabs.agent.v1 import agent_service_pb2_grpc as pb_grpc
 from aidatalabs.agent.v1 import answer_pb2, catalogue_pb2, conversation_pb2, lesson_pb2
-from aidatalabs_services.agent.catalogue_requests import CatalogueRequests
+from aidatalabs_services.agent.catalogue_servicer import CatalogueRequests
 from aidatalabs_services.agent.charts.drawing import drawn_answer
 from aidatalabs_services.agent.conversations import Owner
 from aidatalabs_services.agent.lessons import Feedback

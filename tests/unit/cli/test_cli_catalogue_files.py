@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from google.protobuf import json_format
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aidatalabs.agent.v1 import catalogue_pb2 as pb
+from aidatalabs_services.agent.catalogue_messages import definitions_of
+from aidatalabs_services.agent.planner.definition_rules import problems
 from aidatalabs_services.cli import catalogue_files
 from aidatalabs_services.cli.catalogue_files import FileNotReadable, read_catalogue, write_catalogue
 
@@ -38,6 +42,14 @@ metrics:
 dimensions:
   month sold: {table: sales, column: sold_at, grain: month}
 """
+
+
+def test_the_file_of_the_documentation_is_one_and_keeps_every_rule_of_form() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "catalogue.md").read_text(encoding="utf-8")
+    found = read_catalogue(page.split("```yaml\n")[1].split("```")[0])
+    assert problems(definitions_of(found)) == ()
+    assert len(found.metrics) == 3
+    assert read_catalogue(write_catalogue(found)) == found
 
 
 def test_every_word_of_a_file_is_text() -> None:

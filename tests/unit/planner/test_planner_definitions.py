@@ -119,7 +119,7 @@ def test_a_filter_of_a_metric_and_a_ratio_are_computed_over_the_rows_asked_for(t
     )
     whole = sum(row["amount"] for row in rows)
     assert told.value("settled turnover in 2023") == pytest.approx(settled)
-    assert told.value("settled money 2023") == pytest.approx(settled)
+    assert told.value("settled money in 2023") == pytest.approx(settled)
     assert told.value("settled part in 2023") == pytest.approx(100 * settled / whole)
     buyers = len({row["customer_id"] for row in rows})
     assert told.value("basket in 2023") == pytest.approx(whole / buyers)
