@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from aidatalabs.agent.v1.answer_pb2 import Proof
-from aidatalabs.agent.v1.catalogue_pb2 import Definitions
+from aidatalabs.agent.v1.catalogue_pb2 import Definitions, TableDefinition
 from aidatalabs_client import SyncClient
 from tests.e2e.sdk_steps import Step
+
+CRATES = TableDefinition(table="boxes", synonyms=["crates"])
 
 
 def of_the_first_lesson(client: Any, platform: str) -> Any:
@@ -76,7 +78,7 @@ TALK_STEPS = (
     ),
     Step(
         "agent.v1.AgentService/UpdateCatalogue",
-        lambda c, p: c.update_catalogue(p, Definitions(tables=[{"table": "boxes", "synonyms": ["crates"]}])),
+        lambda c, p: c.update_catalogue(p, Definitions(tables=[CRATES])),
         lambda made: made.definitions_version == 1,
     ),
     Step(

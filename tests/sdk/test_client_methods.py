@@ -12,7 +12,7 @@ from google.protobuf import json_format
 
 from aidatalabs.agent.v1 import agent_service_pb2 as agent_pb
 from aidatalabs.agent.v1 import answer_pb2
-from aidatalabs.agent.v1.catalogue_pb2 import Definitions
+from aidatalabs.agent.v1.catalogue_pb2 import Definitions, MetricDefinition
 from aidatalabs.common.v1.access_service_pb2 import ROLE_VIEWER
 from aidatalabs.data.v1 import data_service_pb2 as data_pb
 from aidatalabs.data.v1 import rollup_pb2, table_pb2
@@ -48,7 +48,12 @@ CALLS: dict[str, Callable[[SyncClient], Any]] = {
         P, table="orders", view="TABLES", page_size=3, page_token="one"
     ),
     "agent.v1.AgentService/UpdateCatalogue": lambda c: c.update_catalogue(
-        P, Definitions(metrics=[{"name": "x"}]), merge=True, etag="e", request_id="r", validate_only=True
+        P,
+        Definitions(metrics=[MetricDefinition(name="x")]),
+        merge=True,
+        etag="e",
+        request_id="r",
+        validate_only=True,
     ),
     "agent.v1.AgentService/ListCatalogueVersions": lambda c: list(c.catalogue_versions(P)),
     "agent.v1.AgentService/RestoreCatalogueVersion": lambda c: c.restore_catalogue_version(
