@@ -94,11 +94,10 @@ class Planner:
         meant in."""
         turn = copy(self)  # keeps what the wordings of this question led to, apart from other threads'
         turn._linked, turn._outcomes = {}, {}
-        moment = local(now, timezone)
 
         def asked(text: str) -> Outcome:
             put, read_as = settled(text, self._index)
-            outcome = turn._plan(put, moment, timezone, depth=_DEPTH)
+            outcome = turn._plan(put, local(now, timezone), timezone, depth=_DEPTH)
             if read_as and isinstance(outcome, Planned):
                 return replace(outcome, explanation=(*outcome.explanation, read_as))
             return outcome
