@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from aidatalabs_services.agent.models.joining import CALENDAR
+from aidatalabs_services.agent.models.said import said_of_column, said_of_table, words_for
 from aidatalabs_services.agent.models.teaching import NOTHING, Teaching
 from aidatalabs_services.agent.models.wording import one_line
 from aidatalabs_services.agent.planner.catalogue import Column, Table
@@ -40,6 +41,8 @@ answer by calling exactly one tool.
 - A plan joins along `keys` only. Measures and dimensions get names of their own, never the name of another
   column or table. Times are UTC; windows are half open, [start, end). Where a question names no year and the
   catalogue's ranges lie in the past, it is about that past.
+- `also_called` and `values_also_called` are other words of people there; `metrics` are numbers with a name:
+  compute one as it is written there, a ratio as its numerator by its denominator.
 - `percent` is the part of the rows that fulfil its conditions, `share` a group's part of all groups, both
   from 0 to 100.
 - SQL is one SELECT with a deterministic order, without comments, settings, formats, table functions, system
@@ -136,6 +139,7 @@ def table_facts(table: Table, index: CatalogueIndex, view: View) -> dict[str, ob
     facts: dict[str, object] = {"table": table.name, "rows": table.row_count}
     if table.comment:
         facts["comment"] = one_line(table.comment, _COMMENT_CHARACTERS)
+    facts |= said_of_table(table.name, index)
     facts["columns"] = [_column(table, column, index, view) for column in table.columns]
     calendar = index.calendars.get(table.name)
     if calendar is not None:
@@ -150,6 +154,7 @@ def _column(table: Table, column: Column, index: CatalogueIndex, view: View) -> 
     facts: dict[str, object] = {"name": column.name, "type": column.type}
     if column.comment:
         facts["comment"] = one_line(column.comment, _COMMENT_CHARACTERS)
+    facts |= said_of_column(table.name, column.name, index)
     role = index.roles.get((table.name, column.name))
     if role is not None and role.unit:
         facts["unit"] = role.unit
@@ -169,6 +174,7 @@ def _ranked(question: str, index: CatalogueIndex) -> list[Table]:
 
     def shared(table: Table) -> int:
         names = " ".join((table.name, *(column.name for column in table.columns))).replace("_", " ")
+        names = f"{names} {words_for(table.name, index)}"
         return len(words & {word.casefold()[:5] for word in _WORD.findall(names)})
 
     return sorted(index.tables.values(), key=shared, reverse=True)
