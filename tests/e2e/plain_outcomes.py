@@ -20,7 +20,7 @@ VOLATILE = {
     *("data_version_before", "data_version_after", "start_time", "end_time", "physically_removed"),
     *("elapsed_seconds", "data_version", "catalogue_version", "schema_version", "key_id", "size_bytes"),
     *("key", "snapshot_time", "pause_seconds", "copied_bytes", "file_count", "row_hash", "restored_hash"),
-    *("recovery_seconds", "loss_seconds", "missing_count", "purge_time"),
+    *("recovery_seconds", "loss_seconds", "missing_count", "purge_time", "change_time"),
     # Times in a sentence.
     "summary",
     # A proof's seal is over the time it was made at; versions as they are now stand in `after`.

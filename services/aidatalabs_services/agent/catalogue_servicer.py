@@ -36,7 +36,7 @@ class CatalogueRequests:
         known = await self._catalogues.known(request.platform, owner.platform_uid)
         catalogue, said = known.catalogue, known.said
         answer = catalogue_pb2.Catalogue(
-            version=catalogue.version,
+            catalogue_version=catalogue.version,
             definitions_version=said.version,
             etag=etag_of(owner.platform_uid, said.version),
             definitions=definitions_message(said.definitions),

@@ -140,7 +140,7 @@ async def test_the_catalogue_tells_what_was_found_and_what_was_said(talk: Talk) 
     )
     await update(talk, SAID)
     whole = await catalogue(talk)
-    assert whole.version != bare.version
+    assert whole.catalogue_version != bare.catalogue_version
     assert json_format.MessageToDict(whole.definitions) == json_format.MessageToDict(said(SAID))
     sales = next(table for table in whole.tables if table.name == "sales")
     origin = catalogue_pb2.CatalogueTable.Origin.Name

@@ -594,7 +594,7 @@ class Catalogue(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    VERSION_FIELD_NUMBER: _builtins.int
+    CATALOGUE_VERSION_FIELD_NUMBER: _builtins.int
     DEFINITIONS_VERSION_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     TABLES_FIELD_NUMBER: _builtins.int
@@ -602,7 +602,7 @@ class Catalogue(_message.Message):
     STALE_FIELD_NUMBER: _builtins.int
     TABLE_COUNT_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
-    version: _builtins.str
+    catalogue_version: _builtins.str
     """Its version, as proofs name it: another one whenever tables, rows or definitions change."""
     definitions_version: _builtins.int
     """Version of the definitions; 0 where nothing was ever defined."""
@@ -627,7 +627,7 @@ class Catalogue(_message.Message):
     def __init__(
         self,
         *,
-        version: _builtins.str = ...,
+        catalogue_version: _builtins.str = ...,
         definitions_version: _builtins.int = ...,
         etag: _builtins.str = ...,
         tables: _abc.Iterable[Global___CatalogueTable] | None = ...,
@@ -638,7 +638,7 @@ class Catalogue(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["definitions", b"definitions"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["definitions", b"definitions", "definitions_version", b"definitions_version", "etag", b"etag", "next_page_token", b"next_page_token", "stale", b"stale", "table_count", b"table_count", "tables", b"tables", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["catalogue_version", b"catalogue_version", "definitions", b"definitions", "definitions_version", b"definitions_version", "etag", b"etag", "next_page_token", b"next_page_token", "stale", b"stale", "table_count", b"table_count", "tables", b"tables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
