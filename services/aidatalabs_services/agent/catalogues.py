@@ -107,13 +107,16 @@ class Catalogues:
         known = held.known if held is not None else None
         snapshot = await self._data.describe(platform, known.snapshot.data_version if known else "")
         said = await self._said(uid, known)
-        if snapshot is None and known is None:
-            raise RuntimeError("the data service sent no schema although none was known")
-        if held is not None and snapshot is None and said is None:
-            # Put back, not only moved: other platforms may have pushed it out while we asked.
-            self._keep(uid, held)
-            return held.known
-        return await self._made(uid, snapshot or known.snapshot, said or (known.said if known else Said()))
+        if known is None:
+            if snapshot is None:
+                raise RuntimeError("the data service sent no schema although none was known")
+            return await self._made(uid, snapshot, said or Said())
+        if snapshot is not None or said is not None:
+            return await self._made(uid, snapshot or known.snapshot, said or known.said)
+        if held is not None:
+            # Put back where other platforms pushed it out while we asked; a newer one stays.
+            self._keep(uid, self._kept.get(uid, held))
+        return known
 
     async def _said(self, platform_uid: str, known: Known | None) -> Said | None:
         """The definitions where they are others than those held.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Sequence
@@ -181,7 +182,7 @@ class DefinitionVersions:
         if not request.validate_only:
             return await store.change(owner, request, checked)
         said = await store.current(owner.platform_uid, -1) or Said()
-        written = checked(said)
+        written = await asyncio.to_thread(checked, said)  # fitting a large schema is arithmetic
         if written is None:
             return Changed(said, ())
         return Changed(Said(said.version, written.definitions), written.changes)

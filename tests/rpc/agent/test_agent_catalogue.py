@@ -118,6 +118,15 @@ async def test_a_synonym_and_a_metric_are_read_in_the_next_question(talk: Talk) 
     assert quota == pytest.approx(100 * books / rows(await talk.ask("total amount"))[0][0])
 
 
+async def test_a_follow_up_goes_on_with_a_metric(talk: Talk) -> None:
+    await update(talk, SAID)
+    first = await talk.ask("takings by branch")
+    second = await talk.ask("only for books", first.conversation)
+    assert rows(second) == rows(await talk.ask("book takings by branch"))
+    assert (await talk.verify(second.proof)).verdict == "confirmed"
+    assert {part.words for part in first.proof.parts if part.part == "measure"} == {"takings"}
+
+
 async def test_a_proof_says_that_definitions_changed_since(talk: Talk) -> None:
     before = await talk.ask("number of sales by city")
     assert (before.proof.definitions_version, (await talk.verify(before.proof)).verdict) == (0, "confirmed")

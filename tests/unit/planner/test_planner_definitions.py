@@ -148,6 +148,8 @@ def test_an_answer_says_what_a_metric_was_read_as_and_calls_it_by_its_name(told:
         ("orders with turnover above 100", "metric"),
         ("cumulative buyers by month", "add up"),
         ("share of basket by city", "add up"),
+        ("number of orders by turnover", ""),
+        ("days since turnover", ""),
         ("turnover of customers who bought nothing and their weight", ""),
     ],
 )

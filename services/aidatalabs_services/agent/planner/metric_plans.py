@@ -44,7 +44,23 @@ class Substitution:
         measures = [
             self._measure(plan, m, bare=alone is not None) if m in called else m for m in plan.measures
         ]
-        return self._renamed(replace(plan, filters=filters), tuple(measures))
+        made = self._renamed(replace(plan, filters=filters), tuple(measures))
+        self._check_nothing_left(plan, made.to_dict())
+        return made
+
+    def _check_nothing_left(self, plan: QueryPlan, part: object) -> None:
+        """No part of a finished plan may still name the column that stood for a metric."""
+        if isinstance(part, dict):
+            place = (plan.tables.get(str(part.get("table")), part.get("table")), part.get("column"))
+            if place in self._metrics:
+                raise MetricMisused(
+                    f"'{place[1]}' is a metric, and this question uses it in a way that cannot be computed. "
+                    f"Ask for it as a number, such as '{place[1]} by month'."
+                )
+            part = list(part.values())
+        if isinstance(part, list | tuple):
+            for inner in part:
+                self._check_nothing_left(plan, inner)
 
     def _alone(self, plan: QueryPlan, called: list[Measure]) -> MetricDefinition | None:
         """The one metric that all numbers of a plan are of; None for a ratio, and where there are others."""
