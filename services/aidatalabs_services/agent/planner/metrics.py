@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .catalogue import Column, Table
 from .columntypes import column_type
+from .frames.subjects import PEOPLE
 from .index import CatalogueIndex
 from .lexicon import MONEY_WORDS
 from .words import split_name, tokenize
@@ -42,7 +43,11 @@ def settled(question: str, index: CatalogueIndex) -> tuple[str, str]:
     said = {token.lemma for token in tokens}
     parts = [f"`{table}.{column}`"]
     before = tokens[place - 1].word if place else ""
-    if before not in _FIGURES:
+    behind = [token.lemma for token in tokens[place + 1 : place + 4]]
+    each = behind[:1] == ["per"] and bool(
+        PEOPLE & set(behind)
+    )  # on average for each, of what each spent in all
+    if before not in _FIGURES or (each and before in ("average", "avg", "mean")):
         parts.insert(0, "total")
     if value and value not in said and not set(split_name(value)) <= said:
         parts += ["of", f'"{value}"']

@@ -220,8 +220,8 @@ class Cohort:
     steps done in it). follow_list: each subject that did step one (subject_, start_, its first row of step
     one or its own `start`, and end_, the first row of step two after that; back_1 … say whether step two was
     done within `within_seconds`, or `later` steps of `grain` after). gap_list: each row but a subject's first
-    (subject_, before_, moment_). row_list: each row (subject_, moment_, first_, the subject's first, and new_
-    where both lie in one step of `grain`).
+    (subject_, before_, moment_, and nth_, its place). row_list: each row (subject_, moment_, first_, the
+    subject's first, and new_ where both lie in one step of `grain`).
     """
 
     kind: str

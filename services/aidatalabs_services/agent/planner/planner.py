@@ -151,6 +151,7 @@ class Planner:
             ask=lambda text: self._plan(text, now, timezone, inside, left - 1),
             plain=lambda text: self._plan(text, now, timezone, inside, 0),
             whole=lambda text: self._plan(text, now, timezone, 0, left) if depth else _TOO_DEEP,
+            now=now,
         )
 
     def _plannable(self, now: datetime, timezone: str, depth: int) -> Callable[[str], bool]:

@@ -169,13 +169,12 @@ class _Followed:
 
     def gaps(self) -> str:
         """One row for each row of a subject but its first."""
-        before = (
-            f"lagInFrame(toNullable({self._time})) OVER "
-            f"(PARTITION BY {self._subject} ORDER BY {self._time} {_WHOLE}) AS before_"
-        )
-        rows = self._select(f"{self._subject} AS subject_, {before}, {self._time} AS moment_")
-        columns = ["subject_", "assumeNotNull(before_) AS before_", "moment_", *self._groups]
-        return select(", ".join(columns), f"({rows})", "WHERE isNotNull(before_)")
+        rows_ = f"PARTITION BY {self._subject} ORDER BY {self._time}"
+        before = f"lagInFrame(toNullable({self._time})) OVER ({rows_} {_WHOLE}) AS was_"
+        number = f"row_number() OVER ({rows_}) AS nth_"
+        rows = self._select(f"{self._subject} AS subject_, {before}, {self._time} AS moment_, {number}")
+        columns = ["subject_", "assumeNotNull(was_) AS before_", "moment_", "nth_", *self._groups]
+        return select(", ".join(columns), f"({rows})", "WHERE isNotNull(was_)")
 
     def rows(self) -> str:
         """Each row with the first time of its subject."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 from aidatalabs_services.agent.planner.explain import explain
 from aidatalabs_services.agent.planner.index import CatalogueIndex
@@ -20,13 +21,14 @@ def framed_outcome(
     ask: Callable[[str], Outcome],
     plain: Callable[[str], Outcome],
     whole: Callable[[str], Outcome],
+    now: datetime,
 ) -> Outcome | None:
     """The outcome of a question that is built around another one; None where it is not.
 
     `ask`, `plain` and `whole` plan the texts inside and other wordings, as `Frames` has them.
     """
     try:
-        framed = Frames(index, once(ask), once(plain), whole).read(linked)
+        framed = Frames(index, once(ask), once(plain), whole, now).read(linked)
     except Stopped as stopped:
         return stopped.outcome
     if framed is None:

@@ -33,8 +33,10 @@ _LEAD = re.compile(
 )
 _STEPS = re.compile(
     r"^(?:how\s+many|(?:the\s+)?number\s+of|count(?:\s+of)?)\s+(?:different\s+|distinct\s+|unique\s+)?"
-    r"(?P<unit>day|week|month|quarter|year|hour)s\s*(?P<data>(?:of|with|have|has|had)\s+(?:any\s+)?data\b)?\s*"
-    r"(?:(?:are|is|were)\s+there\b|do\s+we\s+have\b)?\s*(?P<rest>(?:with|had|have|has|saw|of|in\s+which)\s+.+)?$"
+    r"(?P<unit>day|week|month|quarter|year|hour)s\s*(?P<data>(?:of|with|have|has|had)\s+(?:any"
+    r"\s+)?data\b)?\s*"
+    r"(?:(?:are|is|were)\s+there\b|do\s+we\s+have\b)?\s*(?P<rest>(?:with|had|have|has|saw|of|in"
+    r"\s+which)\s+.+)?$"
 )
 _HAVING = re.compile(
     r"^(?:with|had|have|has|saw|of|in\s+which(?:\s+there\s+were)?)\s+(?:any\s+|at\s+least\s+one\s+|an?\s+)?"
@@ -81,7 +83,10 @@ class FoldFrames:
         tail = wording.text[match.end() :].strip()
         step = f" per {_UNITS[match['adverb']]}" if match["adverb"] else ""
         again = f"{match['adverb'] or ''} active".strip()
-        plan = self._inner.planned(
+        found = SubjectFrames(self._index, self._inner).subject(who)
+        source = found[1] if found is not None else None
+        key = f"`{source.table}.{source.column}`" if source is not None else who
+        plan = self._inner.tried(f"number of different {key}{step} {tail}".strip()) or self._inner.planned(
             f"number of different {who}{step} {tail}".strip(), lambda _: f"{again} {who} {tail}"
         )
         counted = [m.function for m in plan.measures]

@@ -15,7 +15,8 @@ from .merging import merged
 from .wording import Wording
 
 _BOTH = re.compile(
-    r"^(?:when\s+(?:did|was|were|is|are)|(?:what\s+(?:is|was|are|were)\s+)?(?:the\s+)?(?:dates?|times?)\s+of)\s+(?:the\s+)?"
+    r"^(?:when\s+(?:did|was|were|is|are)|(?:what\s+(?:is|was|are|were)\s+)?(?:the\s+)?(?:dates?"
+    r"|times?)\s+of)\s+(?:the\s+)?"
     r"(?P<a>first|earliest|oldest)\s+and\s+(?:the\s+)?(?P<b>last|latest|newest|most\s+recent)\s+(?P<x>.+?)"
     r"(?:\s+(?:happen|happened|occur|occurred|take\s+place|made|recorded|placed))?$"
 )

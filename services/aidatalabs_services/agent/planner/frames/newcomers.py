@@ -21,18 +21,20 @@ _NEW = r"(?:new|first[- ]time|newly\s+acquired)"
 _AGAIN = r"(?:returning|recurring|repeat(?:ing)?|existing|old)"
 _TAIL = r"(?P<rest>(?:\s*,)?\s+.+)?$"
 _FRESH = re.compile(
-    rf"^(?:{_COUNTED}\s+)?(?:(?:different|unique|distinct)\s+)?(?P<new>{_NEW})\s+(?P<who>[\w`]+){_TAIL}"
+    rf"^(?:{_COUNTED}\s+)?(?:(?:different|unique|distinct)\s+)?(?P<new>{_NEW})\s+(?P<who>[\w`\u0001]+){_TAIL}"
 )
 _BACK = re.compile(
-    rf"^(?:(?P<share>{_SHARED})|{_COUNTED})?\s*(?:(?P<who2>[\w`]+)\s+(?:were|are|was)\s+)?(?P<kind>{_AGAIN}|{_NEW})"
-    rf"(?:\s+(?P<who>[\w`]+))?{_TAIL}"
+    rf"^(?:(?P<share>{_SHARED})|{_COUNTED})?\s*(?:(?P<who2>[\w`\u0001]+)\s+(?:were|are|was)\s+)?"
+    rf"(?P<kind>{_AGAIN}|{_NEW})"
+    rf"(?:\s+(?P<who>[\w`\u0001]+))?{_TAIL}"
 )
 _BOTH = re.compile(
     rf"^(?:{_COUNTED}\s+)?(?:{_NEW}\s+(?:vs\.?|versus|and|or|compared\s+(?:to|with)|against)\s+{_AGAIN}"
-    rf"|{_AGAIN}\s+(?:vs\.?|versus|and|or|compared\s+(?:to|with)|against)\s+{_NEW})\s+(?P<who>[\w`]+){_TAIL}"
+    rf"|{_AGAIN}\s+(?:vs\.?|versus|and|or|compared\s+(?:to|with)|against)\s+{_NEW})\s+(?P<who>[\w`\u0001]+){_TAIL}"
 )
 _FIRST_DID = re.compile(
-    rf"^(?:{_COUNTED}\s+)?(?P<who>[\w`]+)\s+(?:who\s+|that\s+)?(?:had|made|placed|did|took|completed|by|with|were\s+seen|having)\s+"
+    rf"^(?:{_COUNTED}\s+)?(?P<who>[\w`\u0001]+)\s+(?:who\s+|that\s+)?(?:had|made|placed|did|took|completed|by"
+    rf"|with|were\s+seen|having)\s+"
     r"(?:their|a|the|his|her|its)?\s*(?:very\s+)?first\s+(?P<what>[\w`\u0001]+)(?P<rest>\s+.+)?$"
 )
 _FIRSTS = re.compile(
@@ -40,10 +42,12 @@ _FIRSTS = re.compile(
     r"(?P<rest>\s+(?:per|by|each|in|for\s+each)\s+.+)$"
 )
 _REPEAT = re.compile(
-    rf"^(?:(?P<share>{_SHARED})|{_COUNTED})?\s*(?:the\s+)?(?:repeat|repeating|returning)\s+(?P<who>[\w`]+)(?P<rate>\s+rate)?{_TAIL}"
+    rf"^(?:(?P<share>{_SHARED})|{_COUNTED})?\s*(?:the\s+)?(?:repeat|repeating|returning)\s+"
+    rf"(?P<who>[\w`\u0001]+)(?P<rate>\s+rate)?{_TAIL}"
 )
 _GOT = re.compile(
-    r"\s*\b(?:did|do|have|has|had|were|was|are)\s+(?:we|they|there)\b(?:\s+(?:get|got|gain|gained|have|had|acquire|acquired|win|won|see))?"
+    r"\s*\b(?:did|do|have|has|had|were|was|are)\s+(?:we|they|there)\b(?:\s+(?:get|got|gain|gained|have"
+    r"|had|acquire|acquired|win|won|see))?"
     r"|\s*\b(?:acquired|gained|added|joined|arrived|came|seen|joining)\b(?=\s|$)"
 )
 
@@ -68,6 +72,8 @@ class NewcomerFrames:
         home = self._home(followed)
         if home and not step.filters and followed.plan.table != home:
             plan = self._inner.planned(f"number of `{home}` {tidy(rest)}".strip(), lambda put: put)
+            if plan.table != home:
+                return self._firsts(followed, step, rest)
             line = f"New are those whose row in {home} begins then."
             return (
                 self._followers.framed(plan, line)

@@ -20,7 +20,8 @@ _DAYS = re.compile(
     rf"|\s*\b(?:on\s+)?every\s+(?P<each>{_DAY})\b"
 )
 _ENDS = re.compile(
-    r"\s*\b(?:only\s+)?(?:on|during|at)\s+(?:the\s+)?(?P<many>weekends|weekdays|working\s+days|business\s+days)\b"
+    r"\s*\b(?:only\s+)?(?:on|during|at)\s+(?:the\s+)?(?P<many>weekends|weekdays|working\s+days"
+    r"|business\s+days)\b"
     r"|(?<!by )(?<!per )(?<!each )(?<!every )\b(?P<one>weekend|weekday)(?=\s+(?!or\b|and\b|vs\b|versus\b)\w)"
 )
 _CLOCK = r"(?P<{0}>\d{{1,2}})(?::00)?\s*(?P<{0}u>am|pm|a\.m\.|p\.m\.|h|o'clock|hours|uhr)?"
@@ -31,7 +32,8 @@ _SIDE = re.compile(
     rf"\s*\b(?P<side>before|after|since|until|from|at)\s+(?:(?P<noon>noon)\b|{_CLOCK.format('a')}(?!\w))"
 )
 _HALVES = re.compile(
-    r"\s*\b(?:on\s+)?(?:the\s+)?(?P<a>weekdays?|weekends?)\s*,?\s*(?:or|vs|versus|and|with|to|against|compared\s+(?:to|with)|than)\s+"
+    r"\s*\b(?:on\s+)?(?:the\s+)?(?P<a>weekdays?|weekends?)\s*,?\s*(?:or|vs|versus|and|with|to|against"
+    r"|compared\s+(?:to|with)|than)\s+"
     r"(?:on\s+)?(?:the\s+)?(?P<b>weekdays?|weekends?)\b"
 )
 _HALF_WORDS = re.compile(  # what only carries the comparison

@@ -27,21 +27,25 @@ from .wording import COUNT, SECONDS, Wording, number, tidy
 
 _FUNNEL = re.compile(r"\bfunnel\b(?:\s+(?:of|from|for|with(?:\s+the)?\s+steps?|analysis))?:?|(?:->|=>|→)")
 _FUNNEL_WORDS = re.compile(
-    r"\bfunnel\b(?:\s+(?:analysis|chart|report))?(?:\s+(?:of|from|for|with(?:\s+the)?\s+(?:steps?|stages?)))?\s*:?",
+    r"\bfunnel\b(?:\s+(?:analysis|chart|report))?(?:\s+(?:of|from|for|with(?:\s+the)?\s+(?:steps?"
+    r"|stages?)))?\s*:?",
     re.I,
 )
 _ARROW = re.compile(r"\s*(?:->|=>|→|\u203a)\s*")
 _STEPS = re.compile(r"\s*,?\s+(?:and\s+then|then|to|and)\s+|\s*,\s*")
 _EACH_STEP = re.compile(
-    r"\s*[,:.;]?\s*\b(?:with\s+|show(?:ing)?\s+)?(?:(?:the\s+)?(?:number|count)\s+of|how\s+many)\s+(?P<who>\w+)\s+"
-    r"(?:(?:who\s+|that\s+)?(?:get|got|make\s+it|made\s+it|come|came|go|went|reach|reached|are|were|remain)\s+)?"
+    r"\s*[,:.;]?\s*\b(?:with\s+|show(?:ing)?\s+)?(?:(?:the\s+)?(?:number|count)\s+of|how\s+many)\s+"
+    r"(?P<who>\w+)\s+"
+    r"(?:(?:who\s+|that\s+)?(?:get|got|make\s+it|made\s+it|come|came|go|went|reach|reached|are|were"
+    r"|remain)\s+)?"
     r"(?:(?:at|in|for|to|per|after)\s+)?(?:each|every)\s+(?:step|stage)s?|\s*\bfor\s+(?P<who2>\w+)$"
 )
 _ORDERED = re.compile(
     r"\s*,?\s*\bin\s+(?:this|that|the\s+given|exactly\s+this)\s+order\b|\s*\b(?:strictly\s+)?ordered\b"
 )
 _WITHIN = re.compile(
-    rf"\s*,?\s*\bwithin\s+(?P<n>{COUNT}|an?)\s+(?P<unit>second|minute|hour|day|week)s?(?:\s+of\s+(?:each\s+other|the\s+first(?:\s+step)?))?"
+    rf"\s*,?\s*\bwithin\s+(?P<n>{COUNT}|an?)\s+(?P<unit>second|minute|hour|day|week)s?(?:\s+of\s+"
+    rf"(?:each\s+other|the\s+first(?:\s+step)?))?"
 )
 _CONVERSION = re.compile(
     r"\bconversion(?:\s+rate)?\s+(?:from|of|between)\s+(?P<a>.+?)\s+(?:to|into|and)\s+(?P<b>.+)$"
@@ -50,13 +54,17 @@ _CONVERSION_OF = re.compile(
     r"\b(?P<a>[\w`\u0001]+)[\s-]to[\s-](?P<b>[\w`\u0001]+)\s+conversion(?:\s+rate)?\b(?P<tail>.*)$"
 )
 _SPAN = re.compile(
-    r"^(?:(?:what\s+is|what's|show|give\s+me)\s+)?(?:the\s+)?(?:(?P<fold>average|avg|mean|median|minimum|shortest|maximum|longest|typical)\s+)?"
-    r"(?:number\s+of\s+)?(?P<unit>seconds?|minutes?|hours?|days?|weeks?|months?|time)\s+(?:it\s+takes?\s+)?(?:between|from|passes?\s+between|elapsed\s+between)\s+"
+    r"^(?:(?:what\s+is|what's|show|give\s+me)\s+)?(?:the\s+)?(?:(?P<fold>average|avg|mean|median"
+    r"|minimum|shortest|maximum|longest|typical)\s+)?"
+    r"(?:number\s+of\s+)?(?P<unit>seconds?|minutes?|hours?|days?|weeks?|months?|time)\s+(?:it\s+takes?"
+    r"\s+)?(?:between|from|passes?\s+between|elapsed\s+between)\s+"
     r"(?P<a>.+?)\s+(?:and|to|until|till)\s+(?P<b>.+)$"
 )
 _HOW_LONG = re.compile(
-    r"^how\s+(?:long|many\s+(?P<unit>seconds|minutes|hours|days|weeks|months))\s+(?:(?:does|did|do)\s+it\s+take|is\s+it|pass(?:es)?|(?:is|are)\s+there)?\s*"
-    r"(?P<mean>on\s+average)?\s*(?:for\s+\w+\s+)?(?:to\s+get\s+|to\s+go\s+)?(?:between|from)\s+(?P<a>.+?)\s+(?:and|to|until|till)\s+(?P<b>.+?)(?P<mean2>\s+on\s+average)?$"
+    r"^how\s+(?:long|many\s+(?P<unit>seconds|minutes|hours|days|weeks|months))\s+(?:(?:does|did|do)"
+    r"\s+it\s+take|is\s+it|pass(?:es)?|(?:is|are)\s+there)?\s*"
+    r"(?P<mean>on\s+average)?\s*(?:for\s+\w+\s+)?(?:to\s+get\s+|to\s+go\s+)?(?:between|from)\s+"
+    r"(?P<a>.+?)\s+(?:and|to|until|till)\s+(?P<b>.+?)(?P<mean2>\s+on\s+average)?$"
 )
 _FOLDS = {"average": "avg", "avg": "avg", "mean": "avg", "typical": "median", "median": "median",
           "minimum": "min", "shortest": "min", "maximum": "max", "longest": "max"}  # fmt: skip
@@ -64,11 +72,13 @@ _FIRST = re.compile(
     r"^(?:(?:the|their|a|an|his|her|its|each\s+\w+'s)\s+)*(?:first\s+|initial\s+)?(?:the\s+)?"
 )
 _RETENTION = re.compile(
-    r"\b(?:(?P<adverb>daily|weekly|monthly|quarterly|yearly)\s+)?(?:(?:user|customer|cohort|client|member)\s+)?retention\b"
+    r"\b(?:(?P<adverb>daily|weekly|monthly|quarterly|yearly)\s+)?(?:(?:user|customer|cohort|client"
+    r"|member)\s+)?retention\b"
     r"(?:\s+(?:rates?|table|matrix|cohorts?|analysis|curve))?(?:\s+(?:of|for))?"
 )
 _COHORTS = re.compile(
-    r"\s*,?\s*\b(?:by|per|in|for\s+each|with)\s+(?:(?P<start>\w+)\s+)?(?P<adverb>daily|weekly|monthly|quarterly|yearly)?\s*"
+    r"\s*,?\s*\b(?:by|per|in|for\s+each|with)\s+(?:(?P<start>\w+)\s+)?(?P<adverb>daily|weekly|monthly"
+    r"|quarterly|yearly)?\s*"
     r"(?:(?P<unit>day|week|month|quarter|year)(?:ly)?)?\s*(?:cohorts?)?$"
 )
 _ADVERBS = {"daily": "day", "weekly": "week", "monthly": "month", "quarterly": "quarter", "yearly": "year"}
@@ -76,8 +86,11 @@ _GROUPED = re.compile(
     r"\s*,?\s+(?:by|per|for\s+each|in\s+each|split\s+by|broken\s+down\s+by)\s+(?P<by>(?!step|stage)[\w` ]+)$"
 )
 _LOST = re.compile(
-    r"\b(?:where|at\s+(?:which|what)\s+(?:step|stage))\s+(?:do|does|did|are)\s+(?:we\s+lose\s+)?(?:the\s+)?(?P<who>\w+)?(?:\s+(?:drop(?:ping)?\s+(?:off|out)|leave|get\s+lost|lost))?(?:\s+most)?\s+(?:in|on|along|of|from)?"
-    r"|\bdrop[\s-]?offs?(?:\s+rates?)?(?:\s+(?:at|for|in|of)\s+(?:each|every)\s+(?:step|stage))?(?:\s+(?:of|in|from|for|between|by\s+step))?",
+    r"\b(?:where|at\s+(?:which|what)\s+(?:step|stage))\s+(?:do|does|did|are)\s+(?:we\s+lose\s+)?(?:the"
+    r"\s+)?(?P<who>\w+)?(?:\s+(?:drop(?:ping)?\s+(?:off|out)|leave|get\s+lost|lost))?(?:\s+most)?\s+"
+    r"(?:in|on|along|of|from)?"
+    r"|\bdrop[\s-]?offs?(?:\s+rates?)?(?:\s+(?:at|for|in|of)\s+(?:each|every)\s+(?:step|stage))?(?:\s+"
+    r"(?:of|in|from|for|between|by\s+step))?",
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from aidatalabs_services.agent.planner.index import CatalogueIndex
 from aidatalabs_services.agent.planner.items import Item
@@ -14,7 +15,7 @@ from aidatalabs_services.agent.planner.plan import Measure, Order, QueryPlan, Wi
 
 from .inner import Framed, Inner, refused
 from .merging import merged
-from .shifting import alike, before, year_before
+from .shifting import alike, before, until_now, year_before
 from .wording import Wording, tidy
 
 _LINK = (
@@ -28,15 +29,18 @@ _AGAIN = re.compile(
 )
 _COMPARE = re.compile(
     r"^(?:compare|compared|comparing|comparison\s+of|a\s+comparison\s+of|how\s+(?:do|does|did|is|are)"
-    r"|(?:were|was|are|is|did|do|have|had)\s+(?:we\s+)?(?:there\s+|have\s+|get\s+)?(?:more|fewer|less))\s+(?:the\s+)?"
+    r"|(?:were|was|are|is|did|do|have|had)\s+(?:we\s+)?(?:there\s+|have\s+|get\s+)?(?:more|fewer"
+    r"|less))\s+(?:the\s+)?"
 )
 _COMPARES = re.compile(r"\s+compares?d?$")
 _CHANGED = re.compile(
-    r"\bhow\s+(?:much\s+)?(?:did|has|have)\s+(?:the\s+)?(?P<m>.+?)\s+(?P<verb>grow|grown|change|changed|increase|increased|"
+    r"\bhow\s+(?:much\s+)?(?:did|has|have)\s+(?:the\s+)?(?P<m>.+?)\s+(?P<verb>grow|grown|change"
+    r"|changed|increase|increased|"
     r"decrease|decreased|drop|dropped|fall|fallen|rise|risen|decline|declined)\b"
 )
 _CHANGE = re.compile(
-    r"\b(?:absolute\s+)?(?:(?P<pct>percent(?:age)?|%|relative)\s+)?(?P<word>change|growth|difference|increase|decrease|gain|drop"
+    r"\b(?:absolute\s+)?(?:(?P<pct>percent(?:age)?|%|relative)\s+)?(?P<word>change|growth|difference"
+    r"|increase|decrease|gain|drop"
     r"|decline|rise)s?(?P<rate>\s+rate)?\s+(?:in|of)\s+(?:the\s+)?"
 )
 _PERCENT = re.compile(
@@ -54,8 +58,10 @@ _PREVIOUS = re.compile(
 _GAINED = re.compile(
     r"^(?:which|what)\s+(?P<x>[\w` ]+?)\s+(?:(?P<verb>gained|added|lost)\s+(?:the\s+)?"
     r"(?P<most>most|least)\s+(?P<m>.+)"
-    r"|(?:has|have|had|shows?|showed|saw|with)\s+the\s+(?P<way>biggest|largest|highest|strongest|greatest|smallest|lowest)\s+"
-    r"(?P<what>(?:(?:percent(?:age)?|relative|absolute)\s+)?(?:increase|growth|gain|rise|decrease|drop|decline|fall|loss|change))"
+    r"|(?:has|have|had|shows?|showed|saw|with)\s+the\s+(?P<way>biggest|largest|highest|strongest"
+    r"|greatest|smallest|lowest)\s+"
+    r"(?P<what>(?:(?:percent(?:age)?|relative|absolute)\s+)?(?:increase|growth|gain|rise|decrease|drop"
+    r"|decline|fall|loss|change))"
     r"\s+(?:in|of)\s+(?P<m2>.+))$"
 )
 _DOWN = frozenset(("lost", "decrease", "drop", "decline", "fall", "loss"))
@@ -75,7 +81,8 @@ class _Pair:
 class PeriodFrames:
     """Frames of two times or values; each returns None where its cue is not in the question."""
 
-    def __init__(self, index: CatalogueIndex, inner: Inner, linked: Linked) -> None:
+    def __init__(self, index: CatalogueIndex, inner: Inner, linked: Linked, now: datetime) -> None:
+        self._now = now
         self._index = index
         self._inner = inner
         self._linked = linked
@@ -109,7 +116,8 @@ class PeriodFrames:
             raise refused(
                 "A comparison with the time before needs a time that begins and ends, such as 'in May'."
             )
-        window = plan.windows[0]
+        window = until_now(plan.windows[0], self._now) if found["yoy"] else plan.windows[0]
+        plan = replace(plan, windows=(window,))
         said = found["unit"] or found["unit2"] or ""
         earlier = year_before(window) if found["yoy"] else before(window, said)
         if earlier is None:

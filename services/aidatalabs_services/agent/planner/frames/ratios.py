@@ -15,17 +15,20 @@ from .merging import joined, merged
 from .wording import Wording, tidy
 
 _RATIO = re.compile(
-    r"\bratio\s+(?:of|between)\s+(?:the\s+)?(?P<a>.+?)\s+(?:to|and|versus|vs|over|per)\s+(?:the\s+)?(?P<b>.+)$"
+    r"\bratio\s+(?:of|between)\s+(?:the\s+)?(?P<a>.+?)\s+(?:to|and|versus|vs|over|per)\s+(?:the\s+)?"
+    r"(?P<b>.+)$"
 )
 _TO_RATIO = re.compile(r"\b(?P<a>[\w`\u0001]+)[\s-]to[\s-](?P<b>[\w`\u0001]+)\s+ratio\b(?P<tail>.*)$")
 _DIVIDED = re.compile(
-    r"^(?P<a>.+?)\s+(?:(?P<by>divided\s+by|relative\s+to)|(?P<part>as\s+(?:a\s+)?(?:percent(?:age)?|share|fraction"
+    r"^(?P<a>.+?)\s+(?:(?P<by>divided\s+by|relative\s+to)|(?P<part>as\s+(?:a\s+)?(?:percent(?:age)?"
+    r"|share|fraction"
     r"|proportion|part|%)\s+of|in\s+percent\s+of))\s+(?P<b>.+)$"
 )
 _RATE = re.compile(r"\b(?P<a>[\w`\u0001]+)\s+rate\b")
 _PERCENT = re.compile(r"\s*,?\s*\b(?:in|as)\s+(?:a\s+)?(?:percent(?:age)?|%)(?=[^\w ]|$|\s(?!of\b))")
 _SHARE = re.compile(
-    r"^(?P<a>(?:(?:what|which)\s+)?(?:percentage|percent|share|fraction|proportion|%)\s+of\s+(?:all\s+)?(?:the\s+)?"
+    r"^(?P<a>(?:(?:what|which)\s+)?(?:percentage|percent|share|fraction|proportion|%)\s+of\s+(?:all"
+    r"\s+)?(?:the\s+)?"
     r"(?P<noun>[\w`\u0001]+)\s+(?:(?:that|which|who)\s+\w+|were|was|are|is|had|have|with|used)\s+.+?)\s+"
     r"(?P<by>(?:by|per|for\s+each|in\s+each|each)\s+.+)$"
 )
@@ -38,6 +41,11 @@ _TAIL = re.compile(
     r"\s+(?:by|per|for|in|on|at|during|since|last|this|over|between|from|with|where|each|every|within)\s.*$",
     re.I,
 )
+
+
+_NOUN = re.compile(r"(?:l?ation|ion|ment|al|s)$")
+_PAST = re.compile(r"(?:l?ed|e?d)$")
+_MOST_VALUES, _SHORTEST = 200, 4
 
 
 class RatioFrames:
@@ -101,7 +109,7 @@ class RatioFrames:
             return None
         kind = wording.group(match, "a")
         rest = wording.without(match.span())
-        whole = self._inner.tried(f"number of {kind}")
+        whole = self._inner.tried(f"number of {kind}") or self._kindred(kind)
         filters = whole.filters if whole is not None else ()
         if whole is None or len(filters) != 1 or filters[0].operator != "eq" or whole.dimensions:
             return None
@@ -121,6 +129,25 @@ class RatioFrames:
         held = f"{filters[0].source.column} is {filters[0].values[0]}"
         line = f"The {title} is the part of all rows of {plan.table} where {held}."
         return Framed(made, tuple(self._inner.read), (line,), self._inner.confidence)
+
+    def _kindred(self, kind: str) -> QueryPlan | None:
+        """The rows with the one value that a noun is made of: `cancellation` speaks of what is cancelled."""
+        stem = _NOUN.sub("", kind.lower())
+        found = [
+            (table.name, column.name, value)
+            for table in self._index.catalogue.tables
+            for column in table.columns
+            if self._index.role(table.name, column.name).kind == "dimension"
+            and len(column.values) <= _MOST_VALUES
+            for value in column.values
+            if len(stem) >= _SHORTEST
+            and _PAST.sub("", value.casefold()) in (stem, stem + stem[-1:], stem[:-1])
+            and _PAST.search(value.casefold())
+        ]
+        if len(found) != 1:
+            return None
+        table, column, value = found[0]
+        return self._inner.tried(f'number of rows of `{table}` where `{table}.{column}` is "{value}"')
 
     def share(self, wording: Wording) -> Framed | None:
         """`percentage of orders that were paid by month`: the part within each group."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime
 
 from aidatalabs_services.agent.planner.columntypes import column_type
 from aidatalabs_services.agent.planner.index import CatalogueIndex
@@ -14,13 +15,17 @@ from aidatalabs_services.agent.planner.plan import Filter, Order
 
 from .folds import FoldFrames
 from .inner import Framed, Inner, Stopped, refused
+from .intervals import IntervalFrames
 from .moments_of import MomentFrames
 from .newcomers import NewcomerFrames
 from .parted import PartedFrames
 from .paths import PathFrames
+from .per_one import PerOneFrames
 from .periods import PeriodFrames
+from .ranges import RangeFrames
 from .ratios import RatioFrames
 from .returning import ReturnFrames
+from .rewording import Rewordings
 from .series import SeriesFrames
 from .sessions import SessionFrames
 from .subjects import SubjectFrames
@@ -53,24 +58,13 @@ _CUES = frozenset(
 )
 _WEAK = frozenset(
     (
-        "members",
-        "share",
-        "compared",
-        "winners",
-        "active",
-        "steps",
-        "folded",
-        "ends",
-        "seen",
-        "both",
-        "newcomers",
-        "first_deeds",
-        "repeated",
-        "returned",
+        *("members", "share", "compared", "winners", "active", "steps", "folded", "ends", "seen", "both"),
+        *("newcomers", "first_deeds", "repeated", "returned", "reworded", "filled", "frequent"),
+        *("agents", "per_one", "shares", "gaps", "nth", "since", "dates", "active_days"),
     )
 )
 """Frames of ordinary words: where they cannot answer, the question is read as it stands."""
-_ASKS = frozenset(("newcomers",))
+_ASKS = frozenset(("newcomers", "per_one"))
 """Frames of ordinary words whose questions back are asked nevertheless."""
 
 _NAMED = 0.05
@@ -100,7 +94,9 @@ class Frames:
         ask: Callable[[str], Outcome],
         plain: Callable[[str], Outcome],
         whole: Callable[[str], Outcome],
+        now: datetime,
     ) -> None:
+        self._now = now
         self._index = index
         self._ask = ask
         self._plain = plain
@@ -133,6 +129,11 @@ class Frames:
 
     def _frames(self, linked: Linked) -> Iterator[Callable[[Wording], Framed | None]]:
         """The frames in the order they are tried, each with a fresh record of what is asked inside."""
+        yield Rewordings(self._index, self._inner()).reworded
+        for name in ("sticky", "per_one", "shares"):
+            yield getattr(PerOneFrames(self._index, self._inner()), name)
+        for name in ("bucketed", "filled", "frequent"):
+            yield getattr(RangeFrames(self._index, self._inner()), name)
         for name in ("vague", "halves", "days", "hours"):
             yield getattr(PartedFrames(self._index, self._inner(), self._inner()), name)
         for name in ("ends", "seen"):
@@ -141,9 +142,11 @@ class Frames:
             yield getattr(FoldFrames(self._index, self._inner()), name)
         yield SeriesFrames(self._index, self._inner()).before
         for name in ("gained", "shifted", "compared"):
-            yield getattr(PeriodFrames(self._index, self._inner(), linked), name)
+            yield getattr(PeriodFrames(self._index, self._inner(), linked, self._now), name)
         for name in ("both", "newcomers", "first_deeds", "repeated"):
             yield getattr(NewcomerFrames(self._index, self._inner(plain=True)), name)
+        for name in ("gaps", "nth", "since", "dates", "active_days"):
+            yield getattr(IntervalFrames(self._index, self._inner(plain=True)), name)
         yield WinnerFrames(self._index, self._inner(plain=True)).winners
         yield self.ranked
         for name in ("running", "moving", "growth"):
@@ -154,6 +157,8 @@ class Frames:
         for name in ("funnel", "conversion", "span", "retention"):
             yield getattr(PathFrames(self._index, self._inner(plain=True)), name)
         yield SubjectFrames(self._index, self._inner(plain=True)).members
+        yield RangeFrames(self._index, self._inner()).steps
+        yield Rewordings(self._index, self._inner()).agents
         for name in ("ratio", "rate", "share"):
             yield getattr(RatioFrames(self._index, self._inner()), name)
 
@@ -174,13 +179,14 @@ class Frames:
         limit = number(match["n"]) if match["n"] else 1
         inner = self._inner()
         plan = inner.planned(tidy(f"{metric} by {thing}"), lambda text: text)
-        if len(plan.measures) != 1 or not plan.dimensions or plan.limit or plan.cohort:
+        followed = plan.cohort is not None and not plan.cohort.groups
+        if len(plan.measures) != 1 or not plan.dimensions or plan.limit or followed:
             raise refused("This asks for a winner among groups, which this number cannot be ranked for.")
         by = plan.numbers[-1].alias
         unknown = tuple(
             Filter(d.source, "not_null")
             for d in plan.dimensions
-            if not d.grain and (d.source.path or column_type(d.source.type).nullable)
+            if not d.grain and plan.cohort is None and (d.source.path or column_type(d.source.type).nullable)
         )
         order = (Order(by, descending), *(Order(d.alias, False) for d in plan.dimensions))
         filters = (*plan.filters, *(f for f in unknown if f not in plan.filters))

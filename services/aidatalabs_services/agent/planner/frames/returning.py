@@ -23,36 +23,44 @@ _BACK = (
     r"|visited\s+again|(?:were|was)\s+seen\s+again|logged\s+in\s+again)"
 )
 _WITHIN = (
-    rf"(?:within|in\s+less\s+than|in\s+the\s+first|during\s+the\s+first|in\s+under)\s+(?:the\s+)?(?:first\s+)?"
+    rf"(?:within|in\s+less\s+than|in\s+the\s+first|during\s+the\s+first|in\s+under)\s+(?:the\s+)?"
+    rf"(?:first\s+)?"
     rf"(?P<n>{COUNT}|an?)[\s-]+(?P<unit>minute|{_UNIT})s?"
 )
 _FOLLOWING = (
-    r"(?:\s+(?:of|after|from)\s+(?:(?:their|the|a|an|his|her|its|that|it)\s*)?(?:(?P<first>first|initial)\s+)?"
+    r"(?:\s+(?:of|after|from)\s+(?:(?:their|the|a|an|his|her|its|that|it)\s*)?(?:(?P<first>first"
+    r"|initial)\s+)?"
     r"(?P<anchor>[\w-]+(?:\s+(?:up|in|on))?)?)?"
 )
 _RETURNED = re.compile(
-    rf"^(?:(?P<share>{_SHARE})|{_COUNT})\s+(?P<who>[\w`]+)\s+(?:(?:that|who|which)\s+)?(?P<did>.*?)\s*,?\s*\b(?:and\s+)?(?:then\s+|also\s+)?"
+    rf"^(?:(?P<share>{_SHARE})|{_COUNT})\s+(?P<who>[\w`\u0001]+)\s+(?:(?:that|who|which)\s+)?(?P<did>.*?)"
+    rf"\s*,?\s*\b(?:and\s+)?(?:then\s+|also\s+)?"
     rf"(?P<back>{_BACK})\s+{_WITHIN}{_FOLLOWING}(?P<tail>\s+(?:by|per|for\s+each|in\s+each|,).+)?$"
 )
 _DONE = re.compile(
-    rf"^(?:(?P<share>{_SHARE})|{_COUNT})\s+(?P<who>[\w`]+)\s+(?:(?:that|who|which)\s+)?(?P<did>.+?)\s+{_WITHIN}{_FOLLOWING}"
+    rf"^(?:(?P<share>{_SHARE})|{_COUNT})\s+(?P<who>[\w`\u0001]+)\s+(?:(?:that|who|which)\s+)?(?P<did>.+?)"
+    rf"\s+{_WITHIN}{_FOLLOWING}"
     r"(?P<tail>\s+(?:by|per|for\s+each|in\s+each|,).+)?$"
 )
 _NTH = rf"(?:{_UNIT})[\s-]*\d{{1,3}}"
 _RETENTION = re.compile(
-    rf"\b(?:(?P<list>{_NTH}(?:\s*(?:,|and|/|&|,\s*and)\s*{_NTH})*)|(?P<n>\d{{1,3}}|seven|thirty|one|two|three)[\s-]?(?P<unit>{_UNIT})s?"
-    r"|[dD](?P<d>\d{1,3})|[wW](?P<w>\d{1,2})|[mM](?P<m>\d{1,2}))\s+(?:[\w]+\s+)?retention(?:\s+rates?)?\b(?:\s+(?:of|for)\b)?"
+    rf"\b(?:(?P<list>{_NTH}(?:\s*(?:,|and|/|&|,\s*and)\s*{_NTH})*)|(?P<n>\d{{1,3}}|seven|thirty|one|two"
+    rf"|three)[\s-]?(?P<unit>{_UNIT})s?"
+    r"|[dD](?P<d>\d{1,3})|[wW](?P<w>\d{1,2})|[mM](?P<m>\d{1,2}))\s+(?:[\w]+\s+)?retention(?:"
+    r"\s+rates?)?\b(?:\s+(?:of|for)\b)?"
 )
 _GROUPED = re.compile(
-    rf"\s*,?\s*\b(?:by|per|for\s+each|for\s+every|in\s+each)\s+(?:(?P<cohort>[\w-]+\s+)?(?P<unit>{_UNIT})(?:ly)?"
+    rf"\s*,?\s*\b(?:by|per|for\s+each|for\s+every|in\s+each)\s+(?:(?P<cohort>[\w-]+\s+)?"
+    rf"(?P<unit>{_UNIT})(?:ly)?"
     r"(?:\s+(?:of\s+[\w -]+|cohorts?))?"
-    r"|(?P<adverb>daily|weekly|monthly|quarterly|yearly)\s+cohorts?|(?P<group>[\w` ]+))\s*$"
+    r"|(?P<adverb>daily|weekly|monthly|quarterly|yearly)\s+cohorts?|(?P<group>[\w`\u0001 ]+))\s*$"
 )
 _ADVERBS = {"daily": "day", "weekly": "week", "monthly": "month", "quarterly": "quarter", "yearly": "year"}
 _BY = re.compile(r"^(?:by|per|for\s+each|in\s+each)\s+", re.I)
-_WHO = re.compile(r"^(?P<who>[\w`]+)(?:\s+(?:(?:who|that|which)\s+)?(?P<did>.+))?$")
+_WHO = re.compile(r"^(?P<who>[\w`\u0001]+)(?:\s+(?:(?:who|that|which)\s+)?(?P<did>.+))?$")
 _BEGAN = re.compile(
-    r"^(?:(?:have|had|was|were|did)\s+)?(?P<verb>signed[\s-]?up|sign[\s-]?up|joined|registered|subscribed|enrolled|created|started|installed"
+    r"^(?:(?:have|had|was|were|did)\s+)?(?P<verb>signed[\s-]?up|sign[\s-]?up|joined|registered"
+    r"|subscribed|enrolled|created|started|installed"
     r"|acquired|came|arrived|onboarded)\b(?P<rest>.*)$"
 )
 _FIRST_SEEN = re.compile(
@@ -118,7 +126,7 @@ class ReturnFrames:
         begun = self._starts(followed, start, anchor, bool(match["first"]))
         if begun is None:
             return None
-        if not by and not back and not match["first"] and not self._owned(followed, begun[1]):
+        if not (by or back or anchor) and not self._owned(followed, begun[1]):
             return None  # several things done in order, which members tell
         followed, step, tail = self._begun(begun[0], begun[1], by)
         second = anything()

@@ -8,7 +8,15 @@ from dataclasses import dataclass, replace
 
 from aidatalabs_services.agent.planner.index import CatalogueIndex
 from aidatalabs_services.agent.planner.naming import Names
-from aidatalabs_services.agent.planner.plan import Dimension, Measure, Order, Post, QueryPlan
+from aidatalabs_services.agent.planner.plan import (
+    Dimension,
+    Filter,
+    Measure,
+    Order,
+    Post,
+    QueryPlan,
+    Source,
+)
 
 from .inner import Framed, Inner, refused
 from .wording import COUNT, UNIT, Wording, number
@@ -26,27 +34,32 @@ _MOVING = re.compile(
     rf"(?P<kind>average|avg|mean|sum|total)" + _OF + r"\b(?:\s+the\b)?"
 )
 _OVER = re.compile(
-    rf"\b(?:(?:over|with|using|of|across)\s+)?(?:a\s+)?(?:(?:window|span)\s+of\s+)?(?:the\s+)?(?:last\s+|past\s+)?"
+    rf"\b(?:(?:over|with|using|of|across)\s+)?(?:a\s+)?(?:(?:window|span)\s+of\s+)?(?:the\s+)?(?:last"
+    rf"\s+|past\s+)?"
     rf"(?P<n>{COUNT})[\s-]+(?P<unit>{UNIT}|period|step)s?(?:\s+window)?$"
 )
 _EACH = r"(?:month|week|day|quarter|year|hour)"
 _OVER_UNIT = rf"(?P<u>{_EACH})(?:ly)?[\s-]+(?:over|on|to|by)[\s-]+(?P=u)(?:ly)?|(?P<abbr>mom|yoy|wow|qoq|dod)"
 _RATE = r"(?:growth|change|increase|decrease|decline|difference|delta)"
 _GROWTH = re.compile(
-    rf"\b(?:(?:{_OVER_UNIT})(?P<mid>.*?)\s*\b(?P<pct>percent(?:age)?|%|relative)?\s*(?P<word>{_RATE})\b(?P<rate>\s+rates?)?"
+    rf"\b(?:(?:{_OVER_UNIT})(?P<mid>.*?)\s*\b(?P<pct>percent(?:age)?|%|relative)?\s*(?P<word>{_RATE})\b"
+    rf"(?P<rate>\s+rates?)?"
     rf"(?:\s+(?:of|in|for)\b)?(?:\s+the\b)?)"
 )
 _GROWTH_BEHIND = re.compile(
-    rf"\b(?P<pct>percent(?:age)?|%|relative)?\s*(?P<word>{_RATE})(?P<rate>\s+rates?)?(?P<mid>(?:\s+(?:of|in|for)\b)?.*?)"
+    rf"\b(?P<pct>percent(?:age)?|%|relative)?\s*(?P<word>{_RATE})(?P<rate>\s+rates?)?(?P<mid>(?:\s+"
+    rf"(?:of|in|for)\b)?.*?)"
     rf"\s*\b(?:{_OVER_UNIT})\b"
 )
 _GROWTH_STEP = re.compile(
     r"\b(?P<adverb>hourly|daily|weekly|monthly|quarterly|yearly|annual)\s+"
-    r"(?:(?P<pct>percent(?:age)?|%|relative)\s+)?(?P<word>growth|change|increase|decrease)(?P<rate>\s+rates?)?"
+    r"(?:(?P<pct>percent(?:age)?|%|relative)\s+)?(?P<word>growth|change|increase|decrease)(?P<rate>"
+    r"\s+rates?)?"
     r"(?:\s+(?:of|in|for)\b)?(?:\s+the\b)?"
 )
 _GROWTH_PLAIN = re.compile(
-    r"\b(?:(?P<pct>percent(?:age)?|%|relative)\s+)?(?P<word>growth)(?P<rate>\s+rates?)?(?:\s+(?:of|in|for)\b)?(?:\s+the\b)?"
+    r"\b(?:(?P<pct>percent(?:age)?|%|relative)\s+)?(?P<word>growth)(?P<rate>\s+rates?)?(?:\s+(?:of|in"
+    r"|for)\b)?(?:\s+the\b)?"
 )
 _CHANGE_STEP = re.compile(
     r"\b(?:(?P<pct>percent(?:age)?|%|relative)\s+)?(?P<word>change|difference)(?P<rate>\s+rates?)?"
@@ -56,10 +69,12 @@ _CHANGE_STEP = re.compile(
 )
 _BEFORE = re.compile(
     rf"\s*,?\s*(?P<link>\b(?:compared\s+(?:to|with)|versus|vs|against|next\s+to|alongside|with|and|beside"
-    r"|(?:with|and|,)\s+(?:the\s+|its\s+|their\s+)?(?:(?P<pct>percent(?:age)?|%)\s+)?(?P<word>change|growth|difference)"
+    r"|(?:with|and|,)\s+(?:the\s+|its\s+|their\s+)?(?:(?P<pct>percent(?:age)?|%)\s+)?(?P<word>change"
+    r"|growth|difference)"
     r"\s+(?:on|from|over|against|versus|vs|to|compared\s+(?:to|with)))\b)\s+"
     rf"(?:(?:that|those|the\s+(?:one|value|number)s?)\s+(?:of|in|from)\s+)?(?:the\s+)?"
-    rf"(?:(?:previous|prior|preceding)\s+(?P<unit>{_EACH}|period|step)|(?P<unit2>{_EACH}|period|step)\s+before)"
+    rf"(?:(?:previous|prior|preceding)\s+(?P<unit>{_EACH}|period|step)|(?P<unit2>{_EACH}|period|step)"
+    rf"\s+before)"
     rf"(?:'s)?(?:\s+(?:value|number|figure|one|total)s?)?\b"
 )
 _IN_PERCENT = re.compile(
@@ -109,6 +124,9 @@ class SeriesFrames:
         total = match["kind"] in ("total", "sum")
         plan, step = self._series(_Cut(rest, "", lambda text: f"cumulative {text}", total))
         measure = plan.measures[0]
+        if measure.function == "count_distinct":
+            plan, step = self._firsts(plan, step)
+            measure = plan.measures[0]
         if measure.function not in _ADDED:
             raise refused(
                 f"The {measure.title} of each step cannot be added up: a running total needs a number of "
@@ -118,7 +136,49 @@ class SeriesFrames:
             plan, step, "cumulate", f"running total of {measure.title}", measure.unit, zero=True
         )
         line = f"Adds up {measure.title} from step to step{self._within(plan, step)}."
+        if plan.inner is not None:
+            line = (
+                "Each counts once, in the step of its first such row; what was before the time asked for "
+                "is not known."
+            )
         return self._framed(plan, (post,), (line,))
+
+    def _firsts(self, plan: QueryPlan, step: Dimension) -> tuple[QueryPlan, Dimension]:
+        """Different subjects run up as those that are there for the first time."""
+        measure = plan.measures[0]
+        others = [d for d in plan.dimensions if d is not step]
+        if others or measure.source is None or measure.conditions or plan.joins or step.source.calendar:
+            raise refused(f"The {measure.title} of groups cannot be run up yet.")
+        known = () if not measure.skips_empty else (Filter(measure.source, "ne", ("",)),)
+        first = Measure("min", step.source, "first_", "first time")
+        inner = replace(
+            plan,
+            form="table",
+            measures=(first,),
+            order=(),
+            post=(),
+            tied=False,
+            dimensions=(Dimension(measure.source, "subject_", measure.title),),
+            filters=(*plan.filters, *known),
+        )
+        names = Names(self._index, plan.table)
+        title = f"new {measure.title.removeprefix('number of different ')}"
+        dimension = replace(
+            step, source=Source("", "first_", step.source.type), alias=names.fresh(step.alias)
+        )
+        counted = Measure("count", None, names.fresh(title), title)
+        missing = Filter(Source("", "subject_", "Nullable(String)"), "not_null")
+        over = QueryPlan(
+            "series",
+            plan.table,
+            measures=(counted,),
+            dimensions=(dimension,),
+            filters=(missing,),
+            order=(Order(dimension.alias, False),),
+            timezone=plan.timezone,
+            inner=inner,
+        )
+        return over, dimension
 
     def moving(self, wording: Wording) -> Framed | None:
         """`7 day moving average of daily sales`, `moving average of sales over 3 months`."""

@@ -25,40 +25,55 @@ _SHARED = (
 )
 _ON_AVERAGE = re.compile(r"\s*,?\s*\bon\s+average\b|^on\s+average\s*,?\s*")
 _LENGTH = re.compile(
-    rf"^(?:{_FOLD})?(?:(?:user\s+)?session[\s-]+(?:lengths?|durations?|times?)|(?:lengths?|durations?)\s+of\s+(?:a\s+|the\s+)?(?:user\s+)?sessions?"
-    r"|how\s+long\s+(?:is|are|was|were|do|does|did)\s+(?:a\s+|an\s+|the\s+)?(?:average\s+|typical\s+)?(?:user\s+)?sessions?(?:\s+last)?)(?P<rest>\s.*)?$"
+    rf"^(?:{_FOLD})?(?:(?:user\s+)?session[\s-]+(?:lengths?|durations?|times?)|(?:lengths?|durations?)"
+    rf"\s+of\s+(?:a\s+|the\s+)?(?:user\s+)?sessions?"
+    r"|how\s+long\s+(?:is|are|was|were|do|does|did)\s+(?:a\s+|an\s+|the\s+)?(?:average\s+|typical\s+)?"
+    r"(?:user\s+)?sessions?(?:\s+last)?)(?P<rest>\s.*)?$"
 )
 _LONGEST = re.compile(
     r"^(?:how\s+long\s+(?:is|was)\s+)?(?:the\s+)?(?P<fold>longest|shortest)\s+session(?P<rest>\s.*)?$"
 )
 _PER_SUBJECT = re.compile(
-    r"^(?:(?:the\s+)?(?P<fold>average|avg|mean|median)\s+|(?P<many>how\s+many\s+))(?:number\s+of\s+)?sessions\s+"
-    r"(?:per|for\s+each|of\s+each|of\s+an?|by|do|does|did|has|have)\s+(?:each\s+|an?\s+)?(?P<who>\w+)(?:\s+have|\s+had)?(?P<rest>\s.*)?$"
+    r"^(?:(?:the\s+)?(?P<fold>average|avg|mean|median)\s+|(?P<many>how\s+many\s+))(?:number\s+of"
+    r"\s+)?sessions\s+"
+    r"(?:per|for\s+each|of\s+each|of\s+an?|by|do|does|did|has|have)\s+(?:each\s+|an?\s+)?(?P<who>\w+)"
+    r"(?:\s+have|\s+had)?(?P<rest>\s.*)?$"
 )
 _ROWS = re.compile(
     r"^(?:(?:the\s+)?(?P<fold>average|avg|mean|median|typical)\s+)?(?:number\s+of\s+)?(?P<what>\w+)\s+"
     r"(?:per|in\s+an?|in\s+each|of\s+each|in\s+one)\s+session(?P<rest>\s.*)?$"
 )
 _SINGLE = re.compile(
-    rf"^(?:(?P<share>{_SHARED})|{_COUNTED})?\s*(?:(?:single|one)[\s-](?P<what>\w+)\s+sessions|sessions\s+(?:(?:that|which)\s+)?(?:have|had|has|having|with|of|consist(?:ed|ing)?\s+of)\s+"
-    r"(?:only\s+|just\s+|exactly\s+)?(?:a\s+single|one|1|a\s+sole)\s+(?P<what2>\w+)(?:\s+only)?)(?P<rest>\s.*)?$"
+    rf"^(?:(?P<share>{_SHARED})|{_COUNTED})?\s*(?:(?:single|one)[\s-](?P<what>\w+)\s+sessions|sessions"
+    rf"\s+(?:(?:that|which)\s+)?(?:have|had|has|having|with|of|consist(?:ed|ing)?\s+of)\s+"
+    r"(?:only\s+|just\s+|exactly\s+)?(?:a\s+single|one|1|a\s+sole)\s+(?P<what2>\w+)(?:\s+only)?)"
+    r"(?P<rest>\s.*)?$"
 )
 _MANY = re.compile(
-    rf"^(?:(?P<share>{_SHARED})|{_COUNTED})?\s*sessions\s+(?:(?:that|which)\s+)?(?:have|had|having|with|of)\s+"
-    rf"(?P<op>at\s+least|more\s+than|over|fewer\s+than|less\s+than|at\s+most|exactly)\s+(?P<n>{COUNT})\s+(?P<what>\w+)(?P<rest>\s.*)?$"
+    rf"^(?:(?P<share>{_SHARED})|{_COUNTED})?\s*sessions\s+(?:(?:that|which)\s+)?(?:have|had|having|with"
+    rf"|of)\s+"
+    rf"(?P<op>at\s+least|more\s+than|over|fewer\s+than|less\s+than|at\s+most|exactly)\s+(?P<n>{COUNT})"
+    rf"\s+(?P<what>\w+)(?P<rest>\s.*)?$"
 )
 _LASTED = re.compile(
-    rf"^(?:(?P<share>{_SHARED})|{_COUNTED})?\s*sessions\s+(?:(?:that|which)\s+)?(?:(?:are|were|lasted|last|lasting|took|with\s+a\s+(?:length|duration)\s+of)\s+)?"
-    rf"(?P<op>longer\s+than|shorter\s+than|at\s+least|more\s+than|over|less\s+than|under|at\s+most)\s+(?P<n>{COUNT}|an?)\s+(?P<unit>second|minute|hour)s?(?P<rest>\s.*)?$"
+    rf"^(?:(?P<share>{_SHARED})|{_COUNTED})?\s*sessions\s+(?:(?:that|which)\s+)?(?:(?:are|were|lasted"
+    rf"|last|lasting|took|with\s+a\s+(?:length|duration)\s+of)\s+)?"
+    rf"(?P<op>longer\s+than|shorter\s+than|at\s+least|more\s+than|over|less\s+than|under|at\s+most)\s+"
+    rf"(?P<n>{COUNT}|an?)\s+(?P<unit>second|minute|hour)s?(?P<rest>\s.*)?$"
 )
 _DID = re.compile(
-    rf"^(?:(?P<share>{_SHARED})|{_COUNTED})\s+(?:the\s+)?sessions\s+(?:(?:that|which|where\s+(?:the\s+)?\w+)\s+)?(?P<did>(?:with|without|include[sd]?|including|contain(?:s|ed|ing)?|have|had|having|led\s+to)\s+.+)$"
+    rf"^(?:(?P<share>{_SHARED})|{_COUNTED})\s+(?:the\s+)?sessions\s+(?:(?:that|which|where\s+(?:the"
+    rf"\s+)?\w+)\s+)?(?P<did>(?:with|without|include[sd]?|including|contain(?:s|ed|ing)?|have|had"
+    rf"|having|led\s+to)\s+.+)$"
 )
 _BOUNCE = re.compile(r"^(?:the\s+)?(?:session\s+)?bounce\s+rate(?P<rest>\s.*)?$")
 _SESSIONS = re.compile(rf"^(?:{_COUNTED})?\s*(?:user\s+)?sessions\b(?P<rest>.*)$")
 _GAP = re.compile(
-    rf"\s*[,(]?\s*\b(?:with|using|after|given|assuming|of|where)?\s*(?:an?\s+)?(?:(?:session\s+)?(?:gap|timeout|inactivity|break|pause)s?\s+(?:of\s+)?(?:more\s+than\s+|over\s+)?(?P<n>{COUNT})[\s-]+(?P<unit>second|minute|hour)s?"
-    rf"|(?P<n2>{COUNT})[\s-]+(?P<unit2>second|minute|hour)s?\s+(?:(?:of\s+)?(?:inactivity|gap|timeout|break|pause))(?:\s+gap)?)\)?(?:\s+of\s+inactivity)?"
+    rf"\s*[,(]?\s*\b(?:with|using|after|given|assuming|of|where)?\s*(?:an?\s+)?(?:(?:session\s+)?(?:gap"
+    rf"|timeout|inactivity|break|pause)s?\s+(?:of\s+)?(?:more\s+than\s+|over\s+)?(?P<n>{COUNT})[\s-]+"
+    rf"(?P<unit>second|minute|hour)s?"
+    rf"|(?P<n2>{COUNT})[\s-]+(?P<unit2>second|minute|hour)s?\s+(?:(?:of\s+)?(?:inactivity|gap|timeout"
+    rf"|break|pause))(?:\s+gap)?)\)?(?:\s+of\s+inactivity)?"
 )
 _MINUTES = re.compile(r"\s*,?\s*\bin\s+(?P<unit>minutes|seconds|hours)\b")
 _FOLDS = {"average": "avg", "avg": "avg", "mean": "avg", "median": "median", "typical": "median",
@@ -207,7 +222,8 @@ class SessionFrames:
         did = did[: tail_at.start()] if tail_at else did
         without = did.lower().startswith("without")
         spoken_ = re.sub(
-            r"^(?:with(?:out)?|include[sd]?|including|contain(?:s|ed|ing)?|have|had|having|led\s+to)\s+(?:(?:at\s+least\s+one|an?|any|no)\s+)?",
+            r"^(?:with(?:out)?|include[sd]?|including|contain(?:s|ed|ing)?|have|had|having|led\s+to)"
+            r"\s+(?:(?:at\s+least\s+one|an?|any|no)\s+)?",
             "", did, flags=re.I,
         )  # fmt: skip
         made = self._made("", rest)

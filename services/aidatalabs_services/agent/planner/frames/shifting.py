@@ -38,6 +38,14 @@ def before(window: Window, unit: str) -> Window | None:
     return _moved(window, low - (high - low), low)
 
 
+def until_now(window: Window, now: datetime) -> Window:
+    """A window that is not over yet, up to the end of today: what is compared with it is cut there, too."""
+    high, today = datetime.fromisoformat(window.end), shift(floor(now, "day"), "day", 1)
+    if high <= today or datetime.fromisoformat(window.start) >= today:
+        return window
+    return replace(window, end=iso(today), words=f"{window.start} up to today")
+
+
 def year_before(window: Window) -> Window:
     """The same dates of the year before; a 29 February becomes the 28th."""
     low, high = (datetime.fromisoformat(bound) for bound in (window.start, window.end))

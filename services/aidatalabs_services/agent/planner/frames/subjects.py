@@ -22,7 +22,8 @@ _SHARE = (
 )
 _LIST = r"(?:which|list(?:\s+(?:all|the))*|show(?:\s+(?:me|all|the))*|what|find(?:\s+all)?)"
 _LEAD = re.compile(
-    rf"^(?:(?P<share>{_SHARE})|(?P<count>{_COUNT})|(?P<list>{_LIST}))\s+(?:of\s+)?(?:the\s+)?{_WHOSE}\s+(?P<did>.+)$"
+    rf"^(?:(?P<share>{_SHARE})|(?P<count>{_COUNT})|(?P<list>{_LIST}))\s+(?:of\s+)?(?:the\s+)?{_WHOSE}"
+    rf"\s+(?P<did>.+)$"
 )
 _ANYBODY = frozenset(
     ("people", "persons", "users", "customers", "visitors", "individuals", "everybody", "everyone")
@@ -37,17 +38,22 @@ PEOPLE = frozenset(
 """Words of keys that tell one subject from another."""
 
 _OF_THOSE = re.compile(
-    r"^(?:out\s+)?of\s+(?:all\s+)?(?:the\s+)?(?P<who>[\w`\u0001]+)\s+(?P<did>(?:who|that|which|with)\s+.+?)\s*,\s*"
-    r"(?P<asked>how\s+many|(?:what|which)\s+(?:percentage|percent|share|fraction|proportion))(?:\s+of\s+(?:them|those))?\s+"
+    r"^(?:out\s+)?of\s+(?:all\s+)?(?:the\s+)?(?P<who>[\w`\u0001]+)\s+(?P<did>(?:who|that|which|with)"
+    r"\s+.+?)\s*,\s*"
+    r"(?P<asked>how\s+many|(?:what|which)\s+(?:percentage|percent|share|fraction|proportion))(?:\s+of"
+    r"\s+(?:them|those))?\s+"
     r"(?P<more>.+)$"
 )
 _BOTH = re.compile(r"^(?P<head>.*?)\bboth\s+(?P<prep>in\s+|on\s+)?(?P<a>.+?)\s+and\s+(?P<b>.+)$")
 _NOT = r"(?:not|never|didn't|haven't|hasn't|hadn't|don't|doesn't)"
 _AND = re.compile(
     r"\s*,?\s+(?:"
-    rf"(?P<never>(?:(?:and|but)\s+)?(?:(?:have|has|had|did|do|does|were|was)\s+)?{_NOT}(?:\s+yet)?(?:\s+(?:made|had|been))?)"
-    r"|(?P<then>(?:and\s+)?(?:then|later|afterwards|subsequently|(?:went|go|going)\s+on\s+to)(?:\s+also)?|after\s+that)"
-    r"|(?P<also>(?:and\s+)?also|and(?:\s+also)?(?:\s+(?:came|come)\s+back\s+(?:and|to))?|(?:came|come)\s+back\s+(?:and|to))"
+    rf"(?P<never>(?:(?:and|but)\s+)?(?:(?:have|has|had|did|do|does|were|was)\s+)?{_NOT}(?:\s+yet)?(?:"
+    rf"\s+(?:made|had|been))?)"
+    r"|(?P<then>(?:and\s+)?(?:then|later|afterwards|subsequently|(?:went|go|going)\s+on\s+to)(?:"
+    r"\s+also)?|after\s+that)"
+    r"|(?P<also>(?:and\s+)?also|and(?:\s+also)?(?:\s+(?:came|come)\s+back\s+(?:and|to))?|(?:came|come)"
+    r"\s+back\s+(?:and|to))"
     r"|(?P<without>(?:but\s+)?without(?:\s+any)?))\s+"
 )
 _WITHIN = re.compile(
@@ -55,19 +61,25 @@ _WITHIN = re.compile(
     r"(?:\s+(?:of|after)\s+(?:the\s+first|that|it|\w+ing(?:\s+(?:up|in|out|on|off))?)\b|\s+(?:of|after)\b)?"
 )
 _HELP = re.compile(
-    r"^(?:(?:that|who|which|where)\s+)?(?:(?:have|has|had|did|do|does|were|was|are|is)\s+)?(?:ever\s+|also\s+|then\s+|actually\s+)*"
+    r"^(?:(?:that|who|which|where)\s+)?(?:(?:have|has|had|did|do|does|were|was|are|is)\s+)?(?:ever\s+"
+    r"|also\s+|then\s+|actually\s+)*"
 )
 _NEVER = re.compile(
-    r"^(?:(?:that|who|which)\s+)?(?:(?:have|has|had|did|do|does|were|was)\s+)?(?:not|never|haven't|hasn't|didn't|don't|doesn't)\b"
-    r"(?:\s+yet)?(?:\s+(?:made|had|have|been))?\s*|^(?:with|having)\s+(?:no|zero)\s+|^without\s+(?:any\s+|a\s+)?"
+    r"^(?:(?:that|who|which)\s+)?(?:(?:have|has|had|did|do|does|were|was)\s+)?(?:not|never|haven't"
+    r"|hasn't|didn't|don't|doesn't)\b"
+    r"(?:\s+yet)?(?:\s+(?:made|had|have|been))?\s*|^(?:with|having)\s+(?:no|zero)\s+|^without\s+(?:any"
+    r"\s+|a\s+)?"
 )
 _OFTEN = re.compile(
-    rf"\b(?:(?P<op>at\s+least|more\s+than|over|fewer\s+than|less\s+than|exactly|only|at\s+most|no\s+more\s+than)\s+)?"
-    rf"(?P<n>{COUNT}|once|twice)(?:\s+or\s+(?P<more>more|fewer))?\s+(?:(?P<unit>times)|(?:different\s+|distinct\s+|separate\s+)?(?P<grain>days|weeks|months))\b"
+    rf"\b(?:(?P<op>at\s+least|more\s+than|over|fewer\s+than|less\s+than|exactly|only|at\s+most|no"
+    rf"\s+more\s+than)\s+)?"
+    rf"(?P<n>{COUNT}|once|twice)(?:\s+or\s+(?P<more>more|fewer))?\s+(?:(?P<unit>times)|(?:different\s+"
+    rf"|distinct\s+|separate\s+)?(?P<grain>days|weeks|months))\b"
     rf"|\b(?P<op2>at\s+least|more\s+than|exactly|only)\s+(?P<n2>once|twice)\b"
 )
 _VERBED = re.compile(
-    r"(?:have|has|had|did|do|does|were|was|are|is|made|got|get|who|that|came|bought|sold|paid|sent|left|went|saw|won|lost"
+    r"(?:have|has|had|did|do|does|were|was|are|is|made|got|get|who|that|came|bought|sold|paid|sent"
+    r"|left|went|saw|won|lost"
     r"|spent|took|ran|\w{2,}ed)\b"
 )
 _DOING = re.compile(r"^(?:who|that|which|have|has|had|did|with|without|were|was|are|is|active|never|\w+ed)\b")
@@ -316,7 +328,8 @@ def act_of(text: str, never: bool = False) -> Act | None:
     if active is not None:
         text = re.sub(r"^again\b\s*", "", text[active.end() :])
     back = re.fullmatch(
-        r"(?:(?:that|who)\s+)?(?:(?:came|come|coming)\s+back|returned|(?:(?:were|was|are)\s+)?active\s+again)",
+        r"(?:(?:that|who)\s+)?(?:(?:came|come|coming)\s+back|returned|(?:(?:were|was|are)\s+)?active"
+        r"\s+again)",
         text.lower(),
     )
     if back is not None:

@@ -19,9 +19,18 @@ _EACH = re.compile(
     r"(?P<group>[\w`\u0001 ]+?)"
     r"(?P<tail>\s+(?:in|during|since|last|this|where|with|between|on|before|after)\s+.+)?$"
 )
+_BEHIND = re.compile(
+    r"^(?P<head>(?:the\s+)?(?:top|bottom)\s+.+?)\s+(?P<each>(?:per|for\s+each|in\s+each|for\s+every|of"
+    r"\s+each)\s+[\w`]+)\s+(?P<by>(?:by|in\s+terms\s+of)\s+.+)$"
+)
+_EACH_TIME = re.compile(
+    r"^(?P<head>.+?)\s+(?:each|every)\s+(?P<group>hour|day|week|month|quarter|year)(?P<tail>\s+(?:in"
+    r"|during|since|last|this)\s+.+)?$"
+)
 _LEAD = re.compile(r"^(?:for|in|per|of)\s+(?:each\s+|every\s+)?(?P<group>[\w`\u0001 ]+?)\s*,\s*(?P<head>.+)$")
 _RANKING = re.compile(
-    r"\b(?:top|bottom|most|least|highest|lowest|best|worst|latest|first|last|newest|oldest|earliest|largest|biggest|smallest"
+    r"\b(?:top|bottom|most|least|highest|lowest|best|worst|latest|first|last|newest|oldest|earliest"
+    r"|largest|biggest|smallest"
     r"|\w+est)\b"
 )
 
@@ -41,7 +50,11 @@ class WinnerFrames:
 
     def winners(self, wording: Wording) -> Framed | None:
         """Each group's own first: the ranking is planned as if for all, then limited for each group."""
-        match = wording.search(_EACH) or wording.search(_LEAD)
+        behind = wording.search(_BEHIND)
+        if behind is not None:  # `top 2 users per month by amount` is `top 2 users by amount per month`
+            parts = (wording.group(behind, name) for name in ("head", "by", "each"))
+            wording = Wording(" ".join(parts))
+        match = wording.search(_EACH) or wording.search(_LEAD) or wording.search(_EACH_TIME)
         if match is None or not _RANKING.search(match["head"]) or _SEVERAL.match(match["head"]):
             return None
         group = wording.group(match, "group")
