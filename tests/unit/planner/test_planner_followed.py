@@ -288,3 +288,29 @@ def test_plain_questions_stay_plain(kennel: Asker, question: str) -> None:
         assert outcome.plan.cohort is None, question
     else:
         assert isinstance(outcome, Clarification) or outcome.message
+
+
+def test_another_word_for_people_is_the_one_key_of_them(asker: Callable[[str], Asker]) -> None:
+    rows = [
+        [f"2024-05-0{1 + n % 9} 10:0{n % 7}:00", 1 + n % 5, ("session_begun", "jump", "jump")[n % 3]]
+        for n in range(40)
+    ]
+    columns = [("at", "DateTime"), ("user_id", "UInt32"), ("happening", "LowCardinality(String)")]
+    game = Asker(
+        Database(asker("lessons").database.session, "game_data", {"events": Spec("events", columns, rows)})
+    )
+    assert int(game.value("how many players are there")) == 5
+    planned = game.planned("number of players with a jump")
+    assert any("'players' was read as users" in line for line in planned.explanation)
+    begun = [row[1] for row in rows if row[2] == "session_begun"]
+    assert float(game.value("how many sessions does a player have on average")) == len(begun) / len(
+        set(begun)
+    )
+    assert "event tells" in game.refuses("average session length").message
+
+
+def test_steps_that_are_only_listed_are_asked_about_and_then_is_an_order(kennel: Asker) -> None:
+    outcome = kennel.asks("funnel: registration, outing, vaccination")
+    assert [choice.label for choice in outcome.choices] == ["in this order", "in whichever order"]
+    ordered = kennel.planned("funnel: registration, then outing, then vaccination")
+    assert ordered.sql == outcome.choices[0].sql

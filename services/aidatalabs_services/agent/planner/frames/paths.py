@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from aidatalabs_services.agent.planner.columntypes import column_type
 from aidatalabs_services.agent.planner.index import CatalogueIndex
 from aidatalabs_services.agent.planner.naming import Names
+from aidatalabs_services.agent.planner.outcomes import Clarification, ClarificationChoice, Planned
 from aidatalabs_services.agent.planner.plan import (
     Cohort,
     Dimension,
@@ -19,8 +19,8 @@ from aidatalabs_services.agent.planner.plan import (
     Step,
 )
 
-from .followers import Followed, Followers, flag, moment_of
-from .inner import Framed, Inner, refused
+from .followers import Followed, Followers, flag, moment_of, spoken
+from .inner import Framed, Inner, Stopped, refused
 from .merging import joined
 from .subjects import SubjectFrames, act_of, repeating
 from .wording import COUNT, SECONDS, Wording, number, tidy
@@ -42,6 +42,7 @@ _EACH_STEP = re.compile(
 )
 _ORDERED = re.compile(
     r"\s*,?\s*\bin\s+(?:this|that|the\s+given|exactly\s+this)\s+order\b|\s*\b(?:strictly\s+)?ordered\b"
+    r"|\s*,?\s*\bin\s+(?:any|whichever)\s+order\b"
 )
 _WITHIN = re.compile(
     rf"\s*,?\s*\bwithin\s+(?P<n>{COUNT}|an?)\s+(?P<unit>second|minute|hour|day|week)s?(?:\s+of\s+"
@@ -53,24 +54,7 @@ _CONVERSION = re.compile(
 _CONVERSION_OF = re.compile(
     r"\b(?P<a>[\w`\u0001]+)[\s-]to[\s-](?P<b>[\w`\u0001]+)\s+conversion(?:\s+rate)?\b(?P<tail>.*)$"
 )
-_SPAN = re.compile(
-    r"^(?:(?:what\s+is|what's|show|give\s+me)\s+)?(?:the\s+)?(?:(?P<fold>average|avg|mean|median"
-    r"|minimum|shortest|maximum|longest|typical)\s+)?"
-    r"(?:number\s+of\s+)?(?P<unit>seconds?|minutes?|hours?|days?|weeks?|months?|time)\s+(?:it\s+takes?"
-    r"\s+)?(?:between|from|passes?\s+between|elapsed\s+between)\s+"
-    r"(?P<a>.+?)\s+(?:and|to|until|till)\s+(?P<b>.+)$"
-)
-_HOW_LONG = re.compile(
-    r"^how\s+(?:long|many\s+(?P<unit>seconds|minutes|hours|days|weeks|months))\s+(?:(?:does|did|do)"
-    r"\s+it\s+take|is\s+it|pass(?:es)?|(?:is|are)\s+there)?\s*"
-    r"(?P<mean>on\s+average)?\s*(?:for\s+\w+\s+)?(?:to\s+get\s+|to\s+go\s+)?(?:between|from)\s+"
-    r"(?P<a>.+?)\s+(?:and|to|until|till)\s+(?P<b>.+?)(?P<mean2>\s+on\s+average)?$"
-)
-_FOLDS = {"average": "avg", "avg": "avg", "mean": "avg", "typical": "median", "median": "median",
-          "minimum": "min", "shortest": "min", "maximum": "max", "longest": "max"}  # fmt: skip
-_FIRST = re.compile(
-    r"^(?:(?:the|their|a|an|his|her|its|each\s+\w+'s)\s+)*(?:first\s+|initial\s+)?(?:the\s+)?"
-)
+FIRST = re.compile(r"^(?:(?:the|their|a|an|his|her|its|each\s+\w+'s)\s+)*(?:first\s+|initial\s+)?(?:the\s+)?")
 _RETENTION = re.compile(
     r"\b(?:(?P<adverb>daily|weekly|monthly|quarterly|yearly)\s+)?(?:(?:user|customer|cohort|client"
     r"|member)\s+)?retention\b"
@@ -116,8 +100,11 @@ class PathFrames:
         if len(parts) < 2:
             raise refused("A funnel needs at least two steps, such as 'funnel visit -> order'.")
         plan, source, steps = self._path(parts, who)
-        ordered = ordered or within > 0
-        title = f"number of different {_spoken(source)}"
+        ordered = ordered or within > 0 or re.search(r"\bthen\b", text.lower()) is not None
+        listed = "," in text and not _ARROW.search(text) and not re.search(r"\bto\b", text)
+        if listed and not ordered and lost is None and "any order" not in wording.plain:
+            raise self._unordered(wording.text)
+        title = f"number of different {spoken(source)}"
         names = Names(self._index, plan.table)
         plan, groups = self._grouped(plan, by, names)
         measures: tuple[Measure, ...] = (
@@ -140,6 +127,17 @@ class PathFrames:
         made = replace(plan, form="table", measures=measures, dimensions=dimensions, cohort=cohort, order=())
         return Framed(made, tuple(self._inner.read), (), self._inner.confidence)
 
+    def _unordered(self, text: str) -> Stopped:
+        """Steps that are only listed may have to come in this order, or not."""
+        made = []
+        for label, words in (("in this order", "in this order"), ("in whichever order", "in any order")):
+            outcome = self._inner.whole(f"{text} {words}")
+            if isinstance(outcome, Planned):
+                made.append(ClarificationChoice(label, f"{text} {words}", outcome.sql))
+        if not made:
+            return refused("Say whether the steps have to come in this order, or in any order.")
+        return Stopped(Clarification("Do the steps have to come in this order?", tuple(made)))
+
     def conversion(self, wording: Wording) -> Framed | None:
         """`conversion rate from visit to order`: of those who did the first, how many did the second."""
         match = wording.search(_CONVERSION) or wording.search(_CONVERSION_OF)
@@ -158,7 +156,7 @@ class PathFrames:
         )
         title = f"conversion from {steps[0].title} to {steps[1].title}"
         first, second = steps[0].title, steps[1].title
-        who_line = f"Counts different {_spoken(source)}: of those with {first}, those with {second}."
+        who_line = f"Counts different {spoken(source)}: of those with {first}, those with {second}."
         return self._told(plan, cohort, title, by, who_line)
 
     def _parted(self, text: str) -> tuple[str, str]:
@@ -204,7 +202,7 @@ class PathFrames:
     def _in_time(self, plan: QueryPlan, cohort: Cohort, title: str, by: str, line: str) -> Framed:
         """The same for each step of time in which the first of the events lay."""
         followers = Followers(self._index, self._inner)
-        followed = Followed(_spoken(cohort.subject), plan, cohort.subject, cohort.time)
+        followed = Followed(spoken(cohort.subject), plan, cohort.subject, cohort.time)
         tail = followers.tail(followed, f"by {by}")
         if len(cohort.steps) != 2 or tail.groups:
             raise refused(f"'{by}' is not something that these steps can be told apart by.")
@@ -226,70 +224,6 @@ class PathFrames:
         )
         over = followers.over(replace(rows, windows=()), tail, (whole, part, rate), begun, windows=windows)
         return followers.framed(over, line, told)
-
-    def span(self, wording: Wording) -> Framed | None:
-        """`average days between sign up and first order`: from the first of one to the next of the other."""
-        match = wording.search(_SPAN) or wording.search(_HOW_LONG)
-        if match is None:
-            return None
-        found = match.groupdict()
-        first, second = (_FIRST.sub("", wording.group(match, name)) for name in ("a", "b"))
-        rows = self._between_columns(wording, match, first, second)
-        if rows is not None:
-            return rows
-        unit = (found.get("unit") or "day").rstrip("s")
-        unit = "day" if unit == "time" else unit
-        second, by = self._parted(second)
-        fold = _FOLDS.get(found.get("fold") or "average", "avg")
-        followers = Followers(self._index, self._inner)
-        plan, source, steps = self._path([first, second], "")
-        followed = Followed(_spoken(source), plan, source, self._subjects.time(plan))
-        tail = followers.tail(followed, f"by {by}" if by else "")
-        cohort = Cohort("follow_list", source, followed.time, steps, True)
-        ways = replace(followers.rows(followed, tail, cohort), windows=plan.windows)
-        title = f"{found.get('fold') or 'average'} {unit}s from {steps[0].title} to {steps[1].title}"
-        counted = "whole calendar steps" if unit in ("day", "week", "month") else "elapsed time"
-        line = (
-            f"For each of the {_spoken(source)}: from the first {steps[0].title} to the next "
-            f"{steps[1].title}, in {unit}s ({counted}); who never got there is left out."
-        )
-        start, end = (moment_of(followed.time, name) for name in ("start_", "end_"))
-        measure = Measure(fold, end, "", title, f"{unit}s", since=start, grain=unit)
-        known = Filter(replace(end, type=f"Nullable({end.type})"), "not_null")
-        over = followers.over(ways, tail, (measure,), start, (known,))
-        return followers.framed(over, line)
-
-    def _between_columns(
-        self, wording: Wording, match: re.Match[str], first: str, second: str
-    ) -> Framed | None:
-        """`average days between order date and ship date`: two dates of one row."""
-        tail = re.search(r"\s+(?:by|per|for|in|where|with|of)\s.*$", second.lower())
-        behind = second[tail.start() :] if tail else ""
-        second = second[: tail.start()] if tail else second
-        plans = [self._inner.tried(f"latest {words.strip()}") for words in (first, second)]
-        sources = [
-            p.measures[0].source for p in plans if p is not None and len(p.measures) == 1 and not p.filters
-        ]
-        held = [s for s in sources if s is not None and column_type(s.type).temporal]
-        if len(held) != 2 or held[0].table != held[1].table or held[0] == held[1]:
-            return None
-        found = match.groupdict()
-        if any(p is None or p.joins or p.dimensions or p.measures[0].function != "max" for p in plans):
-            return None
-        base = self._inner.planned(f"number of rows of `{held[0].table}`{behind}", lambda text: text)
-        unit = (found.get("unit") or "day").rstrip("s")
-        unit = "day" if unit == "time" else unit
-        fold = _FOLDS.get(found.get("fold") or "average", "avg")
-        title = f"{found.get('fold') or 'average'} {unit}s from {held[0].column} to {held[1].column}"
-        names = Names(self._index, base.table)
-        for dimension in base.dimensions:
-            names.taken(dimension.alias)
-        measure = Measure(fold, held[1], names.fresh(title), title, f"{unit}s", since=held[0], grain=unit)
-        order = tuple(
-            replace(o, alias=measure.alias) if o.alias == base.measures[0].alias else o for o in base.order
-        )
-        made = replace(base, measures=(measure,), order=order)
-        return Framed(made, tuple(self._inner.read), (), self._inner.confidence)
 
     def retention(self, wording: Wording) -> Framed | None:
         """`monthly retention of users who signed up`: each cohort and how many of it came in later steps."""
@@ -334,11 +268,11 @@ class PathFrames:
             ),
             Dimension(time, names.fresh(f"{grain}s_later"), f"{grain}s later"),
         )
-        size = f"{_spoken(source)} in the cohort"
+        size = f"{spoken(source)} in the cohort"
         measures: tuple[Measure, ...] = (
             Measure("count_distinct", source, names.fresh("cohort_size"), size),
             Measure(
-                "count_distinct", source, names.fresh("returned"), f"{_spoken(source)} with {steps[1].title}"
+                "count_distinct", source, names.fresh("returned"), f"{spoken(source)} with {steps[1].title}"
             ),
             Measure("percent", None, names.fresh("retention_percent"), "retention", "percent"),
         )
@@ -348,18 +282,20 @@ class PathFrames:
 
     def _trimmed(self, text: str) -> tuple[str, str, int, bool]:
         """A text without who is counted, within how many seconds, and whether in this order."""
+        text = " ".join(text.split())
         each, within, ordered = (p.search(text.lower()) for p in (_EACH_STEP, _WITHIN, _ORDERED))
         spans = [m.span() for m in (each, within, ordered) if m is not None]
         seconds = 0
         if within is not None:
             seconds = (1 if within["n"] in ("a", "an") else number(within["n"])) * SECONDS[within["unit"]]
         who = (each["who"] or each["who2"] or "") if each is not None else ""
-        return Wording(text).without(*spans) if spans else text, who, seconds, ordered is not None
+        strict = ordered is not None and not re.search(r"any|whichever", ordered.group())
+        return Wording(text).without(*spans) if spans else text, who, seconds, strict
 
     def _path(self, parts: list[str], who: str) -> tuple[QueryPlan, Source, tuple[Step, ...]]:
         """The steps of a path; what only the last one has of time and other conditions holds for all."""
         name, plan, source = self._followed(None, who, parts[0])
-        acts = [act_of(_FIRST.sub("", tidy(part))) for part in parts]
+        acts = [act_of(FIRST.sub("", tidy(part))) for part in parts]
         if any(act is None or act.never or act.often for act in acts):
             raise refused("Each step has to be one event.")
         steps = [self._subjects.step(name, plan, source, act) for act in acts if act is not None]
@@ -396,13 +332,7 @@ class PathFrames:
         return f"`{table}.{column.name}`", plan, Source(table, column.name, column.type)
 
 
-def _spoken(source: Source) -> str:
-    name = source.column.split(".")[-1].casefold()
-    name = re.sub(r"[_ ]?(?:id|key|no|number|code)$", "", name) or name
-    return name if name.endswith("s") else f"{name}s"
-
-
 def _short(text: str) -> str:
-    return re.sub(r"\s+(?:in|during|since|on|by|for|last|this)\s.*$", "", _FIRST.sub("", tidy(text))).replace(
+    return re.sub(r"\s+(?:in|during|since|on|by|for|last|this)\s.*$", "", FIRST.sub("", tidy(text))).replace(
         "`", ""
     )

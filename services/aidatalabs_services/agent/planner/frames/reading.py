@@ -19,7 +19,6 @@ from .intervals import IntervalFrames
 from .moments_of import MomentFrames
 from .newcomers import NewcomerFrames
 from .parted import PartedFrames
-from .paths import PathFrames
 from .per_one import PerOneFrames
 from .periods import PeriodFrames
 from .ranges import RangeFrames
@@ -28,6 +27,7 @@ from .returning import ReturnFrames
 from .rewording import Rewordings
 from .series import SeriesFrames
 from .sessions import SessionFrames
+from .spans import SpanFrames
 from .subjects import SubjectFrames
 from .winners import WinnerFrames
 from .wording import COUNT, Wording, number, tidy
@@ -60,7 +60,7 @@ _WEAK = frozenset(
     (
         *("members", "share", "compared", "winners", "active", "steps", "folded", "ends", "seen", "both"),
         *("newcomers", "first_deeds", "repeated", "returned", "reworded", "filled", "frequent"),
-        *("agents", "per_one", "shares", "gaps", "nth", "since", "dates", "active_days"),
+        *("agents", "people", "per_one", "shares", "gaps", "nth", "since", "dates", "active_days"),
     )
 )
 """Frames of ordinary words: where they cannot answer, the question is read as it stands."""
@@ -129,7 +129,8 @@ class Frames:
 
     def _frames(self, linked: Linked) -> Iterator[Callable[[Wording], Framed | None]]:
         """The frames in the order they are tried, each with a fresh record of what is asked inside."""
-        yield Rewordings(self._index, self._inner()).reworded
+        for name in ("people", "reworded"):
+            yield getattr(Rewordings(self._index, self._inner()), name)
         for name in ("sticky", "per_one", "shares"):
             yield getattr(PerOneFrames(self._index, self._inner()), name)
         for name in ("bucketed", "filled", "frequent"):
@@ -155,7 +156,7 @@ class Frames:
             yield getattr(ReturnFrames(self._index, self._inner(plain=True)), name)
         yield SessionFrames(self._index, self._inner(plain=True)).sessions
         for name in ("funnel", "conversion", "span", "retention"):
-            yield getattr(PathFrames(self._index, self._inner(plain=True)), name)
+            yield getattr(SpanFrames(self._index, self._inner(plain=True)), name)
         yield SubjectFrames(self._index, self._inner(plain=True)).members
         yield RangeFrames(self._index, self._inner()).steps
         yield Rewordings(self._index, self._inner()).agents

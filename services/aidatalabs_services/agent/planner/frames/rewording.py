@@ -6,8 +6,12 @@ import re
 
 from aidatalabs_services.agent.planner.index import CatalogueIndex
 from aidatalabs_services.agent.planner.outcomes import Clarification
+from aidatalabs_services.agent.planner.plan import Source
+from aidatalabs_services.agent.planner.relations.verbs import PERSONS
+from aidatalabs_services.agent.planner.words import lemma, split_name
 
 from .agents import acted_by
+from .followers import spoken
 from .inner import Framed, Inner, Stopped
 from .subjects import PEOPLE, repeating
 from .wording import COUNT, UNIT, Wording
@@ -79,6 +83,7 @@ _MADE = re.compile(
     r"\b(?P<act>[a-z]{3,}ing)\s+(?P<who>user|customer|visitor|member|subscriber|player|account)(?P<many>s?)\b"
 )
 _AGENT = re.compile(r"\b(?P<agent>[a-z]{2,}?(?:er|or))(?P<many>s?)\b")
+_WORD = re.compile(r"[a-z]{4,}")
 _NO_ACTS = frozenset(
     ("returning", "existing", "recurring", "repeating", "using", "remaining", "trailing", "moving")
 )
@@ -98,6 +103,38 @@ class Rewordings:
             if text:
                 return self._planned(text)
         return None
+
+    def people(self, wording: Wording) -> Framed | None:
+        """`players`, `visitors`: the one key of people is meant where nothing else is called so."""
+        keys = repeating(self._index)
+        if len(keys) != 1 or any(split_name(name)[-1] in PERSONS for name in self._index.tables):
+            return None
+        noun = spoken(Source(*keys[0][:1], keys[0][1].name)).rstrip("s")
+        found = []
+        for match in _WORD.finditer(wording.plain):
+            word = match.group()
+            if (
+                lemma(word) not in PERSONS
+                or {word, lemma(word)} & self._known()
+                or acted_by(self._index, lemma(word))
+            ):
+                continue
+            found.append((match.span(), noun if lemma(word) == word and word != "people" else f"{noun}s"))
+        if not found or PERSONS & set(split_name(keys[0][1].name)) == set():
+            return None
+        text = wording.text
+        for (start, end), said in reversed(found):
+            text = f"{text[:start]}{said}{text[end:]}"
+        plan = self._inner.tried(text)
+        if plan is None:
+            return None
+        (start, end), said = found[0]
+        line = f"'{wording.text[start:end]}' was read as {said}, by {keys[0][0]}.{keys[0][1].name}."
+        return Framed(plan, tuple(self._inner.read), (line,), self._inner.confidence)
+
+    def _known(self) -> frozenset[str]:
+        """Words that the data is called by."""
+        return self._index.vocabulary
 
     def agents(self, wording: Wording) -> Framed | None:
         """`subscribers`, `paying users`: those with the event that the word acts out."""

@@ -108,6 +108,7 @@ _ANY_ROW = frozenset(
     )
 )
 _DEFAULT_GAP = 1_800
+_MOST_VALUES = 200
 
 
 class SessionFrames:
@@ -125,6 +126,8 @@ class SessionFrames:
             return None
         if any("session" in split_name(name) for name in self._index.tables):
             return None  # told by a table of their own
+        if self._told_by() and not wording.search(_GAP):
+            return self._events(wording)
         gap, minutes, mean = wording.search(_GAP), wording.search(_MINUTES), wording.search(_ON_AVERAGE)
         cut = Wording(tidy(wording.without(*(m.span() for m in (gap, minutes, mean) if m is not None))))
         self._seconds = 0
@@ -139,6 +142,48 @@ class SessionFrames:
             or self._filled(cut, mean is not None)
             or self._counted(cut)
         )
+
+    def _told_by(self) -> tuple[str, str, str] | None:
+        """The one kind of event that says that a session began: then no gaps have to be looked for."""
+        found = [
+            (table.name, column.name, value)
+            for table in self._index.catalogue.tables
+            for column in table.columns
+            if self._index.role(table.name, column.name).kind == "dimension"
+            and len(column.values) <= _MOST_VALUES
+            for value in column.values
+            if "session" in split_name(value)
+            and not {"end", "ended", "stop", "finish"} & set(split_name(value))
+        ]
+        return found[0] if len(found) == 1 else None
+
+    def _events(self, wording: Wording) -> Framed | None:
+        """Sessions that an event tells: their number, also for each subject; not how long they are."""
+        told = self._told_by()
+        mean = wording.search(_ON_AVERAGE)
+        cut = Wording(tidy(wording.without(mean.span()))) if mean is not None else wording
+        if cut.search(_LENGTH) or cut.search(_LONGEST) or cut.search(_BOUNCE) or cut.search(_SINGLE):
+            raise refused(
+                "Here an event tells that a session began, not when it ended: say 'with a gap of 30 minutes'."
+            )
+        match = cut.search(_PER_SUBJECT)
+        if told is None or match is None or (match["many"] and mean is None) or match["fold"] == "median":
+            return None
+        followed = self._followers.found(match["who"])
+        if followed is None or followed.time.table != told[0]:
+            return None
+        tail = self._followers.tail(followed, tidy(cut.group(match, "rest")))
+        column = self._index.column(told[0], told[1])
+        began = Filter(Source(told[0], column.name, column.type), "eq", (told[2],))
+        who = spoken(followed.source).rstrip("s")
+        subjects = Measure("count_distinct", followed.source, "", f"number of different {who}s")
+        every = Measure("count", None, "", "number of sessions")
+        ratio = Measure("ratio", None, f"sessions_per_{who}", f"sessions per {who}", parts=(every, subjects))
+        made = replace(
+            tail.plan, measures=(ratio,), filters=(*tail.plan.filters, began), order=(), tied=False
+        )
+        line = f"A session is a row with {told[2]}; {who}s without any are not counted."
+        return self._followers.framed(made, line)
 
     def _long(self, wording: Wording, unit: str) -> Framed | None:
         match = wording.search(_LENGTH) or wording.search(_LONGEST)
