@@ -113,11 +113,8 @@ class Rewordings:
         found = []
         for match in _WORD.finditer(wording.plain):
             word = match.group()
-            if (
-                lemma(word) not in PERSONS
-                or {word, lemma(word)} & self._known()
-                or acted_by(self._index, lemma(word))
-            ):
+            bare = lemma(word)
+            if bare not in PERSONS or self._known(word) or self._known(bare) or acted_by(self._index, bare):
                 continue
             found.append((match.span(), noun if lemma(word) == word and word != "people" else f"{noun}s"))
         if not found or PERSONS & set(split_name(keys[0][1].name)) == set():
@@ -132,9 +129,11 @@ class Rewordings:
         line = f"'{wording.text[start:end]}' was read as {said}, by {keys[0][0]}.{keys[0][1].name}."
         return Framed(plan, tuple(self._inner.read), (line,), self._inner.confidence)
 
-    def _known(self) -> frozenset[str]:
-        """Words that the data is called by."""
-        return self._index.vocabulary
+    def _known(self, word: str) -> bool:
+        """Whether the data has a name or a value with this word."""
+        return self._index.names.knows(word) or bool(
+            self._index.values([word]) or self._index.partial_values([word])
+        )
 
     def agents(self, wording: Wording) -> Framed | None:
         """`subscribers`, `paying users`: those with the event that the word acts out."""
@@ -173,7 +172,7 @@ class Rewordings:
             word = match["agent"]
             if word in PEOPLE and word not in ("buyer", "shopper", "subscriber"):
                 continue
-            if self._index.names.words and word in self._index.vocabulary:
+            if self._known(word):
                 continue
             value = acted_by(self._index, word)
             if value:
