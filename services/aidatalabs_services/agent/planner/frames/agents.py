@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from weakref import WeakKeyDictionary
 
 from aidatalabs_services.agent.planner.columntypes import column_type
 from aidatalabs_services.agent.planner.index import CatalogueIndex
@@ -27,21 +28,31 @@ def acted_by(index: CatalogueIndex, word: str) -> tuple[str, str, str] | None:
     if len(bare) < _SHORTEST:
         return None
     roots = {bare, f"{bare}e"} | ({bare[:-1]} if bare[-1:] == bare[-2:-1] else set())
-    found: dict[tuple[str, str, str], int] = {}
-    for table in index.catalogue.tables:
-        for column in table.columns:
-            if column_type(column.type).kind != "text" or not column.values_complete or column.path_of:
-                continue
-            if index.role(table.name, column.name).kind != "dimension" or len(column.values) > _MOST_VALUES:
-                continue
-            for value in column.values:
-                rank = _rank(roots, list(split_name(value)))
-                if rank is not None:
-                    found[table.name, column.name, value] = rank
+    ranks = {place: _rank(roots, parts) for place, parts in _deeds(index).items()}
+    found = {place: rank for place, rank in ranks.items() if rank is not None}
     best = sorted(found, key=lambda key: found[key])
     if not best or (len(best) > 1 and found[best[0]] == found[best[1]]):
         return None
     return best[0]
+
+
+_DEEDS: WeakKeyDictionary[CatalogueIndex, dict[tuple[str, str, str], list[str]]] = WeakKeyDictionary()
+"""Looked up over a whole catalogue once, as long as its index is there."""
+
+
+def _deeds(index: CatalogueIndex) -> dict[tuple[str, str, str], list[str]]:
+    """The values of one word that may be something done, with that word."""
+    if index not in _DEEDS:
+        _DEEDS[index] = {
+            (table.name, column.name, value): parts
+            for table in index.catalogue.tables
+            for column in table.columns
+            if column_type(column.type).kind == "text" and column.values_complete and not column.path_of
+            if index.role(table.name, column.name).kind == "dimension" and len(column.values) <= _MOST_VALUES
+            for value in column.values
+            if len(parts := list(split_name(value))) == 1
+        }
+    return _DEEDS[index]
 
 
 def _rank(roots: set[str], parts: list[str]) -> int | None:

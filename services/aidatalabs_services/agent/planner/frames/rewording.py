@@ -106,6 +106,8 @@ class Rewordings:
 
     def people(self, wording: Wording) -> Framed | None:
         """`players`, `visitors`: the one key of people is meant where nothing else is called so."""
+        if not any(lemma(word) in PERSONS for word in _WORD.findall(wording.plain)):
+            return None
         keys = repeating(self._index)
         if len(keys) != 1 or any(split_name(name)[-1] in PERSONS for name in self._index.tables):
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from weakref import WeakKeyDictionary
 
 from aidatalabs_services.agent.planner.catalogue import Column
 from aidatalabs_services.agent.planner.index import CatalogueIndex
@@ -251,6 +252,12 @@ class SubjectFrames:
 
 def repeating(index: CatalogueIndex) -> list[tuple[str, Column]]:
     """The keys that stand in many rows of a table with a time of its own; of several those of people."""
+    if index not in _REPEATING:
+        _REPEATING[index] = _repeating(index)
+    return _REPEATING[index]
+
+
+def _repeating(index: CatalogueIndex) -> list[tuple[str, Column]]:
     found = [
         (table.name, column)
         for table in index.catalogue.tables
@@ -262,6 +269,10 @@ def repeating(index: CatalogueIndex) -> list[tuple[str, Column]]:
     ]
     people = [(table, column) for table, column in found if PEOPLE & set(column.name.casefold().split("_"))]
     return found if len(found) == 1 else people
+
+
+_REPEATING: WeakKeyDictionary[CatalogueIndex, list[tuple[str, Column]]] = WeakKeyDictionary()
+"""What was found over a whole catalogue, as long as its index is there: each question asks for it."""
 
 
 def _acts(did: str) -> tuple[list[Act] | None, bool, int]:
