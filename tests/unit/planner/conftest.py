@@ -20,6 +20,7 @@ from tests.unit.planner.engine import Database
 from tests.unit.planner.ferries import ferries
 from tests.unit.planner.lessons import lessons
 from tests.unit.planner.levies import levies
+from tests.unit.planner.markets import markets
 from tests.unit.planner.practice import practice, rounds
 from tests.unit.planner.workshop import workshop
 
@@ -72,7 +73,8 @@ def asker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
     specs = {"shop": shop, "sensors": sensors, "library": library, "trips": trips, "workshop": workshop,
              "clubs": clubs, "ferries": ferries, "cellars": cellars, "dives": dives,
              "levies": levies, "practice": practice, "rounds": rounds, "lessons": lessons,
-             "typed_sensors": typed_sensors, "climbs": climbs, "huts": huts}  # fmt: skip
+             "typed_sensors": typed_sensors, "climbs": climbs, "huts": huts,
+             "markets": markets}  # fmt: skip
     askers = {name: Asker(Database(session, f"{name}_data", make())) for name, make in specs.items()}
     yield lambda name: askers[name]
     session.close()

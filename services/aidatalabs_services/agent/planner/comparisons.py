@@ -16,10 +16,11 @@ from .totals import (
     check_group_unit,
     check_groups,
     check_thing,
-    check_thing_in,
     check_year,
     counts_of_thing,
     limits_groups,
+    totalled,
+    totalled_in,
 )
 
 if TYPE_CHECKING:
@@ -167,7 +168,8 @@ def _apply(
         _compare_right(reader, item, reader.ref(place), operator, values, unit)
         return
     if unit:
-        check_thing_in(reader, item, operator, values, unit)
+        if totalled_in(reader, item, operator, values, unit):
+            return
         reader.draft.conditions.append(Condition(None, operator, values, item, True, unit=unit))
         return
     if (following is not None and following.kind in ("unknown", "literal")) or operator in ("eq", "ne"):
@@ -212,6 +214,9 @@ def _compare_left(
         check_groups(reader, item, aggregate, operator, values, unit)
     if draft.rank is not None and draft.rank.by is not None and draft.rank.by.ref is left:
         raise Unread(item, "compares what is being ranked")
+    if aggregate is None and totalled(reader, item, left, operator, values, unit):
+        reader.withdraw(left)
+        return
     draft.bare = [kept for kept in draft.bare if kept is not left]
     draft.columns = [kept for kept in draft.columns if kept is not left]
     draft.conditions.append(Condition(left, operator, values, item, True, unit=unit))
@@ -230,6 +235,8 @@ def _compare_right(
 ) -> None:
     candidate = right.candidate
     if candidate.kind == "column" and reader.role(candidate) == "measure":
+        if totalled(reader, item, right, operator, values, unit):
+            return
         check_thing(reader, item, right, operator, values, unit)
         reader.draft.conditions.append(Condition(right, operator, values, item, True, unit=unit))
         return

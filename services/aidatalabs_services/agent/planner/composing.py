@@ -327,8 +327,14 @@ class Composer(ComposingRanks):
             for word in ("average", "total", "highest")
         ]
         raise Ambiguous(
-            f"Should '{item.text}' be averaged, added up, or is its highest value meant?", choices
+            f"Should '{item.text}' be averaged, added up, or is its highest value meant?",
+            choices,
+            listable=all(self._names_rows(group) for group in self.draft.groups),
         )
+
+    def _names_rows(self, group: Group) -> bool:
+        """`price of every product`: the group is each row of its own table."""
+        return group.by is not None and group.ref is not None and self._row_each(group)
 
     def _check_leftovers(self) -> None:
         """Every table named must be in the query, every verb and unit must fit it."""

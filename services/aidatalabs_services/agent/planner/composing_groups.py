@@ -11,6 +11,8 @@ from .columntypes import column_type
 from .draft import Draft, Group, Ref, Unread
 from .index import CatalogueIndex
 from .items import Candidate, Item
+from .keys import Edge
+from .lexicon import CLOSING_WORDS
 from .naming import Names
 from .plan import Dimension, Filter, Having, Measure, Order, Source, Window
 from .timing import TimeBinder, grain_for, step_of
@@ -56,6 +58,7 @@ class ComposingGroups:
         self.table: Table = index.tables[base]
         self.timezone = timezone
         self.binder = Binder(index, base)
+        self.now = now
         self.times = TimeBinder(index, base, now, timezone)
         self.names = Names(index, base)
         self.parts = Parts()
@@ -93,11 +96,18 @@ class ComposingGroups:
                 alias = self.names.label(candidate.table, label.column)
                 self._dimension(Dimension(label, alias, f"{noun(ref)} {label.column}", label=True))
 
+    def _beside_key(self, edge: Edge) -> bool:
+        """A column that happens to be unique beside its table's own key: the country of a supplier."""
+        others = [e.to_column for e in self.index.edges if e.to_table == edge.to_table]
+        keyed = [name for name in others if split_name(name)[-1] in CLOSING_WORDS]
+        return bool(keyed) and edge.to_column not in keyed
+
     def _add_labels_of(self, source: Source, ref: Ref) -> None:
         """A key that another table explains is shown together with its readable name."""
         table = next((join.table for join in self.binder.joins() if join.alias == source.table), self.base)
         targets = self.index.keys.of_column(table, source.column)
         labelled = [e for e in targets if any(c.name != e.to_column for c in self.index.label(e.to_table))]
+        labelled = [e for e in labelled if not self._beside_key(e)]
         if len(labelled) != 1 or source.table != self.base:
             return
         edge = labelled[0]
@@ -155,7 +165,24 @@ class ComposingGroups:
             self.time_named = named[0]
         if self.time_named is not None:
             return self.binder.source(self.time_named)
+        parent = self._parent_time(step, item)
+        if parent is not None:
+            return parent
         return self.times.source(step, item, self.verbs, self._rows_called(), self._event_told())
+
+    def _parent_time(self, step: str, item: Item) -> Source | None:
+        """The lines of an order have its time: that of the one thing they refer to that has any."""
+        if self.index.calendars[self.base] or self.index.time_columns(self.base):
+            return None
+        parents = {e.to_table for e in self.index.edges if e.table == self.base and e.to_table != self.base}
+        timed = [name for name in sorted(parents) if self.index.time_columns(name)]
+        if len(timed) != 1 or any(self.index.calendars[name] for name in parents):
+            return None
+        times = TimeBinder(self.index, timed[0], self.now, self.timezone)
+        source = times.source(step, item, self.verbs, frozenset(split_name(timed[0])))
+        if not source.column:
+            return None
+        return self.binder.source(Ref(Candidate("column", timed[0], source.column), item))
 
     def _rows_called(self) -> frozenset[str]:
         """The words the base's rows were called by; none where the question tells an event besides, which
@@ -163,7 +190,9 @@ class ComposingGroups:
         draft = self.draft
         if self._event_told():
             return frozenset()
-        counted = [a.ref for a in draft.aggregates if a.function == "count" and a.ref is not None]
+        made = [*draft.aggregates, *(aggregate for aggregate, *_ in draft.having)]
+        made += [draft.rank.by] if draft.rank is not None and draft.rank.by is not None else []
+        counted = [a.ref for a in made if a.function == "count" and a.ref is not None]
         own = [
             ref
             for ref in [*draft.subjects, *counted]

@@ -95,7 +95,9 @@ def _check_rows(composer: Composer, group: Group) -> None:
     else:
         raise Barred(by, f"stands before what every row of {composer.base} is: ask for the average of all")
     choices = [one, each] if by.end == group.item.start else [one]  # `per paid order` may group by paid
-    raise Ambiguous(f"Is one average over all {rows} meant, or the number of each?", choices)
+    raise Ambiguous(
+        f"Is one average over all {rows} meant, or the number of each?", choices, listable=not function
+    )
 
 
 def _each_row(composer: Composer, group: Group) -> bool:

@@ -49,6 +49,12 @@ class Doubts:
                 self._check_busy(item)
             elif item.kind == "where":
                 self._check_bare(place)
+                self._check_whose(place)
+            elif item.kind == "neg":
+                self._check_lack(place)
+            elif item.kind == "which":
+                self._check_whose(place)
+                self._check_who(item)
             elif item.kind == "and":
                 self._check_pair(place)
             elif item.kind == "first":
@@ -96,6 +102,40 @@ class Doubts:
             raise Barred(
                 self._items[place + 1], "is not said to be more or less than any number: say how much"
             )
+
+    def _check_whose(self, place: int) -> None:
+        """`whose manager is Ada` speaks of a manager of theirs, not of those who are managers."""
+        following = self._items[place + 1] if place + 1 < len(self._items) else None
+        whose = self._items[place].text.casefold() == "whose"
+        meant = self._chosen.get(place + 1)
+        if whose and following is not None and meant is not None and meant.kind == "value":
+            raise Barred(following, "is a value, and 'whose' asks for one of their columns")
+
+    def _check_lack(self, place: int) -> None:
+        """`who have no manager` lack one, whether or not they are called manager themselves."""
+        meant = self._chosen.get(place + 1)
+        if self._items[place].text.casefold() not in ("no", "without") or meant is None:
+            return
+        item = self._items[place + 1]
+        if meant.kind == "value" and any(
+            c.kind == "column" and c.table == meant.table for c in item.candidates
+        ):
+            raise Barred(item, f"is a value of {meant.column}, and 'no' asks for what is not there")
+
+    def _check_who(self, item: Item) -> None:
+        """`who reviewed the book` asks for people: rows that have no person's name are no answer."""
+        if item.text.casefold() != "who":
+            return
+        first = item is self._items[0]
+        unranked = self._plan.measures and not (self._plan.limit or self._plan.having)
+        if first and (unranked or not self._plan.dimensions):
+            raise Barred(item, "asks for people, not for their number alone")
+        if self._plan.form != "list":
+            return
+        shown = [d.source for d in self._plan.dimensions if d.source.column]
+        rows = any(self._kind(source) == "key" and self._numbers_rows(source) for source in shown)
+        if rows and not self._index.label(self._plan.table):
+            raise Barred(item, f"asks for people, and {self._plan.table} would only tell its own rows")
 
     def _check_pair(self, place: int) -> None:
         """`rows and a number per group` asks for two columns."""

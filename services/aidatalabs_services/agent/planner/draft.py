@@ -34,12 +34,16 @@ class Choice:
 
 
 class Ambiguous(Exception):
-    """The words fit, but in several ways; `question` asks which, `choices` say how to put each."""
+    """The words fit, but in several ways; `question` asks which, `choices` say how to put each.
 
-    def __init__(self, question: str, choices: list[Choice]) -> None:
+    `listable`: it may as well be no figure that is asked for, but the numbers as they are stored.
+    """
+
+    def __init__(self, question: str, choices: list[Choice], *, listable: bool = False) -> None:
         super().__init__(question)
         self.question = question
         self.choices = choices
+        self.listable = listable
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from .lexicon import (
 )
 from .likenesses import as_likely
 from .names import NameMatch
+from .negations import turned_round
 from .quantiles import quantile_spans
 from .relations.verbs import CLOSED
 from .units import UNIT_WORDS
@@ -79,6 +80,10 @@ class Linker:
         tokens = tokenize(question)
         linked = self._link(question, tokens)
         corrections: list[tuple[str, str]] = []
+        turned = turned_round(linked.items, tokens, self._index)
+        if turned != tokens:
+            tokens = turned
+            linked = self._link(question, tokens)
         for item in linked.items:
             better = self._corrected(item)
             if better:
@@ -149,11 +154,22 @@ class Linker:
                 named = any(self._shouted(token) for token in self._tokens[start:end])
                 if operator and operator[0] == "filler" and named:
                     continue
+                if operator and operator[0] == "count" and self._closes_name(start, end):
+                    continue
                 if operator and self._tokens[start].kind != "quoted":
                     agent = words[start:end] == ["by"] and start > 0 and _participle(words[start - 1])
                     agent = agent and not {"_", "."} & set(self._tokens[start - 1].raw)  # typed as a name
                     found.append(self._item(operator[0], "agent" if agent else operator[1], start, end))
         return found
+
+    def _closes_name(self, start: int, end: int) -> bool:
+        """`a phone number`: the word that closes a name, where nothing follows that could be counted."""
+        if self._tokens[start].word != "number" or end != start + 1 or not start:
+            return False
+        lemmas = [token.lemma for token in self._tokens]
+        named = any(m.column and m.length == 1 and m.cost <= _PLAIN for m in
+                    self._index.names.matches(lemmas, start - 1))  # fmt: skip
+        return named and not (end < len(lemmas) and self._index.names.matches(lemmas, end))
 
     def _quantiles(self) -> list[Item]:
         return [self._item("fn", function, *span) for *span, function in quantile_spans(self._tokens)]
@@ -322,6 +338,8 @@ class Linker:
         return word in SUPERLATIVES or word in SIZE_WORDS
 
     def _single(self, token: Token, place: int) -> tuple[str, str]:
+        if self._closes_name(place, place + 1):
+            return "filler", ""
         if token.kind == "number":
             return "number", "had" if place and self._tokens[place - 1].word in _HAVING else ""
         if token.kind == "quoted":

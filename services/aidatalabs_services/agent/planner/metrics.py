@@ -36,10 +36,13 @@ def settled(question: str, index: CatalogueIndex) -> tuple[str, str]:
     place = next((n for n, token in enumerate(tokens) if token.word in _REVENUE and token.kind == "word"), -1)
     if place < 0 or any(match.cost <= 0.3 for match in index.names.matches([tokens[place].lemma], 0)):
         return question, ""
-    found = _source(index)
+    found = traded(index)
     if found is None:
         return question, ""
     table, column, value = found
+    averaged = place > 0 and tokens[place - 1].word in ("average", "avg", "mean")
+    if averaged and not index.time_columns(table):
+        return question, ""  # the average line of an order is no average revenue
     said = {token.lemma for token in tokens}
     parts = [f"`{table}.{column}`"]
     before = tokens[place - 1].word if place else ""
@@ -62,7 +65,7 @@ def settled(question: str, index: CatalogueIndex) -> tuple[str, str]:
     return "".join(pieces) + question[end:], read_as
 
 
-def _source(index: CatalogueIndex) -> tuple[str, str, str] | None:
+def traded(index: CatalogueIndex) -> tuple[str, str, str] | None:
     """The table, the column of money and the kind of event that sells; None where it is not clear."""
     for trade in _FIRST_TRADES:
         tables = [table for table in index.catalogue.tables if split_name(table.name)[-1:] == (trade,)]
@@ -71,6 +74,10 @@ def _source(index: CatalogueIndex) -> tuple[str, str, str] | None:
             return (*money[0], "")
         if money:
             return None
+        details = [table for table in index.catalogue.tables if trade in split_name(table.name)[:-1]]
+        money = [(table.name, name) for table in details for name in _money(index, table)]
+        if len(money) == 1 and tables:  # the lines of orders that have no amount of their own
+            return (*money[0], "")
     return _sold(index) or _earned(index)
 
 

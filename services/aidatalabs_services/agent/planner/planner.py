@@ -7,6 +7,7 @@ from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
 from . import guards
 from .absences import check_absent
@@ -18,6 +19,7 @@ from .catalogue import Catalogue
 from .composing import Composer
 from .doubts import check_doubts
 from .draft import Ambiguous, Barred, Choice, Draft, Unread
+from .earnings import put_in_names
 from .entities import check_quantifiers
 from .explain import explain
 from .frames.answering import framed_outcome
@@ -94,15 +96,18 @@ class Planner:
         meant in."""
         turn = copy(self)  # keeps what the wordings of this question led to, apart from other threads'
         turn._linked, turn._outcomes = {}, {}
-
-        def asked(text: str) -> Outcome:
-            put, read_as = settled(text, self._index)
-            outcome = turn._plan(put, local(now, timezone), timezone, depth=_DEPTH)
-            if read_as and isinstance(outcome, Planned):
-                return replace(outcome, explanation=(*outcome.explanation, read_as))
-            return outcome
-
+        asked = partial(turn._settled, now=local(now, timezone), timezone=timezone)
         return self._metrics.answered(question, asked)
+
+    def _settled(self, question: str, now: datetime, timezone: str) -> Outcome:
+        """The outcome of a question, with words put in names and those for business figures settled."""
+        named, put_as = put_in_names(question, self._index)
+        asked, read_as = settled(named, self._index)
+        read_as = put_as or read_as
+        outcome = self._plan(asked, now, timezone, depth=_DEPTH)
+        if read_as and isinstance(outcome, Planned):
+            return replace(outcome, explanation=(*outcome.explanation, read_as))
+        return outcome
 
     def _plan(self, question: str, now: datetime, timezone: str, depth: int, left: int = _FRAMES) -> Outcome:
         """The outcome of one wording; several frames and offers come to the same ones."""
@@ -274,6 +279,9 @@ class Planner:
         failed = min((cost for cost, _ in readings.failed), default=9.0)
         askable = bool(asked) and asked[0][0] <= (good[0].cost + _MARGIN if good else failed + _FAR)
         if askable:
+            listed = self._related(linked, now, timezone) if asked[0][1].listable and depth else None
+            if listed is not None and listed.plan.form == "list":
+                return listed
             return self._ask(linked, asked[0][1], now, timezone, depth)
         barred = min((cost for cost, error in readings.failed if isinstance(error, Barred)), default=9.0)
         if not good or barred <= good[0].cost:
@@ -331,6 +339,13 @@ class Planner:
                     return outcome if shows_row(outcome, candidate) else None
         return None
 
+    def _things(self, linked: Linked, now: datetime, timezone: str) -> Planned | None:
+        """Things that have names are listed where nothing is said to be done with them."""
+        listed = self._related(linked, now, timezone)
+        if listed is None or listed.plan.form != "list" or not self._index.label(listed.plan.table):
+            return None
+        return listed
+
     def _count_or_list(self, linked: Linked, now: datetime, timezone: str) -> Planned | Clarification | None:
         """Rows named without saying what to do with them: offer to count or to list them."""
         if any(item.kind in _TASKS for item in linked.items):
@@ -370,7 +385,7 @@ class Planner:
             return looked_up
         counted = self._count_or_list(linked, now, timezone) if depth == _DEPTH else None
         if counted is not None:
-            return counted
+            return self._things(linked, now, timezone) or counted
         unread = min(readings.failed, key=lambda pair: (pair[0], not isinstance(pair[1], Barred)))[1]
         subject = f"'{unread.item.text}'" if unread.item is not None else "The question"
         return Refusal(

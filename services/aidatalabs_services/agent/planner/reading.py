@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from .columntypes import column_type
 from .draft import Aggregate, Ambiguous, Barred, Choice, Condition, Draft, Group, Ref, Unread
@@ -63,8 +64,10 @@ class Reader(ReadingNumbers):
         candidate = ref.candidate
         following = self.peek()
         if candidate.kind == "value":
-            if self.grouping:
-                self.grouping = False
+            if self.grouping and self._ranks_by_value(item):
+                self.draft.rank = replace(self.ranking, by_count=True) if self.ranking else None
+                self.ranking = self.draft.rank
+            self.grouping = False
             if self._describes(item, following):
                 self.draft.described.append(item)
             self.tell_event(ref)
@@ -88,6 +91,14 @@ class Reader(ReadingNumbers):
         self._place(ref, item)
         if candidate.kind == "column":
             self.direction = ""
+
+    def _ranks_by_value(self, item: Item) -> bool:
+        """`top 3 shows by plays`: by the number of the rows that a value names."""
+        rank, before = self.ranking, self.peek(-2)
+        if rank is None or rank.by is not None or rank.by_time or rank.adjective or rank.item.kind == "order":
+            return False
+        led = before is not None and before.kind == "by" and before.text.casefold() == "by"
+        return led and self.peek() is None and self.draft.target is not None and not self.draft.aggregates
 
     def _flagged(self, ref: Ref) -> bool:
         """`owner occupied is no`: the answer behind a flag; a flag is never meant by half of its name."""

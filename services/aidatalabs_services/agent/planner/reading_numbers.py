@@ -132,8 +132,29 @@ class ReadingNumbers(ReadingQuantities):
                          "behind 'where', and by what to group")  # fmt: skip
         self.draft.conditions.append(Condition(ref, "is_true", (), item))
 
+    def _qualifies_next(self, ref: Ref, item: Item) -> bool:
+        """`by product category`: the first word only says whose the second is."""
+        following, after = self.peek(), self.chosen.get(self.at)
+        if following is None or after is None or following.kind != "name" or following.start != item.end:
+            return False
+        if ref.candidate.kind != "table" or after.kind == "value" or after.table == ref.candidate.table:
+            return False
+        return bool(self.index.paths(ref.candidate.table, after.table))
+
+    def _ranks_by_rows(self, ref: Ref) -> bool:
+        """`top 3 customers by orders`: by how many of them each has."""
+        by, target = self.peek(-2), self.draft.target
+        if by is None or by.text.casefold() != "by" or target is None or target.ref is None:
+            return False
+        top = self.ranking is not None and self.ranking.item.kind == "top"
+        candidate = ref.candidate
+        return top and candidate.kind == "table" and candidate.table != target.ref.candidate.table
+
     def _grouped(self, ref: Ref, item: Item) -> None:
         rank = self.ranking
+        if self._qualifies_next(ref, item):
+            self.draft.elsewhere.append(item)
+            return
         if self.counting is not None:
             self._counted(ref)
             self.grouping = False
@@ -154,5 +175,9 @@ class ReadingNumbers(ReadingQuantities):
         if self.functions and self.measurable(ref.candidate):
             self.grouping = False
             self._computed(ref)
+            return
+        if open_rank and rank is not None and self._ranks_by_rows(ref):
+            self._ranked_by(rank, Aggregate("count", ref, item=item))
+            self.grouping = False
             return
         self.draft.groups.append(Group(ref, item, by=self.divided(self.at - 1)))

@@ -144,12 +144,23 @@ class ReadingQuantities(ReadingDates):
         following = self.peek()
         if self._pair(item):
             return
+        self._check_names(item)
         if adjective and following is not None and following.kind == "name":
             candidate = self.chosen[self.at]
             if self.measurable(candidate) and self.said_of(adjective, candidate)[0]:
                 self._extreme(item, True, adjective)
                 return
         super()._on_first(item)
+
+    def _check_names(self, item: Item) -> None:
+        """`first and last names` are two columns, and rank nothing."""
+        joiner, named = self.peek(), self.peek(1)
+        if joiner is None or named is None or joiner.kind != "and" or named.kind != "name":
+            return
+        second = split_name(self.chosen[self.at + 1].column)
+        columns = {split_name(name) for _, name in self.index.columns}
+        if second[0] != item.text.casefold() and (item.text.casefold(), *second[1:]) in columns:
+            raise Barred(item, f"and '{named.text}' are two columns: name each of them")
 
     def _on_extreme(self, item: Item) -> None:
         if not self._pair(item):

@@ -255,7 +255,8 @@ def label_columns(table: Table) -> tuple[Column, ...]:
     first, last = by_parts.get(("first", "name")), by_parts.get(("last", "name"))
     if first and last:
         return (first, last)
-    return ()
+    named = [column for parts, column in by_parts.items() if parts[-1] in ("name", "title")]
+    return tuple(named) if len(named) == 1 else ()
 
 
 def bookkeeping(column: Column) -> bool:

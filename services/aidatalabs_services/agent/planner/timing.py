@@ -11,6 +11,7 @@ from .columntypes import column_type
 from .draft import Ambiguous, Choice, Unread
 from .index import CatalogueIndex
 from .items import Item
+from .kinship import same_stem
 from .moments import Point, floor, iso, shift
 from .names import word_cost
 from .plan import Source, Window
@@ -20,6 +21,12 @@ from .words import split_name
 
 _STEPS = ("year", "quarter", "month", "week", "day", "hour")
 _NEEDS = {"year": "year", "quarter": "month", "month": "month", "week": "day", "day": "day", "hour": "hour"}
+
+
+def _of_rows(column: Column, rows: frozenset[str]) -> bool:
+    """Whether a time is called after the rows: order_date and ordered_at of orders."""
+    parts = split_name(column.name)
+    return any(row == part or same_stem(row, part) for row in rows for part in parts)
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,7 @@ class TimeBinder:
         default = self._index.defined.default_time(self._table)
         if default in times and not spoken and not told:
             return self.column_source(default)
-        own = [c for c in times if rows & set(split_name(c.name))]
+        own = [c for c in times if _of_rows(c, rows)]
         if len(own) == 1 and not spoken:
             return self.column_source(own[0])
         always = [c for c in times if c.null_share == 0 or not column_type(c.type).nullable]

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from .draft import Aggregate, Ambiguous, Choice, Ref, Unread
 from .items import Candidate, Item
+from .lexicon import MONEY_WORDS
 from .measures import WORDS
 from .roles import is_unique
 from .units import unit_class
+from .words import split_name
 
 if TYPE_CHECKING:
     from .reading_conditions import ReadingConditions
@@ -19,12 +21,31 @@ SAID = {"gt": "over", "ge": "at least", "lt": "under", "le": "at most", "eq": "e
         "between": "between"}  # fmt: skip
 """A comparison in words that can be read again."""
 
+_SPENT = frozenset(("spent", "cost", "costs", "expense", "expenses"))
 _PASSED = frozenset(("prep", "where", "value", "and", "or", "window", "verb", "acting", "neg"))
 _GROUPING = frozenset(("by", "grain", "part"))
 _YEAR = re.compile(r"(19|20)\d\d")
 _ABOUT = frozenset(("over", "above", "under", "below", "beyond"))
 _NEVER_ADDED = frozenset(("heat", "speed"))
 _CURRENCIES = frozenset(("US dollars", "euros", "pounds sterling"))
+
+
+def totalled(
+    reader: ReadingConditions, item: Item, ref: Ref, operator: str, values: tuple[str, ...], unit: str
+) -> bool:
+    """`models that have cost more than 500 euros`: what adds up is compared in total, once for each thing
+    that has many such rows."""
+    thing = thing_before(reader, reader.items.index(item), ref.candidate.table)
+    role = reader.index.role(ref.candidate.table, ref.candidate.column)
+    parts = set(split_name(ref.candidate.column.split(".")[-1]))
+    if thing is None or not role.additive or not parts & (MONEY_WORDS | _SPENT):
+        return False
+    if any(group.item is thing for group in reader.draft.groups) or reader.negated is not None:
+        return False
+    if unit and role.unit and unit != role.unit:
+        return False
+    reader.draft.having.append((Aggregate("sum", ref, False, item), operator, values, item))
+    return True
 
 
 def check_thing(
@@ -52,18 +73,23 @@ def check_thing(
     )
 
 
-def check_thing_in(
+def totalled_in(
     reader: ReadingConditions, item: Item, operator: str, values: tuple[str, ...], unit: str
-) -> None:
-    """`customers with more than 1000 euros`: the number is told by its unit, and is one of other rows."""
+) -> bool:
+    """`customers with more than 1000 euros`: the number is told by its unit, and is one of other rows; True
+    where their total was compared."""
     fitting = [
         Ref(Candidate("column", table, column), reader.items[reader.at - 1])
         for (table, column), role in reader.index.roles.items()
         if role.kind == "measure" and role.unit == unit
     ]
     place = reader.items.index(item)
-    if fitting and all(thing_before(reader, place, ref.candidate.table) is not None for ref in fitting):
-        check_thing(reader, item, fitting[0], operator, values, unit)
+    if not fitting or any(thing_before(reader, place, ref.candidate.table) is None for ref in fitting):
+        return False
+    if len(fitting) == 1 and totalled(reader, item, fitting[0], operator, values, unit):
+        return True
+    check_thing(reader, item, fitting[0], operator, values, unit)
+    return False
 
 
 def thing_before(

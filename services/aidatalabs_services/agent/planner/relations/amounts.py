@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from aidatalabs_services.agent.planner.adjectives import COMPARATIVES
+from aidatalabs_services.agent.planner.adjectives import ADJECTIVES, COMPARATIVES
 from aidatalabs_services.agent.planner.windows import TimeMention
 
 from .lexis import (
@@ -30,6 +30,7 @@ class Amounts(WordsHere):
     """Reads comparisons."""
 
     noun: Callable[..., Noun]
+    against: Callable[[Mention | None, str, str], Condition | None]
 
     def _measuring(self, noun: Noun, negated: bool, verb: str) -> Condition | None:
         """`weighs more than 10`, `costs at least 5`."""
@@ -43,14 +44,17 @@ class Amounts(WordsHere):
 
     def _comparative(self, noun: Noun, negated: bool, verb: str) -> Condition | None:
         """`older than 30`, `taller than average`, `younger than all climbers`."""
-        adjective = COMPARATIVES.get(self.s.word())
-        if adjective is None or self.s.sees(COMPARISONS.keys()) > 2:
+        adjective, less = COMPARATIVES.get(self.s.word(), ""), False
+        if not adjective and self.s.word() in ("more", "less") and self.s.word(2) == "than":
+            adjective, less = self.s.word(1) if self.s.word(1) in ADJECTIVES else "", self.s.word() == "less"
+            self.s.at += 1 if adjective else 0
+        if not adjective or self.s.sees(COMPARISONS.keys()) > 2:
             return None
         self.s.at += 1
         self.s.takes_word(("than",))
-        operator = "gt" if self._upwards(adjective) else "lt"
+        operator = "gt" if self._upwards(adjective) != less else "lt"
         operator = opposite(operator) if negated else operator
-        figure = self._figure(None, operator, adjective, noun)
+        figure = self._figure(None, operator, adjective, noun) or self.against(None, operator, adjective)
         if figure is not None:
             return figure
         token = self.s.token()
@@ -70,6 +74,7 @@ class Amounts(WordsHere):
         attribute = None
         if self.s.number() is None:
             figure = self._figure(None, operator, adjective, noun)
+            figure = figure or (self.against(None, operator, adjective) if adjective else None)
             if figure is not None:
                 return figure
             attribute = self.attribute(noun)
@@ -157,6 +162,8 @@ class Amounts(WordsHere):
             operator = "gt" if self._upwards(compared) else "lt"
         if operator != "eq" or self.s.at > start:
             figure = self._figure(attribute, operator, adjective, noun)
+            if figure is None and attribute is not None and self.s.number() is None:
+                figure = self.against(attribute, operator, "")
             if figure is not None:
                 return figure
             self.s.takes_word(("the", "a", "of"))

@@ -14,7 +14,6 @@ from aidatalabs_services.agent.planner.plan import (
     Dimension,
     Filter,
     Having,
-    Join,
     Measure,
     Order,
     QueryPlan,
@@ -25,6 +24,7 @@ from aidatalabs_services.agent.planner.roles import is_unique
 from aidatalabs_services.agent.planner.words import lemma, split_name
 
 from .conditions import Conditions
+from .joins import Joins, aliased, turned
 from .schema import Hop, Place, Schema, Unclear
 from .ties import Bound
 from .tree import Asked, Computed, Counted, Extreme, Mention, Noun, Part, Shown, Sorted
@@ -38,42 +38,6 @@ class Target:
 
     table: str
     column: str = ""
-
-
-class Joins:
-    """The joins of one query over `base`."""
-
-    def __init__(self, conditions: Conditions, base: str) -> None:
-        self._conditions = conditions
-        self.base = base
-        self._made: dict[tuple[Hop, ...], Join] = {}
-
-    def source(self, place: Place) -> Source:
-        """A column at the end of a way that leads each row of the base to one row."""
-        if not place.path:
-            return self._conditions.source(place.table, place.column)
-        last = place.path[-1]
-        if last.to_column == place.column:  # the key's own copy needs no join
-            return self.source(Place(last.table, last.column, place.path[:-1], place.cost))
-        return replace(self._conditions.source(place.table, place.column), table=self.alias(place.path))
-
-    def alias(self, path: tuple[Hop, ...]) -> str:
-        """The alias of the table a path leads to."""
-        if not path:
-            return self.base
-        if path not in self._made:
-            left = self.alias(path[:-1])
-            hop = path[-1]
-            taken = {join.alias for join in self._made.values()} | {self.base}
-            alias = hop.to_table if hop.to_table not in taken else f"{hop.to_table}_by_{hop.column}"
-            while alias in taken:
-                alias += "_2"
-            self._made[path] = Join(hop.to_table, alias, left, hop.column, hop.to_column, "inner")
-        return self._made[path].alias
-
-    def all(self) -> tuple[Join, ...]:
-        """The joins in the order they stand on each other."""
-        return tuple(self._made.values())
 
 
 @dataclass
@@ -230,9 +194,18 @@ class Builder:
                 places.extend(self._labels(target.table, ()))
             else:
                 places.append(self._place(part.attribute, part.noun, target))
+        noun = self.asked.noun
+        numbers = noun is not None and noun.bare and all(self._measured(place, target) for place in places)
+        if (self.asked.led or numbers) and places and not target.column:
+            labels = self._labels(target.table, ())
+            places = [*(p for p in labels if p.column not in {q.column for q in places}), *places]
         if target.column and not any(p.column == target.column and not p.path for p in places):
             places.insert(0, Place(target.table, target.column, (), 0.0))
         return places or self._labels(target.table, ())
+
+    def _measured(self, place: Place, target: Target) -> bool:
+        """`salary of each employee` is of no use without their names."""
+        return not place.path and self.index.role(target.table, place.column).kind == "measure"
 
     def _full_name(self, part: Shown, target: Target) -> bool:
         """`names of members` where they have a first and a last name."""
@@ -341,7 +314,7 @@ class Builder:
 
     def _from(self, moved: tuple[Hop, ...], place: Place) -> Place:
         """A place seen from the end of a path instead of from its start."""
-        back = tuple(_turned(hop) for hop in reversed(moved))
+        back = tuple(turned(hop) for hop in reversed(moved))
         same = 0
         while same < min(len(moved), len(place.path)) and moved[same] == place.path[same]:
             same += 1
@@ -360,7 +333,7 @@ class Builder:
             return (), ()
         path = self.schema.way(base, target.table, frozenset(), None)
         alias = joins.alias(path)
-        filters = tuple(_aliased(f, target.table, alias) for f in bound.filters)
+        filters = tuple(aliased(f, target.table, alias) for f in bound.filters)
         windows = tuple(replace(w, source=replace(w.source, table=alias)) for w in bound.windows)
         return filters, windows
 
@@ -377,17 +350,6 @@ def _nearest(mention: Mention, table: str) -> float:
     return min((c.cost for c in mention.candidates if c.kind == "column" and c.table == table), default=9.0)
 
 
-def _turned(hop: Hop) -> Hop:
-    return Hop(hop.to_table, hop.to_column, hop.table, hop.column, to_one=not hop.to_one)
-
-
-def _aliased(condition: Filter, table: str, alias: str) -> Filter:
-    options = tuple(_aliased(option, table, alias) for option in condition.options)
-    source = condition.source
-    return replace(condition, options=options,
-                   source=replace(source, table=alias) if source.table == table else source)  # fmt: skip
-
-
 def part_title(part: Part) -> str:
     """A figure in words."""
     if isinstance(part, Counted):
@@ -397,4 +359,4 @@ def part_title(part: Part) -> str:
     )
 
 
-__all__ = ["Builder", "Joins", "Parts", "Target", "column_type", "part_title"]
+__all__ = ["Builder", "Parts", "Target", "column_type", "part_title"]

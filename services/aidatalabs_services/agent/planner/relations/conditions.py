@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from aidatalabs_services.agent.planner.columntypes import column_type
+from aidatalabs_services.agent.planner.flags import flag_values
 from aidatalabs_services.agent.planner.measures import WORDS
 from aidatalabs_services.agent.planner.plan import (
     Filter,
@@ -21,6 +24,7 @@ from .tree import (
     Compared,
     Condition,
     During,
+    Flagged,
     Gap,
     Held,
     Noun,
@@ -69,7 +73,9 @@ class Conditions(Ties):
             raise Unclear(
                 condition.attribute, f"may be that of one row or of all rows of one {column} together"
             )
-        if isinstance(condition, Gap) or (isinstance(condition, Held | Written) and condition.negated):
+        if isinstance(condition, Gap) or (
+            isinstance(condition, Held | Written | Flagged) and condition.negated
+        ):
             raise Unclear(
                 None, f"leaves open whether no row of one {column} may be so, or only some other row is"
             )
@@ -80,11 +86,23 @@ class Conditions(Ties):
         elif isinstance(condition, Choice):
             bound.filters.append(self._choice(condition, table, column, bound))
         elif isinstance(condition, Related):
-            bound.filters.append(self._related(condition, table, column, bound))
+            if self._own_rows(condition, table, column):
+                bound.cost += 0.03 * len(bound.filters)
+            else:
+                bound.filters.append(self._related(condition, table, column, bound))
         elif isinstance(condition, Beyond):
             bound.filters.append(self._beyond(condition, table, bound))
+        elif isinstance(condition, Flagged):
+            bound.filters.append(self._flagged(condition, table, bound))
         else:
             bound.filters.append(self._plain(condition, table, bound))
+
+    @staticmethod
+    def _own_rows(condition: Related, table: str, column: str) -> bool:
+        """`cities with shops`, read from the shops: each of their cities has one."""
+        head = condition.noun.head
+        plain = condition.noun.bare and not condition.operator and not condition.negated
+        return bool(column) and plain and head is not None and table in head.tables
 
     def _choice(self, condition: Choice, table: str, column: str, bound: Bound) -> Filter:
         options = []
@@ -179,6 +197,17 @@ class Conditions(Ties):
             return Filter(source, "ne" if condition.known else "eq", ("",))
         raise Unclear(condition.attribute, "is never empty")
 
+    def _flagged(self, condition: Flagged, table: str, bound: Bound) -> Filter:
+        place = self.schema.column_at(condition.attribute, table)
+        if not place.single:
+            raise Unclear(condition.attribute, f"is said of {place.table}, of which each may have several")
+        bound.cost += place.cost
+        source = self.source(place.table, place.column)
+        if column_type(source.type).kind == "text":
+            values = flag_values(self.index.column(place.table, place.column), not condition.negated)
+            return self.wrapped(Filter(source, "eq" if len(values) == 1 else "in", values), place.path)
+        return self.wrapped(Filter(source, "is_false" if condition.negated else "is_true"), place.path)
+
     def _held(self, condition: Held, table: str, bound: Bound) -> Filter:
         place = self.schema.value_at(condition.values[0], table, condition.attribute)
         bound.cost += place.cost
@@ -193,14 +222,24 @@ class Conditions(Ties):
         chosen = tuple(dict.fromkeys(values))
         return self.wrapped(Filter(self.source(place.table, place.column), operator, chosen), place.path)
 
+    def _one(self, bound: Bound, table: str) -> bool:
+        """Whether the conditions leave one row of a table: its key, or the whole of its name."""
+        held = {f.source.column for f in bound.filters if f.operator == "eq" and f.source.table == table}
+        labels = {column.name for column in self.index.label(table)}
+        entry = self.index.tables[table]
+        unique = any(is_unique(self.index.column(table, name), entry) for name in held)
+        return unique or (len(labels) > 1 and labels <= held)
+
     def _beyond(self, condition: Beyond, table: str, bound: Bound) -> Filter:
         """More or less than the average of the same column, over all rows or those of another population."""
         if condition.attribute is not None:
             place = self.schema.column_at(condition.attribute, table)
         else:
             place = self.told(condition.adjective, "", table)
-        kind = column_type(self.index.column(place.table, place.column.lstrip("-")).type)
-        if place.column.startswith("-") or not kind.numeric:
+        condition, place = _upright(condition, place)
+        kind = column_type(self.index.column(place.table, place.column).type)
+        ordered = kind.numeric or (kind.temporal and condition.function in ("min", "max"))
+        if not ordered:
             raise Unclear(condition.attribute, "has no average to compare with")
         bound.cost += place.cost
         source = self.source(place.table, place.column)
@@ -211,12 +250,23 @@ class Conditions(Ties):
             head = condition.noun.head
             if head is None or all(c.table not in (place.table, table) for c in head.candidates):
                 raise Unclear(head, f"has no {place.column}")
+            if condition.single and not self._one(inner, place.table):
+                raise Unclear(head, f"may be several of {place.table}")
             filters, windows = tuple(inner.filters), tuple(inner.windows)
         word = WORDS[condition.function]
         measure = Measure(condition.function, source, f"{word}_{place.column}", f"{word} {place.column}")
         query = QueryPlan("scalar", place.table, measures=(measure,), filters=filters, windows=windows,
                           timezone=self.timezone)  # fmt: skip
         return self.wrapped(Filter(source, condition.operator, query=query), place.path)
+
+
+def _upright(condition: Beyond, place: Place) -> tuple[Beyond, Place]:
+    """Older is born earlier: a comparison told by a date in reverse, put the right way round."""
+    if not place.column.startswith("-"):
+        return condition, place
+    operator = {"gt": "lt", "lt": "gt", "ge": "le", "le": "ge"}.get(condition.operator, condition.operator)
+    function = {"min": "max", "max": "min"}.get(condition.function, condition.function)
+    return replace(condition, operator=operator, function=function), replace(place, column=place.column[1:])
 
 
 def _check_contradiction(filters: list[Filter]) -> None:
@@ -226,5 +276,6 @@ def _check_contradiction(filters: list[Filter]) -> None:
         if condition.query is not None or condition.operator not in ("eq", "is_null", "in", "ne", "not_in"):
             continue
         held = single.setdefault(condition.source, condition)
-        if held != condition:
+        without = {held.operator, condition.operator} <= {"ne", "not_in"}  # neither the one nor the other
+        if held != condition and not without:
             raise Unclear(None, f"asks for two things of {condition.source.column} that no row has together")

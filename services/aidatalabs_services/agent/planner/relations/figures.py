@@ -11,7 +11,8 @@ from aidatalabs_services.agent.planner.naming import Names
 from aidatalabs_services.agent.planner.plan import Dimension, Filter, Measure, Order, QueryPlan, Window
 from aidatalabs_services.agent.planner.roles import is_unique
 
-from .builder import Joins, Parts, Target, _aliased, _turned
+from .builder import Parts, Target
+from .joins import Joins, aliased, turned
 from .schema import Hop, Place, Unclear, numbers_rows
 from .tree import Computed, Counted, Mention, Noun, Part, Shown
 
@@ -70,9 +71,10 @@ class Figures:
             raise self._unclear(f"may be one figure of all, or of each {self.target.column}")
         path = self._path(figures)
         self.base = path[-1].to_table if path else self.target.table
+        self.b.cost += 0.03 * len(path)
         self.joins = Joins(self.b.conditions, self.base)
         self.names = Names(self.index, self.base)
-        self.back = tuple(_turned(hop) for hop in reversed(path))
+        self.back = tuple(turned(hop) for hop in reversed(path))
         self._conditions()
         grouped = self._groups(figures, rank is not None)
         for figure in figures:
@@ -139,7 +141,7 @@ class Figures:
             return
         if bound.filters or bound.windows:
             alias = self.joins.alias(self.back)
-            self.filters += [_aliased(f, self.target.table, alias) for f in bound.filters]
+            self.filters += [aliased(f, self.target.table, alias) for f in bound.filters]
             self.windows += [replace(w, source=replace(w.source, table=alias)) for w in bound.windows]
 
     # Groups
@@ -200,9 +202,9 @@ class Figures:
         if not self.back:
             path = place.path
         else:
-            turned = tuple(_turned(hop) for hop in reversed(self.back))
+            back = tuple(turned(hop) for hop in reversed(self.back))
             same = 0
-            while same < min(len(turned), len(place.path)) and turned[same] == place.path[same]:
+            while same < min(len(back), len(place.path)) and back[same] == place.path[same]:
                 same += 1
             path = (*self.back[: len(self.back) - same], *place.path[same:])
         if not all(hop.to_one for hop in path):

@@ -20,7 +20,7 @@ from .lexis import (
 )
 from .predicates import Predicates
 from .scanner import Lost
-from .tree import Extreme, Held, Mention, Noun
+from .tree import Condition, Extreme, Flagged, Held, Mention, Noun
 from .verbs import VERBS
 
 _SIZES = {"highest": "high", "lowest": "low", "largest": "large", "biggest": "big", "smallest": "small",
@@ -40,11 +40,13 @@ class Heads(Predicates):
         different = bool(self.s.takes_word(DIFFERENT))
         ranked = self._ranked_before()
         self.s.skip(ARTICLES)
-        values = self._values_before()
+        before = self.s.at
+        said = self._said_before()
         head = self._head()
         noun = Noun(head, start, different=different)
-        noun.conditions.extend(Held((value,)) for value in values)
+        noun.conditions.extend(said)
         if head is None:
+            self.s.at = before
             noun = self._value_as_noun(start, different)
         if ranked is not None:
             noun.extreme = ranked
@@ -98,9 +100,9 @@ class Heads(Predicates):
         self.s.at += 1
         return int(token.number)
 
-    def _values_before(self) -> list[Mention]:
-        """`paid orders`, `French climbers`: values that a name follows."""
-        found: list[Mention] = []
+    def _said_before(self) -> list[Condition]:
+        """`paid orders`, `French climbers`, `discontinued products`: values and flags that a name follows."""
+        found: list[Condition] = []
         while True:
             named = self.s.names()
             for value in self.s.values():
@@ -110,11 +112,27 @@ class Heads(Predicates):
                     continue
                 if not self._fits(value, behind):
                     continue
-                found.append(value)
+                found.append(Held((value,)))
                 self.s.at = value.end
                 break
             else:
-                return found
+                flag = self._flag_before()
+                if flag is None:
+                    return found
+                found.append(flag)
+
+    def _flag_before(self) -> Flagged | None:
+        """`active customers`, `non-refundable rooms`: a yes or no of what is named right behind it."""
+        start = self.s.at
+        negated = bool(self.s.takes_word(("non", "not")))
+        flag = self.flag(None)
+        behind = self.s.names() if flag is not None and self.s.at not in self.s.breaks else []
+        tables = {table for mention in behind for table in mention.tables}
+        own = tuple(c for c in flag.candidates if c.table in tables) if flag is not None else ()
+        if flag is None or not own:
+            self.s.at = start
+            return None
+        return Flagged(replace(flag, candidates=own), negated)
 
     def _fits(self, value: Mention, behind: list[Mention]) -> bool:
         """Whether a value can be said of what is named behind it."""
@@ -167,6 +185,9 @@ class Heads(Predicates):
     def _value_as_noun(self, start: int, different: bool) -> Noun:
         """`has a boat`: a value that stands for the rows that have it."""
         for value in self.s.values():
+            pair = self.full_name(value)
+            if pair is not None:
+                return self._by_full_name(pair, start, different)
             close = value.end not in self.s.breaks and (self.s.names(value.end) or self.s.values(value.end))
             if close:
                 raise Lost(value.start, "is said of something that it cannot be said of")
@@ -178,6 +199,15 @@ class Heads(Predicates):
             noun.conditions.append(Held((value,)))
             return noun
         raise Lost(self.s.at, "names nothing that the data has")
+
+    def _by_full_name(self, pair: tuple[Held, Held], start: int, different: bool) -> Noun:
+        first, last = (held.values[0] for held in pair)
+        table = Candidate("table", first.candidates[0].table)
+        self.s.at = last.end
+        noun = Noun(Mention((table,), first.start, last.end, f"{first.text} {last.text}"), start,
+                    different=different)  # fmt: skip
+        noun.conditions.extend(pair)
+        return noun
 
     def extreme(self, noun: Noun) -> bool:
         """`the highest capacity`, `the most races`, `the largest number of books`, `the biggest fee`."""

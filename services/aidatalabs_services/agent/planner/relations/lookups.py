@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from aidatalabs_services.agent.planner.columntypes import column_type
 from aidatalabs_services.agent.planner.draft import Ambiguous, Unread
 from aidatalabs_services.agent.planner.items import Item
 from aidatalabs_services.agent.planner.plan import (
@@ -17,6 +18,7 @@ from aidatalabs_services.agent.planner.plan import (
     Window,
 )
 from aidatalabs_services.agent.planner.timing import TimeBinder, step_of
+from aidatalabs_services.agent.planner.words import split_name
 
 from .schema import Hop, Schema, Unclear
 from .tree import (
@@ -74,7 +76,11 @@ class Lookups:
             operator = "not_in_query" if negated and place == 0 else "in_query"
             filters = [Filter(self.source(hop.table, hop.column), operator, query=query)]
             windows = []
-        return filters[0]
+        first = filters[0]
+        if negated and path[0].to_one and column_type(first.source.type).nullable:
+            none = Filter(first.source, "is_null")  # what refers to nothing refers to no such row either
+            return Filter(first.source, "any", options=(none, first))
+        return first
 
     def _listed(self, table: str, column: str, filters: list[Filter], windows: list[Window]) -> QueryPlan:
         source = self.source(table, column)
@@ -97,7 +103,8 @@ class Lookups:
         item = Item("window", mention.mode, mention.start, mention.end, mention.words, time=mention)
         binder = TimeBinder(self.index, table, self.now, self.timezone)
         try:
-            source = binder.source(step_of(mention), item, [condition.verb] if condition.verb else [])
+            verbs = [condition.verb] if condition.verb else []
+            source = binder.source(step_of(mention), item, verbs, frozenset(split_name(table)))
             return binder.window(mention, source, item, False)
         except (Unread, Ambiguous) as error:
             raise Unclear(Mention((), mention.start, mention.end, mention.words), str(error)) from error

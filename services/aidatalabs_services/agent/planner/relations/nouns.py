@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .heads import Heads
+from aidatalabs_services.agent.planner.adjectives import ADJECTIVES, COMPARATIVES
+
 from .lexis import (
     ARTICLES,
     AUXILIARIES,
@@ -28,16 +29,18 @@ from .lexis import (
     WITHOUT_TAIL,
 )
 from .predicates import FINITE
+from .rivals import Rivals
 from .scanner import Lost
 from .tree import Gap, Held, Noun, Related
 
+_WHATEVER = frozenset(("anything", "something"))
 _NAMED = frozenset(("named", "called", "titled"))
 _JOINING = frozenset(("the", "and", ",", "table", "tables", "to", "from", "with", "left", "inner", "right",
                       "join", "on", "a", "an", "joins"))  # fmt: skip
 _ANAPHORA = frozenset(("they", "it", "he", "she", "there", "them"))
 
 
-class Nouns(Heads):
+class Nouns(Rivals):
     """Reads populations with everything that is said of them."""
 
     def modifiers(self, noun: Noun) -> None:
@@ -68,7 +71,7 @@ class Nouns(Heads):
             return False
         if self._join_talk():
             return True
-        if s.take(IDIOMS) or self._as_itself(noun) or self._trails():
+        if s.take(IDIOMS) or self._as_itself(noun) or self._trails() or s.takes_word(_WHATEVER):
             return True
         if s.word() in PREPOSITIONS and s.word(1) in ("which", "whom"):
             s.at += 2
@@ -104,7 +107,8 @@ class Nouns(Heads):
             return self._anaphora()
         told = s.sees(WITH) or s.word() in PREPOSITIONS or s.sees(COMPARISONS.keys()) or self.is_verb()
         told = told or s.word() in MEASURING_VERBS or CONTAINS.get(s.lookup(CONTAINS)) in ("starts", "ends")
-        told = told or s.word() in NEGATIONS or s.word() in ("between", "aged", "is", "are", "was", "were")
+        told = told or s.word() in NEGATIONS
+        told = told or s.word() in ("between", "aged", "is", "are", "was", "were", "neither")
         if told or self._compares():
             if s.word() == "aged":
                 s.at += 1
@@ -156,9 +160,8 @@ class Nouns(Heads):
         return False
 
     def _compares(self) -> bool:
-        from aidatalabs_services.agent.planner.adjectives import COMPARATIVES
-
-        return self.s.word() in COMPARATIVES
+        more = self.s.word() in ("more", "less") and self.s.word(1) in ADJECTIVES
+        return more or self.s.word() in COMPARATIVES
 
     def _of_age(self, noun: Noun) -> bool:
         """`aged between 20 and 40`, `aged 30 or more`."""
@@ -173,7 +176,7 @@ class Nouns(Heads):
         token = self.s.token()
         if token is None:
             return False
-        self._check_end(noun)
+        self.check_end(noun)
         if token.kind == "quoted" or self.s.values():
             self.predicate(noun)
             return True
@@ -236,6 +239,9 @@ class Nouns(Heads):
             return False
         if s.sees(COUNT) or s.word() in FUNCTIONS:
             return False
+        if s.word() == "no" and not inner:
+            self.predicate(noun)  # `customers but no suppliers`
+            return True
         if relative or verb or s.sees(WITH) or s.sees(WITHOUT) or s.word() in PREPOSITIONS:
             return self._modifier(noun)
         if s.sees(COMPARISONS.keys()) or self._compares():
@@ -243,17 +249,9 @@ class Nouns(Heads):
             return True
         return self._again(noun)
 
-    @staticmethod
-    def _check_end(noun: Noun) -> None:
-        """Behind what is left out it is not clear whether the next words are left out, too."""
-        last = noun.conditions[-1] if noun.conditions else None
-        negated = getattr(last, "negated", False) or (isinstance(last, Gap) and not last.known)
-        if negated:
-            raise Lost(noun.start, "leaves open how much of it is left out")
-
     def _again(self, noun: Noun) -> bool:
         """`a boat and a bicycle`: another thing of the same relation; `age over 3 and weight under 9`."""
-        self._check_end(noun)
+        self.check_end(noun)
         last = noun.conditions[-1] if noun.conditions else None
         attribute = self.attribute(noun)
         if attribute is not None:
@@ -332,4 +330,6 @@ class Nouns(Heads):
             noun.conditions.append(held)
             return
         self.s.at = start
-        noun.conditions.append(Related(self.noun(), True))
+        last = noun.conditions[-1] if noun.conditions else None
+        verb = last.verb if isinstance(last, Related) else ""  # `bought tea but not cake`
+        noun.conditions.append(Related(self.noun(), True, verb=verb))

@@ -56,7 +56,8 @@ class Orders(Nouns):
             return Shown(named)
         if self.s.take(COUNT):
             return Counted(self.noun(modified=False))
-        if self.s.values() and not self.s.names():
+        named = self.s.names()
+        if (named and named[0].tables) or (self.s.values() and not named):
             return Counted(self.noun(modified=False))  # `top 3 shows by plays`
         functions = self._functions()
         attribute = self.attribute(None)

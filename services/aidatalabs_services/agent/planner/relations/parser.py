@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .lexis import (
     ARTICLES,
     AUXILIARIES,
@@ -26,7 +28,10 @@ _IS = frozenset(("is", "are", "was", "were", "does", "do", "did"))
 
 
 class Parser(Parts):
-    """Reads one question; every word of it is used, or the reading fails."""
+    """Reads one question; every word of it is used, or the reading fails. `people` are the tables whose rows
+    `who` may ask for."""
+
+    people: Sequence[str] = ()
 
     def read(self) -> Asked:
         """The question as a tree; raises Lost with the first word that has no place in it."""
@@ -85,7 +90,7 @@ class Parser(Parts):
 
     def _who(self, asked: Asked) -> None:
         noun = Noun(None, self.s.at, personal=True)
-        people = self.schema.persons()
+        people = self.people
         if not people:
             self._somebody(asked)
             return

@@ -109,7 +109,7 @@ class Parts(Orders):
         if functions:
             rows = self._total_of_rows(functions)
             return [rows] if rows is not None else self._computed(asked, functions)
-        both = self._both_names()
+        both = self._both_names(asked)
         if both:
             return both
         return self._shown(asked, different)
@@ -202,13 +202,13 @@ class Parts(Orders):
         self.s.takes_word(("count", "counts"))
         return Counted(noun)
 
-    def _both_names(self) -> list[Part]:
+    def _both_names(self, asked: Asked) -> list[Part]:
         """`first and last name`."""
         if tuple(self.s.words[self.s.at : self.s.at + 4])[:3] != ("first", "and", "last"):
             return []
         if lemma(self.s.word(3)) != "name":
             return []
-        made: list[Part] = []
+        made: list[Shown] = []
         for word in ("first", "last"):
             found = [
                 m for m in self.schema.index.names.matches([word, "name"], 0) if m.length == 2 and m.column
@@ -218,7 +218,8 @@ class Parts(Orders):
                 return []
             made.append(Shown(Mention(candidates, self.s.at, self.s.at + 4, f"{word} name")))
         self.s.at += 4
-        return made
+        self._of(asked, made[0].attribute)
+        return list(made)
 
     def _computed(self, asked: Asked, functions: list[str]) -> list[Part]:
         self.s.skip(ARTICLES)
@@ -227,7 +228,8 @@ class Parts(Orders):
             raise Lost(self.s.at, "is nothing a figure can be computed of")
         made: list[Part] = [Computed(function, attribute) for function in functions]
         self.s.takes_word(("amount", "amounts"))
-        self._of(asked, attribute)
+        if self.s.word() != "by":  # `total cost by ward` is one for each of them
+            self._of(asked, attribute)
         return made
 
     def _shown(self, asked: Asked, different: bool) -> list[Part]:
@@ -264,6 +266,7 @@ class Parts(Orders):
             return []
         if asked.noun is not None and asked.noun is self.listed:
             raise Lost(self.s.at, "is a second kind of thing: ask for each alone")
+        asked.led = not asked.parts
         asked.noun = self.listed = self.noun()
         asked.different = asked.different or different or asked.noun.different
         return []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from aidatalabs_services.agent.planner.items import Candidate
 from aidatalabs_services.agent.planner.lexicon import DIRECTIONS, VERB_NOUNS
@@ -10,6 +11,7 @@ from aidatalabs_services.agent.planner.names import word_cost
 from aidatalabs_services.agent.planner.words import split_name
 
 from .deeds import deed_here
+from .happenings import Happenings
 from .lexis import (
     AFTER_NUMBER,
     ARTICLES,
@@ -18,7 +20,6 @@ from .lexis import (
     PREPOSITIONS,
     WITH,
 )
-from .sayings import Sayings
 from .scanner import Lost
 from .tree import (
     Choice,
@@ -36,26 +37,27 @@ from .words_here import number_text, opposite
 FINITE = frozenset(("is", "are", "was", "were", "has", "have", "had", "does", "do", "did"))
 
 
-class Predicates(Sayings):
+class Predicates(Happenings):
     """Reads one condition at a time; populations themselves come from the class below."""
 
-    modifiers: Callable[[Noun], None]
     extreme: Callable[[Noun], bool]
     ordering_part: Callable[[], Part | None]
 
     def predicate(self, noun: Noun, negated: bool = False, verb: str = "") -> None:
         """What stands behind who, with, in or a verb; raises Lost where it is nothing that can be read."""
+        done = False
         while True:
+            done = done or self.s.word() in ("do", "does", "did", "has", "have", "had")
             if self.s.takes_word(NEGATIONS):
                 negated = not negated
             elif not (self.s.takes_word(AUXILIARIES) and not self.s.done):
                 break
-        if self.s.word() in ("no", "none") and not negated:
+        if self.s.word() in ("no", "none", "neither") and not negated:
             self.s.at += 1
             negated = True
         readers = (
-            self._lettered, self._measuring, self._comparative, self._than, self._attributed, self._counted,
-            self._timed, self._valued, self._related,
+            self._lettered, self._measuring, self._comparative, self._than, self._repeated, self._flagged,
+            self._attributed, self._counted, self._timed, self._valued, self._related,
         )  # fmt: skip
         start = self.s.at
         if not negated and self.extreme(noun):
@@ -68,12 +70,20 @@ class Predicates(Sayings):
             self.s.at = start
             condition = reader(noun, negated, verb)
             if condition is not None:
-                noun.conditions.append(condition)
+                noun.conditions.append(self._by_doing(condition) if done and not verb else condition)
                 return
         self.s.at = start
         if self._verbed(noun, negated):
             return
         raise Lost(start, "cannot be read as something said of it")
+
+    def _by_doing(self, condition: Condition) -> Condition:
+        """`which books did Ada borrow`: the verb stands behind those who did it."""
+        if not self.is_verb() or self.s.at in self.s.breaks:
+            return condition
+        verb = self.s.word()
+        self.s.at += 1
+        return replace(condition, verb=verb) if isinstance(condition, Related) else condition
 
     def _verbed(self, noun: Noun, negated: bool) -> bool:
         """A verb or a preposition, and what stands behind it."""
@@ -111,6 +121,12 @@ class Predicates(Sayings):
                 break
             self.s.skip(ARTICLES)
             value = next(iter(self.s.values()), None)
+            table = next((m for m in self.s.names() if m.tables), None)
+            if table is not None and (value is None or value.end < table.end):
+                self.s.at = table.end
+                heads = tuple(Candidate("table", name) for name in table.tables)
+                found.append(Noun(replace(table, candidates=heads), table.start))
+                continue
             if value is None:
                 break
             self.s.at = value.end
@@ -149,7 +165,7 @@ class Predicates(Sayings):
     def _ends(self, noun: Noun, verb: str, negated: bool) -> bool:
         """`who have never borrowed anything`: the verb alone names the other thing."""
         here = self.s.at
-        tables = self._acted_tables(noun, verb)
+        tables = self.acted_tables(noun, verb, self.s.at - 1)
         self.s.takes_word(("anything", "something", "any", "yet", "it", "one"))
         ends = self.s.done or self.s.at in self.s.breaks or self.s.word() in (",", "and", "or", "but", "in")
         if not ends or len(tables) != 1:
@@ -159,9 +175,10 @@ class Predicates(Sayings):
         noun.conditions.append(Related(other, negated, verb=verb))
         return True
 
-    def _acted_tables(self, noun: Noun, verb: str) -> list[str]:
+    def acted_tables(self, noun: Noun, verb: str, place: int) -> list[str]:
+        """The tables that the verb at `place` speaks of and that have to do with these things."""
         table, _ = self.entity(noun)
-        named = [c.table for m in self.s.names(self.s.at - 1) for c in m.candidates if c.kind == "table"]
+        named = [c.table for m in self.s.names(place) for c in m.candidates if c.kind == "table"]
         deed = VERB_NOUNS.get(verb, "")
         named += [
             m.table
@@ -194,6 +211,9 @@ class Predicates(Sayings):
         mention = self.s.time()
         if mention is None or negated:
             return None
+        year = self._in_year(noun, negated, verb)
+        if year is not None:
+            return year
         self.s.at = mention.end
         years = self._years(noun, mention)
         if years is not None:
@@ -202,6 +222,12 @@ class Predicates(Sayings):
 
     def _valued(self, noun: Noun, negated: bool, verb: str) -> Condition | None:
         """`from France`, `are French`; a value that a name follows belongs to that name."""
+        for value in self.s.values():
+            pair = None if negated else self.full_name(value)
+            if pair is not None and self.entity(noun)[0] == pair[0].values[0].candidates[0].table:
+                self.s.at = pair[1].values[0].end
+                noun.conditions.append(pair[0])
+                return pair[1]
         held = self._values(None, noun, negated)
         if held is None:
             return None

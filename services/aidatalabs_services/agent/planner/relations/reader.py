@@ -15,6 +15,8 @@ from .parser import Parser
 from .scanner import Lost, Scanner
 from .schema import Schema, Unclear
 
+_NEAR = 0.03
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -33,10 +35,25 @@ class RelationReader:
 
     def read(self, question: str, tokens: list[Token], now: datetime, timezone: str) -> Reading | str:
         """The reading, or a sentence on the first words that cannot be used."""
+        people = self._schema.persons() if tokens and tokens[0].word in ("who", "whom") else []
+        if len(people) < 2:
+            return self._read(question, tokens, now, timezone, "")
+        tried = [self._read(question, tokens, now, timezone, table) for table in people]
+        found = sorted((r for r in tried if isinstance(r, Reading)), key=lambda r: r.cost)
+        if len(found) == 1 or (found and found[1].cost > found[0].cost + _NEAR):
+            return found[0]
+        if found:
+            return f"'{tokens[0].raw}' does not say whom: name the kind of people"
+        return next(r for r in tried if isinstance(r, str))
+
+    def _read(
+        self, question: str, tokens: list[Token], now: datetime, timezone: str, people: str
+    ) -> Reading | str:
         scanner = Scanner(self._index, tokens, question, now)
         try:
             scanner.people = self._schema.person_keys
             parser = Parser(scanner, self._schema)
+            parser.people = [people] if people else self._schema.persons()
             asked = parser.read()
             builder = Builder(self._schema, asked, now, timezone, frozenset(parser.hints))
             plan = builder.build()

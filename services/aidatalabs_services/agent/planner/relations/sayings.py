@@ -61,6 +61,7 @@ class Sayings(Amounts):
             return Gap(attribute, (nothing in ("known", "recorded")) != negated)
         compared = self._amount(attribute, "", negated, noun)
         if compared is not None:
+            self.compared = attribute
             return compared
         if self.s.word() == "=":
             self.s.at += 1
@@ -78,7 +79,8 @@ class Sayings(Amounts):
             return None
         way = CONTAINS[phrase]
         self.s.at += len(phrase)
-        self.s.skip(("the", "a", "an"))
+        if not self._letter():
+            self.s.skip(("the", "a", "an"))
         told = bool(self.s.takes_word(TEXTS))
         token = self.s.token()
         literal = token is not None and (token.kind == "quoted" or told or (way != "contains" and token.raw))
@@ -93,6 +95,11 @@ class Sayings(Amounts):
             if not self.s.takes_word(("name", "names", "title", "titles", "it")) and self.s.word():
                 self.s.at = here
         return Written(attribute, way, token.raw, negated)
+
+    def _letter(self) -> bool:
+        """`starts with A`: the letter, no article."""
+        token = self.s.token()
+        return token is not None and len(token.raw) == 1 and token.raw.isupper()
 
     def _lettered(self, noun: Noun, negated: bool, verb: str) -> Condition | None:
         """`books that start with T` speaks of their names."""
@@ -112,7 +119,8 @@ class Sayings(Amounts):
         while True:
             here = self.s.at
             if found:
-                if not self.s.takes_word(("or", ",")) and not (attribute and self.s.takes_word(("and",))):
+                joined = ("or", ",", "nor") if negated else ("or", ",")
+                if not self.s.takes_word(joined) and not (attribute and self.s.takes_word(("and",))):
                     break
                 self.s.takes_word(("or",))
             self.s.skip(("the", "a", "an", "either", *(("in", "from") if found else ())))

@@ -10,6 +10,8 @@ from aidatalabs_services.agent.planner.catalogue import Column, Table
 from aidatalabs_services.agent.planner.columntypes import column_type
 from aidatalabs_services.agent.planner.index import CatalogueIndex
 from aidatalabs_services.agent.planner.items import Candidate
+from aidatalabs_services.agent.planner.kinship import bases, same_stem
+from aidatalabs_services.agent.planner.lexicon import VERB_NOUNS
 from aidatalabs_services.agent.planner.roles import is_unique, whole
 from aidatalabs_services.agent.planner.words import compact, split_name
 
@@ -19,6 +21,7 @@ from .verbs import PERSONS
 _MOST_HOPS = 4
 _MOST_PATHS, _MOST_GOALS = 20_000, 64
 _AS_NEAR = 0.06
+_TRADE = frozenset(("sale", "order", "purchase", "transaction"))  # selling and buying are one event
 _PLAIN_NAMES = frozenset(
     (word,) for word in ("id", "name", "code", "key", "title", "type", "date", "year", "description",
                          "status", "age", "value", "timestamp")
@@ -134,6 +137,9 @@ class Schema:
     def way(self, start: str, goal: str, words: frozenset[str], mention: Mention | None) -> tuple[Hop, ...]:
         """The one way between two tables; of several, the one whose names hold a word that was said."""
         paths = self.paths(start, goal)
+        spoken = self._through(start, goal, words) if words and start != goal else []
+        if len(spoken) == 1:
+            return spoken[0]
         if len(paths) > 1 and words:
             told = [path for path in paths if words & self._named(path)]
             paths = told if len(told) == 1 else paths
@@ -142,6 +148,33 @@ class Schema:
         if len(paths) > 1:
             raise Unclear(mention, f"can be reached from {start} in several ways")
         return paths[0]
+
+    def _through(self, start: str, goal: str, verbs: frozenset[str]) -> list[tuple[Hop, ...]]:
+        """The ways over the table of what was done: customers bought products by their orders, and reviewed
+        them by their reviews."""
+        deeds = {form for verb in verbs for form in (verb, *bases(verb), VERB_NOUNS.get(verb, verb))}
+        deeds |= _TRADE if deeds & _TRADE else set()
+        exact: list[str] = []
+        partly: list[str] = []
+        for table in self.index.tables:
+            parts = split_name(table)
+            if table in (start, goal) or not (
+                deeds & set(parts) or any(same_stem(parts[-1], v) for v in verbs)
+            ):
+                continue
+            (exact if len(parts) == 1 else partly).append(table)
+        for tables in (exact, partly):
+            found = [
+                (*first, *second)
+                for table in tables
+                for first in self.paths(start, table)
+                for second in self.paths(table, goal)
+                if not {hop.to_table for hop in second} & {start, *(hop.table for hop in first)}
+            ]
+            if found:
+                shortest = min(len(path) for path in found)
+                return [path for path in found if len(path) == shortest]
+        return []
 
     @staticmethod
     def _named(path: tuple[Hop, ...]) -> frozenset[str]:

@@ -69,6 +69,14 @@ class Gap:
 
 
 @dataclass(frozen=True)
+class Flagged:
+    """A yes or a no: `discontinued products`, `those that are not active`."""
+
+    attribute: Mention
+    negated: bool = False
+
+
+@dataclass(frozen=True)
 class During:
     """A window of time; `attribute` is the date it was said of, `verb` what was done then."""
 
@@ -90,13 +98,17 @@ class Related:
 
 @dataclass(frozen=True)
 class Beyond:
-    """A number compared with the average (or another figure) of the same column, over `noun` or over all."""
+    """A number compared with the average (or another figure) of the same column, over `noun` or over all.
+
+    `single`: `noun` is one thing that was named, whose own number it is: `older than Ada`.
+    """
 
     attribute: Mention | None
     operator: str
     function: str
     adjective: str = ""
     noun: Noun | None = None
+    single: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,7 +118,7 @@ class Choice:
     options: tuple[Condition, ...]
 
 
-Condition = Compared | Held | Written | Gap | During | Related | Beyond | Choice
+Condition = Compared | Held | Written | Gap | Flagged | During | Related | Beyond | Choice
 
 
 @dataclass(frozen=True)
@@ -188,7 +200,7 @@ class Sorted:
 
 @dataclass
 class Asked:
-    """The whole question."""
+    """The whole question; `led`: its things are named before columns of theirs, `shops and their cities`."""
 
     parts: list[Part] = field(default_factory=list)
     noun: Noun | None = None
@@ -196,3 +208,4 @@ class Asked:
     order: Sorted | None = None
     limit: int = 0
     different: bool = False
+    led: bool = False

@@ -65,6 +65,8 @@ class WordsHere:
             if mention.candidates[0].kind == "table" and columns[0].cost > 0.05:
                 continue  # `a climber above 40` is no climber_id
             self.s.at = mention.end
+            if self.s.word() == "number" and self.s.word(1) != "of" and not self.s.names(self.s.at + 1):
+                self.s.at += 1  # `a phone number`
             return replace(mention, candidates=columns)
         self.s.at = start
         return None
