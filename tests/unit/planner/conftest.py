@@ -18,6 +18,7 @@ from tests.unit.planner.clubs import clubs
 from tests.unit.planner.domains import library, sensors, shop, trips, typed_sensors
 from tests.unit.planner.engine import Database
 from tests.unit.planner.ferries import ferries
+from tests.unit.planner.games import games
 from tests.unit.planner.lessons import lessons
 from tests.unit.planner.levies import levies
 from tests.unit.planner.markets import markets
@@ -74,7 +75,7 @@ def asker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
              "clubs": clubs, "ferries": ferries, "cellars": cellars, "dives": dives,
              "levies": levies, "practice": practice, "rounds": rounds, "lessons": lessons,
              "typed_sensors": typed_sensors, "climbs": climbs, "huts": huts,
-             "markets": markets}  # fmt: skip
+             "markets": markets, "games": games}  # fmt: skip
     askers = {name: Asker(Database(session, f"{name}_data", make())) for name, make in specs.items()}
     yield lambda name: askers[name]
     session.close()

@@ -111,7 +111,7 @@ def test_which_had_the_highest_average_ranks_groups(trip_asker: Asker) -> None:
     ],
 )
 def test_an_adjective_finds_its_measure(shop_asker: Asker, question: str, name: str) -> None:
-    assert shop_asker.rows(question)[0][1] == name
+    assert shop_asker.rows(question)[0][0] == name
 
 
 def test_the_longest_by_a_measure_orders_rows(trip_asker: Asker) -> None:

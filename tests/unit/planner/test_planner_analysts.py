@@ -204,3 +204,55 @@ def test_a_phone_number_is_nothing_to_count(market: Asker) -> None:
 def test_things_named_first_are_shown_beside_their_columns(market: Asker) -> None:
     rows = market.rows("shops and their cities")
     assert ["Sol", "Madrid"] in rows
+
+
+def test_words_that_end_a_name_name_it(asker: Callable[[str], Asker]) -> None:
+    plays = asker("games")
+    works = plays.planned("how many works are there per medium")
+    assert works.plan.table == "artworks"
+    assert any("'works' was read as" in line or "works" in line for line in works.explanation)
+
+
+def test_people_are_told_by_the_only_key_of_people(asker: Callable[[str], Asker]) -> None:
+    plays = asker("games")
+    rows = plays.records("happenings")
+    assert int(plays.value("how many players are there")) == len({row["user_id"] for row in rows})
+    installed = {row["user_id"] for row in rows if row["event_type"] == "installed"}
+    assert int(plays.value("How many players installed the game?")) == len(installed)
+
+
+def test_a_noun_names_what_was_done(asker: Callable[[str], Asker]) -> None:
+    plays = asker("games")
+    rows = plays.records("happenings")
+    counts = Counter(row["country"] for row in rows if row["event_type"] == "installed")
+    assert {row[0]: int(row[1]) for row in plays.rows("installs per country")} == counts
+    bought = sum(row["event_type"] == "item_bought" for row in rows)
+    assert int(plays.value("number of purchases")) == bought
+    buyers = {row["user_id"] for row in rows if row["event_type"] == "item_bought"}
+    invited = {row["user_id"] for row in rows if row["event_type"] == "friend_invited"}
+    found = {row[0] for row in plays.rows("players who invited a friend but never bought anything")}
+    assert found == invited - buyers
+
+
+def test_what_happened_together_has_no_one_worth(asker: Callable[[str], Asker]) -> None:
+    sums: defaultdict[str, float] = defaultdict(float)
+    for row in asker("games").records("happenings"):
+        if row["event_type"] == "item_bought":
+            sums[row["country"]] += row["value"]
+    rows = asker("games").rows("revenue by country")
+    assert {row[0]: row[1] for row in rows} == pytest.approx(sums)
+
+
+def test_an_average_is_compared_where_it_is_said(market: Asker) -> None:
+    prices: defaultdict[int, list[float]] = defaultdict(list)
+    for product in market.records("products"):
+        prices[product["category_id"]].append(product["price"])
+    rows = market.rows("categories where a product has a price over 6 on average")
+    assert {row[0] for row in rows} == {
+        key for key, values in prices.items() if sum(values) / len(values) > 6
+    }
+
+
+def test_takings_of_a_column_are_its_total(market: Asker) -> None:
+    totals = sum(line["line_total"] for line in market.records("order_lines"))
+    assert market.value("total revenue") == pytest.approx(totals)

@@ -64,7 +64,6 @@ def test_what_is_grouped_by_in_so_many_words_is_told(dive_asker: Asker, cellar_a
     [
         ("average guests per dive", "guests"),
         ("cost per dive", "cost_usd"),
-        ("guests for each dive", "guests"),
     ],
 )
 def test_a_number_per_row_is_one_average_or_a_list(dive_asker: Asker, question: str, column: str) -> None:
@@ -73,6 +72,11 @@ def test_a_number_per_row_is_one_average_or_a_list(dive_asker: Asker, question: 
     assert dive_asker.database.rows(one.sql)[0][0] == pytest.approx(mean(values))
     assert len(dive_asker.database.rows(each.sql)) == len(values)
     assert dive_asker.planned(one.question).sql == one.sql
+
+
+def test_the_number_of_each_row_is_listed(dive_asker: Asker) -> None:
+    rows = dive_asker.rows("guests for each dive")
+    assert {tuple(row) for row in rows} == {(d["dive_no"], d["guests"]) for d in dive_asker.records("dives")}
 
 
 def test_the_average_per_row_keeps_what_was_said_of_the_rows(cellar_asker: Asker) -> None:

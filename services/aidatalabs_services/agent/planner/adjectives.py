@@ -51,6 +51,7 @@ ADJECTIVES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "late": ("desc", ("delay", "lateness"), ()),
     "humid": ("desc", ("humidity",), ()),
     "windy": ("desc", ("wind",), ()),
+    "valuable": ("desc", ("value", "worth", "price"), ()),
     "rich": ("desc", ("wealth", "income"), ()),
     "profitable": ("desc", ("profit", "margin"), ()),
 }

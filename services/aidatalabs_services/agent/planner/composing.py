@@ -123,7 +123,10 @@ class Composer(ComposingRanks):
         self._fold()
         self._implied_aggregates()
         for aggregate in draft.aggregates:
-            parts.measures.append(self.measures.make(aggregate))
+            made = self.measures.make(aggregate)
+            same = [m for m in parts.measures if m.function == made.function == "count"]
+            if not same or made.conditions != same[0].conditions:
+                parts.measures.append(made)  # `how many …, sorted by number` counts once
         self._rank_groups()
         for aggregate, operator, values, _ in draft.having:
             alias = self._measure_alias(aggregate)

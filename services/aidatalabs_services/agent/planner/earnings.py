@@ -5,6 +5,8 @@ Like the words for revenue, such a verb is put into a name that the data has bef
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from .index import CatalogueIndex
 from .metrics import traded
 from .words import Token, split_name, tokenize
@@ -12,6 +14,7 @@ from .words import Token, split_name, tokenize
 _SPENT = frozenset(("spent", "spend", "spends", "spending"))
 _EARNED = frozenset(("earn", "earns", "earned", "earning"))
 _PAY = frozenset(("salary", "wage", "earnings", "income", "pay", "compensation"))
+_TAKINGS = frozenset(("income", "receipts", "takings", "earnings"))
 _ASKING = frozenset(("do", "does", "did", "who", "that", "which", "has", "have", "had", "to"))
 _MOST = {"most": "highest", "least": "lowest"}
 
@@ -20,6 +23,12 @@ def put_in_names(question: str, index: CatalogueIndex) -> tuple[str, str]:
     """The question with such a verb put as the column it speaks of, and a sentence on how it was read; the
     same and nothing where there is none, or where it is not clear of which column it speaks."""
     tokens = tokenize(question)
+    taken = _takings(tokens, index)
+    if taken:
+        first, last = taken
+        name = question[first.start : first.end]
+        put = f"{question[: first.start]}total {name}{question[last.end :]}"
+        return put, f"'{name} {last.raw}' was read as the total {name}."
     for place, token in enumerate(tokens):
         if token.kind != "word" or token.word not in _SPENT | _EARNED or not place:
             continue
@@ -38,6 +47,17 @@ def put_in_names(question: str, index: CatalogueIndex) -> tuple[str, str]:
         read_as = f"'{token.raw}' was read as {table}.{column}."
         return f"{question[: token.start]}{said}{question[end:]}", read_as
     return question, ""
+
+
+def _takings(tokens: list[Token], index: CatalogueIndex) -> tuple[Token, Token] | None:
+    """`postage income`: a number of money that is added up, said by two words."""
+    for first, last in pairwise(tokens):
+        if last.word not in _TAKINGS or index.names.knows(last.word):
+            continue
+        columns = [m for m in index.names.matches([first.lemma], 0) if m.column and m.cost <= 0.1]
+        if columns and all(index.role(m.table, m.column).kind == "measure" for m in columns):
+            return first, last
+    return None
 
 
 def _verb(tokens: list[Token], place: int) -> bool:

@@ -66,7 +66,11 @@ OPERATORS: dict[tuple[str, ...], tuple[str, str]] = {
     **_phrases(
         "filler",
         {
-            "phrase": "in total|so far|in all|answer this question|my question is"
+            "phrase": "account for|accounts for|accounted for|make up|makes up|do we own|we own"
+            "|do we hold|do we keep|do we have|we have|in the collection"
+            "|in our collection"
+            "|in our books|on our books|to their name|to its name|monday first|starting on monday"
+            "|in total|so far|in all|answer this question|my question is"
             "|the question is|of all time|there are|at all|for me|us the|up to now"
         },
     ),
@@ -156,14 +160,16 @@ OPERATORS: dict[tuple[str, ...], tuple[str, str]] = {
     **_phrases(
         "prep",
         {
-            "to": "arrived at|arrived in|arrive at|arrive in|landed at|landed in|flew to|fly to"
+            "to": "end at|ends at|ended at|ending at|finish at|finished at"
+            "|finishing at|arrived at|arrived in|arrive at|arrive in|landed at|landed in|flew to|fly to"
             "|bound for|arriving at|arriving in|arriving|going to|headed to|heading to|towards"
         },
     ),
     **_phrases(
         "prep",
         {
-            "from": "departed from|depart from|departs from|left from|started from|out of"
+            "from": "start at|starts at|started at|starting at|begin at|begins at|began at|start from"
+            "|started from|departed from|depart from|departs from|left from|started from|out of"
             "|departing from|departing|leaving from|leaving|coming from|starting from"
         },
     ),
@@ -203,7 +209,13 @@ TABLE_WORDS = _words("table tables")
 QUANTITIES = _words("value values amount amounts figure figures")
 """Words for some number of the rows: which one, the words beside them tell, or nobody."""
 
-ACTING_VERBS = _words("handled handle handles showed shown scored served serves")
+ACTING_VERBS = _words(
+    """
+    handled handle handles showed shown scored served serves gave give gives sent send sends carried carry
+    carries wrote write writes drove drive drives taught teach teaches rode ride rides hosted host hosts
+    brought bring brings
+    """
+)
 """Verbs between who and how much that add nothing: `which clerk handled the most cases`."""
 
 LIGHT_VERBS = _words(
@@ -260,9 +272,10 @@ SYNONYMS: tuple[frozenset[str], ...] = tuple(
         "vehicle car",
         "quantity unit",
         "person human",
-        "population person inhabitant resident",
+        "population person inhabitant resident visitor attendee",
         "salesperson seller",
         "manufacturer maker",
+        "weight weigh",
     )
 )
 

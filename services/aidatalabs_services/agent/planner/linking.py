@@ -8,8 +8,10 @@ from datetime import datetime
 
 from .adjectives import ADJECTIVES, COMPARATIVES, SIZE_WORDS, SUPERLATIVES
 from .covering import best_cover, merged, spelled_exactly
-from .index import CatalogueIndex, ValueMatch
+from .forms import DONE, by_column, names_it, participle
+from .index import CatalogueIndex
 from .items import Candidate, Item
+from .kindred import Kindred, idle_words, kindred
 from .lexicon import (
     ACTING_VERBS,
     CLOSED_WORDS,
@@ -31,26 +33,6 @@ from .words import Token, compact, split_name, tokenize, value_words
 
 _LONGEST_OPERATOR = max(len(phrase) for phrase in OPERATORS)
 _LONGEST_VALUE = 7
-_DONE = frozenset(
-    (
-        "made",
-        "run",
-        "held",
-        "given",
-        "taken",
-        "driven",
-        "written",
-        "won",
-        "built",
-        "led",
-        "seen",
-        "sold",
-        "bought",
-        "flown",
-        "lent",
-        "paid",
-    )
-)
 _HAVING = frozenset(("has", "have", "had", "having", "with"))
 _FOUND = frozenset(("found", "called", "named", "stored"))
 _PLAIN = 0.4
@@ -65,6 +47,7 @@ class Linked:
     tokens: list[Token]
     items: list[Item]
     corrections: list[tuple[str, str]] = field(default_factory=list)
+    kindred: tuple[Kindred, ...] = ()
 
 
 class Linker:
@@ -74,6 +57,8 @@ class Linker:
         self._index = index
         self._now = now
         self._tokens: list[Token] = []
+        self._kindred: list[Kindred] = []
+        self._idle: frozenset[int] = frozenset()
 
     def link(self, question: str) -> Linked:
         """Items for the whole question; misspelt words are corrected when exactly one known word is near."""
@@ -84,6 +69,12 @@ class Linker:
         if turned != tokens:
             tokens = turned
             linked = self._link(question, tokens)
+        others = kindred(linked.items, tokens, self._index)
+        self._idle = idle_words(linked.items, tokens)
+        if others or self._idle:
+            self._kindred = others
+            linked = self._link(question, tokens)
+            corrections = [(tokens[other.place].raw, other.called) for other in others]
         for item in linked.items:
             better = self._corrected(item)
             if better:
@@ -93,6 +84,7 @@ class Linker:
         if corrections:
             linked = self._link(question, tokens)
             linked.corrections = corrections
+            linked.kindred = tuple(self._kindred)
         return linked
 
     def _corrected(self, item: Item) -> str:
@@ -116,6 +108,7 @@ class Linker:
             + self._quantiles()
             + self._names()
             + self._values()
+            + self._otherwise()
             + self._singles()
         )
         chosen = [spelled_exactly(item) for item in best_cover(merged(spans), len(tokens))]
@@ -129,7 +122,7 @@ class Linker:
             c.table for c in item.candidates
             if c.kind == "column" and self._index.role(c.table, c.column).kind == "time"
         }  # fmt: skip
-        if item.kind != "name" or not dates or not _participle(item.text.casefold()):
+        if item.kind != "name" or not dates or not participle(item.text.casefold()):
             return item
         kept = tuple(c for c in item.candidates if c.kind != "table" or c.table not in dates)
         return replace(item, candidates=kept)
@@ -157,7 +150,7 @@ class Linker:
                 if operator and operator[0] == "count" and self._closes_name(start, end):
                     continue
                 if operator and self._tokens[start].kind != "quoted":
-                    agent = words[start:end] == ["by"] and start > 0 and _participle(words[start - 1])
+                    agent = words[start:end] == ["by"] and start > 0 and participle(words[start - 1])
                     agent = agent and not {"_", "."} & set(self._tokens[start - 1].raw)  # typed as a name
                     found.append(self._item(operator[0], "agent" if agent else operator[1], start, end))
         return found
@@ -170,6 +163,16 @@ class Linker:
         named = any(m.column and m.length == 1 and m.cost <= _PLAIN for m in
                     self._index.names.matches(lemmas, start - 1))  # fmt: skip
         return named and not (end < len(lemmas) and self._index.names.matches(lemmas, end))
+
+    def _otherwise(self) -> list[Item]:
+        """Words that the data calls otherwise."""
+        return [
+            self._item(
+                "value" if one.candidate.values else "name", "", one.place, one.place + 1,
+                candidates=(one.candidate,),
+            )
+            for one in self._kindred
+        ]  # fmt: skip
 
     def _quantiles(self) -> list[Item]:
         return [self._item("fn", function, *span) for *span, function in quantile_spans(self._tokens)]
@@ -264,13 +267,13 @@ class Linker:
             matches = [match for match in matches if match.value == raw and not plain and not shouted]
         if len(span) == 1 and span[0].kind == "number":
             return []
-        return _by_column(matches, 0.0)
+        return by_column(matches, 0.0)
 
     def _partial_values(self, spoken: list[str], span: Sequence[Token]) -> list[Candidate]:
         if any(not self._telling(token) for token in (span[0], span[-1])):
             return []
-        found = _by_column(self._index.partial_values(spoken), 0.3)
-        sure = len(found) == 1 and len(found[0].values) == 1 and _names_it(spoken, span, found[0].values[0])
+        found = by_column(self._index.partial_values(spoken), 0.3)
+        sure = len(found) == 1 and len(found[0].values) == 1 and names_it(spoken, span, found[0].values[0])
         return [replace(c, cost=0.3 if len(c.values) == 1 else 0.45, sure=sure) for c in found]
 
     def _telling(self, token: Token) -> bool:
@@ -319,7 +322,7 @@ class Linker:
     def _describes(self, place: int) -> bool:
         """`used cars`: a participle before a name says which; `who placed orders` what was done."""
         word = self._tokens[place].word
-        if not (word.endswith("ed") or word in _DONE | _FOUND) or place + 1 >= len(self._tokens):
+        if not (word.endswith("ed") or word in DONE | _FOUND) or place + 1 >= len(self._tokens):
             return False
         lemmas = [token.lemma for token in self._tokens]
         before = self._tokens[place - 1].word if place else ""
@@ -338,7 +341,7 @@ class Linker:
         return word in SUPERLATIVES or word in SIZE_WORDS
 
     def _single(self, token: Token, place: int) -> tuple[str, str]:
-        if self._closes_name(place, place + 1):
+        if place in self._idle or self._closes_name(place, place + 1):
             return "filler", ""
         if token.kind == "number":
             return "number", "had" if place and self._tokens[place - 1].word in _HAVING else ""
@@ -371,29 +374,3 @@ class Linker:
 
 def _begins(value: str, spoken: list[str]) -> bool:
     return value_words(value)[: len(spoken)] == tuple(spoken)
-
-
-def _names_it(spoken: list[str], span: Sequence[Token], value: str) -> bool:
-    """True for several words in a row, or one quoted or capitalised word that the value begins with."""
-    if len(spoken) > 1:
-        return True
-    token = span[0]
-    capital = token.raw[0].isupper() and token.start > 0
-    return (token.kind == "quoted" or capital) and value_words(value)[0] == spoken[0]
-
-
-def _participle(word: str) -> bool:
-    """True for verb forms that `by` follows to name who did it: placed, made, borrowed."""
-    return (word.endswith("ed") and len(word) > 4) or word in _DONE
-
-
-def _by_column(matches: Sequence[ValueMatch], cost: float) -> list[Candidate]:
-    grouped: dict[tuple[str, str], list[ValueMatch]] = {}
-    for match in matches:
-        grouped.setdefault((match.table, match.column), []).append(match)
-    return [
-        Candidate(
-            "value", table, column, tuple(dict.fromkeys(m.value for m in found)), cost, found[0].partial
-        )
-        for (table, column), found in grouped.items()
-    ]

@@ -10,7 +10,7 @@ from .catalogue import Column, Table
 from .columntypes import column_type
 from .frames.subjects import PEOPLE
 from .index import CatalogueIndex
-from .lexicon import MONEY_WORDS
+from .lexicon import MONEY_WORDS, VERB_NOUNS
 from .words import split_name, tokenize
 
 _REVENUE = frozenset(("revenue", "revenues", "turnover", "takings", "spend", "spending"))
@@ -86,7 +86,9 @@ def _earned(index: CatalogueIndex) -> tuple[str, str, str] | None:
     found = [
         (table.name, name, "")
         for table in index.catalogue.tables
-        if table.name not in index.empty_tables and index.time_columns(table.name)
+        if table.name not in index.empty_tables
+        and index.time_columns(table.name)
+        and not any(split_name(c.name) in _KINDS and c.values for c in table.columns)  # events of every kind
         for name in _money(index, table)
     ]
     return found[0] if len(found) == 1 else None
@@ -117,10 +119,16 @@ def _sold(index: CatalogueIndex) -> tuple[str, str, str] | None:
     return None
 
 
+def _acts(value: str, trade: str) -> bool:
+    """`purchase`, `completed_purchase` and `item_bought` are purchases."""
+    last = split_name(value)[-1]
+    return trade in (last, VERB_NOUNS.get(last, ""))
+
+
 def _trading(column: Column) -> str:
     """The one stored kind of event that sells something."""
     for trade in _FIRST_TRADES:
-        held = [value for value in column.values if split_name(value)[-1:] == (trade,)]
+        held = [value for value in column.values if _acts(value, trade)]
         if held:
             return held[0] if len(held) == 1 else ""
     return ""

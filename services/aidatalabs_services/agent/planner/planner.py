@@ -141,7 +141,7 @@ class Planner:
 
     def _related(self, linked: Linked, now: datetime, timezone: str) -> Planned | None:
         """The question read as one about things and what they are related to, where it is nothing else."""
-        reading = self._relations.read(linked.question, linked.tokens, now, timezone)
+        reading = self._relations.read(linked.question, linked.tokens, now, timezone, linked.kindred)
         if isinstance(reading, str) or reading.cost > _DEAREST_RELATION:
             return None
         told, sure = explain(reading.plan, self._index, linked, {}), round(max(0.5, 1 - reading.cost / 2), 3)

@@ -59,12 +59,33 @@ class ReadingOperators(ReadingConditions):
                 raise Unread(item, "does not say what to average")
             self.draft.fold = "avg"  # `how many orders per day on average`
             return
+        if item.text.casefold() == "on average" and self._limited_on_average(item):
+            return
         before = self.peek(-2)
         if self.functions and (before is None or before.kind != "and"):
             raise Unread(item, "of another function is not something I can compute here")
         self.functions.append((item.payload, item))
         self.grouping = False
         self.asking = None
+
+    def _limited_on_average(self, item: Item) -> bool:
+        """`wards where a stay costs more than 500 on average`: what was compared is the average of each."""
+        draft = self.draft
+        last = draft.having[-1] if draft.having else None
+        if last is not None and last[0].function == "sum" and last[0].item is last[3]:
+            averaged = replace(last[0], function="avg", item=item)
+            draft.having[-1] = (averaged, *last[1:])
+            return True
+        condition = draft.conditions[-1] if draft.conditions else None
+        if condition is None or not condition.numeric or condition.ref is None or draft.aggregates:
+            return False
+        named = [ref for ref in draft.subjects if ref.candidate.table != condition.ref.candidate.table]
+        if not (named or draft.columns or draft.target):
+            return False
+        draft.conditions.pop()
+        averaged = Aggregate("avg", condition.ref, item=item)
+        draft.having.append((averaged, condition.operator, condition.values, condition.item))
+        return True
 
     def _on_how_much(self, item: Item) -> None:
         self.functions.append(("sum", item))

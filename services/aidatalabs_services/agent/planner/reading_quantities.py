@@ -135,7 +135,7 @@ class ReadingQuantities(ReadingDates):
             target is not None and target.item.end <= item.start and self.items[self.at - 2] is target.item
         )
         counted = following is not None and following.kind in ("most", "extreme", "superlative")
-        behind = [other.kind for other in self.items[self.at + 1 :]]
+        behind = [other.kind for other in self.items[self.at + 1 :] if other.kind != "window"]
         if not (asked and counted and behind in (["name"], ["value"], ["fn", "name"], ["count", "name"])):
             raise Unread(item, "is not known here")
 

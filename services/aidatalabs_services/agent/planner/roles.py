@@ -11,7 +11,7 @@ from .flags import is_text_flag
 from .lexicon import ADDITIVE_WORDS
 from .names import word_cost
 from .units import UNIT_WORDS
-from .words import lemma, split_name
+from .words import lemma, split_name, spoken_name
 
 _KEY_WORDS = frozenset(
     (
@@ -30,6 +30,7 @@ _KEY_WORDS = frozenset(
         "fk",
     )
 )
+_NO_THINGS = frozenset(("score", "rating", "point", "mark", "grade", "degree", "rank", "stat", "sale"))
 _LABEL_WORDS = frozenset(("name", "title", "label", "fullname"))
 _NOT_MEASURED = frozenset(
     (
@@ -230,9 +231,15 @@ def _numeric_role(column: Column, table: Table, parts: tuple[str, ...]) -> Role:
     clock = "time" in parts and not lasting and smallest is not None and largest is not None
     if clock and smallest is not None and largest is not None and smallest >= 0 and 1300 < largest <= 2400:
         return Role("clock")
-    return Role(
-        "measure", unit_of(column), any(part in ADDITIVE_WORDS for part in parts) and "unit" not in parts[:1]
-    )
+    unit = unit_of(column)
+    adds_up = any(part in ADDITIVE_WORDS for part in parts) or (not unit and _number_of_things(column.name))
+    return Role("measure", unit, adds_up and "unit" not in parts[:1])
+
+
+def _number_of_things(name: str) -> bool:
+    """`beds`, `visitors`, `people`: a plural says how many of them there are; scores are no things."""
+    last = spoken_name(name).split(" ")[-1]
+    return lemma(last) != last and lemma(last) not in _NO_THINGS
 
 
 def _said_of_a_flag(parts: tuple[str, ...]) -> bool:

@@ -187,8 +187,12 @@ def _telling(composer: Composer, needed: list[Dimension]) -> list[Dimension]:
         columns = [c for c in columns if composer.index.role(composer.base, c.name).kind != "calendar"]
     held = {dimension.source.column for dimension in needed}
     labels = composer.index.label(composer.base)
-    if composer.draft.asked and any(is_unique(label, composer.table) for label in labels):
+    unique = any(is_unique(label, composer.table) for label in labels)
+    if composer.draft.asked and unique:
         columns = [column for column in columns if column in labels]  # `which states …` asks for their names
+    elif labels and composer.draft.rank is not None:  # `the 3 cheapest rooms`: which they are, and how cheap
+        key = None if unique else composer.index.key_of(composer.base)
+        columns = [column for column in columns if column in labels or column == key]
     index = {kind: position for position, kind in enumerate(_SHOWN_FIRST)}
     ranked = sorted(
         (column for column in columns if column.name not in held and column.path_of is None),

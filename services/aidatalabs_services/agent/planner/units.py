@@ -10,7 +10,7 @@ UNIT_WORDS: dict[str, str] = {
     "kilometre": "kilometres", "kilometer": "kilometres", "metre": "metres", "meter": "metres",
     "feet": "feet",
     "foot": "feet", "ft": "feet", "inch": "inches", "inches": "inches", "kg": "kilograms",
-    "kilogram": "kilograms",
+    "kilogram": "kilograms", "kilo": "kilograms", "tonne": "tonnes",
     "gram": "grams", "lb": "pounds", "percent": "percent", "%": "percent", "pct": "percent",
     "degree": "degrees",
     "celsius": "degrees Celsius", "fahrenheit": "degrees Fahrenheit", "mph": "miles per hour",

@@ -74,7 +74,7 @@ _IRREGULAR = {
     "ids": "id", "indices": "index", "matrices": "matrix", "analyses": "analysis", "criteria": "criterion",
     "media": "media",
     "statuses": "status", "status": "status", "buses": "bus", "gas": "gas", "lens": "lens",
-    "always": "always",
+    "always": "always", "ads": "ad", "tvs": "tv", "pcs": "pc", "cds": "cd",
     "las": "las", "los": "los", "texas": "texas", "times": "time", "heroes": "hero", "potatoes": "potato",
 }  # fmt: skip
 

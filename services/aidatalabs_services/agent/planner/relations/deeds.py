@@ -83,6 +83,9 @@ def _spelled(scanner: Scanner, value: str) -> tuple[int, int]:
         if lemma(word) in left:
             left.remove(lemma(word))
             end = at + 1
+        elif word in ("anything", "something"):  # whatever it was that the value names
+            left.clear()
+            end = at + 1
         elif word not in _SMALL | NOTHING_WORDS:
             break
         at += 1

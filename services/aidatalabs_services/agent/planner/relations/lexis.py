@@ -237,6 +237,6 @@ IDIOMS = phrases(
     "|as well|along with|on record|on file|in our database|in the data|there are|are there|do we have"
     "|we have|do you have|in the table|in our records|in the system|in our system"
     "|exist in the database|in all|match strings exactly|in absolute terms|if any|in this database"
-    "|by name"
+    "|by name|to their name|to its name|in the collection|in our collection|do we own|we own|on our books"
 )
 """Phrases that add nothing, wherever they stand."""

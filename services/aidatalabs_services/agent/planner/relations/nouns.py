@@ -27,12 +27,21 @@ from .lexis import (
     WITH,
     WITHOUT,
     WITHOUT_TAIL,
+    words,
 )
 from .predicates import FINITE
 from .rivals import Rivals
 from .scanner import Lost
 from .tree import Gap, Held, Noun, Related
+from .verbs import CLOSED
 
+_UNDOING = words(
+    """
+    left leave leaves quit avoid avoids avoided lack lacks lacked lose loses lost miss misses missed refuse
+    refuses refused reject rejects rejected hate hates dislike dislikes stop stops stopped end ends ended
+    cancel cancels cancelled exclude excludes skip skips skipped drop drops dropped fear despise returned
+    """
+)
 _WHATEVER = frozenset(("anything", "something"))
 _NAMED = frozenset(("named", "called", "titled"))
 _JOINING = frozenset(("the", "and", ",", "table", "tables", "to", "from", "with", "left", "inner", "right",
@@ -302,8 +311,26 @@ class Nouns(Rivals):
             self.s.skip(("there", "are", "is", "were", "was", "exist", "exists"))
         if self.s.word() in _ANAPHORA:
             return self._anaphora()
-        self.predicate(noun)
+        try:
+            self.predicate(noun)
+        except Lost:
+            if not self._some_verb(noun):
+                raise
+            self.predicate(noun)
         return True
+
+    def _some_verb(self, noun: Noun) -> bool:
+        """Step over a verb that is nothing here before a value of the thing itself: `who ride a scooter`."""
+        token = self.s.token()
+        if token is None or token.kind != "word" or token.word in CLOSED | _UNDOING or self.s.names():
+            return False
+        start = self.s.at
+        self.s.at += 1
+        self.s.skip(ARTICLES)
+        table, column = self.entity(noun)
+        own = [c for value in self.s.values() for c in value.candidates if c.table == table]
+        self.s.at = start + 1 if own and not column else start
+        return self.s.at > start
 
     def _without(self, noun: Noun) -> None:
         attribute = None

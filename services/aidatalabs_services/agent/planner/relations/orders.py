@@ -56,8 +56,8 @@ class Orders(Nouns):
             return Shown(named)
         if self.s.take(COUNT):
             return Counted(self.noun(modified=False))
-        named = self.s.names()
-        if (named and named[0].tables) or (self.s.values() and not named):
+        things = self.s.names()
+        if (things and things[0].tables) or (self.s.values() and not things):
             return Counted(self.noun(modified=False))  # `top 3 shows by plays`
         functions = self._functions()
         attribute = self.attribute(None)

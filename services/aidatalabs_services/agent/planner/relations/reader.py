@@ -3,10 +3,12 @@ it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from aidatalabs_services.agent.planner.index import CatalogueIndex
+from aidatalabs_services.agent.planner.kindred import Kindred
 from aidatalabs_services.agent.planner.plan import QueryPlan
 from aidatalabs_services.agent.planner.words import Token
 
@@ -33,12 +35,20 @@ class RelationReader:
         self._index = index
         self._schema = Schema(index)
 
-    def read(self, question: str, tokens: list[Token], now: datetime, timezone: str) -> Reading | str:
-        """The reading, or a sentence on the first words that cannot be used."""
+    def read(
+        self,
+        question: str,
+        tokens: list[Token],
+        now: datetime,
+        timezone: str,
+        otherwise: Sequence[Kindred] = (),
+    ) -> Reading | str:
+        """The reading, or a sentence on the first words that cannot be used; `otherwise` are words that the
+        data calls by other names."""
         people = self._schema.persons() if tokens and tokens[0].word in ("who", "whom") else []
         if len(people) < 2:
-            return self._read(question, tokens, now, timezone, "")
-        tried = [self._read(question, tokens, now, timezone, table) for table in people]
+            return self._read(question, tokens, now, timezone, otherwise, "")
+        tried = [self._read(question, tokens, now, timezone, otherwise, table) for table in people]
         found = sorted((r for r in tried if isinstance(r, Reading)), key=lambda r: r.cost)
         if len(found) == 1 or (found and found[1].cost > found[0].cost + _NEAR):
             return found[0]
@@ -47,9 +57,16 @@ class RelationReader:
         return next(r for r in tried if isinstance(r, str))
 
     def _read(
-        self, question: str, tokens: list[Token], now: datetime, timezone: str, people: str
+        self,
+        question: str,
+        tokens: list[Token],
+        now: datetime,
+        timezone: str,
+        otherwise: Sequence[Kindred],
+        people: str,
     ) -> Reading | str:
         scanner = Scanner(self._index, tokens, question, now)
+        scanner.otherwise = {one.place: one.candidate for one in otherwise}
         try:
             scanner.people = self._schema.person_keys
             parser = Parser(scanner, self._schema)

@@ -83,7 +83,10 @@ class Sayings(Amounts):
             self.s.skip(("the", "a", "an"))
         told = bool(self.s.takes_word(TEXTS))
         token = self.s.token()
-        literal = token is not None and (token.kind == "quoted" or told or (way != "contains" and token.raw))
+        plain = attribute is not None and phrase[0].startswith(("contain", "includ")) and self._last_word()
+        literal = token is not None and (
+            token.kind == "quoted" or told or plain or (way != "contains" and token.raw)
+        )
         if token is None or not literal or (phrase[-1] in ("has", "have", "with") and not told
                                             and way == "contains"):  # fmt: skip
             self.s.at = start
@@ -95,6 +98,12 @@ class Sayings(Amounts):
             if not self.s.takes_word(("name", "names", "title", "titles", "it")) and self.s.word():
                 self.s.at = here
         return Written(attribute, way, token.raw, negated)
+
+    def _last_word(self) -> bool:
+        """`title contains lemons`: one word that nothing but the end or a joiner follows."""
+        token = self.s.token()
+        behind = self.s.word(1)
+        return token is not None and token.kind == "word" and behind in ("", "and", "or", ",", "but")
 
     def _letter(self) -> bool:
         """`starts with A`: the letter, no article."""

@@ -49,6 +49,7 @@ class Scanner:
         self.breaks = self._sentences()
         self._shouted = self._names_in_capitals()
         self.people: Callable[[], list[tuple[str, str]]] = list
+        self.otherwise: Mapping[int, Candidate] = {}
 
     def _sentences(self) -> frozenset[int]:
         """The tokens a new sentence begins with."""
@@ -166,6 +167,9 @@ class Scanner:
 
     def _find_names(self, at: int) -> list[Mention]:
         token = self.tokens[at]
+        other = self.otherwise.get(at)
+        if other is not None:
+            return [] if other.values else [Mention((other,), at, at + 1, token.raw)]
         if token.kind == "ident" or "_" in token.raw:
             exact = self._exact(token.raw)
             if exact:
@@ -224,6 +228,9 @@ class Scanner:
 
     def _find_values(self, at: int) -> list[Mention]:
         made = []
+        other = self.otherwise.get(at)
+        if other is not None and other.values:
+            return [Mention((other,), at, at + 1, self.tokens[at].raw)]
         for end in range(min(len(self.tokens), at + _LONGEST_VALUE), at, -1):
             span = self.tokens[at:end]
             kinds = {token.kind for token in span}
