@@ -7,6 +7,9 @@ import re
 
 from .items import Item
 from .linking import Linked
+from .words import tokenize
+
+_LONGEST_QUESTION, _MOST_WORDS = 2_000, 100
 
 _WRITES = frozenset(
     [
@@ -108,6 +111,15 @@ def beyond_data(linked: Linked, question: str) -> tuple[str, str]:
             if token.word in _CAUSES:
                 return token.raw, "a cause or an opinion"
     return "", ""
+
+
+def too_long(question: str) -> str:
+    """A sentence on a question that is longer than is read, or an empty text."""
+    if len(question) > _LONGEST_QUESTION:
+        return f"The question is longer than {_LONGEST_QUESTION} characters. Ask it shorter."
+    if len(tokenize(question)) > _MOST_WORDS:
+        return f"The question has more than {_MOST_WORDS} words and signs. Ask one thing, in fewer words."
+    return ""
 
 
 def empty(question: str) -> bool:

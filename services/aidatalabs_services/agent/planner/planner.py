@@ -40,7 +40,6 @@ from .roles import is_unique
 from .sql import emit
 from .suggestions import examples, suggested
 from .wordings import wordings
-from .words import tokenize
 
 __all__ = ["Clarification", "ClarificationChoice", "Outcome", "Planned", "Planner", "Refusal", "plan"]
 
@@ -48,7 +47,6 @@ _MARGIN = 0.09
 _JOIN_COST = 0.06
 _FAR = 0.25
 _DEAREST_RELATION = 0.8
-_LONGEST_QUESTION, _MOST_WORDS = 2_000, 100
 _DEPTH = 2
 _MOST_PLANNERS = 128  # of the catalogues that are kept beside them, and of each the one before
 _FRAMES = 3  # a frame in a frame in a frame
@@ -180,17 +178,8 @@ class Planner:
                 "There are no words to read. Ask a question about the data.",
                 self._examples(now, timezone, depth),
             )
-        if len(question) > _LONGEST_QUESTION:
-            return Refusal(
-                "not_answerable",
-                f"The question is longer than {_LONGEST_QUESTION} characters. Ask it shorter.",
-            )
-        if len(tokenize(question)) > _MOST_WORDS:
-            return Refusal(
-                "not_answerable",
-                f"The question has more than {_MOST_WORDS} words and signs. Ask one thing, in fewer words.",
-            )
-        return None
+        too_long = guards.too_long(question)
+        return Refusal("not_answerable", too_long) if too_long else None
 
     def _refused(
         self, question: str, linked: Linked, now: datetime, timezone: str, depth: int

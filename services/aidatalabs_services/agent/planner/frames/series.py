@@ -263,6 +263,8 @@ class SeriesFrames:
         if match is None:
             return None
         rest = wording.without(match.span())
+        percent = bool(match["pct"]) or bool(match["word"] and _IN_PERCENT.search(rest))
+        rest = _IN_PERCENT.sub("", rest) if percent else rest
         grain = _grain_said(rest)
         if not grain:
             return None
@@ -276,7 +278,7 @@ class SeriesFrames:
         compared = match["link"].split()[0] in ("compared", "versus", "vs", "against")
         kinds = ["lag", "change", "growth"] if compared else ["lag"]
         if match["word"]:
-            kinds = ["growth"] if match["pct"] or match["word"] == "growth" else ["change"]
+            kinds = ["growth"] if percent or match["word"] == "growth" else ["change"]
         return self._against(plan, step, kinds, 1)
 
     def _against(self, plan: QueryPlan, step: Dimension, kinds: list[str], size: int) -> Framed:
