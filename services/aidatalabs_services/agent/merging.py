@@ -41,7 +41,7 @@ _UNDERSTOOD = {
             *("inner", "filled"),
         )
     ),
-    Source: frozenset(("table", "column", "type", "path", "calendar", "declared")),
+    Source: frozenset(("table", "column", "type", "path", "calendar", "declared", "span")),
     Join: frozenset(("table", "alias", "left", "left_column", "right_column", "kind")),
     Filter: frozenset(("source", "operator", "values", "numeric", "query", "options", "part")),
     Measure: frozenset(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .catalogue import Column
 from .columntypes import column_type
 from .draft import Ambiguous, Choice, Ref, Unread
 from .index import CatalogueIndex
@@ -11,6 +12,7 @@ from .items import Candidate
 from .keys import Edge
 from .lexicon import DIRECTIONS
 from .plan import Join, Source
+from .vocabulary.durations import Duration
 from .words import split_name
 
 
@@ -78,7 +80,7 @@ class Binder:
     def column(self, alias: str, table: str, name: str) -> Source:
         """A column of a joined table as a source."""
         column = self.index.column(table, name)
-        return Source(alias, name, column.type, column.path_of is not None, declared=column.is_declared)
+        return source_of(alias, column)
 
     def joins(self, used: set[str] | None = None) -> tuple[Join, ...]:
         """The joins that were needed, each after the one it stands on; with `used`, only those it takes
@@ -172,6 +174,13 @@ class Binder:
             for length in range(1, len(path) + 1):
                 self._joined[path[:length]].inner = True
         return held.alias
+
+
+def source_of(alias: str, column: Column) -> Source:
+    """A column, or a length of time between two, as the source of a table called `alias`."""
+    span = (column.start, column.end, column.unit) if isinstance(column, Duration) else ()
+    path = column.path_of is not None
+    return Source(alias, column.name, column.type, path, declared=column.is_declared, span=span)
 
 
 def is_text(source: Source) -> bool:

@@ -122,6 +122,12 @@ def too_long(question: str) -> str:
     return ""
 
 
+def barred(question: str, linked: Linked) -> bool:
+    """True where one of these refusals stands, in whatever words the question is put."""
+    told = write_asked(question, linked) or instruction_given(question) or beyond_data(linked, question)[0]
+    return bool(told)
+
+
 def empty(question: str) -> bool:
     """True when there is no letter or digit to read."""
     return not any(char.isalnum() for char in question)

@@ -14,6 +14,7 @@ from .names import NameEntry, NameIndex
 from .roles import Calendar, Role, bookkeeping, calendar_of, label_columns, role_of
 from .units import UNIT_WORDS, unit_class
 from .values import ValueIndex, ValueMatch
+from .vocabulary.durations import Duration, duration_columns
 from .words import split_name
 
 __all__ = ["CatalogueIndex", "ValueMatch"]
@@ -72,6 +73,11 @@ class CatalogueIndex:
             for table in catalogue.tables
             for column in table.columns
         }
+        self.durations: dict[tuple[str, str], Duration] = {
+            (table.name, column.name): column
+            for table in catalogue.tables
+            for column in duration_columns(table)
+        }
         if earlier is None:
             self.keys = KeyGraph(catalogue, amended=self.defined.edges)
             self.names = NameIndex(self._entries(catalogue.tables))
@@ -115,11 +121,14 @@ class CatalogueIndex:
         return self.keys.edges
 
     def column(self, table: str, name: str) -> Column:
-        """The column of that name; it must exist."""
-        return self.columns[(table, name)]
+        """The column of that name, or the length of time called so; it must exist."""
+        return self.columns.get((table, name)) or self.durations[(table, name)]
 
     def role(self, table: str, name: str) -> Role:
-        """The role of a column that exists, or of a metric."""
+        """The role of a column that exists, of a metric, or of a length of time."""
+        lasting = self.durations.get((table, name))
+        if lasting is not None:
+            return Role("measure", f"{lasting.unit}s")
         return self.defined.metric_role(table, name) or self.roles[(table, name)]
 
     def label(self, table: str) -> tuple[Column, ...]:
@@ -285,7 +294,7 @@ class CatalogueIndex:
     @cached_property
     def _columns_by_name(self) -> dict[str, list[tuple[str, str]]]:
         found: dict[str, list[tuple[str, str]]] = {}
-        for table, column in self.columns:
+        for table, column in (*self.columns, *self.durations):
             for called in {column, f"{table}.{column}"}:
                 found.setdefault(called, []).append((table, column))
         return found

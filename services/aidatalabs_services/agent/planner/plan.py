@@ -15,7 +15,8 @@ class Source:
 
     `table` is the table's alias in this query. A JSON path has `path` set, and `declared` too where the
     column's type names it. A date that is spread over whole number columns has no `column` but `calendar`:
-    the names of its year, month, day and hour columns, empty where the table has none.
+    the names of its year, month, day and hour columns, empty where the table has none. A length of time has
+    a `span`: the names of the columns it runs from and to, and its unit.
     """
 
     table: str
@@ -24,6 +25,7 @@ class Source:
     path: bool = False
     calendar: tuple[str, ...] = ()
     declared: bool = False
+    span: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from .columntypes import column_type
 from .plan import OR_UNKNOWN, Dimension, Filter, Having, Measure, QueryPlan, Source, Window
 from .sql_cohorts import cohort_sql
 from .sql_followed import followed_sql
-from .sql_measures import FOLDS, divided, filling, measure_sql, over_rows, stepped
+from .sql_measures import FOLDS, divided, filling, length_of_time, measure_sql, over_rows, stepped
 from .sql_names import identifier, literal
 
 _COMPARE = {"eq": "=", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
@@ -126,6 +126,9 @@ class _Emitter:
         """A source as an expression; JSON paths are typed, calendar columns become a date."""
         if source.calendar:
             return self._calendar(source, 3)
+        if source.span:
+            start, end, unit = source.span
+            return length_of_time(self._column(source.table, start), self._column(source.table, end), unit)
         if not source.path:
             return self._column(source.table, source.column)
         path = ".".join(identifier(part) for part in source.column.split("."))

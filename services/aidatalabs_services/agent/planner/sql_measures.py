@@ -37,6 +37,8 @@ PAIRS = frozenset(("ratio", "percentage", "difference", "growth"))
 
 CLOCK_SECONDS = {"second": 1, "minute": 60, "hour": 3_600}
 """Units that are measured as elapsed time."""
+LENGTH_SECONDS = {**CLOCK_SECONDS, "day": 86_400, "week": 604_800}
+"""Units in which the time between two columns of a row is told."""
 
 _STEPS = {"quarter": "INTERVAL 3 MONTH"}
 
@@ -101,6 +103,11 @@ def between(start: str, end: str, unit: str, zone: str = "") -> str:
     if seconds:
         return f"dateDiff('second', {start}, {end}) / {seconds}"
     return f"dateDiff('{unit}', {start}, {end}{f', {literal(zone)}' if zone else ''})"
+
+
+def length_of_time(start: str, end: str, unit: str) -> str:
+    """The time from one moment to another in whole and broken steps of a unit."""
+    return f"dateDiff('second', {start}, {end}) / {LENGTH_SECONDS[unit]}"
 
 
 def _pair(emitter: Expressions, measure: Measure) -> str:

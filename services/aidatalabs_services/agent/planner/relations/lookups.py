@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from aidatalabs_services.agent.planner.binding import source_of
 from aidatalabs_services.agent.planner.columntypes import column_type
 from aidatalabs_services.agent.planner.draft import Ambiguous, Unread
 from aidatalabs_services.agent.planner.items import Item
@@ -41,8 +42,7 @@ class Lookups:
 
     def source(self, table: str, column: str) -> Source:
         """A column as the source of a query over its own table."""
-        held = self.index.column(table, column)
-        return Source(table, column, held.type, held.path_of is not None, declared=held.is_declared)
+        return source_of(table, self.index.column(table, column))
 
     def wrapped(self, inner: Filter, path: tuple[Hop, ...]) -> Filter:
         """A condition on the rows at the end of a path, for the rows at its start; what is left out there is

@@ -1,0 +1,146 @@
+"""Deeds of people that are stored values: `ads watched` is ad_watched, `purchases` item_bought, `installed the
+game` installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from aidatalabs_services.agent.planner.catalogue import Column
+from aidatalabs_services.agent.planner.columntypes import column_type
+from aidatalabs_services.agent.planner.index import CatalogueIndex
+from aidatalabs_services.agent.planner.words import lemma, split_name
+
+from .deeds import ANY_OBJECT, ENDING, SOFTWARE, STARTING, kin_cost, told
+from .forms import base_forms, participle
+from .nouns import noun_cost
+from .readings import Reading, Spoken
+
+_MOST_VALUES = 200
+_LONGEST = 6
+_UNSAID = 0.06
+_KINDS = frozenset(
+    "event type name action kind activity operation verb eventtype eventname step stage".split()
+)
+_BETWEEN = frozenset("a an the any some our their his her its my your in out up on off to of for another".split())
+_WHATEVER = frozenset("something anything it one".split())
+_AHEAD = frozenset("who that had have has did ever was were been be also and".split())
+
+
+def deed_columns(index: CatalogueIndex) -> Iterator[tuple[str, Column]]:
+    """The columns whose values are deeds: most of their values have a verb in them, or the name says so."""
+    for table in index.catalogue.tables:
+        for column in table.columns:
+            if column_type(column.type).kind != "text" or not column.values_complete:
+                continue
+            if not 2 <= len(column.values) <= _MOST_VALUES or column.path_of is not None:
+                continue
+            parts = set(split_name(column.name))
+            if not parts <= _KINDS or not parts & {"event", "action", "activity", "eventtype", "eventname", "type"}:
+                continue
+            acting = [v for v in column.values if any(told(part) or participle(part) for part in split_name(v))]
+            if 2 * len(acting) >= len(column.values):
+                yield table.name, column
+
+
+def acts(spoken: Spoken) -> Iterator[Reading]:
+    """The deeds that the question's words act out, the longest from each place first."""
+    columns = list(deed_columns(spoken.index))
+    if not columns:
+        return
+    for start in range(len(spoken.tokens)):
+        if spoken.tokens[start].kind != "word" or spoken.words[start] in _BETWEEN | _AHEAD:
+            continue
+        if _commanded(spoken, start):
+            continue
+        found: list[tuple[int, float, str, str, str]] = []
+        for table, column in columns:
+            for value in column.values:
+                spelled = _spelled(spoken, start, value)
+                if spelled is not None:
+                    found.append((spelled[0], spelled[1], table, column.name, value))
+        yield from _best(spoken, start, found)
+
+
+def _best(
+    spoken: Spoken, start: int, found: list[tuple[int, float, str, str, str]]
+) -> Iterator[Reading]:
+    if not found:
+        return
+    longest = max(end for end, *_ in found)
+    found = sorted(f for f in found if f[0] == longest)
+    cheapest = min(cost for _, cost, *_ in found)
+    for end, cost, _, column, value in found:
+        if cost > cheapest + 0.03 or not any(spoken.unknown(p) for p in range(start, end)):
+            continue
+        said = spoken.text(start, end)
+        yield Reading(start, end, f'"{value}"', cost, f"'{said}' was read as {column} '{value}'.", "act")
+
+
+def _commanded(spoken: Spoken, start: int) -> bool:
+    """`cancel all orders` tells somebody to do it; it does not ask about what was done."""
+    word = spoken.words[start]
+    if start or base_forms(word) != {word} or start + 1 >= len(spoken.words):
+        return False
+    return spoken.words[1] in _BETWEEN | {"all", "every", "each", "everything", "everybody", "everyone", "me"}
+
+
+def _spelled(spoken: Spoken, start: int, value: str) -> tuple[int, float] | None:
+    """The end of the words from `start` on that act out a value, and what that costs."""
+    left = list(split_name(value))
+    verbs = [part for part in left if told(part) or participle(part)]
+    at, end, cost, used = start, start, 0.0, 0
+    while at < len(spoken.tokens) and at - start < _LONGEST:
+        word = spoken.words[at]
+        match = _match(word, left)
+        if match is not None:
+            part, price = match
+            left.remove(part)
+            cost += price
+            used += 1
+            at = end = at + 1
+            continue
+        if used and (word in _WHATEVER or _software(word, left, verbs)):
+            at = end = at + 1
+            continue
+        if not used or word not in _BETWEEN or spoken.tokens[at].kind != "word":
+            break
+        at += 1
+    if not used:
+        return None
+    return _priced(spoken, start, end, left, cost)
+
+
+def _priced(
+    spoken: Spoken, start: int, end: int, left: list[str], cost: float
+) -> tuple[int, float] | None:
+    """What it costs to leave these words of a value unsaid; None where they would have to be said."""
+    noun = not participle(spoken.words[start]) and not spoken.words[start].endswith("ing")
+    for part in left:
+        bases = base_forms(part)
+        if part in ANY_OBJECT:
+            cost += _UNSAID
+        elif noun and bases & STARTING:
+            cost += _UNSAID
+        elif noun and bases & ENDING:
+            cost += 2 * _UNSAID
+        elif part not in _BETWEEN:
+            return None
+    return end, round(cost, 3)
+
+
+def _match(word: str, left: list[str]) -> tuple[str, float] | None:
+    """The part of a value that a word says, and what that costs."""
+    best: tuple[float, str] | None = None
+    for part in left:
+        price = kin_cost(word, part)
+        if price is None and len(left) > 1 or (price is None and not told(part)):
+            named = noun_cost(lemma(word), part)
+            price = named if named is not None and named < 0.2 else None
+        if price is not None and (best is None or price < best[0]):
+            best = (price, part)
+    return (best[1], best[0]) if best is not None else None
+
+
+def _software(word: str, left: list[str], verbs: list[str]) -> bool:
+    """`installed the game`: what is installed where the events name nothing else."""
+    return lemma(word) in SOFTWARE and bool(verbs) and not left

@@ -1,0 +1,45 @@
+"""Phrases that add nothing to what is asked, and phrases that say something plainer. Closed lists: what is
+in neither stops an answer."""
+
+from __future__ import annotations
+
+import re
+
+EMPTY = re.compile(
+    r"""\b(?:
+      (?:do|did)\s+we\s+(?:own|have|hold|keep|run|operate|manage|employ|serve|stock|offer)
+    | (?:that|which)?\s*we\s+(?:(?:own|hold|keep|run|operate|manage|employ|serve|stock|offer)|have\s+ever\s+(?:had|seen|taken)
+        |ever\s+(?:took|had|saw|handled|received|recorded|got|sold|made))
+    | (?:we\s+have|we\s+had)\s+(?:on\s+(?:file|record)|in\s+(?:the\s+)?(?:system|collection|stock))
+    | in\s+(?:the|our)\s+(?:collection|system|records|books)
+    | on\s+(?:our|the)\s+books | on\s+(?:file|record)
+    | to\s+(?:their|his|her|its)\s+names?
+    | roughly | approximately | by\s+any\s+chance | out\s+of\s+curiosity
+    )\b""",
+    re.X | re.I,
+)
+"""Says that we have what is asked for, or is politeness."""
+
+PLAINER: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(rf"\b(?:{pattern})\b", re.I), plain)
+    for pattern, plain in (
+        (r"(?:gave|give|gives|brought|brings|sent|sends)\s+us", "has"),
+        (r"ha(?:s|ve)\s+had", "have"),
+    )
+)
+"""Phrases and what they say plainly."""
+
+NOTHING = re.compile(
+    r"\b(?:(?:have|has|with|contain|contains|hold|holds)\s+(?:got\s+)?nothing"
+    r"(?:\s+(?:hanging|standing|stored|kept|placed|parked|sitting))?\s*(?:in\s+(?:them|it)|on\s+(?:them|it)|inside|at\s+all)?"
+    r"|(?:is|are|stand|stands)\s+empty)(?=\W|$)",
+    re.I,
+)
+"""Says that nothing refers to the thing."""
+
+CLASS_WORDS = frozenset("class kind type category sort group".split())
+"""Words that add nothing behind the name of what tells things apart: `vehicle class`."""
+INCOME_WORDS = frozenset("income revenue takings earnings proceeds turnover".split())
+"""Words that add up the money they stand behind: `postage income`."""
+MONDAY_FIRST = re.compile(r",?\s*\b(?:monday\s+first|starting\s+(?:with|on|from)\s+monday|from\s+monday(?:\s+to\s+sunday)?)\b", re.I)
+"""The order that days of the week are shown in anyway."""

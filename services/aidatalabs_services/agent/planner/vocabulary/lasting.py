@@ -1,0 +1,186 @@
+"""States and lengths of time in the words of a question: `still on their way`, `median delivery time`, `how long
+does a loan last`, `resolved within 2 days`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from aidatalabs_services.agent.planner.words import split_name
+
+from .deeds import kin_cost
+from .durations import Pair, open_ends, pairs_of, verbs_of
+from .readings import Reading, Spoken
+from .states import CLOSED_STATES, OPEN_STATES
+
+_LONGEST = max(len(phrase.split()) for phrase in (*OPEN_STATES, *CLOSED_STATES))
+_LINKS = frozenset("is are was were be been who that which".split())
+_GENERIC = frozenset(
+    "turnaround processing handling lead cycle completion total waiting throughput elapsed".split()
+)
+_UNIT = r"(?P<unit>second|minute|hour|day|week)s?"
+_IN_UNIT = re.compile(rf",?\s*\b(?:measured\s+|expressed\s+)?in\s+(?:whole\s+)?{_UNIT}\b", re.I)
+_ON_AVERAGE = re.compile(r"\b(?:on\s+average|typically|usually)\b\s*,?", re.I)
+_NOUN_TIME = re.compile(r"\b(?P<noun>[a-z]{4,})\s+(?:times?|durations?|periods?|lengths?)\b", re.I)
+_LENGTH_OF = re.compile(r"\b(?:length|duration)\s+of\s+(?:the\s+|an?\s+|our\s+|each\s+)?(?P<noun>[a-z]{4,})\b", re.I)
+_TIME_TO = re.compile(r"\btime\s+(?:it\s+takes\s+)?(?:to|until)\s+(?:be\s+|get\s+)?(?P<noun>[a-z]{4,})\b", re.I)
+_BETWEEN = re.compile(
+    r"\b(?:time|period|delay|gap)\s+(?:between|from)\s+(?:the\s+|an?\s+)?(?P<first>[a-z]{4,})\s+(?:and|to|until)\s+"
+    r"(?:the\s+|being\s+)?(?P<noun>[a-z]{4,})\b",
+    re.I,
+)
+_HOW_LONG = re.compile(
+    r"\bhow\s+long\s+(?:on\s+average\s+)?(?:does|do|did|is|are|was|were)\s+(?:an?\s+|the\s+|our\s+)?(?P<thing>[a-z]+)\s+"
+    r"(?:(?:typically|usually|on\s+average)\s+)?(?:last|take|stay|run|remain|kept|lent|open)\b"
+    r"(?:\s+(?:to|until|before)\s+(?:be\s+|being\s+|get\s+)?(?P<noun>[a-z]{3,})(?:\s+(?:an?|the)\s+(?P<object>[a-z]+))?)?"
+    r"(?:\s+(?:for|out)(?=\W|$))?",
+    re.I,
+)
+_NUMBER = r"(?P<number>\d+(?:\.\d+)?|an?|one|two|three|four|five|six|seven|eight|nine|ten|twelve|twenty)"
+_WITHIN = re.compile(
+    rf"\b(?:(?:that|which|who)\s+)?(?:(?:is|are|was|were|got)\s+)?(?P<noun>[a-z]+(?:ed|en|ent|ed\s+out|back))\s+(?P<way>within|in\s+under|in\s+less\s+than)\s+"
+    rf"{_NUMBER}\s+{_UNIT}\b",
+    re.I,
+)
+_TOOK = re.compile(
+    r"\b(?:(?:that|which|who)\s+)?(?:took|take|takes|lasted|last|lasts|stayed|stay|stays|ran|lasting|staying|taking)\s+"
+    r"(?:for\s+)?(?P<way>more\s+than|longer\s+than|over|at\s+least|less\s+than|shorter\s+than|under|at\s+most|up\s+to)\s+"
+    rf"{_NUMBER}\s+{_UNIT}\b(?:\s+to\s+(?:be\s+)?(?P<noun>[a-z]{{4,}}))?",
+    re.I,
+)
+_LONGER = re.compile(rf"\b(?P<way>longer|shorter)\s+than\s+{_NUMBER}\s+{_UNIT}\b", re.I)
+_EXTREME = re.compile(r"\b(?P<way>longest|shortest|slowest|fastest|quickest)\s+(?P<noun>[a-z]{4,})\b", re.I)
+_WAYS = {
+    "within": "at most", "in under": "less than", "in less than": "less than", "more than": "more than",
+    "longer than": "more than", "over": "more than", "at least": "at least", "less than": "less than",
+    "shorter than": "less than", "under": "less than", "at most": "at most", "up to": "at most",
+    "longer": "more than", "shorter": "less than",
+}  # fmt: skip
+
+
+def states(spoken: Spoken) -> Iterator[Reading]:
+    """Phrases that say that something has, or has not, come to its end."""
+    taken = -1
+    for start in range(len(spoken.tokens)):
+        for end in range(min(len(spoken.tokens), start + _LONGEST), start, -1):
+            phrase = " ".join(spoken.words[start:end])
+            table = OPEN_STATES if phrase in OPEN_STATES else CLOSED_STATES
+            if phrase not in table or start < taken:
+                continue
+            if not any(spoken.unknown(place) for place in range(start, end)):
+                continue
+            readings = list(_state(spoken, start, end, table[phrase], table is OPEN_STATES))
+            if readings:
+                yield from readings
+                taken = end
+                break
+
+
+def _state(
+    spoken: Spoken, start: int, end: int, ends: frozenset[str], missing: bool
+) -> Iterator[Reading]:
+    tables = spoken.index.tables
+    named = [(t, c.name) for t in spoken.named_tables() for c in open_ends(tables[t], ends)]
+    found = named or ([(t, c.name) for t in tables for c in open_ends(tables[t], ends)] if ends else [])
+    if len(found) != 1:
+        return
+    table, column = found[0]
+    name = f"`{table}.{column}`"
+    what = "no" if missing else "a"
+    told = f"'{spoken.text(start, end)}' was read as with {what} {column} in {table}."
+    state = ("where {} is missing", "with missing {}") if missing else ("with known {}", "where {} is known")
+    texts = [one.format(name) for one in state]
+    noun = spoken.items.get(end)
+    led = bool(start) and spoken.words[start - 1] in _LINKS
+    if noun is not None and noun.kind == "name" and not led and noun.end > end:
+        for place, text in enumerate(reversed(texts)):
+            moved = f"{spoken.text(end, noun.end)} {text}"
+            yield Reading(start, noun.end, moved, 0.12 + place / 1000, told, "state")
+        return
+    begin = start - 1 if led else start
+    for place, text in enumerate((*texts, f"with `{table}` {texts[0]}")):
+        yield Reading(begin, end, text, 0.12 + place / 1000, told, "state")
+
+
+def _pairs(spoken: Spoken, noun: str, thing: str = "", first: str = "") -> list[Pair]:
+    """The pairs of times that a noun or verb speaks of; all of the tables meant where neither says more."""
+    everything = [
+        pair
+        for name, table in spoken.index.tables.items()
+        if name not in spoken.index.empty_tables
+        for pair in pairs_of(table)
+    ]
+    by_end = [p for p in everything if noun and _fits(noun, p)]
+    by_table = [p for p in everything if any(_of_table(word, p.table) for word in (thing, noun) if word)]
+    found = [p for p in by_end if p in by_table] or by_end or ([] if noun and not by_table else by_table)
+    if not found and (not noun or noun.casefold() in _GENERIC) and thing in ("", "it", "we", "they"):
+        named = spoken.named_tables()
+        found = [p for p in everything if p.table in named] or everything
+    if first:
+        found = [p for p in found if any(kin_cost(first.casefold(), v) is not None for v in verbs_of(p.start))]
+    return found
+
+
+def _fits(noun: str, pair: Pair) -> bool:
+    return any((kin_cost(noun.casefold(), verb) or 0.0) < 0.05 and kin_cost(noun.casefold(), verb) is not None
+               for verb in verbs_of(pair.end) if len(verb) > 2)  # fmt: skip
+
+
+def _of_table(noun: str, table: str) -> bool:
+    last = split_name(table)[-1]
+    return noun.casefold() in (last, last + "s", table.casefold()) or last == noun.casefold().rstrip("s")
+
+
+def lengths(spoken: Spoken) -> Iterator[Reading]:
+    """Phrases for how long rows took, where the data has two times that tell it."""
+    if not any(pairs_of(table) for table in spoken.index.tables.values()):
+        return
+    question = spoken.linked.question
+    for pattern in (_BETWEEN, _NOUN_TIME, _LENGTH_OF, _TIME_TO):
+        for match in pattern.finditer(question):
+            groups = match.groupdict()
+            pairs = _pairs(spoken, groups["noun"], first=groups.get("first") or "")
+            yield from _read(spoken, match, pairs, "{}", 0.08)
+    for match in _HOW_LONG.finditer(question):
+        pairs = _pairs(spoken, match["noun"] or "", match["object"] or match["thing"])
+        lead = "what is the average {}" if not _words_before(question, match) else "the average {}"
+        yield from _read(spoken, match, pairs, lead, 0.08, averaged=True)
+    for match in _EXTREME.finditer(question):
+        pairs = _pairs(spoken, match["noun"])
+        way = "highest" if match["way"].casefold() in ("longest", "slowest") else "lowest"
+        yield from _read(spoken, match, pairs, f"`{{table}}` with the {way} {{}}", 0.12)
+    for pattern in (_WITHIN, _TOOK, _LONGER):
+        for match in pattern.finditer(question):
+            groups = match.groupdict()
+            noun = (groups.get("noun") or "").split(" ")[0]
+            way = _WAYS[" ".join(match["way"].casefold().split())]
+            number = "1" if match["number"].casefold() in ("a", "an") else match["number"]
+            yield from _read(spoken, match, _pairs(spoken, noun), f"with {{}} {way} {number}", 0.1, match["unit"])
+
+
+def _words_before(question: str, match: re.Match[str]) -> bool:
+    return bool(_ON_AVERAGE.sub("", question[: match.start()]).strip(" ,"))
+
+
+def _read(
+    spoken: Spoken, match: re.Match[str], pairs: list[Pair], form: str, cost: float, unit: str = "",
+    averaged: bool = False,
+) -> Iterator[Reading]:  # fmt: skip
+    span = spoken.span_of(match.start(), match.end())
+    if span is None or not pairs or len(pairs) > 3:
+        return
+    also, asked = [], unit
+    for found in _IN_UNIT.finditer(spoken.linked.question) if not unit else ():
+        asked = found["unit"].casefold()
+        also.append(spoken.span_of(found.start(), found.end()))
+    if averaged:
+        also += [spoken.span_of(m.start(), m.end()) for m in _ON_AVERAGE.finditer(spoken.linked.question)]
+    left = tuple(s for s in also if s is not None and not (span[0] <= s[0] < span[1]))
+    for pair in pairs:
+        step = asked.casefold() or ("day" if pair.dated else "hour")
+        if pair.dated and step in ("second", "minute", "hour"):
+            continue
+        name = f"`{pair.table}.{pair.named(step)}`"
+        text = form.replace("{table}", pair.table).replace("{}", name)
+        told = f"'{match.group()}' was read as the {pair.named(step)} of {pair.table}."
+        yield Reading(*span, text, cost, told, "duration", left)

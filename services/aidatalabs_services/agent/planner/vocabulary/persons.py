@@ -1,0 +1,103 @@
+"""Whoever rows are about: words for people who have a table, only a key, or are only counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from aidatalabs_services.agent.planner.index import CatalogueIndex
+from aidatalabs_services.agent.planner.words import split_name
+
+from .acts import deed_columns
+from .deeds import kin_cost
+from .forms import doer, done_by, plural
+from .people import EVERYBODY, HEADCOUNTS, KEYED, PEOPLE_COUNTED
+from .readings import Reading, Spoken
+
+_COUNTING = (("how", "many"), ("number", "of"), ("count", "of"), ("total",), ("total", "number", "of"))
+_FIGURES = frozenset("average mean median maximum minimum most fewest total highest lowest".split())
+
+
+def actor_keys(index: CatalogueIndex) -> list[tuple[str, str]]:
+    """The keys that tell apart people who have no table of their own: user_id of events."""
+    found = []
+    for table in index.catalogue.tables:
+        if table.name in index.empty_tables or not index.time_columns(table.name):
+            continue
+        for column in table.columns:
+            parts = split_name(column.name)
+            keyed = index.role(table.name, column.name).kind == "key" and parts[0] in KEYED and len(parts) > 1
+            tied = any((edge.table, edge.column) == (table.name, column.name) for edge in index.edges)
+            if keyed and not tied and column.distinct_count != table.row_count and column.path_of is None:
+                found.append((table.name, column.name))
+    return found
+
+
+def persons(spoken: Spoken) -> Iterator[Reading]:
+    """Unknown words for people, as those that the data can tell apart or count."""
+    keys = actor_keys(spoken.index)
+    for place, said in enumerate(spoken.lemmas):
+        if not spoken.unknown(place):
+            continue
+        many = spoken.words[place] != said or said in ("people", "audience")
+        if len(keys) == 1:
+            yield from _keyed(spoken, place, said, keys[0], many)
+        elif not keys:
+            yield from _counted(spoken, place, said)
+
+
+def _keyed(
+    spoken: Spoken, place: int, said: str, key: tuple[str, str], many: bool
+) -> Iterator[Reading]:
+    table, column = key
+    word = split_name(column)[0]
+    noun = plural(word) if many else word
+    typed = spoken.tokens[place].raw
+    told = f"'{typed}' was read as the different {column} of {table}."
+    if said in EVERYBODY:
+        yield Reading(place, place + 1, noun, 0.08, told, "actor")
+    elif doer(said) or done_by(said):
+        deeds = _deeds(spoken.index, table, said)
+        if len(deeds) == 1 and many:
+            held = f"'{typed}' was read as the different {column} with '{deeds[0]}'."
+            yield Reading(place, place + 1, f'{noun} with "{deeds[0]}"', 0.15, held, "doer")
+
+
+def _deeds(index: CatalogueIndex, table: str, said: str) -> list[str]:
+    """The stored deeds that make somebody a `said`: buyers did item_bought."""
+    verbs = done_by(said)
+    return [
+        value
+        for owner, column in deed_columns(index)
+        if owner == table
+        for value in column.values
+        if any((kin_cost(verb, part) or 0.0) < 0.1 and kin_cost(verb, part) is not None
+               for verb in verbs for part in split_name(value))
+    ]  # fmt: skip
+
+
+def _counted(spoken: Spoken, place: int, said: str) -> Iterator[Reading]:
+    """`visitors per day` where a column says how many people each row is about."""
+    if said not in PEOPLE_COUNTED:
+        return
+    found = [
+        (table.name, column.name)
+        for table in spoken.index.catalogue.tables
+        if table.name not in spoken.index.empty_tables
+        for column in table.columns
+        if column.path_of is None
+        and spoken.index.role(table.name, column.name).kind == "measure"
+        and {*split_name(column.name)} <= HEADCOUNTS | {"count", "number", "num", "total", "of"}
+        and {*split_name(column.name)} & HEADCOUNTS
+    ]
+    if len(found) != 1:
+        return
+    table, column = found[0]
+    start = next(
+        (place - len(lead) for lead in sorted(_COUNTING, key=len, reverse=True)
+         if tuple(spoken.words[max(place - len(lead), 0) : place]) == lead), place,
+    )  # fmt: skip
+    before = spoken.words[start - 1] if start else ""
+    text = f"`{table}.{column}`" if before in _FIGURES else f"total `{table}.{column}`"
+    text = f"what is the {text}" if start == 0 and start != place else text
+    told = f"'{spoken.text(start, place + 1)}' was read as the sum of {table}.{column}."
+    yield Reading(start, place + 1, text, 0.14, told, "headcount")

@@ -1,0 +1,107 @@
+"""A question that was not understood, put into words that the data has; several ways where there are several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from aidatalabs_services.agent.planner.index import CatalogueIndex
+from aidatalabs_services.agent.planner.linking import Linked
+
+from .acts import acts
+from .lasting import lengths, states
+from .persons import persons
+from .readings import Reading, Spoken
+from .things import nothing, nouns, qualities, small
+
+_DEAREST = 0.62
+"""More is guessing: nothing is answered by such readings together."""
+_MOST_TRIED = 12
+_MOST_PER_WORD = 6
+_MOST_UNKNOWN = 6
+_MOST_STEPS = 4_000
+
+
+@dataclass(frozen=True)
+class Rewording:
+    """The question in other words, with what was read as what, and what that costs."""
+
+    question: str
+    cost: float
+    readings: tuple[Reading, ...]
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """How each part was read, in sentences."""
+        return tuple(dict.fromkeys(reading.told for reading in self.readings))
+
+
+def readings_of(spoken: Spoken) -> list[Reading]:
+    """All readings of all parts of a question, surest first; a loose one only where nothing nearer is."""
+    rules = (lengths, states, acts, persons, nouns, qualities, small, nothing)
+    found = [reading for rule in rules for reading in rule(spoken)]
+    return sorted(found, key=lambda r: (r.cost, r.start, r.end, r.text))
+
+
+def rewordings(index: CatalogueIndex, linked: Linked) -> list[Rewording]:
+    """The question reworded so that no unknown word is left, surest first; empty where that cannot be."""
+    spoken = Spoken(index, linked)
+    readings = readings_of(spoken)
+    unknown = [place for place in range(len(spoken.tokens)) if spoken.unknown(place)]
+    if not readings or len(unknown) > _MOST_UNKNOWN:
+        return []
+    found = sorted(
+        islice(_covers(spoken, readings, unknown), _MOST_STEPS), key=lambda pair: (pair[0], len(pair[1]))
+    )
+    made: dict[str, Rewording] = {}
+    for cost, chosen in found:
+        text = _put(linked, chosen)
+        made.setdefault(text, Rewording(text, cost, tuple(chosen)))
+    return [one for one in made.values() if one.cost <= _DEAREST][:_MOST_TRIED]
+
+
+def _covers(
+    spoken: Spoken, readings: list[Reading], unknown: list[int]
+) -> Iterator[tuple[float, list[Reading]]]:
+    """Sets of readings that take the place of every unknown word, none overlapping; one more than that
+    where it is about words that are known."""
+    by_place: dict[int, list[Reading]] = {place: [] for place in unknown}
+    for reading in readings:
+        for place in reading.places & by_place.keys():
+            if len(by_place[place]) < _MOST_PER_WORD:
+                by_place[place].append(reading)
+    free = [r for r in readings if not r.places & by_place.keys()]
+    if any(not options for options in by_place.values()):
+        return
+    for chosen in _chosen(unknown, by_place, []):
+        cost = sum(reading.cost for reading in chosen)
+        if chosen:
+            yield round(cost, 4), chosen
+        for extra in free:
+            if not any(extra.places & reading.places for reading in chosen):
+                yield round(cost + extra.cost, 4), sorted([*chosen, extra], key=lambda r: r.start)
+
+
+def _chosen(
+    unknown: list[int], by_place: dict[int, list[Reading]], held: list[Reading]
+) -> Iterator[list[Reading]]:
+    covered = frozenset(place for reading in held for place in reading.places)
+    left = [place for place in unknown if place not in covered]
+    if not left:
+        yield sorted(held, key=lambda reading: reading.start)
+        return
+    for reading in by_place[left[0]]:
+        if not reading.places & covered:
+            yield from _chosen(unknown, by_place, [*held, reading])
+
+
+def _put(linked: Linked, chosen: Iterable[Reading]) -> str:
+    """The question with each reading's words in place of its own."""
+    spans = [(r.start, r.end, r.text) for r in chosen]
+    spans += [(start, end, "") for r in chosen for start, end in r.also]
+    pieces, at = [], 0
+    for start, end, text in sorted(spans):
+        pieces += [linked.question[at : linked.tokens[start].start], text]
+        at = linked.tokens[end - 1].end
+    return " ".join(("".join(pieces) + linked.question[at:]).split())

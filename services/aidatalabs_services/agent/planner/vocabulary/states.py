@@ -1,0 +1,96 @@
+"""States that the missing end of something tells: still open, not yet returned, alive, on the way."""
+
+from __future__ import annotations
+
+ENDED = frozenset(
+    """deliver return close resolve end finish complete discharge arrive leave stop die cancel churn solve
+    settle pay exit terminate depart retire receive collect answer repair fix ship dispatch checkout release
+    conclude redeem approve review decide respond reply""".split()
+)
+"""What ends a row, by the verb in its column's name: `delivered_at`, `closed_on`, `end_date`."""
+BEGUN = frozenset(
+    """accept order create open start begin admit lend loan borrow place request send join hire sign call enter
+    book report raise submit register check log rent pick depart launch from issue receive board list
+    apply file purchase buy install post ship dispatch found establish take invite invoice bill""".split()
+)
+"""What begins it."""
+PLANNED = frozenset(
+    """due expected planned scheduled estimated promised deadline target forecast eta updated modified
+    birth born expiry expires valid""".split()
+)
+"""Words of times at which nothing has happened yet, or that say nothing of how long it took."""
+
+OPEN_STATES: dict[str, frozenset[str]] = {
+    # phrase: the ends that have not come; empty for any
+    **dict.fromkeys(
+        ("still open", "still ongoing", "ongoing", "outstanding", "pending", "unfinished", "in progress",
+         "still pending", "still outstanding", "still running", "still going on", "still going", "not yet over",
+         "underway", "under way", "still in progress", "not finished yet", "not yet finished", "still active",
+         "not closed yet", "not yet closed", "uncompleted", "incomplete", "open at the moment", "still unfinished"),
+        frozenset(),
+    ),
+    **dict.fromkeys(
+        ("still on their way", "still on its way", "still on the way", "on their way", "on its way",
+         "on the way", "still in transit", "in transit", "undelivered", "not yet delivered", "not delivered yet",
+         "still undelivered", "still to be delivered", "still out for delivery", "yet to be delivered",
+         "not yet arrived", "yet to arrive", "not arrived yet", "still underway", "still travelling"),
+        frozenset(("deliver", "arrive", "receive")),
+    ),
+    **dict.fromkeys(
+        ("alive", "still alive", "living", "still living", "still with us", "not dead"),
+        frozenset(("die", "death", "decease")),
+    ),
+    **dict.fromkeys(
+        ("unreturned", "not yet returned", "not returned yet", "still out", "still unreturned", "yet to be returned",
+         "not yet back", "still on loan", "currently on loan", "on loan at the moment", "on loan right now",
+         "away on loan at the moment", "out on loan", "currently out", "still rented out", "currently rented out",
+         "still borrowed", "currently borrowed", "currently lent out", "still lent out", "out at the moment",
+         "still checked out", "currently checked out", "not been returned", "not been returned yet",
+         "never returned", "away on loan"),
+        frozenset(("return", "checkin")),
+    ),
+    **dict.fromkeys(
+        ("unresolved", "unsolved", "still unresolved", "not yet resolved", "not resolved yet", "yet to be resolved",
+         "still unsolved", "not been resolved", "not been resolved yet"),
+        frozenset(("resolve", "solve", "close", "fix")),
+    ),
+    **dict.fromkeys(
+        ("unpaid", "still unpaid", "not yet paid", "not paid yet", "yet to be paid", "unsettled", "not been paid"),
+        frozenset(("pay", "settle")),
+    ),
+    **dict.fromkeys(
+        ("still in hospital", "still admitted", "currently admitted", "not yet discharged", "still here",
+         "not been discharged", "not discharged yet", "yet to be discharged", "in hospital at the moment",
+         "currently in hospital"),
+        frozenset(("discharge", "leave", "release")),
+    ),
+    **dict.fromkeys(
+        ("still employed", "currently employed", "still with the company", "still working here",
+         "still work here", "still with the firm"),
+        frozenset(("leave", "terminate", "end", "retire", "resign", "exit")),
+    ),
+    **dict.fromkeys(
+        ("unanswered", "still unanswered", "not yet answered", "not answered yet"),
+        frozenset(("answer", "respond", "reply")),
+    ),
+    **dict.fromkeys(
+        ("unshipped", "not yet shipped", "not shipped yet", "yet to be shipped", "still to be shipped",
+         "not yet dispatched", "not yet sent"),
+        frozenset(("ship", "dispatch", "send")),
+    ),
+    **dict.fromkeys(
+        ("uncollected", "not yet collected", "not collected yet", "yet to be collected"),
+        frozenset(("collect", "pickup")),
+    ),
+}  # fmt: skip
+"""What is said of rows that have not ended."""
+
+CLOSED_STATES: dict[str, frozenset[str]] = {
+    **dict.fromkeys(("dead", "deceased", "no longer alive", "no longer living"), frozenset(("die", "death", "decease"))),
+    **dict.fromkeys(("already delivered", "delivered already", "delivered by now"), frozenset(("deliver",))),
+    **dict.fromkeys(("already returned", "returned already", "back by now", "already back"), frozenset(("return",))),
+    **dict.fromkeys(("already resolved", "already closed", "resolved by now"), frozenset(("resolve", "close"))),
+    **dict.fromkeys(("already paid",), frozenset(("pay", "settle"))),
+    **dict.fromkeys(("already discharged",), frozenset(("discharge",))),
+}  # fmt: skip
+"""What is said of rows that have."""
