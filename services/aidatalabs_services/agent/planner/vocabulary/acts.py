@@ -42,6 +42,46 @@ def deed_columns(index: CatalogueIndex) -> Iterator[tuple[str, Column]]:
                 yield table.name, column
 
 
+_COMPARED = (("at", "least"), ("more", "than"), ("fewer", "than"), ("less", "than"), ("at", "most"), ("exactly",), ())
+
+
+def repeated(spoken: Spoken) -> Iterator[Reading]:
+    """`watched at least five ads`: a deed done a number of times."""
+    columns = list(deed_columns(spoken.index))
+    for start in range(len(spoken.tokens)) if columns else ():
+        verb = spoken.words[start]
+        lead = next((c for c in _COMPARED if tuple(spoken.words[start + 1 : start + 1 + len(c)]) == c), ())
+        place = start + 1 + len(lead)
+        if place + 1 >= len(spoken.tokens) or spoken.tokens[place].kind != "number":
+            continue
+        if not spoken.unknown(place + 1) or spoken.tokens[start].kind != "word":
+            continue
+        found = [
+            (column.name, value)
+            for _, column in columns
+            for value in column.values
+            if _both(verb, spoken.words[place + 1], list(split_name(value)))
+        ]
+        if len(found) == 1:
+            column, value = found[0]
+            many = " ".join(("exactly",) if not lead else lead)
+            text = f'did "{value}" {many} {spoken.tokens[place].raw} times'
+            said = spoken.text(start, place + 2)
+            told = f"'{said}' was read as {column} '{value}' {many} {spoken.tokens[place].raw} times."
+            yield Reading(start, place + 2, text, 0.06, told, "repeated")
+
+
+def _both(verb: str, noun: str, parts: list[str]) -> bool:
+    """Whether a verb and what it is done to are the two words of a value."""
+    if len(parts) != 2:
+        return False
+    first = _match(verb, parts)
+    if first is None:
+        return False
+    left = [part for part in parts if part != first[0]]
+    return len(left) == 1 and _match(noun, left) is not None
+
+
 def acts(spoken: Spoken) -> Iterator[Reading]:
     """The deeds that the question's words act out, the longest from each place first."""
     columns = list(deed_columns(spoken.index))

@@ -20,7 +20,10 @@ _IRREGULAR: dict[str, str] = {
     catch: caught
     choose: chose chosen
     come: came
+    die: died dying dies
     do: did done does
+    lie: lied lying
+    tie: tied tying
     draw: drew drawn
     drink: drank drunk
     drive: drove driven
@@ -107,6 +110,8 @@ def base_forms(word: str) -> frozenset[str]:
 @lru_cache(maxsize=20_000)
 def _base_forms(word: str) -> frozenset[str]:
     found = {word, lemma(word)}
+    if len(word) == 3 and word.endswith("s") and not word.endswith(("ss", "us", "is", "as")):
+        found.add(word[:-1])  # ads
     if word in _IRREGULAR:
         found.add(_IRREGULAR[word])
     for ending in ("ed", "ing", "es"):

@@ -9,7 +9,7 @@ from itertools import islice
 from aidatalabs_services.agent.planner.index import CatalogueIndex
 from aidatalabs_services.agent.planner.linking import Linked
 
-from .acts import acts
+from .acts import acts, repeated
 from .lasting import lengths, states
 from .persons import persons
 from .readings import Reading, Spoken
@@ -39,7 +39,7 @@ class Rewording:
 
 def readings_of(spoken: Spoken) -> list[Reading]:
     """All readings of all parts of a question, surest first; a loose one only where nothing nearer is."""
-    rules = (lengths, states, acts, persons, nouns, qualities, small, nothing)
+    rules = (lengths, states, acts, repeated, persons, nouns, qualities, small, nothing)
     found = [reading for rule in rules for reading in rule(spoken)]
     return sorted(found, key=lambda r: (r.cost, r.start, r.end, r.text))
 
@@ -58,22 +58,30 @@ def rewordings(index: CatalogueIndex, linked: Linked) -> list[Rewording]:
     for cost, chosen in found:
         text = _put(linked, chosen)
         made.setdefault(text, Rewording(text, cost, tuple(chosen)))
+        if _bare(spoken, text):  # `players who never paid` are listed, as `which players` are
+            listed = f"list {text}"
+            made.setdefault(listed, Rewording(listed, round(cost + 0.01, 4), tuple(chosen)))
     return [one for one in made.values() if one.cost <= _DEAREST][:_MOST_TRIED]
+
+
+def _bare(spoken: Spoken, text: str) -> bool:
+    """Whether the question only describes things, without a word of what to do with them."""
+    asking = {"which", "what", "who", "list", "show", "how", "count", "number", "share", "average", "total"}
+    return spoken.words[0] not in asking and bool(set(text.casefold().split()[1:3]) & {"who", "that", "which"})
 
 
 def _covers(
     spoken: Spoken, readings: list[Reading], unknown: list[int]
 ) -> Iterator[tuple[float, list[Reading]]]:
-    """Sets of readings that take the place of every unknown word, none overlapping; one more than that
-    where it is about words that are known."""
+    """Sets of readings that take the place of every unknown word there is one for, none overlapping; one more
+    than that where it is about words that are known. Words without a reading stay, for others to read."""
     by_place: dict[int, list[Reading]] = {place: [] for place in unknown}
     for reading in readings:
         for place in reading.places & by_place.keys():
             if len(by_place[place]) < _MOST_PER_WORD:
                 by_place[place].append(reading)
     free = [r for r in readings if not r.places & by_place.keys()]
-    if any(not options for options in by_place.values()):
-        return
+    unknown = [place for place in unknown if by_place[place]]
     for chosen in _chosen(unknown, by_place, []):
         cost = sum(reading.cost for reading in chosen)
         if chosen:

@@ -71,8 +71,10 @@ def _superlative(
     noun = spoken.items.get(end)
     told = f"'{spoken.text(start, end)}' was read as the {way} {column[0]}.{column[1]}."
     named = f"{way} `{column[0]}.{column[1]}`"
-    if noun is not None and (noun.kind == "name" or spoken.unknown(end)):
-        text = f"{spoken.text(end, noun.end)} with the {named}"
+    meant = _noun_table(spoken, end)
+    if noun is not None and (noun.kind == "name" or (spoken.unknown(end) and len(meant) == 1)):
+        called = spoken.text(end, noun.end) if noun.kind == "name" else f"`{meant[0]}`"
+        text = f"{called} with the {named}"
         yield Reading(start, noun.end, text, 0.12, told, "quality")
     elif start and spoken.words[start - 1] in ("is", "are", "was", "were", "the"):
         yield Reading(start, end, f"with the {named}", 0.16, told, "quality")
@@ -200,15 +202,17 @@ def _units(spoken: Spoken) -> Iterator[Reading]:
         unit = UNIT_NAMES.get(lemma(spoken.words[place]))
         if unit is None or spoken.words[place - 1] != "in" or not spoken.unknown(place):
             continue
-        held = {
-            spoken.index.role(table, column.name).unit
+        held = sorted({
+            word
             for table in spoken.tables()
             for column in spoken.index.tables[table].columns
-            if spoken.index.role(table, column.name).kind == "measure"
-        }
-        if unit in held:
+            if spoken.index.role(table, column.name).unit == unit
+            for word in split_name(column.name)[-1:]
+            if UNIT_WORDS.get(word) == unit
+        })  # fmt: skip
+        if held:
             told = f"'{spoken.text(place - 1, place + 1)}' is the unit it is stored in."
-            yield Reading(place - 1, place + 1, "", 0.04, told, "unit")
+            yield Reading(place - 1, place + 1, f"in {held[0]}", 0.04, told, "unit")
 
 
 def nothing(spoken: Spoken) -> Iterator[Reading]:
