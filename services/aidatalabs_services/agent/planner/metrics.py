@@ -11,6 +11,7 @@ from .columntypes import column_type
 from .frames.subjects import PEOPLE
 from .index import CatalogueIndex
 from .lexicon import MONEY_WORDS, VERB_NOUNS
+from .vocabulary.deeds import kin_cost
 from .words import split_name, tokenize
 
 _REVENUE = frozenset(("revenue", "revenues", "turnover", "takings", "spend", "spending"))
@@ -131,4 +132,5 @@ def _trading(column: Column) -> str:
         held = [value for value in column.values if _acts(value, trade)]
         if held:
             return held[0] if len(held) == 1 else ""
-    return ""
+    bought = [v for v in column.values if any(kin_cost("buy", part) is not None for part in split_name(v))]
+    return bought[0] if len(bought) == 1 else ""

@@ -39,7 +39,7 @@ from .relations.reader import RelationReader
 from .roles import is_unique
 from .sql import emit
 from .suggestions import examples, suggested
-from .vocabulary.answering import answered
+from .vocabulary.answering import answered, insisted
 from .wordings import wordings
 
 __all__ = ["Clarification", "ClarificationChoice", "Outcome", "Planned", "Planner", "Refusal", "plan"]
@@ -101,15 +101,18 @@ class Planner:
     def _answered(self, question: str, now: datetime, timezone: str) -> Outcome:
         """The outcome of a question, put into other words where it is not understood as it is."""
         outcome = self._settled(question, now, timezone)
-        if not isinstance(outcome, Refusal) or guards.empty(question) or guards.too_long(question):
+        if guards.empty(question) or guards.too_long(question):
             return outcome
         linked = Linker(self._index, now).link(question)
         if guards.barred(question, linked):
             return outcome
-        return answered(self._index, linked, partial(self._settled, now=now, timezone=timezone)) or outcome
+        ask = partial(self._settled, now=now, timezone=timezone)
+        if not isinstance(outcome, Refusal):
+            return insisted(self._index, linked, ask, outcome)
+        return answered(self._index, linked, ask) or outcome
 
     def _settled(self, question: str, now: datetime, timezone: str) -> Outcome:
-        """The outcome of a question as it is, with words put in names and those for business figures settled."""
+        """The outcome of a question as it is; words for names and for business figures are settled."""
         named, put_as = put_in_names(question, self._index)
         asked, read_as = settled(named, self._index)
         read_as = put_as or read_as

@@ -44,7 +44,7 @@ _NOT_MEASURED = frozenset(
         "version",
     )
 )
-_SPANS = frozenset(("days", "weeks", "months", "quarters", "years", "hours"))
+_SPANS = frozenset(("seconds", "minutes", "days", "weeks", "months", "quarters", "years", "hours"))
 _LASTING = frozenset(
     (
         "wait",

@@ -21,7 +21,12 @@ _UNSAID = 0.06
 _KINDS = frozenset(
     "event type name action kind activity operation verb eventtype eventname step stage".split()
 )
-_BETWEEN = frozenset("a an the any some our their his her its my your in out up on off to of for another".split())
+_BETWEEN = frozenset(
+    "a an the any some our their his her its my your in out up on off to of for another was were got been".split()
+)
+_PARTICLES = frozenset("up in out off on ups ins outs".split())
+_ACCOUNTS = frozenset("account user profile".split())
+_OPENED = frozenset("create open register add".split())
 _WHATEVER = frozenset("something anything it one".split())
 _AHEAD = frozenset("who that had have has did ever was were been be also and".split())
 
@@ -82,8 +87,9 @@ def _both(verb: str, noun: str, parts: list[str]) -> bool:
     return len(left) == 1 and _match(noun, left) is not None
 
 
-def acts(spoken: Spoken) -> Iterator[Reading]:
-    """The deeds that the question's words act out, the longest from each place first."""
+def acts(spoken: Spoken, known: bool = False) -> Iterator[Reading]:
+    """The deeds that the question's words act out, the longest from each place first; with `known` those of
+    several words that each mean something as well."""
     columns = list(deed_columns(spoken.index))
     if not columns:
         return
@@ -98,11 +104,11 @@ def acts(spoken: Spoken) -> Iterator[Reading]:
                 spelled = _spelled(spoken, start, value)
                 if spelled is not None:
                     found.append((spelled[0], spelled[1], table, column.name, value))
-        yield from _best(spoken, start, found)
+        yield from _best(spoken, start, found, known)
 
 
 def _best(
-    spoken: Spoken, start: int, found: list[tuple[int, float, str, str, str]]
+    spoken: Spoken, start: int, found: list[tuple[int, float, str, str, str]], known: bool
 ) -> Iterator[Reading]:
     if not found:
         return
@@ -110,10 +116,12 @@ def _best(
     found = sorted(f for f in found if f[0] == longest)
     cheapest = min(cost for _, cost, *_ in found)
     for end, cost, _, column, value in found:
-        if cost > cheapest + 0.03 or not any(spoken.unknown(p) for p in range(start, end)):
+        several = known and end > start + 1
+        if cost > cheapest + 0.03 or not (several or any(spoken.unknown(p) for p in range(start, end))):
             continue
         said = spoken.text(start, end)
-        yield Reading(start, end, f'"{value}"', cost, f"'{said}' was read as {column} '{value}'.", "act")
+        extra = 0.0 if any(spoken.unknown(p) for p in range(start, end)) else 0.02
+        yield Reading(start, end, f'"{value}"', cost + extra, f"'{said}' was read as {column} '{value}'.", "act")
 
 
 def _commanded(spoken: Spoken, start: int) -> bool:
@@ -126,18 +134,30 @@ def _commanded(spoken: Spoken, start: int) -> bool:
 
 def _spelled(spoken: Spoken, start: int, value: str) -> tuple[int, float] | None:
     """The end of the words from `start` on that act out a value, and what that costs."""
-    left = list(split_name(value))
+    parts = split_name(value)
+    spelled = [_parts_said(spoken, start, list(parts))]
+    if {*parts} & _ACCOUNTS and any(base_forms(part) & _OPENED for part in parts):
+        spelled.append(_parts_said(spoken, start, ["signup"]))  # an account is created by signing up
+    found = [one for one in spelled if one is not None]
+    return max(found, key=lambda one: (one[0], -one[1])) if found else None
+
+
+def _parts_said(spoken: Spoken, start: int, left: list[str]) -> tuple[int, float] | None:
     verbs = [part for part in left if told(part) or participle(part)]
     at, end, cost, used = start, start, 0.0, 0
     while at < len(spoken.tokens) and at - start < _LONGEST:
-        word = spoken.words[at]
-        match = _match(word, left)
+        word, size = spoken.words[at], 1
+        match = None
+        if at + 1 < len(spoken.words) and spoken.words[at + 1] in _PARTICLES:
+            match = _phrasal(word, spoken.words[at + 1].rstrip("s"), left)
+            size = 2 if match is not None else 1
+        match = match or _match(word, left)
         if match is not None:
             part, price = match
             left.remove(part)
             cost += price
             used += 1
-            at = end = at + 1
+            at = end = at + size
             continue
         if used and (word in _WHATEVER or _software(word, left, verbs)):
             at = end = at + 1
@@ -145,9 +165,17 @@ def _spelled(spoken: Spoken, start: int, value: str) -> tuple[int, float] | None
         if not used or word not in _BETWEEN or spoken.tokens[at].kind != "word":
             break
         at += 1
-    if not used:
-        return None
-    return _priced(spoken, start, end, left, cost)
+    return _priced(spoken, start, end, left, cost) if used else None
+
+
+def _phrasal(verb: str, particle: str, left: list[str]) -> tuple[str, float] | None:
+    """`signed up`, `logged in`: a verb with its particle as one word."""
+    for part in left:
+        costs = [kin_cost(base + particle, part) for base in sorted(base_forms(verb))]
+        known = [cost for cost in costs if cost is not None]
+        if known:
+            return part, min(known)
+    return None
 
 
 def _priced(
@@ -163,9 +191,28 @@ def _priced(
             cost += _UNSAID
         elif noun and bases & ENDING:
             cost += 2 * _UNSAID
-        elif part not in _BETWEEN:
+        elif part in _BETWEEN or part in _PARTICLES:
+            continue
+        elif _only_one(spoken, start, part):
+            cost += 2 * _UNSAID
+        else:
             return None
     return end, round(cost, 3)
+
+
+def _only_one(spoken: Spoken, start: int, unsaid: str) -> bool:
+    """Whether what is said is found in one stored deed only, so that its object may go unsaid."""
+    word = spoken.words[start]
+    holding = [
+        value
+        for _, column in deed_columns(spoken.index)
+        for value in column.values
+        if any((cost := kin_cost(word, part)) is not None and cost < 0.05 for part in split_name(value))
+    ]
+    if len(holding) != 1 or unsaid not in split_name(holding[0]):
+        return False
+    done = [part for part in split_name(holding[0]) if participle(part)]
+    return not participle(unsaid) and bool(done) or not told(unsaid)
 
 
 def _match(word: str, left: list[str]) -> tuple[str, float] | None:

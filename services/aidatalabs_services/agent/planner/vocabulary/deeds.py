@@ -11,12 +11,13 @@ buy purchase acquire acquisition
 order purchase
 sell sale
 pay payment settle
+paying buy purchase order
 refund reimburse repay chargeback
 install installation setup download
 uninstall uninstallation remove
 watch view see viewing
 view visit see open impression
-play listen stream hear
+play listen stream hear listening
 play start
 pause halt
 skip
@@ -46,6 +47,7 @@ return giveback
 renew renewal extend extension prolong
 reserve reservation book booking
 attend attendance visit
+checkin visit arrive
 visit come attend
 enter entry entrance admission
 admit admission hospitalise

@@ -9,7 +9,7 @@ from aidatalabs_services.agent.planner.columntypes import column_type
 from aidatalabs_services.agent.planner.words import split_name
 
 from .forms import base_forms, noun_bases
-from .states import BEGUN, ENDED, PLANNED
+from .states import BEGUN, ENDED, PLANNED, SOFT_ENDS
 
 UNITS = ("second", "minute", "hour", "day", "week")
 _MOST_TIMES = 6
@@ -54,8 +54,14 @@ def verbs_of(column: Column) -> frozenset[str]:
 def ends_something(column: Column) -> bool:
     """Whether a time column tells that something was over."""
     verbs = verbs_of(column)
-    out = {"out", "until", "to"} & set(split_name(column.name))
+    out = {"out", "until", "to", "checkout"} & set(split_name(column.name))
     return bool(verbs & ENDED or out) and not set(split_name(column.name)) & PLANNED
+
+
+def breaks_off(column: Column) -> bool:
+    """Whether a time column tells of something in between, such as an answer, or of a cancellation."""
+    verbs = verbs_of(column)
+    return bool(verbs & SOFT_ENDS) and not verbs & (ENDED - SOFT_ENDS) and not begins_something(column)
 
 
 def begins_something(column: Column) -> bool:
@@ -88,9 +94,7 @@ def pairs_of(table: Table) -> list[Pair]:
             same_kind = column_type(start.type).kind == column_type(end.type).kind
             if start is end or not same_kind or (start.minimum or "") > (end.minimum or "~"):
                 continue
-            both = ends_something(start) and begins_something(end) and not begins_something(start)
-            first = times.index(start) < times.index(end) or not ends_something(start)
-            if first and not both:
+            if times.index(start) < times.index(end) or not ends_something(start):
                 found.append(Pair(table.name, start, end))
     return found
 
@@ -123,6 +127,6 @@ def open_ends(table: Table, ends: frozenset[str]) -> list[Column]:
         verbs = verbs_of(column)
         if set(split_name(column.name)) & PLANNED:
             continue
-        if verbs & ends if ends else ends_something(column):
+        if verbs & ends if ends else ends_something(column) and not breaks_off(column):
             found.append(column)
     return found

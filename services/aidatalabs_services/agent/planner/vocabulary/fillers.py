@@ -25,6 +25,14 @@ PLAINER: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     for pattern, plain in (
         (r"(?:gave|give|gives|brought|brings|sent|sends)\s+us", "has"),
         (r"ha(?:s|ve)\s+had", "have"),
+        (r"(?:sees?|saw|treats?|treated|teaches|taught|covers?|runs?|hosts?|gets?|serves?|served|carries|handles?|handled)"
+         r"(?=\s+(?:the\s+)?(?:most|fewest|least)\b)", "has"),
+        (r"how\s+much\s+(?:money\s+)?(?:do|did|have|are)\s+we\s+(?:earn|earned|earning|make|made|making|take|taken)(?:\s+in)?",
+         "total revenue"),
+        (r"what\s+did\s+we\s+(?:earn|take(?:\s+in)?)", "total revenue"),
+        (r"how\s+many\s+(\w+)\s+(?:does|do)\s+(?:an?|each|the)\s+(\w+)\s+(?:have|make|get|take|place|do)\s+on\s+average",
+         r"average number of \1 per \2"),
+        (r"(\w+)\s+(?:split|breakdown|distribution|mix)\s+of\s+(?:the\s+|our\s+)?(\w+)", r"number of \2 by \1"),
     )
 )
 """Phrases and what they say plainly."""
@@ -37,7 +45,7 @@ NOTHING = re.compile(
 )
 """Says that nothing refers to the thing."""
 
-CLASS_WORDS = frozenset("class kind type category sort group".split())
+CLASS_WORDS = frozenset("class kind type category sort".split())
 """Words that add nothing behind the name of what tells things apart: `vehicle class`."""
 INCOME_WORDS = frozenset("income revenue takings earnings proceeds turnover".split())
 """Words that add up the money they stand behind: `postage income`."""

@@ -130,6 +130,7 @@ def _base_forms(word: str) -> frozenset[str]:
 def noun_bases(noun: str) -> frozenset[str]:
     """The verbs a noun of doing may come from: delivery and deliver, resolution and resolve."""
     found = set(base_forms(noun))
+    noun = lemma(noun)
     for ending, turned in _NOUN_ENDINGS:
         if noun.endswith(ending) and len(noun) > len(ending) + 2:
             found |= {noun[: -len(ending)] + end for end in turned}

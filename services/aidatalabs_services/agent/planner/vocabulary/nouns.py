@@ -385,9 +385,22 @@ takings amount total
 size area capacity
 length duration distance
 weight
-consumption kwh amount
+consumption kwh
 points score value
 medicine product
+compensation amount payout
+complaint claim case
+novel book
+kid pupil student child
+staff agent employee
+blackout outage
+band artist
+visit checkin appointment session
+conversation call chat
+usage kwh
+power kwh
+electricity kwh
+energy kwh
 venue location place
 club team
 order booking reservation

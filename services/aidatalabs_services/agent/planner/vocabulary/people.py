@@ -22,3 +22,10 @@ PEOPLE_COUNTED = frozenset(
     "people person visitor guest passenger attendee participant traveller rider customer".split()
 )
 """Words that such a column may be asked for by."""
+ANYBODY = frozenset("user person people human individual".split())
+"""Words that may name any table of people, where there is one only."""
+SERVED = frozenset(
+    """user customer client consumer patron member guest passenger reader subscriber visitor listener viewer player
+    buyer shopper borrower rider""".split()
+)
+"""Words for those who are served: any may stand for the only one that has a table."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from aidatalabs_services.agent.planner.index import CatalogueIndex
+from aidatalabs_services.agent.planner.relations.verbs import PERSONS
 from aidatalabs_services.agent.planner.words import split_name
 
 from .acts import deed_columns
 from .deeds import kin_cost
-from .forms import doer, done_by, plural
-from .people import EVERYBODY, HEADCOUNTS, KEYED, PEOPLE_COUNTED
+from .forms import base_forms, doer, done_by, participle, plural
+from .people import ANYBODY, EVERYBODY, HEADCOUNTS, KEYED, PEOPLE_COUNTED, SERVED
 from .readings import Reading, Spoken
 
 _COUNTING = (("how", "many"), ("number", "of"), ("count", "of"), ("total",), ("total", "number", "of"))
@@ -36,6 +37,8 @@ def persons(spoken: Spoken) -> Iterator[Reading]:
     """Unknown words for people, as those that the data can tell apart or count."""
     keys = actor_keys(spoken.index)
     for place, said in enumerate(spoken.lemmas):
+        if len(keys) == 1 and place:
+            yield from _doing(spoken, place, said, keys[0])
         if not spoken.unknown(place):
             continue
         many = spoken.words[place] != said or said in ("people", "audience")
@@ -43,6 +46,7 @@ def persons(spoken: Spoken) -> Iterator[Reading]:
             yield from _keyed(spoken, place, said, keys[0], many)
         elif not keys:
             yield from _counted(spoken, place, said)
+            yield from _tabled(spoken, place, said, many)
 
 
 def _keyed(
@@ -62,17 +66,53 @@ def _keyed(
             yield Reading(place, place + 1, f'{noun} with "{deeds[0]}"', 0.15, held, "doer")
 
 
+def _doing(spoken: Spoken, place: int, said: str, key: tuple[str, str]) -> Iterator[Reading]:
+    """`churned users`, `paying players`: people told by the one deed that makes them so."""
+    table, column = key
+    verb = spoken.words[place - 1]
+    owned = said in EVERYBODY or said == split_name(column)[0]
+    if place > 1 and spoken.words[place - 2] in ("per", "each", "every"):
+        return  # a number for each of them, or for all of them together
+    if not owned or not spoken.unknown(place - 1) or not (participle(verb) or verb.endswith("ing")):
+        return
+    deeds = _done(spoken.index, table, base_forms(verb))
+    if len(deeds) == 1:
+        said_so = spoken.text(place - 1, place + 1)
+        told = f"'{said_so}' was read as the different {column} with '{deeds[0]}'."
+        text = f'{plural(split_name(column)[0])} with "{deeds[0]}"'
+        yield Reading(place - 1, place + 1, text, 0.15, told, "doing")
+
+
 def _deeds(index: CatalogueIndex, table: str, said: str) -> list[str]:
     """The stored deeds that make somebody a `said`: buyers did item_bought."""
-    verbs = done_by(said)
+    return _done(index, table, done_by(said))
+
+
+def _done(index: CatalogueIndex, table: str, verbs: frozenset[str]) -> list[str]:
     return [
         value
         for owner, column in deed_columns(index)
         if owner == table
         for value in column.values
-        if any((kin_cost(verb, part) or 0.0) < 0.1 and kin_cost(verb, part) is not None
-               for verb in verbs for part in split_name(value))
-    ]  # fmt: skip
+        if any(kin_cost(verb, part) is not None for verb in verbs for part in split_name(value))
+    ]
+
+
+def _tabled(spoken: Spoken, place: int, said: str, many: bool) -> Iterator[Reading]:
+    """`users`, `people`, `customers` where only one table holds people at all."""
+    found = {
+        name: split_name(name)[-1]
+        for name in spoken.index.tables
+        if name not in spoken.index.empty_tables and split_name(name)[-1] in KEYED | PERSONS
+    }
+    words = set(found.values())
+    served = said in SERVED and words <= SERVED
+    if len(found) != 1 or words == {said} or not (said in ANYBODY or served):
+        return
+    table = next(iter(found))
+    noun = plural(found[table]) if many else found[table]
+    told = f"'{spoken.tokens[place].raw}' was read as '{noun}'."
+    yield Reading(place, place + 1, noun, 0.18, told, "people")
 
 
 def _counted(spoken: Spoken, place: int, said: str) -> Iterator[Reading]:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from aidatalabs_services.agent.planner.index import CatalogueIndex
+from aidatalabs_services.agent.planner.lexicon import OPERATORS
 from aidatalabs_services.agent.planner.linking import Linked
+from aidatalabs_services.agent.planner.relations.lexis import LIST
 
 from .acts import acts, repeated
 from .lasting import lengths, states
 from .persons import persons
 from .readings import Reading, Spoken
-from .things import nothing, nouns, qualities, small
+from .things import ages, nothing, nouns, qualities, small, verbs
 
 _DEAREST = 0.62
 """More is guessing: nothing is answered by such readings together."""
+_DIVIDING = frozenset("per by each every share percentage average total median".split())
 _MOST_TRIED = 12
 _MOST_PER_WORD = 6
 _MOST_UNKNOWN = 6
@@ -39,13 +42,17 @@ class Rewording:
 
 def readings_of(spoken: Spoken) -> list[Reading]:
     """All readings of all parts of a question, surest first; a loose one only where nothing nearer is."""
-    rules = (lengths, states, acts, repeated, persons, nouns, qualities, small, nothing)
+    rules = (lengths, states, acts, repeated, persons, nouns, qualities, verbs, ages, small, nothing)
     found = [reading for rule in rules for reading in rule(spoken)]
+    found += [reading for reading in acts(spoken, known=True) if reading not in found]
     return sorted(found, key=lambda r: (r.cost, r.start, r.end, r.text))
 
 
-def rewordings(index: CatalogueIndex, linked: Linked) -> list[Rewording]:
-    """The question reworded so that no unknown word is left, surest first; empty where that cannot be."""
+def rewordings(
+    index: CatalogueIndex, linked: Linked, needed: Sequence[Reading] = ()
+) -> list[Rewording]:
+    """The question reworded so that no unknown word is left that has a reading, surest first; with one of
+    those `needed` where there are any. Empty where that cannot be."""
     spoken = Spoken(index, linked)
     readings = readings_of(spoken)
     unknown = [place for place in range(len(spoken.tokens)) if spoken.unknown(place)]
@@ -56,6 +63,8 @@ def rewordings(index: CatalogueIndex, linked: Linked) -> list[Rewording]:
     )
     made: dict[str, Rewording] = {}
     for cost, chosen in found:
+        if needed and not any(reading in needed for reading in chosen):
+            continue
         text = _put(linked, chosen)
         made.setdefault(text, Rewording(text, cost, tuple(chosen)))
         if _bare(spoken, text):  # `players who never paid` are listed, as `which players` are
@@ -66,8 +75,9 @@ def rewordings(index: CatalogueIndex, linked: Linked) -> list[Rewording]:
 
 def _bare(spoken: Spoken, text: str) -> bool:
     """Whether the question only describes things, without a word of what to do with them."""
-    asking = {"which", "what", "who", "list", "show", "how", "count", "number", "share", "average", "total"}
-    return spoken.words[0] not in asking and bool(set(text.casefold().split()[1:3]) & {"who", "that", "which"})
+    words = set(text.casefold().split())
+    first = (spoken.words[0],) in OPERATORS or (spoken.words[0],) in LIST
+    return not first and not words & _DIVIDING and not text.startswith(("total ", "list ", "what "))
 
 
 def _covers(

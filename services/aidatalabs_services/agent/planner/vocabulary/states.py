@@ -8,6 +8,8 @@ ENDED = frozenset(
     conclude redeem approve review decide respond reply""".split()
 )
 """What ends a row, by the verb in its column's name: `delivered_at`, `closed_on`, `end_date`."""
+SOFT_ENDS = frozenset("answer reply respond receive approve accept review decide cancel churn exit".split())
+"""Ends after which it goes on, or that break it off: an open call may have been answered."""
 BEGUN = frozenset(
     """accept order create open start begin admit lend loan borrow place request send join hire sign call enter
     book report raise submit register check log rent pick depart launch from issue receive board list
@@ -20,13 +22,19 @@ PLANNED = frozenset(
 )
 """Words of times at which nothing has happened yet, or that say nothing of how long it took."""
 
+NOW = frozenset(
+    ("currently", "at the moment", "right now", "at present", "as of now", "as we speak", "presently", "just now")
+)
+"""Words that ask for what has not ended yet, where something can end."""
+
 OPEN_STATES: dict[str, frozenset[str]] = {
     # phrase: the ends that have not come; empty for any
+    **dict.fromkeys(NOW, frozenset()),
     **dict.fromkeys(
         ("still open", "still ongoing", "ongoing", "outstanding", "pending", "unfinished", "in progress",
          "still pending", "still outstanding", "still running", "still going on", "still going", "not yet over",
          "underway", "under way", "still in progress", "not finished yet", "not yet finished", "still active",
-         "not closed yet", "not yet closed", "uncompleted", "incomplete", "open at the moment", "still unfinished"),
+         "open", "not closed yet", "not yet closed", "uncompleted", "incomplete", "open at the moment", "still unfinished"),
         frozenset(),
     ),
     **dict.fromkeys(

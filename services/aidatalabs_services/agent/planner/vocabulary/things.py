@@ -8,12 +8,15 @@ from aidatalabs_services.agent.planner.columntypes import column_type
 from aidatalabs_services.agent.planner.units import UNIT_WORDS
 from aidatalabs_services.agent.planner.words import lemma, split_name
 
+from .deeds import kin_cost, told
 from .fillers import CLASS_WORDS, EMPTY, INCOME_WORDS, MONDAY_FIRST, NOTHING, PLAINER
-from .forms import base_forms, plural
+from .forms import base_forms, participle, plural
 from .nouns import COMPOUND, is_compound_of, noun_cost
 from .qualities import MEASURING_VERBS, QUALITIES, UNIT_NAMES, VERBS_OF_VALUES, WORTH_LEADS
 from .readings import ARTICLES, Reading, Spoken
 
+_ACTED = 0.15
+_BORN = frozenset("birth born birthday birthdate dob founded built established".split())
 _MOST = frozenset(("most", "least"))
 
 
@@ -27,18 +30,24 @@ def nouns(spoken: Spoken) -> Iterator[Reading]:
             cost = noun_cost(said, part)
             if cost is None and part in tables and is_compound_of(part, said):
                 cost = COMPOUND
-            if cost is None:
+            if cost is None and part in tables and kin_cost(spoken.words[place], part) is not None:
+                cost = _ACTED  # the streams of `plays`
+            if cost is None or not _noun_like(spoken, place):
                 continue
             word = plural(part) if spoken.words[place] != said else part
-            told = f"'{spoken.tokens[place].raw}' was read as '{word}'."
-            yield Reading(place, place + 1, word, cost, told, "noun")
+            said_so = f"'{spoken.tokens[place].raw}' was read as '{word}'."
+            yield Reading(place, place + 1, word, cost, said_so, "noun")
+
+
+def _noun_like(spoken: Spoken, place: int) -> bool:
+    """`streams per device`, not `streamed`: forms of verbs alone are no things."""
+    word = spoken.words[place]
+    return not word.endswith("ed") or word in ("seed", "feed", "need", "speed", "breed")
 
 
 def qualities(spoken: Spoken) -> Iterator[Reading]:
     """`most valuable work` is the work with the highest value, `weigh` is to have a weight."""
     for place, word in enumerate(spoken.words):
-        if not spoken.unknown(place):
-            continue
         if word in QUALITIES and place and spoken.words[place - 1] in _MOST:
             yield from _superlative(spoken, place - 1, place + 1, word, spoken.words[place - 1] == "most")
             continue
@@ -46,7 +55,73 @@ def qualities(spoken: Spoken) -> Iterator[Reading]:
         if adjective and upwards is not None:
             yield from _superlative(spoken, place, place + 1, adjective, upwards)
             continue
-        yield from _measuring(spoken, place)
+        if spoken.unknown(place):
+            yield from _measuring(spoken, place)
+
+
+def verbs(spoken: Spoken) -> Iterator[Reading]:
+    """Unknown verbs: `quit` as the verb of cancelled_on, `listened to jazz` as having plays of it."""
+    times: dict[str, set[str]] = {}
+    for name, table in spoken.index.tables.items():
+        if name in spoken.index.empty_tables:
+            continue
+        for column in table.columns:
+            if column_type(column.type).temporal:
+                for part in split_name(column.name):
+                    if participle(part):
+                        times.setdefault(part, set()).add(name)
+    for place, word in enumerate(spoken.words):
+        if not (spoken.unknown(place) or word == "left") or not told(word):
+            continue
+        for part, tables in sorted(times.items()):
+            cost = kin_cost(word, part)
+            if cost is not None and len(tables) == 1 and (participle(word) or word == "quit"):
+                told_so = f"'{spoken.tokens[place].raw}' was read as '{part}'."
+                yield Reading(place, place + 1, part, 0.06 + cost, told_so, "verb")
+        yield from _related(spoken, place)
+
+
+def _related(spoken: Spoken, place: int) -> Iterator[Reading]:
+    """A verb whose noun is a table: who `listened to jazz` has plays of jazz."""
+    word = spoken.words[place]
+    found = [
+        name
+        for name in spoken.index.tables
+        for last in split_name(name)[-1:]
+        if name not in spoken.index.empty_tables and kin_cost(word, last) is not None
+    ]
+    if len(found) != 1 or not participle(word):
+        return
+    end = place + 1
+    if end < len(spoken.words) and spoken.words[end] in ("to", "at", "in"):
+        end += 1
+    item = spoken.items.get(end)
+    with_value = " with" if item is not None and item.kind == "value" else ""
+    end = end if with_value else place + 1
+    told_so = f"'{spoken.text(place, end)}' was read as having {found[0]}."
+    yield Reading(place, end, f"have `{found[0]}`{with_value}", 0.14, told_so, "verb")
+
+
+def ages(spoken: Spoken) -> Iterator[Reading]:
+    """`the youngest student` where only a date of birth tells it."""
+    for place, word in enumerate(spoken.words):
+        if word not in ("youngest", "oldest"):
+            continue
+        born = [
+            (name, column.name)
+            for name in _noun_table(spoken, place + 1)
+            for column in spoken.index.tables[name].columns
+            if column_type(column.type).temporal and {*split_name(column.name)} & _BORN
+        ]
+        noun = spoken.items.get(place + 1)
+        if len(born) != 1 or noun is None:
+            continue
+        table, column_name = born[0]
+        way = "latest" if word == "youngest" else "earliest"
+        called = spoken.text(place + 1, noun.end) if noun.kind == "name" else f"`{table}`"
+        told_so = f"'{word}' was read as the {way} {table}.{column_name}."
+        text = f"{called} with the {way} `{table}.{column_name}`"
+        yield Reading(place, noun.end, text, 0.1, told_so, "age")
 
 
 def _inflected(word: str) -> tuple[str, bool | None]:
@@ -69,15 +144,15 @@ def _superlative(
         return
     way = "highest" if highest == most else "lowest"
     noun = spoken.items.get(end)
-    told = f"'{spoken.text(start, end)}' was read as the {way} {column[0]}.{column[1]}."
+    said_so = f"'{spoken.text(start, end)}' was read as the {way} {column[0]}.{column[1]}."
     named = f"{way} `{column[0]}.{column[1]}`"
     meant = _noun_table(spoken, end)
     if noun is not None and (noun.kind == "name" or (spoken.unknown(end) and len(meant) == 1)):
         called = spoken.text(end, noun.end) if noun.kind == "name" else f"`{meant[0]}`"
         text = f"{called} with the {named}"
-        yield Reading(start, noun.end, text, 0.12, told, "quality")
+        yield Reading(start, noun.end, text, 0.12, said_so, "quality")
     elif start and spoken.words[start - 1] in ("is", "are", "was", "were", "the"):
-        yield Reading(start, end, f"with the {named}", 0.16, told, "quality")
+        yield Reading(start, end, f"with the {named}", 0.16, said_so, "quality")
 
 
 def _noun_table(spoken: Spoken, place: int) -> tuple[str, ...]:
@@ -133,11 +208,11 @@ def _measuring(spoken: Spoken, place: int) -> Iterator[Reading]:
     column = _column_of(spoken, MEASURING_VERBS[verb], ())
     if column is None:
         return
-    told = f"'{spoken.tokens[place].raw}' was read as {column[0]}.{column[1]}."
+    said_so = f"'{spoken.tokens[place].raw}' was read as {column[0]}.{column[1]}."
     before = spoken.words[place - 1] if place else ""
     lead = "have" if before in ("that", "which", "who") else "with"
     exact = " exactly" if counted else ""
-    yield Reading(place, place + 1, f"{lead} `{column[0]}.{column[1]}`{exact}", 0.12, told, "measuring")
+    yield Reading(place, place + 1, f"{lead} `{column[0]}.{column[1]}`{exact}", 0.12, said_so, "measuring")
 
 
 def small(spoken: Spoken) -> Iterator[Reading]:
@@ -154,7 +229,8 @@ def small(spoken: Spoken) -> Iterator[Reading]:
         for match in pattern.finditer(question):
             span = spoken.span_of(match.start(), match.end())
             if span is not None:
-                yield Reading(*span, plain, 0.04, f"'{match.group()}' was read as '{plain}'.", "plain")
+                text = match.expand(plain)
+                yield Reading(*span, text, 0.04, f"'{match.group()}' was read as '{text}'.", "plain")
     yield from _kinds(spoken)
     yield from _values_had(spoken)
     yield from _units(spoken)
@@ -211,8 +287,8 @@ def _units(spoken: Spoken) -> Iterator[Reading]:
             if UNIT_WORDS.get(word) == unit
         })  # fmt: skip
         if held:
-            told = f"'{spoken.text(place - 1, place + 1)}' is the unit it is stored in."
-            yield Reading(place - 1, place + 1, f"in {held[0]}", 0.04, told, "unit")
+            said_so = f"'{spoken.text(place - 1, place + 1)}' is the unit it is stored in."
+            yield Reading(place - 1, place + 1, f"in {held[0]}", 0.04, said_so, "unit")
 
 
 def nothing(spoken: Spoken) -> Iterator[Reading]:
@@ -229,5 +305,5 @@ def nothing(spoken: Spoken) -> Iterator[Reading]:
         referring = {edge.table for edge in spoken.index.edges if edge.to_table == before[0]}
         if len(referring) == 1:
             table = next(iter(referring))
-            told = f"'{match.group()}' was read as without any of {table}."
-            yield Reading(*span, f"have no `{table}`", 0.1, told, "nothing")
+            said_so = f"'{match.group()}' was read as without any of {table}."
+            yield Reading(*span, f"have no `{table}`", 0.1, said_so, "nothing")
