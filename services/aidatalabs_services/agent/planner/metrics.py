@@ -30,6 +30,10 @@ _FIGURES = frozenset(
 )  # fmt: skip
 
 
+FIGURES = _REVENUE
+"""The words that are put into others here."""
+
+
 def settled(question: str, index: CatalogueIndex) -> tuple[str, str]:
     """The question with such a word replaced, and a sentence on how it was read; the same and nothing where
     there is none, or where the data has a name for it or several numbers that it may be."""

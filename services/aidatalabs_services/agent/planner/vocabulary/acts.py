@@ -1,5 +1,4 @@
-"""Deeds of people that are stored values: `ads watched` is ad_watched, `purchases` item_bought, `installed the
-game` installed."""
+"""Deeds of people that are stored values: `ads watched` is ad_watched, `purchases` are item_bought."""
 
 from __future__ import annotations
 
@@ -11,24 +10,26 @@ from aidatalabs_services.agent.planner.index import CatalogueIndex
 from aidatalabs_services.agent.planner.words import lemma, split_name
 
 from .deeds import ANY_OBJECT, ENDING, SOFTWARE, STARTING, kin_cost, told
-from .forms import base_forms, participle
+from .forms import base_forms, participle, words
 from .nouns import noun_cost
 from .readings import Reading, Spoken
 
 _MOST_VALUES = 200
 _LONGEST = 6
 _UNSAID = 0.06
-_KINDS = frozenset(
-    "event type name action kind activity operation verb eventtype eventname step stage".split()
+_KINDS = words(
+    """
+    event type name action kind activity operation verb eventtype eventname step stage
+    """
 )
-_BETWEEN = frozenset(
-    "a an the any some our their his her its my your in out up on off to of for another was were got been".split()
+_BETWEEN = words(
+    "a an the any some our their his her its my your in out up on off to of for another was were got been"
 )
-_PARTICLES = frozenset("up in out off on ups ins outs".split())
-_ACCOUNTS = frozenset("account user profile".split())
-_OPENED = frozenset("create open register add".split())
-_WHATEVER = frozenset("something anything it one".split())
-_AHEAD = frozenset("who that had have has did ever was were been be also and".split())
+_PARTICLES = words("up in out off on ups ins outs")
+_ACCOUNTS = words("account user profile")
+_OPENED = words("create open register add")
+_WHATEVER = words("something anything it one")
+_AHEAD = words("who that had have has did ever was were been be also and")
 
 
 def deed_columns(index: CatalogueIndex) -> Iterator[tuple[str, Column]]:
@@ -40,14 +41,31 @@ def deed_columns(index: CatalogueIndex) -> Iterator[tuple[str, Column]]:
             if not 2 <= len(column.values) <= _MOST_VALUES or column.path_of is not None:
                 continue
             parts = set(split_name(column.name))
-            if not parts <= _KINDS or not parts & {"event", "action", "activity", "eventtype", "eventname", "type"}:
+            if not parts <= _KINDS or not parts & {
+                "event",
+                "action",
+                "activity",
+                "eventtype",
+                "eventname",
+                "type",
+            }:
                 continue
-            acting = [v for v in column.values if any(told(part) or participle(part) for part in split_name(v))]
+            acting = [
+                v for v in column.values if any(told(part) or participle(part) for part in split_name(v))
+            ]
             if 2 * len(acting) >= len(column.values):
                 yield table.name, column
 
 
-_COMPARED = (("at", "least"), ("more", "than"), ("fewer", "than"), ("less", "than"), ("at", "most"), ("exactly",), ())
+_COMPARED = (
+    ("at", "least"),
+    ("more", "than"),
+    ("fewer", "than"),
+    ("less", "than"),
+    ("at", "most"),
+    ("exactly",),
+    (),
+)
 
 
 def repeated(spoken: Spoken) -> Iterator[Reading]:
@@ -69,7 +87,7 @@ def repeated(spoken: Spoken) -> Iterator[Reading]:
         ]
         if len(found) == 1:
             column, value = found[0]
-            many = " ".join(("exactly",) if not lead else lead)
+            many = " ".join(lead or ("exactly",))
             text = f'did "{value}" {many} {spoken.tokens[place].raw} times'
             said = spoken.text(start, place + 2)
             told = f"'{said}' was read as {column} '{value}' {many} {spoken.tokens[place].raw} times."
@@ -96,8 +114,6 @@ def acts(spoken: Spoken, known: bool = False) -> Iterator[Reading]:
     for start in range(len(spoken.tokens)):
         if spoken.tokens[start].kind != "word" or spoken.words[start] in _BETWEEN | _AHEAD:
             continue
-        if _commanded(spoken, start):
-            continue
         found: list[tuple[int, float, str, str, str]] = []
         for table, column in columns:
             for value in column.values:
@@ -121,15 +137,25 @@ def _best(
             continue
         said = spoken.text(start, end)
         extra = 0.0 if any(spoken.unknown(p) for p in range(start, end)) else 0.02
-        yield Reading(start, end, f'"{value}"', cost + extra, f"'{said}' was read as {column} '{value}'.", "act")
+        yield Reading(
+            start, end, f'"{value}"', cost + extra, f"'{said}' was read as {column} '{value}'.", "act"
+        )
 
 
-def _commanded(spoken: Spoken, start: int) -> bool:
-    """`cancel all orders` tells somebody to do it; it does not ask about what was done."""
-    word = spoken.words[start]
-    if start or base_forms(word) != {word} or start + 1 >= len(spoken.words):
+def commanded(spoken: Spoken) -> bool:
+    """`cancel all orders`, `lend me a book`: tells somebody to do it, and asks nothing of what was done."""
+    if len(spoken.words) < 2 or not told(spoken.words[0]) or base_forms(spoken.words[0]) != {spoken.words[0]}:
         return False
-    return spoken.words[1] in _BETWEEN | {"all", "every", "each", "everything", "everybody", "everyone", "me"}
+    return spoken.words[1] in _BETWEEN - _PARTICLES | {
+        "all",
+        "every",
+        "each",
+        "everything",
+        "everybody",
+        "everyone",
+        "me",
+        "us",
+    }
 
 
 def _spelled(spoken: Spoken, start: int, value: str) -> tuple[int, float] | None:
@@ -178,16 +204,12 @@ def _phrasal(verb: str, particle: str, left: list[str]) -> tuple[str, float] | N
     return None
 
 
-def _priced(
-    spoken: Spoken, start: int, end: int, left: list[str], cost: float
-) -> tuple[int, float] | None:
+def _priced(spoken: Spoken, start: int, end: int, left: list[str], cost: float) -> tuple[int, float] | None:
     """What it costs to leave these words of a value unsaid; None where they would have to be said."""
     noun = not participle(spoken.words[start]) and not spoken.words[start].endswith("ing")
     for part in left:
         bases = base_forms(part)
-        if part in ANY_OBJECT:
-            cost += _UNSAID
-        elif noun and bases & STARTING:
+        if part in ANY_OBJECT or (noun and bases & STARTING):
             cost += _UNSAID
         elif noun and bases & ENDING:
             cost += 2 * _UNSAID
@@ -212,7 +234,7 @@ def _only_one(spoken: Spoken, start: int, unsaid: str) -> bool:
     if len(holding) != 1 or unsaid not in split_name(holding[0]):
         return False
     done = [part for part in split_name(holding[0]) if participle(part)]
-    return not participle(unsaid) and bool(done) or not told(unsaid)
+    return (not participle(unsaid) and bool(done)) or not told(unsaid)
 
 
 def _match(word: str, left: list[str]) -> tuple[str, float] | None:
@@ -220,7 +242,7 @@ def _match(word: str, left: list[str]) -> tuple[str, float] | None:
     best: tuple[float, str] | None = None
     for part in left:
         price = kin_cost(word, part)
-        if price is None and len(left) > 1 or (price is None and not told(part)):
+        if (price is None and len(left) > 1) or (price is None and not told(part)):
             named = noun_cost(lemma(word), part)
             price = named if named is not None and named < 0.2 else None
         if price is not None and (best is None or price < best[0]):

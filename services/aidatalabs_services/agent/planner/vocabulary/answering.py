@@ -1,4 +1,4 @@
-"""What becomes of a refused question that can be put into other words: an answer, a question back, or nothing."""
+"""What becomes of a refused question in other words: an answer, a question back, or nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from aidatalabs_services.agent.planner.outcomes import (
 )
 from aidatalabs_services.agent.planner.plan import Filter, QueryPlan
 
-from .acts import acts
+from .acts import acts, commanded
 from .lasting import unended, unmeasured
 from .readings import Reading, Spoken
 from .rewording import Rewording, rewordings
@@ -54,7 +54,9 @@ def insisted(
     now = [] if any(f.operator == "is_null" for f in _filters(outcome.plan)) else unended(spoken)
     if now:
         said = spoken.text(*(now[0].also[0] if now[0].also else (now[0].start, now[0].end)))
-        refused = Refusal("not_answerable", f"'{said}' asks for what has not ended, which I cannot read here.")
+        refused = Refusal(
+            "not_answerable", f"'{said}' asks for what has not ended, which I cannot read here."
+        )
         return answered(index, linked, ask, now) or refused
     lasting = unmeasured(spoken)
     own = {m.table for m in outcome.wordings if m.kind == "column" and m.column}
@@ -78,6 +80,8 @@ def answered(
 ) -> Outcome | None:
     """The outcome of the question in the words of the data, told with every word that was read freely; None
     where no such words lead anywhere. `ask` plans one text; one of the readings `needed` is taken."""
+    if commanded(Spoken(index, linked)):
+        return None
     tried: list[_Tried] = []
     for reworded in rewordings(index, linked, needed):
         best = min((t.reworded.cost for t in tried if isinstance(t.outcome, Planned)), default=9.0)

@@ -1,10 +1,10 @@
-"""Families of verbs and their nouns: words that tell the same deed of people, software, shops and services."""
+"""Families of verbs and their nouns: words that tell the same deed of people, shops and services."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 
-from .forms import base_forms, noun_bases
+from .forms import base_forms, noun_bases, words
 
 _FAMILIES = """
 buy purchase acquire acquisition
@@ -16,7 +16,8 @@ refund reimburse repay chargeback
 install installation setup download
 uninstall uninstallation remove
 watch view see viewing
-view visit see open impression
+view see impression
+view visit
 play listen stream hear listening
 play start
 pause halt
@@ -180,15 +181,25 @@ marry marriage wed
 """
 """One family a line. A word in several lines is kin to each, but its kin are not kin to one another."""
 
-STARTING = frozenset(
-    "start begin place open create make submit book launch initiate request receive raise log".split()
+STARTING = words(
+    """
+    start begin place open create make submit book launch initiate request receive raise log
+    """
 )
 """Verbs of events that bring the thing itself about: a `session_started` is a session."""
-ENDING = frozenset("complete finish end close".split())
+ENDING = words("complete finish end close")
 """Verbs of events that end it, and stand for it where nothing tells that it began."""
-ANY_OBJECT = frozenset("item product thing something anything event user customer account article good".split())
+ANY_OBJECT = words(
+    """
+    item product thing something anything event user customer account article good
+    """
+)
 """Objects of events that need not be said: who `bought` did `item_bought`."""
-SOFTWARE = frozenset("app application game software program site website platform product tool".split())
+SOFTWARE = words(
+    """
+    app application game software program site website platform product tool
+    """
+)
 """What is installed, opened and left where nothing else is: `installed the app`."""
 
 _KIN: dict[str, set[str]] = {}

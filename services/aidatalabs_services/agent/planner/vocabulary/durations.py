@@ -75,8 +75,7 @@ def times_of(table: Table) -> list[Column]:
     found = [
         c
         for c in table.columns
-        if column_type(c.type).temporal
-        and not set(split_name(c.name)) & (PLANNED | _BOOKKEEPING)
+        if column_type(c.type).temporal and not set(split_name(c.name)) & (PLANNED | _BOOKKEEPING)
     ]
     return found if len(found) <= _MOST_TIMES else []
 

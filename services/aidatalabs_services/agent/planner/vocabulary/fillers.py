@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import re
 
+from .forms import words
+
 EMPTY = re.compile(
     r"""\b(?:
       (?:do|did)\s+we\s+(?:own|have|hold|keep|run|operate|manage|employ|serve|stock|offer)
-    | (?:that|which)?\s*we\s+(?:(?:own|hold|keep|run|operate|manage|employ|serve|stock|offer)|have\s+ever\s+(?:had|seen|taken)
+    | (?:that|which)?\s*we\s+(?:(?:own|hold|keep|run|operate|manage|employ|serve|stock|offer)
+        |have\s+ever\s+(?:had|seen|taken)
         |ever\s+(?:took|had|saw|handled|received|recorded|got|sold|made))
     | (?:we\s+have|we\s+had)\s+(?:on\s+(?:file|record)|in\s+(?:the\s+)?(?:system|collection|stock))
     | in\s+(?:the|our)\s+(?:collection|system|records|books)
@@ -25,14 +28,24 @@ PLAINER: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     for pattern, plain in (
         (r"(?:gave|give|gives|brought|brings|sent|sends)\s+us", "has"),
         (r"ha(?:s|ve)\s+had", "have"),
-        (r"(?:sees?|saw|treats?|treated|teaches|taught|covers?|runs?|hosts?|gets?|serves?|served|carries|handles?|handled)"
-         r"(?=\s+(?:the\s+)?(?:most|fewest|least)\b)", "has"),
-        (r"how\s+much\s+(?:money\s+)?(?:do|did|have|are)\s+we\s+(?:earn|earned|earning|make|made|making|take|taken)(?:\s+in)?",
-         "total revenue"),
+        (
+            r"(?:sees?|saw|treats?|treated|teaches|taught|covers?|runs?|hosts?|gets?|serves?|served|carries|handles?|handled)"
+            r"(?=\s+(?:the\s+)?(?:most|fewest|least)\b)",
+            "has",
+        ),
+        (
+            r"how\s+much\s+(?:money\s+)?(?:do|did|have|are)\s+we\s+(?:earn|earned|earning|make|made|making|take|taken)(?:\s+in)?",
+            "total revenue",
+        ),
         (r"what\s+did\s+we\s+(?:earn|take(?:\s+in)?)", "total revenue"),
-        (r"how\s+many\s+(\w+)\s+(?:does|do)\s+(?:an?|each|the)\s+(\w+)\s+(?:have|make|get|take|place|do)\s+on\s+average",
-         r"average number of \1 per \2"),
-        (r"(\w+)\s+(?:split|breakdown|distribution|mix)\s+of\s+(?:the\s+|our\s+)?(\w+)", r"number of \2 by \1"),
+        (
+            r"how\s+many\s+(\w+)\s+(?:does|do)\s+(?:an?|each|the)\s+(\w+)\s+(?:have|make|get|take|place|do)\s+on\s+average",
+            r"average number of \1 per \2",
+        ),
+        (
+            r"(\w+)\s+(?:split|breakdown|distribution|mix)\s+of\s+(?:the\s+|our\s+)?(\w+)",
+            r"number of \2 by \1",
+        ),
     )
 )
 """Phrases and what they say plainly."""
@@ -45,9 +58,11 @@ NOTHING = re.compile(
 )
 """Says that nothing refers to the thing."""
 
-CLASS_WORDS = frozenset("class kind type category sort".split())
+CLASS_WORDS = words("class kind type category sort")
 """Words that add nothing behind the name of what tells things apart: `vehicle class`."""
-INCOME_WORDS = frozenset("income revenue takings earnings proceeds turnover".split())
+INCOME_WORDS = words("income revenue takings earnings proceeds turnover")
 """Words that add up the money they stand behind: `postage income`."""
-MONDAY_FIRST = re.compile(r",?\s*\b(?:monday\s+first|starting\s+(?:with|on|from)\s+monday|from\s+monday(?:\s+to\s+sunday)?)\b", re.I)
+MONDAY_FIRST = re.compile(
+    r",?\s*\b(?:monday\s+first|starting\s+(?:with|on|from)\s+monday|from\s+monday(?:\s+to\s+sunday)?)\b", re.I
+)
 """The order that days of the week are shown in anyway."""

@@ -6,6 +6,12 @@ from functools import lru_cache
 
 from aidatalabs_services.agent.planner.words import lemma
 
+
+def words(text: str) -> frozenset[str]:
+    """The words of a list."""
+    return frozenset(text.split())
+
+
 _IRREGULAR: dict[str, str] = {
     form: base
     for line in """
@@ -91,13 +97,15 @@ _NOUN_ENDINGS = (
     ("ment", ("",)), ("al", ("", "e")), ("ance", ("", "e")), ("ence", ("",)), ("ure", ("", "e")),
     ("ery", ("er",)), ("ry", ("r",)),
 )  # fmt: skip
-_NOT_DOERS = frozenset(
-    """order number offer paper water letter computer server tower center centre user corner quarter weather
-    matter power summer winter river layer folder buffer cluster parameter meter counter charter transfer
-    register chapter member customer october november december september other after under over never ever
-    per amber silver copper dinner supper cover filter poster banner trailer newsletter voucher timer error
-    color colour floor door factor sector vector motor monitor elevator mirror minor major prior sensor list
-    artist first last most least best worst highest exist assist""".split()
+_NOT_DOERS = words(
+    """
+    order number offer paper water letter computer server tower center centre user corner quarter
+    weather matter power summer winter river layer folder buffer cluster parameter meter counter charter
+    transfer register chapter member customer october november december september other after under over
+    never ever per amber silver copper dinner supper cover filter poster banner trailer newsletter
+    voucher timer error color colour floor door factor sector vector motor monitor elevator mirror minor
+    major prior sensor list artist first last most least best worst highest exist assist
+    """
 )
 
 

@@ -1,5 +1,4 @@
-"""States and lengths of time in the words of a question: `still on their way`, `median delivery time`, `how long
-does a loan last`, `resolved within 2 days`."""
+"""States and lengths of time in the words of a question: `still on their way`, `how long does it last`."""
 
 from __future__ import annotations
 
@@ -10,34 +9,45 @@ from aidatalabs_services.agent.planner.words import lemma, split_name
 
 from .deeds import kin_cost
 from .durations import Pair, breaks_off, open_ends, pairs_of, verbs_of
+from .forms import words
 from .nouns import noun_cost
 from .readings import Reading, Spoken
 from .states import CLOSED_STATES, NOW, OPEN_STATES
 
 _LONGEST = max(len(phrase.split()) for phrase in (*OPEN_STATES, *CLOSED_STATES))
-_LINKS = frozenset("is are was were be been who that which".split())
-_GENERIC = frozenset(
-    "turnaround processing handling lead cycle completion total waiting throughput elapsed".split()
+_LINKS = words("is are was were be been who that which")
+_GENERIC = words(
+    """
+    turnaround processing handling lead cycle completion total waiting throughput elapsed
+    """
 )
 _WAITING = frozenset(("waiting", "wait", "queue"))
 _STAYS = frozenset(("stay", "stays", "visit", "visits"))
-_LEAVING = frozenset("leave depart discharge exit checkout".split())
-_COMING = frozenset("arrive admit enter check checkin start begin".split())
-_ANYONE = frozenset(
-    "it we they you people customers users clients someone somebody one guests readers members".split()
+_LEAVING = words("leave depart discharge exit checkout")
+_COMING = words("arrive admit enter check checkin start begin")
+_ANYONE = words(
+    "it we they you people customers users clients someone somebody one guests readers members"
 ) | {""}
 _UNIT = r"(?P<unit>second|minute|hour|day|week)s?"
 _IN_UNIT = re.compile(rf",?\s*\b(?:measured\s+|expressed\s+)?in\s+(?:whole\s+)?{_UNIT}\b", re.I)
 _ON_AVERAGE = re.compile(r"\b(?:on\s+average|typically|usually)\b\s*,?", re.I)
 _NOUN_TIME = re.compile(r"\b(?P<noun>[a-z]{4,})\s+(?:times?|durations?|periods?|lengths?)\b", re.I)
-_LENGTH_OF = re.compile(r"\b(?:length|duration)\s+of\s+(?:the\s+|an?\s+|our\s+|each\s+)?(?P<noun>[a-z]{4,})\b", re.I)
-_TIME_TO = re.compile(r"\btime\s+(?:it\s+takes\s+)?(?:to|until)\s+(?:the\s+)?(?:first\s+)?(?:be\s+|get\s+)?(?P<noun>[a-z]{4,})\b", re.I)
+_LENGTH_OF = re.compile(
+    r"\b(?:length|duration)\s+of\s+(?:the\s+|an?\s+|our\s+|each\s+)?(?P<noun>[a-z]{4,})\b", re.I
+)
+_TIME_TO = re.compile(
+    r"\btime\s+(?:it\s+takes\s+)?(?:to|until)\s+(?:the\s+)?(?:first\s+)?(?:be\s+|get\s+)?(?P<noun>[a-z]{4,})\b",
+    re.I,
+)
 _AVERAGED = re.compile(
     r"\b(?P<fn>average|mean|median|typical|usual)\s+(?P<noun>stay|visit|call|outage|trip|ride|rental|session|journey|shift"
     r"|conversation|wait)\b(?!\s+(?:time|duration|length|value|price|cost|fee|rating|amount))",
     re.I,
 )
-_KEPT = re.compile(r"\btime\s+(?:that\s+)?(?:an?|the|each)\s+(?P<thing>[a-z]+)\s+(?:is|are|was|were)\s+(?P<noun>kept|lent|rented|open|out)\b(?:\s+out)?", re.I)
+_KEPT = re.compile(
+    r"\btime\s+(?:that\s+)?(?:an?|the|each)\s+(?P<thing>[a-z]+)\s+(?:is|are|was|were)\s+(?P<noun>kept|lent|rented|open|out)\b(?:\s+out)?",
+    re.I,
+)
 _BETWEEN = re.compile(
     r"\b(?:time|period|delay|gap)\s+(?:between|from)\s+(?:the\s+|an?\s+)?(?P<first>[a-z]{4,})\s+(?:and|to|until)\s+"
     r"(?:the\s+|being\s+)?(?P<noun>[a-z]{4,})\b",
@@ -99,9 +109,7 @@ def _stored(spoken: Spoken, start: int, end: int) -> bool:
     return any(item is not None and item.kind == "value" for item in held)
 
 
-def _state(
-    spoken: Spoken, start: int, end: int, ends: frozenset[str], missing: bool
-) -> Iterator[Reading]:
+def _state(spoken: Spoken, start: int, end: int, ends: frozenset[str], missing: bool) -> Iterator[Reading]:
     tables = spoken.index.tables
     named = [(t, c.name) for t in spoken.named_tables() for c in open_ends(tables[t], ends)]
     found = named or ([(t, c.name) for t in tables for c in open_ends(tables[t], ends)] if ends else [])
@@ -110,7 +118,9 @@ def _state(
     table, column = found[0]
     name = f"`{table}.{column}`"
     told = f"'{spoken.text(start, end)}' was read as with {'no' if missing else 'a'} {column} in {table}."
-    behind, ahead = ("where {} is missing", "with missing {}") if missing else ("where {} is known", "with known {}")
+    behind, ahead = (
+        ("where {} is missing", "with missing {}") if missing else ("where {} is known", "with known {}")
+    )
     begin = start - 1 if start and spoken.words[start - 1] in _LINKS else start
     last = len(spoken.tokens) - 1
     texts = [behind.format(name), f"with `{table}` {behind.format(name)}", ahead.format(name)]

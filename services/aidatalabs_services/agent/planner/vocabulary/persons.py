@@ -10,12 +10,12 @@ from aidatalabs_services.agent.planner.words import split_name
 
 from .acts import deed_columns
 from .deeds import kin_cost
-from .forms import base_forms, doer, done_by, participle, plural
+from .forms import base_forms, doer, done_by, participle, plural, words
 from .people import ANYBODY, EVERYBODY, HEADCOUNTS, KEYED, PEOPLE_COUNTED, SERVED
 from .readings import Reading, Spoken
 
 _COUNTING = (("how", "many"), ("number", "of"), ("count", "of"), ("total",), ("total", "number", "of"))
-_FIGURES = frozenset("average mean median maximum minimum most fewest total highest lowest".split())
+_FIGURES = words("average mean median maximum minimum most fewest total highest lowest")
 
 
 def actor_keys(index: CatalogueIndex) -> list[tuple[str, str]]:
@@ -49,9 +49,7 @@ def persons(spoken: Spoken) -> Iterator[Reading]:
             yield from _tabled(spoken, place, said, many)
 
 
-def _keyed(
-    spoken: Spoken, place: int, said: str, key: tuple[str, str], many: bool
-) -> Iterator[Reading]:
+def _keyed(spoken: Spoken, place: int, said: str, key: tuple[str, str], many: bool) -> Iterator[Reading]:
     table, column = key
     word = split_name(column)[0]
     noun = plural(word) if many else word

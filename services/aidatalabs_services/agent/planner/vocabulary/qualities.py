@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+from .forms import words
+
+OWN_FRONTS = words(
+    """
+    purchase sale sales selling unit list retail total net gross market estimated book nightly daily hourly
+    weekly monthly room day night hour base rental ticket full entry asking item product annual yearly current
+    of in per g m l h
+    """
+)
+"""Words before a number that is still the row's own, as the heart rate of a stay is not its rate."""
+
 QUALITIES: dict[str, tuple[bool, tuple[str, ...]]] = {
     # adjective: (whether most of it is the highest number, words of columns, the likeliest first)
     "valuable": (True, ("value", "worth", "price", "amount")),
@@ -98,13 +109,35 @@ VERBS_OF_VALUES: dict[str, tuple[str, ...]] = {
     "base": ("city", "town", "country", "region", "office", "site", "location", "branch", "depot"),
     "study": ("subject", "major", "course", "programme", "program", "degree", "field"),
     "play": ("instrument", "sport", "position", "game", "genre"),
-    "use": ("device", "browser", "os", "platform", "plan", "version", "client", "channel", "method",
-            "language", "app"),
+    "use": (
+        "device",
+        "browser",
+        "os",
+        "platform",
+        "plan",
+        "version",
+        "client",
+        "channel",
+        "method",
+        "language",
+        "app",
+    ),
     "wear": ("size", "colour", "color"),
     "travel": ("mode", "vehicle", "class", "cabin"),
     "pay": ("method", "payment"),
     "drink": ("drink", "beverage"),
-    "work": ("department", "team", "office", "city", "role", "position", "shift", "site", "branch", "section"),
+    "work": (
+        "department",
+        "team",
+        "office",
+        "city",
+        "role",
+        "position",
+        "shift",
+        "site",
+        "branch",
+        "section",
+    ),
     "belong": ("department", "team", "group", "category", "region", "plan", "tier", "class"),
     "treat": ("specialty", "speciality", "condition", "disease"),
     "come": ("city", "country", "region", "nationality", "source", "channel", "origin", "referrer"),

@@ -7,9 +7,16 @@ from dataclasses import dataclass
 from aidatalabs_services.agent.planner.index import CatalogueIndex
 from aidatalabs_services.agent.planner.items import Item
 from aidatalabs_services.agent.planner.linking import Linked
+from aidatalabs_services.agent.planner.metrics import FIGURES, settled
 from aidatalabs_services.agent.planner.words import Token
 
-ARTICLES = frozenset("a an the any some our their his her its my your this that these those of".split())
+from .forms import words
+
+ARTICLES = words(
+    """
+    a an the any some our their his her its my your this that these those of
+    """
+)
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,7 @@ class Spoken:
         self.tokens: list[Token] = linked.tokens
         self.words = [token.word for token in linked.tokens]
         self.lemmas = [token.lemma for token in linked.tokens]
+        self._read_as = settled(linked.question, index)[1]
         self.items: dict[int, Item] = {
             place: item for item in linked.items for place in range(item.start, item.end)
         }
@@ -52,7 +60,9 @@ class Spoken:
     def unknown(self, place: int) -> bool:
         """Whether a word means nothing in the data so far."""
         item = self.items.get(place)
-        return item is not None and item.kind == "unknown" and self.tokens[place].kind == "word"
+        if item is None or item.kind != "unknown" or self.tokens[place].kind != "word":
+            return False
+        return not (self._read_as and self.words[place] in FIGURES)
 
     def named_tables(self) -> tuple[str, ...]:
         """The tables that the question names, plainly said ones first."""

@@ -1,4 +1,4 @@
-"""A question that was not understood, put into words that the data has; several ways where there are several."""
+"""A question that was not understood, put into words that the data has, in every way that may be meant."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from aidatalabs_services.agent.planner.linking import Linked
 from aidatalabs_services.agent.planner.relations.lexis import LIST
 
 from .acts import acts, repeated
+from .forms import words
 from .lasting import lengths, states
 from .persons import persons
 from .readings import Reading, Spoken
@@ -19,7 +20,7 @@ from .things import ages, nothing, nouns, qualities, small, verbs
 
 _DEAREST = 0.62
 """More is guessing: nothing is answered by such readings together."""
-_DIVIDING = frozenset("per by each every share percentage average total median".split())
+_DIVIDING = words("per by each every share percentage average total median")
 _MOST_TRIED = 12
 _MOST_PER_WORD = 6
 _MOST_UNKNOWN = 6
@@ -48,9 +49,7 @@ def readings_of(spoken: Spoken) -> list[Reading]:
     return sorted(found, key=lambda r: (r.cost, r.start, r.end, r.text))
 
 
-def rewordings(
-    index: CatalogueIndex, linked: Linked, needed: Sequence[Reading] = ()
-) -> list[Rewording]:
+def rewordings(index: CatalogueIndex, linked: Linked, needed: Sequence[Reading] = ()) -> list[Rewording]:
     """The question reworded so that no unknown word is left that has a reading, surest first; with one of
     those `needed` where there are any. Empty where that cannot be."""
     spoken = Spoken(index, linked)

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from aidatalabs_services.agent.planner.columntypes import column_type
+from aidatalabs_services.agent.planner.lexicon import QUANTITIES
 from aidatalabs_services.agent.planner.units import UNIT_WORDS
 from aidatalabs_services.agent.planner.words import lemma, split_name
 
 from .deeds import kin_cost, told
 from .fillers import CLASS_WORDS, EMPTY, INCOME_WORDS, MONDAY_FIRST, NOTHING, PLAINER
-from .forms import base_forms, participle, plural
+from .forms import base_forms, participle, plural, words
 from .nouns import COMPOUND, is_compound_of, noun_cost
-from .qualities import MEASURING_VERBS, QUALITIES, UNIT_NAMES, VERBS_OF_VALUES, WORTH_LEADS
+from .qualities import MEASURING_VERBS, OWN_FRONTS, QUALITIES, UNIT_NAMES, VERBS_OF_VALUES, WORTH_LEADS
 from .readings import ARTICLES, Reading, Spoken
 
 _ACTED = 0.15
-_BORN = frozenset("birth born birthday birthdate dob founded built established".split())
+_BORN = words("birth born birthday birthdate dob founded built established")
 _MOST = frozenset(("most", "least"))
 
 
@@ -30,13 +31,30 @@ def nouns(spoken: Spoken) -> Iterator[Reading]:
             cost = noun_cost(said, part)
             if cost is None and part in tables and is_compound_of(part, said):
                 cost = COMPOUND
-            if cost is None and part in tables and kin_cost(spoken.words[place], part) is not None:
+            many = spoken.words[place] != said
+            if cost is None and many and part in tables and kin_cost(spoken.words[place], part) is not None:
                 cost = _ACTED  # the streams of `plays`
             if cost is None or not _noun_like(spoken, place):
                 continue
-            word = plural(part) if spoken.words[place] != said else part
+            word = plural(part) if many else part
+            if part in QUANTITIES:
+                word = _exactly(spoken, part)
+                if not word:
+                    continue
             said_so = f"'{spoken.tokens[place].raw}' was read as '{word}'."
             yield Reading(place, place + 1, word, cost, said_so, "noun")
+
+
+def _exactly(spoken: Spoken, part: str) -> str:
+    """The one column that ends in a word for any number, such as `amount`, by its full name; else nothing."""
+    found = [
+        f"`{name}.{column.name}`"
+        for name, table in spoken.index.tables.items()
+        if name not in spoken.index.empty_tables
+        for column in table.columns
+        if split_name(column.name)[-1:] == (part,) and column.path_of is None
+    ]
+    return found[0] if len(found) == 1 else ""
 
 
 def _noun_like(spoken: Spoken, place: int) -> bool:
@@ -135,9 +153,7 @@ def _inflected(word: str) -> tuple[str, bool | None]:
     return "", None
 
 
-def _superlative(
-    spoken: Spoken, start: int, end: int, adjective: str, most: bool
-) -> Iterator[Reading]:
+def _superlative(spoken: Spoken, start: int, end: int, adjective: str, most: bool) -> Iterator[Reading]:
     highest, parts = QUALITIES[adjective]
     column = _column_of(spoken, parts, _noun_table(spoken, end))
     if column is None:
@@ -171,9 +187,7 @@ def _noun_table(spoken: Spoken, place: int) -> tuple[str, ...]:
     )
 
 
-def _column_of(
-    spoken: Spoken, parts: tuple[str, ...], tables: tuple[str, ...]
-) -> tuple[str, str] | None:
+def _column_of(spoken: Spoken, parts: tuple[str, ...], tables: tuple[str, ...]) -> tuple[str, str] | None:
     """The one column of the tables that holds such a number, by the likeliest of the words that fits any."""
     for part in parts:
         found = [
@@ -183,10 +197,17 @@ def _column_of(
             if column_type(column.type).numeric
             and spoken.index.role(name, column.name).kind in ("measure", "dimension", "other")
             and part in _heads(column.name)
+            and _its_own(name, column.name, part)
         ]
         if found:
             return found[0] if len(found) == 1 else None
     return None
+
+
+def _its_own(table: str, column: str, part: str) -> bool:
+    """Whether a number is the row's own: `purchase_value`, `bag_weight`, not the value of its shipping."""
+    parts = {*split_name(column.split(".", 1)[-1])} - {part}
+    return parts <= OWN_FRONTS | {*UNIT_WORDS, *split_name(table)}
 
 
 def _heads(name: str) -> set[str]:
@@ -260,7 +281,9 @@ def _values_had(spoken: Spoken) -> Iterator[Reading]:
             continue
         verb = next((b for b in sorted(base_forms(spoken.words[place])) if b in VERBS_OF_VALUES), "")
         at = place + 1
-        while at < len(spoken.words) and (spoken.words[at] in ARTICLES or spoken.words[at] in ("in", "at", "with", "by", "from")):
+        while at < len(spoken.words) and (
+            spoken.words[at] in ARTICLES or spoken.words[at] in ("in", "at", "with", "by", "from")
+        ):
             at += 1
         item = spoken.items.get(at)
         if not verb or item is None or item.kind != "value":
