@@ -154,6 +154,7 @@ class Source(_message.Message):
     PATH_FIELD_NUMBER: _builtins.int
     CALENDAR_FIELD_NUMBER: _builtins.int
     DECLARED_FIELD_NUMBER: _builtins.int
+    SPAN_FIELD_NUMBER: _builtins.int
     table: _builtins.str
     """Alias of the table in this query."""
     column: _builtins.str
@@ -168,6 +169,10 @@ class Source(_message.Message):
     def calendar(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """A date spread over number columns: the names of its year, month, day and hour columns, empty where missing."""
 
+    @_builtins.property
+    def span(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """A length of time: the names of the columns it runs from and to, and its unit; empty for any other source."""
+
     def __init__(
         self,
         *,
@@ -177,10 +182,11 @@ class Source(_message.Message):
         path: _builtins.bool = ...,
         calendar: _abc.Iterable[_builtins.str] | None = ...,
         declared: _builtins.bool = ...,
+        span: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar", "column", b"column", "declared", b"declared", "path", b"path", "table", b"table", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar", "column", b"column", "declared", b"declared", "path", b"path", "span", b"span", "table", b"table", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
