@@ -19,7 +19,6 @@ from .catalogue import Catalogue
 from .composing import Composer
 from .doubts import check_doubts
 from .draft import Ambiguous, Barred, Choice, Draft, Unread
-from .earnings import put_in_names
 from .entities import check_quantifiers
 from .explain import explain
 from .frames.answering import framed_outcome
@@ -28,7 +27,6 @@ from .items import Candidate, Item
 from .keeping import Kept
 from .linking import Linked, Linker
 from .metric_questions import MetricQuestions
-from .metrics import settled
 from .misnaming import check_base, check_counts
 from .offers import offered
 from .outcomes import Clarification, ClarificationChoice, Outcome, Planned, Refusal, shows_row
@@ -39,7 +37,7 @@ from .relations.reader import RelationReader
 from .roles import is_unique
 from .sql import emit
 from .suggestions import examples, suggested
-from .vocabulary.answering import answered, insisted
+from .vocabulary.answering import looked_again, put_plainly
 from .wordings import wordings
 
 __all__ = ["Clarification", "ClarificationChoice", "Outcome", "Planned", "Planner", "Refusal", "plan"]
@@ -91,34 +89,19 @@ class Planner:
         return self._index
 
     def plan(self, question: str, *, now: datetime, timezone: str = "UTC") -> Outcome:
-        """Plan a question; `now` is the clock (UTC where it has no zone), `timezone` the zone days are
-        meant in."""
+        """Plan a question; `now` is the clock (UTC without a zone), `timezone` the zone days are meant in."""
+        clock = local(now, timezone)
         turn = copy(self)  # keeps what the wordings of this question led to, apart from other threads'
         turn._linked, turn._outcomes = {}, {}
-        asked = partial(turn._answered, now=local(now, timezone), timezone=timezone)
-        return self._metrics.answered(question, asked)
-
-    def _answered(self, question: str, now: datetime, timezone: str) -> Outcome:
-        """The outcome of a question, put into other words where it is not understood as it is."""
-        outcome = self._settled(question, now, timezone)
-        if guards.empty(question) or guards.too_long(question):
-            return outcome
-        linked = Linker(self._index, now).link(question)
-        if guards.barred(question, linked):
-            return outcome
-        ask = partial(self._settled, now=now, timezone=timezone)
-        if not isinstance(outcome, Refusal):
-            return insisted(self._index, linked, ask, outcome)
-        return answered(self._index, linked, ask) or outcome
+        ask = partial(turn._settled, now=clock, timezone=timezone)
+        return self._metrics.answered(question, lambda text: looked_again(self._index, text, clock, ask))
 
     def _settled(self, question: str, now: datetime, timezone: str) -> Outcome:
-        """The outcome of a question as it is; words for names and for business figures are settled."""
-        named, put_as = put_in_names(question, self._index)
-        asked, read_as = settled(named, self._index)
-        read_as = put_as or read_as
+        """The outcome of a question in plain words, with those for names and business figures settled."""
+        asked, told = put_plainly(question, self._index)
         outcome = self._plan(asked, now, timezone, depth=_DEPTH)
-        if read_as and isinstance(outcome, Planned):
-            return replace(outcome, explanation=(*outcome.explanation, read_as))
+        if told and isinstance(outcome, Planned):
+            return replace(outcome, explanation=(*outcome.explanation, *told))
         return outcome
 
     def _plan(self, question: str, now: datetime, timezone: str, depth: int, left: int = _FRAMES) -> Outcome:

@@ -57,6 +57,16 @@ def deed_columns(index: CatalogueIndex) -> Iterator[tuple[str, Column]]:
                 yield table.name, column
 
 
+def stored_sessions(index: CatalogueIndex, table: str) -> str:
+    """The event that tells the beginning of a session; empty where there is none."""
+    for owner, column in deed_columns(index):
+        for value in column.values:
+            parts = split_name(value)
+            if owner == table and "session" in parts and any(base_forms(part) & STARTING for part in parts):
+                return value
+    return ""
+
+
 _COMPARED = (
     ("at", "least"),
     ("more", "than"),

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
+from aidatalabs_services.agent.planner import guards
+from aidatalabs_services.agent.planner.earnings import put_in_names
 from aidatalabs_services.agent.planner.index import CatalogueIndex
-from aidatalabs_services.agent.planner.linking import Linked
+from aidatalabs_services.agent.planner.linking import Linked, Linker
+from aidatalabs_services.agent.planner.metrics import settled
 from aidatalabs_services.agent.planner.outcomes import (
     Clarification,
     ClarificationChoice,
@@ -17,20 +21,25 @@ from aidatalabs_services.agent.planner.outcomes import (
 )
 from aidatalabs_services.agent.planner.plan import Filter, QueryPlan
 
-from .acts import acts, commanded
+from .acts import acts, commanded, stored_sessions
+from .fillers import plainly
 from .lasting import unended, unmeasured
 from .readings import Reading, Spoken
 from .rewording import Rewording, rewordings
 
 _EXPECTING = re.compile(
-    r"\b(currently|at\s+the\s+moment|right\s+now|at\s+present|as\s+of\s+now|as\s+we\s+speak|presently|still|longest|shortest"
-    r"|slowest|fastest|quickest)\b",
+    r"\b(sessions?|currently|at\s+the\s+moment|right\s+now|at\s+present|as\s+of\s+now|as\s+we\s+speak|presently|still"
+    r"|longest|shortest|slowest|fastest|quickest)\b",
     re.I,
 )
 """Words that an answer may not have left out."""
+_LENGTHS = re.compile(r"\b(gap|length|long|longest|shortest|duration|lasts?)\b", re.I)
+"""Words of sessions that their beginnings alone do not tell."""
 _MARGIN = 0.03
 """Readings that cost no more than this are as good as one another."""
 _MOST_CHOICES = 4
+_LONGEST, _MOST_TOKENS = 300, 60
+"""Longer questions are not looked at again."""
 
 
 @dataclass(frozen=True)
@@ -39,18 +48,57 @@ class _Tried:
     outcome: Planned | Clarification
 
 
-def insisted(
+def put_plainly(question: str, index: CatalogueIndex) -> tuple[str, tuple[str, ...]]:
+    """The question with turns of speech and the words for business figures put into plain ones, and what was
+    read as what."""
+    plain, put_as = plainly(question)
+    named, named_as = put_in_names(plain, index)
+    asked, read_as = settled(named, index)
+    return asked, tuple(text for text in (put_as, named_as or read_as) if text)
+
+
+def looked_again(
+    index: CatalogueIndex, question: str, clock: datetime, ask: Callable[[str], Outcome]
+) -> Outcome:
+    """What `ask` makes of a question, or of its ordinary words where it is refused, is asked about, or has a
+    word that the answer may have left out."""
+    outcome = ask(question)
+    sure = isinstance(outcome, Planned) and not _EXPECTING.search(question)
+    if sure or guards.empty(question) or len(question) > _LONGEST:
+        return outcome
+    linked = Linker(index, clock).link(question)
+    if len(linked.tokens) > _MOST_TOKENS or guards.barred(question, linked):
+        return outcome
+    return _reconsidered(index, linked, ask, outcome)
+
+
+def _reconsidered(
     index: CatalogueIndex, linked: Linked, ask: Callable[[str], Outcome], outcome: Outcome
 ) -> Outcome:
-    """The outcome, unless it leaves out that only what goes on now is asked for (`currently on loan`), that a
-    length of time is (`longest loan`), or takes a whole deed (`accounts were created`) for half of one."""
+    """An answer to what was refused or asked about, and no answer that leaves out that only what goes on now
+    is asked for (`currently on loan`), that a length of time is (`longest loan`), or that an event tells of
+    sessions. `ask` plans one text."""
     spoken = Spoken(index, linked)
+    if isinstance(outcome, Refusal):
+        found = answered(index, linked, ask) or outcome
+        return _insisted(spoken, ask, found) if isinstance(found, Planned) else found
     if isinstance(outcome, Clarification):
         whole = [r for r in acts(spoken, known=True) if r.cost <= 2 * _MARGIN]
         found = answered(index, linked, ask, whole) if whole else None
         return found if isinstance(found, Planned) else outcome
-    if not isinstance(outcome, Planned) or not _EXPECTING.search(linked.question):
-        return outcome
+    return _insisted(spoken, ask, outcome)
+
+
+def _insisted(spoken: Spoken, ask: Callable[[str], Outcome], outcome: Planned) -> Outcome:
+    index, linked = spoken.index, spoken.linked
+    stored = stored_sessions(index, outcome.plan.table) if _by_gaps(outcome.plan) else ""
+    if stored and not _LENGTHS.search(linked.question):
+        return Refusal(
+            "not_answerable",
+            f"Sessions are told by the event '{stored}' here, and would be guessed from gaps between rows: "
+            f"ask for the event, or say the gap that ends a session.",
+            (f'Try: "number of "{stored}" per day"',),
+        )
     now = [] if any(f.operator == "is_null" for f in _filters(outcome.plan)) else unended(spoken)
     if now:
         said = spoken.text(*(now[0].also[0] if now[0].also else (now[0].start, now[0].end)))
@@ -59,10 +107,17 @@ def insisted(
         )
         return answered(index, linked, ask, now) or refused
     lasting = unmeasured(spoken)
-    own = {m.table for m in outcome.wordings if m.kind == "column" and m.column}
-    if lasting and not own:
+    if lasting and not any(wording.kind == "column" and wording.column for wording in outcome.wordings):
         return answered(index, linked, ask, lasting) or outcome
     return outcome
+
+
+def _by_gaps(plan: QueryPlan) -> bool:
+    """Whether a plan, or one inside it, makes sessions of rows that follow one another."""
+    cohort = plan.cohort
+    if cohort is not None and cohort.kind in ("sessions", "session_list") and cohort.session is None:
+        return True
+    return plan.inner is not None and _by_gaps(plan.inner)
 
 
 def _filters(plan: QueryPlan) -> list[Filter]:

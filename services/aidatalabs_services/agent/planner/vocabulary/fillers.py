@@ -66,3 +66,31 @@ MONDAY_FIRST = re.compile(
     r",?\s*\b(?:monday\s+first|starting\s+(?:with|on|from)\s+monday|from\s+monday(?:\s+to\s+sunday)?)\b", re.I
 )
 """The order that days of the week are shown in anyway."""
+
+_UNIT = r"(day|week|month|quarter|year)"
+_GROWTH = re.compile(
+    rf"\b(growth|change)\s+(?:on|over|against|from|versus|compared\s+(?:to|with))\s+the\s+(?:previous|prior|preceding|last)\s+{_UNIT}\b",
+    re.I,
+)
+_LARGEST_NUMBER = re.compile(
+    r"[.,;?]?\s*\b(?:and\s+)?(?:sort|order|rank)(?:ed)?\s+(?:it|them)?\s*by\s+(?:the\s+)?(largest|highest|biggest)\s+(?:number|count)s?\b",
+    re.I,
+)
+
+
+def plainly(question: str) -> tuple[str, str]:
+    """The question with two turns of speech put plainly, and a sentence on how; the same and nothing without
+    them: `per month with the growth on the previous month` looks at every month, not at the previous one,
+    and `sort by the largest number` asks for no second number."""
+    match = _GROWTH.search(question)
+    if match is not None:
+        unit = match[2].casefold()
+        if re.search(rf"\b(?:per|by|each|every)\s+{unit}\b|\b{unit}ly\b|\bdaily\b", question, re.I):
+            plain = f"{unit} over {unit} growth"
+            before = re.sub(r"\b(?:the|its|their)\s+$", "", question[: match.start()])
+            return before + plain + question[match.end() :], f"'{match.group()}' was read as {plain}."
+    match = _LARGEST_NUMBER.search(question)
+    if match is not None and re.search(r"\bhow\s+many\b|\bnumber\s+of\b", question[: match.start()], re.I):
+        text = question[: match.start()] + f", {match[1].casefold()} first" + question[match.end() :]
+        return text, f"'{match.group().strip(' .,;')}' was read as the {match[1].casefold()} first."
+    return question, ""

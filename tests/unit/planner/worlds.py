@@ -1,0 +1,85 @@
+"""Small invented catalogues of many trades, without rows: a library, baggage, software events, calls."""
+
+from __future__ import annotations
+
+from aidatalabs_services.agent.planner.catalogue import Catalogue, Column, Table
+
+_TYPES = {
+    "i": "UInt32", "f": "Float64", "s": "String", "d": "Date", "t": "DateTime", "b": "Bool",
+    "nd": "Nullable(Date)", "nt": "Nullable(DateTime)",
+}  # fmt: skip
+_LOW_HIGH = {
+    "i": ("1", "500"), "f": ("1", "500"), "d": ("2024-01-01", "2025-12-31"),
+    "nd": ("2024-01-01", "2025-12-31"),
+    "t": ("2024-01-01 00:00:00", "2025-12-31 10:00:00"), "nt": ("2024-01-01 00:00:00", "2025-12-31 10:00:00"),
+}  # fmt: skip
+
+
+def _column(spec: str, rows: int, first: bool) -> Column:
+    """`name:type`, `name:type:*distinct` or `name:type:value,value`; the first column is the key."""
+    name, kind, rest = [*spec.split(":"), ""][:3]
+    low, high = _LOW_HIGH.get(kind, (None, None))
+    values = tuple(rest.replace("~", " ").split(",")) if rest and rest[0] != "*" else ()
+    distinct = rows if first else int(rest[1:]) if rest.startswith("*") else len(values) or rows // 3
+    high = str(distinct) if kind == "i" and (first or rest.startswith("*")) else high
+    return Column(
+        name, _TYPES[kind], distinct_count=distinct, null_share=0.2 if kind[0] == "n" else 0.0,
+        minimum=low, maximum=high, values=values, values_complete=bool(values),
+        path_of="properties" if name.startswith("properties.") else None,
+    )  # fmt: skip
+
+
+def world(name: str, **tables: tuple[int, str]) -> Catalogue:
+    """A catalogue of tables given as rows and columns."""
+    made = []
+    for table, (rows, spec) in tables.items():
+        keyed = table != "events"
+        columns = (_column(one, rows, keyed and n == 0) for n, one in enumerate(spec.split()))
+        made.append(Table(table, tuple(columns), rows))
+    return Catalogue(tuple(made), name)
+
+
+LIBRARY = world(
+    "library",
+    books=(900, "book_id:i title:s:*900 genre:s:crime,poetry,travel pages:i price:f"),
+    readers=(300, "reader_id:i reader_name:s:*300 birth_date:d town:s:Ely,Bath,York"),
+    loans=(
+        2000,
+        "loan_id:i book_id:i:*800 reader_id:i:*290 borrowed_on:d returned_on:nd branch:s:Central,North",
+    ),
+)
+BAGGAGE = world(
+    "baggage",
+    bags=(
+        5000,
+        "bag_tag_id:i flight_no:s:AB12,CD7 weight_kg:f loaded_at:t delivered_at:nt cabin:s:rear,front",
+    ),
+    claims=(200, "claim_id:i bag_tag_id:i:*200 filed_on:d settled_on:nd amount:f reason:s:lost,damaged"),
+)
+SOFTWARE = world(
+    "software",
+    events=(40000, "timestamp:t event_type:s:account_created,logged_in,report_exported,plan_cancelled,teammate_invited"
+                   ",payment_failed,session_started user_id:i:*900 properties.plan:s:free,pro "
+                   "properties.country:s:Spain,Kenya value:f"),
+)  # fmt: skip
+CALLS = world(
+    "calls",
+    calls=(20000, "call_id:i agent_id:i:*40 started_at:t answered_at:nt ended_at:nt topic:s:billing,sales"),
+    agents=(40, "agent_id:i agent_name:s:*40 team:s:red,blue"),
+)
+HOTEL = world(
+    "hotel",
+    guests=(900, "guest_id:i guest_name:s:*900 nationality:s:Dutch,Swiss"),
+    rooms=(80, "room_id:i floor:i beds:i nightly_rate:f room_type:s:single,suite"),
+    bookings=(3000, "booking_id:i guest_id:i:*900 room_id:i:*80 arrival_date:d departure_date:d adults:i "
+                    "channel:s:phone,web"),
+)  # fmt: skip
+MUSEUM = world(
+    "museum",
+    halls=(9, "hall_id:i hall_name:s:*9"),
+    artefacts=(
+        400,
+        "artefact_id:i label:s:*400 hall_id:i:*8 insured_value:f purchase_value:f vehicle:s:cart,sledge",
+    ),
+    tickets=(4000, "ticket_id:i entered_at:t people:i ticket_type:s:adult,family"),
+)
