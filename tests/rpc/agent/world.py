@@ -16,7 +16,16 @@ from aidatalabs.agent.v1 import agent_service_pb2 as pb
 from aidatalabs.agent.v1 import agent_service_pb2_grpc as pb_grpc
 from aidatalabs_services.agent.bootstrap import bootstrap
 from aidatalabs_services.agent.planner.catalogue import Column, Table
-from aidatalabs_services.agent.ports import Cell, Explanation, Measured, Rows, SchemaSnapshot
+from aidatalabs_services.agent.ports import (
+    Cell,
+    Explanation,
+    Layout,
+    LayoutSample,
+    LayoutTrial,
+    Measured,
+    Rows,
+    SchemaSnapshot,
+)
 from aidatalabs_services.agent.settings import AgentSettings
 from aidatalabs_services.runtime.caller import Role
 from aidatalabs_services.runtime.channels import peer_errors
@@ -100,6 +109,12 @@ class ScriptedPlatformData:
     async def measure(self, platform: str, sql: str, max_rows: int, *, rollups: bool) -> Measured:
         self._note("measure", platform, sql, str(max_rows))
         return Measured(replace(self.rows[platform], data_version=self.version), 0.001, 6)
+
+    async def measure_layouts(
+        self, platform: str, sql: str, table: str, layouts: Sequence[Layout]
+    ) -> tuple[LayoutSample, tuple[LayoutTrial, ...]]:
+        self._note("measure_layouts", platform, sql, table)
+        raise NotImplementedError("layouts are measured on the real engine alone")
 
     def named(self, method: str) -> list[tuple[str, ...]]:
         return [call for call in self.asked if call[0] == method]

@@ -16,6 +16,9 @@ _PRODUCTS = ("Rye Bread", "Croissant", "Baguette", "Lemonade", "Red Wine", "Gree
              "Cheddar", "Nougat", "Fudge", "Truffle")  # fmt: skip
 _STAFF = ("Ada Braga", "Ben Couto", "Cid Duarte", "Dina Esteves", "Edu Freitas", "Fay Gomes", "Gil Horta",
           "Hana Ilhas")  # fmt: skip
+_SHOPS: list[list[Any]] = [[1, "Baixa", "Lisbon", 2010], [2, "Ribeira", "Porto", 2015],
+                           [3, "Sol", "Madrid", 2012], [4, "Alfama", "Lisbon", 2020]]  # fmt: skip
+_CATEGORIES: list[list[Any]] = [[1, "Bakery"], [2, "Drinks"], [3, "Cheese"], [4, "Sweets"]]
 
 
 def markets() -> dict[str, Spec]:
@@ -51,19 +54,16 @@ def markets() -> dict[str, Spec]:
          source.randint(1, 5)]
         for n in range(40)
     ]  # fmt: skip
-    shops: list[list[Any]] = [[1, "Baixa", "Lisbon", 2010], [2, "Ribeira", "Porto", 2015],
-                              [3, "Sol", "Madrid", 2012], [4, "Alfama", "Lisbon", 2020]]  # fmt: skip
     return {spec.name: spec for spec in (
         Spec("customers", [("customer_id", "UInt32"), ("name", "String"), ("phone", "Nullable(String)"),
                            ("city", "String"), ("country", "String"), ("signup_date", "Date"),
                            ("is_active", "Bool")], customers),
-        Spec("categories", [("category_id", "UInt32"), ("name", "String")],
-             [[1, "Bakery"], [2, "Drinks"], [3, "Cheese"], [4, "Sweets"]]),
+        Spec("categories", [("category_id", "UInt32"), ("name", "String")], _CATEGORIES),
         Spec("products", [("product_id", "UInt32"), ("product_name", "String"),
                           ("category_id", "UInt32", "references categories.category_id"),
                           ("price", "Float64"), ("stock", "UInt32"), ("discontinued", "Bool")], products),
         Spec("shops", [("shop_id", "UInt32"), ("shop_name", "String"), ("city", "String"),
-                       ("opened_year", "UInt16")], shops),
+                       ("opened_year", "UInt16")], _SHOPS),
         Spec("staff", [("staff_id", "UInt32"), ("first_name", "String"), ("last_name", "String"),
                        ("job_title", "String"), ("salary", "UInt32"),
                        ("shop_id", "UInt32", "references shops.shop_id"),

@@ -397,6 +397,5 @@ def index_of(catalogue: Catalogue, instead_of: Catalogue | None = None) -> Catal
     return _planners.of(catalogue, instead_of).index
 
 
-def forget(catalogue: Catalogue) -> None:
-    """Drops what is kept of a catalogue that nobody asks about any more."""
-    _planners.forget(catalogue)
+forget = _planners.forget
+"""Drops what is kept of a catalogue that nobody asks about any more."""

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from aidatalabs.agent.v1 import answer_pb2 as _answer_pb2
+from aidatalabs.agent.v1 import catalogue_pb2 as _catalogue_pb2
 from aidatalabs.agent.v1 import conversation_pb2 as _conversation_pb2
 from aidatalabs.agent.v1 import lesson_pb2 as _lesson_pb2
 from aidatalabs.data.v1 import layout_pb2 as _layout_pb2
@@ -372,7 +373,7 @@ class AnswerChange(_message.Message):
     Of what it stands on: `table_missing`, `column_missing`, `column_type`, `not_run` (the query is refused now),
     `result` (other rows), `result_digest` (the digest is not that of the rows, though the same data gave them),
     `not_comparable` (the result was cut, and nothing orders its rows). For information: `data_version`,
-    `schema_version`, `catalogue_version`, `rollup`.
+    `schema_version`, `catalogue_version`, `definitions_version` (people changed the catalogue), `rollup`.
     """
     subject: _builtins.str
     """What it is about, as `flights.origin`; empty for the proof as a whole."""
@@ -779,6 +780,282 @@ class KeepPlatformRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___KeepPlatformRequest: _TypeAlias = KeepPlatformRequest  # noqa: Y015
+
+@_typing.final
+class GetCatalogueRequest(_message.Message):
+    """Asks what is known of the data."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _View:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ViewEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[GetCatalogueRequest._View.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        VIEW_UNSPECIFIED: GetCatalogueRequest._View.ValueType  # 0
+        """FULL."""
+        TABLES: GetCatalogueRequest._View.ValueType  # 1
+        """Tables without their columns."""
+        FULL: GetCatalogueRequest._View.ValueType  # 2
+        """Tables with their columns."""
+        DEFINITIONS: GetCatalogueRequest._View.ValueType  # 3
+        """No tables: only what was defined."""
+
+    class View(_View, metaclass=_ViewEnumTypeWrapper):
+        """How much of it."""
+
+    VIEW_UNSPECIFIED: GetCatalogueRequest.View.ValueType  # 0
+    """FULL."""
+    TABLES: GetCatalogueRequest.View.ValueType  # 1
+    """Tables without their columns."""
+    FULL: GetCatalogueRequest.View.ValueType  # 2
+    """Tables with their columns."""
+    DEFINITIONS: GetCatalogueRequest.View.ValueType  # 3
+    """No tables: only what was defined."""
+
+    PLATFORM_FIELD_NUMBER: _builtins.int
+    VIEW_FIELD_NUMBER: _builtins.int
+    TABLE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    platform: _builtins.str
+    """`platforms/{id}`."""
+    view: Global___GetCatalogueRequest.View.ValueType
+    """How much of it."""
+    table: _builtins.str
+    """Only this table; empty: all of them."""
+    page_size: _builtins.int
+    """Tables on one page; 0 means 100; at most 1,000, a larger number means that."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before."""
+    def __init__(
+        self,
+        *,
+        platform: _builtins.str = ...,
+        view: Global___GetCatalogueRequest.View.ValueType = ...,
+        table: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "platform", b"platform", "table", b"table", "view", b"view"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCatalogueRequest: _TypeAlias = GetCatalogueRequest  # noqa: Y015
+
+@_typing.final
+class UpdateCatalogueRequest(_message.Message):
+    """Brings definitions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Mode:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[UpdateCatalogueRequest._Mode.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        MODE_UNSPECIFIED: UpdateCatalogueRequest._Mode.ValueType  # 0
+        """REPLACE."""
+        REPLACE: UpdateCatalogueRequest._Mode.ValueType  # 1
+        """They go."""
+        MERGE: UpdateCatalogueRequest._Mode.ValueType  # 2
+        """They stay. What is in the request takes the place of the same table's own fields, column, key, metric or
+        dimension; one that says nothing but its name is taken away.
+        """
+
+    class Mode(_Mode, metaclass=_ModeEnumTypeWrapper):
+        """What becomes of definitions that are not in the request."""
+
+    MODE_UNSPECIFIED: UpdateCatalogueRequest.Mode.ValueType  # 0
+    """REPLACE."""
+    REPLACE: UpdateCatalogueRequest.Mode.ValueType  # 1
+    """They go."""
+    MERGE: UpdateCatalogueRequest.Mode.ValueType  # 2
+    """They stay. What is in the request takes the place of the same table's own fields, column, key, metric or
+    dimension; one that says nothing but its name is taken away.
+    """
+
+    PLATFORM_FIELD_NUMBER: _builtins.int
+    DEFINITIONS_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    platform: _builtins.str
+    """`platforms/{id}`."""
+    mode: Global___UpdateCatalogueRequest.Mode.ValueType
+    """What becomes of the other definitions."""
+    etag: _builtins.str
+    """Changes only this version of the definitions, where set; else the last write wins."""
+    request_id: _builtins.str
+    """Chosen by the client so that a repeated call changes nothing twice; remembered as long as its version."""
+    validate_only: _builtins.bool
+    """Changes nothing, and answers what would change."""
+    @_builtins.property
+    def definitions(self) -> _catalogue_pb2.Definitions:
+        """What is said; at most 256 KiB as JSON."""
+
+    def __init__(
+        self,
+        *,
+        platform: _builtins.str = ...,
+        definitions: _catalogue_pb2.Definitions | None = ...,
+        mode: Global___UpdateCatalogueRequest.Mode.ValueType = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["definitions", b"definitions"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["definitions", b"definitions", "etag", b"etag", "mode", b"mode", "platform", b"platform", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateCatalogueRequest: _TypeAlias = UpdateCatalogueRequest  # noqa: Y015
+
+@_typing.final
+class UpdateCatalogueResponse(_message.Message):
+    """The definitions as they are then."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEFINITIONS_FIELD_NUMBER: _builtins.int
+    DEFINITIONS_VERSION_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
+    STALE_FIELD_NUMBER: _builtins.int
+    definitions_version: _builtins.int
+    """Their version; with validate_only the one that is there."""
+    etag: _builtins.str
+    """Of that version."""
+    @_builtins.property
+    def definitions(self) -> _catalogue_pb2.Definitions:
+        """All of them."""
+
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What changed, a sentence each; at most 100. Empty where nothing did."""
+
+    @_builtins.property
+    def stale(self) -> _containers.RepeatedCompositeFieldContainer[_catalogue_pb2.StaleDefinition]:
+        """Definitions that do not fit the tables; only after a restore."""
+
+    def __init__(
+        self,
+        *,
+        definitions: _catalogue_pb2.Definitions | None = ...,
+        definitions_version: _builtins.int = ...,
+        etag: _builtins.str = ...,
+        changes: _abc.Iterable[_builtins.str] | None = ...,
+        stale: _abc.Iterable[_catalogue_pb2.StaleDefinition] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["definitions", b"definitions"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "definitions", b"definitions", "definitions_version", b"definitions_version", "etag", b"etag", "stale", b"stale"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateCatalogueResponse: _TypeAlias = UpdateCatalogueResponse  # noqa: Y015
+
+@_typing.final
+class ListCatalogueVersionsRequest(_message.Message):
+    """Asks for versions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLATFORM_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    platform: _builtins.str
+    """`platforms/{id}`."""
+    page_size: _builtins.int
+    """Versions on one page; 0 means 100; at most 1,000, a larger number means that."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before."""
+    def __init__(
+        self,
+        *,
+        platform: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "platform", b"platform"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCatalogueVersionsRequest: _TypeAlias = ListCatalogueVersionsRequest  # noqa: Y015
+
+@_typing.final
+class ListCatalogueVersionsResponse(_message.Message):
+    """One page of versions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """For the next page; empty on the last one."""
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedCompositeFieldContainer[_catalogue_pb2.CatalogueVersion]:
+        """The newest first."""
+
+    def __init__(
+        self,
+        *,
+        versions: _abc.Iterable[_catalogue_pb2.CatalogueVersion] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCatalogueVersionsResponse: _TypeAlias = ListCatalogueVersionsResponse  # noqa: Y015
+
+@_typing.final
+class RestoreCatalogueVersionRequest(_message.Message):
+    """Names a version."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLATFORM_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    platform: _builtins.str
+    """`platforms/{id}`."""
+    version: _builtins.int
+    """Its number; 0: before anything was defined."""
+    etag: _builtins.str
+    """Changes only this version of the definitions, where set; else the last write wins."""
+    request_id: _builtins.str
+    """Chosen by the client so that a repeated call changes nothing twice; remembered as long as its version."""
+    validate_only: _builtins.bool
+    """Changes nothing, and answers what would change."""
+    def __init__(
+        self,
+        *,
+        platform: _builtins.str = ...,
+        version: _builtins.int = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "platform", b"platform", "request_id", b"request_id", "validate_only", b"validate_only", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RestoreCatalogueVersionRequest: _TypeAlias = RestoreCatalogueVersionRequest  # noqa: Y015
 
 @_typing.final
 class DesignRequest(_message.Message):

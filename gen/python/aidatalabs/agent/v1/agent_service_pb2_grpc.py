@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from aidatalabs.agent.v1 import agent_service_pb2 as aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2
+from aidatalabs.agent.v1 import catalogue_pb2 as aidatalabs_dot_agent_dot_v1_dot_catalogue__pb2
 from aidatalabs.agent.v1 import conversation_pb2 as aidatalabs_dot_agent_dot_v1_dot_conversation__pb2
 from aidatalabs.agent.v1 import lesson_pb2 as aidatalabs_dot_agent_dot_v1_dot_lesson__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
@@ -106,6 +107,26 @@ class AgentServiceStub:
                 '/aidatalabs.agent.v1.AgentService/KeepPlatform',
                 request_serializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.KeepPlatformRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.GetCatalogue = channel.unary_unary(
+                '/aidatalabs.agent.v1.AgentService/GetCatalogue',
+                request_serializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.GetCatalogueRequest.SerializeToString,
+                response_deserializer=aidatalabs_dot_agent_dot_v1_dot_catalogue__pb2.Catalogue.FromString,
+                _registered_method=True)
+        self.UpdateCatalogue = channel.unary_unary(
+                '/aidatalabs.agent.v1.AgentService/UpdateCatalogue',
+                request_serializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.UpdateCatalogueRequest.SerializeToString,
+                response_deserializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.UpdateCatalogueResponse.FromString,
+                _registered_method=True)
+        self.ListCatalogueVersions = channel.unary_unary(
+                '/aidatalabs.agent.v1.AgentService/ListCatalogueVersions',
+                request_serializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.ListCatalogueVersionsRequest.SerializeToString,
+                response_deserializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.ListCatalogueVersionsResponse.FromString,
+                _registered_method=True)
+        self.RestoreCatalogueVersion = channel.unary_unary(
+                '/aidatalabs.agent.v1.AgentService/RestoreCatalogueVersion',
+                request_serializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.RestoreCatalogueVersionRequest.SerializeToString,
+                response_deserializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.UpdateCatalogueResponse.FromString,
                 _registered_method=True)
         self.Design = channel.unary_unary(
                 '/aidatalabs.agent.v1.AgentService/Design',
@@ -266,6 +287,47 @@ class AgentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetCatalogue(self, request, context):
+        """What the agents know of the platform's data: tables, columns with roles and units, keys, and what people have
+        defined beside that. The first question after a change of tables, rows or definitions is read with the new one.
+        Scope platform, role viewer. Refuses with: PAGE_TOKEN_INVALID (also when the catalogue changed since the page
+        before).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateCatalogue(self, request, context):
+        """Says of the platform's data what the data does not say itself: synonyms, roles, units, keys, metrics, dimensions.
+        Replaces all definitions, or with MERGE those of the same table, column, key or name. Every change is a version
+        that can be restored; nothing is changed where nothing would be another. All definitions have to fit the tables
+        there are; `validate_only` tells what would change.
+        Scope platform, role editor. The same request_id and content returns the first answer again.
+        Refuses with: INVALID_REQUEST (each definition that breaks a rule or does not fit, with its field),
+        ETAG_MISMATCH, IDEMPOTENCY_MISMATCH, DEFINITIONS_NOT_KEPT (the operator gave no PostgreSQL to keep them in).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCatalogueVersions(self, request, context):
+        """Lists the versions of the definitions, the newest first: who changed what, and when. The newest 200 are kept.
+        Scope platform, role viewer. Refuses with: DEFINITIONS_NOT_KEPT, PAGE_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestoreCatalogueVersion(self, request, context):
+        """Makes the definitions what they were in a version, as a new version; 0 takes all of them back. What no longer
+        fits the tables comes back too, and is told as stale.
+        Scope platform, role editor. The same request_id and content returns the first answer again.
+        Refuses with: CATALOGUE_VERSION_NOT_FOUND, ETAG_MISMATCH, IDEMPOTENCY_MISMATCH, DEFINITIONS_NOT_KEPT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Design(self, request, context):
         """Designs tables for requirements and samples: candidates with measurements, the best first.
         Scope platform, role editor.
@@ -368,6 +430,26 @@ def add_AgentServiceServicer_to_server(servicer, server):
                     servicer.KeepPlatform,
                     request_deserializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.KeepPlatformRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'GetCatalogue': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCatalogue,
+                    request_deserializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.GetCatalogueRequest.FromString,
+                    response_serializer=aidatalabs_dot_agent_dot_v1_dot_catalogue__pb2.Catalogue.SerializeToString,
+            ),
+            'UpdateCatalogue': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateCatalogue,
+                    request_deserializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.UpdateCatalogueRequest.FromString,
+                    response_serializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.UpdateCatalogueResponse.SerializeToString,
+            ),
+            'ListCatalogueVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCatalogueVersions,
+                    request_deserializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.ListCatalogueVersionsRequest.FromString,
+                    response_serializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.ListCatalogueVersionsResponse.SerializeToString,
+            ),
+            'RestoreCatalogueVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreCatalogueVersion,
+                    request_deserializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.RestoreCatalogueVersionRequest.FromString,
+                    response_serializer=aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.UpdateCatalogueResponse.SerializeToString,
             ),
             'Design': grpc.unary_unary_rpc_method_handler(
                     servicer.Design,
@@ -745,6 +827,114 @@ class AgentService:
             '/aidatalabs.agent.v1.AgentService/KeepPlatform',
             aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.KeepPlatformRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCatalogue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.agent.v1.AgentService/GetCatalogue',
+            aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.GetCatalogueRequest.SerializeToString,
+            aidatalabs_dot_agent_dot_v1_dot_catalogue__pb2.Catalogue.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateCatalogue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.agent.v1.AgentService/UpdateCatalogue',
+            aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.UpdateCatalogueRequest.SerializeToString,
+            aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.UpdateCatalogueResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCatalogueVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.agent.v1.AgentService/ListCatalogueVersions',
+            aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.ListCatalogueVersionsRequest.SerializeToString,
+            aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.ListCatalogueVersionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestoreCatalogueVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/aidatalabs.agent.v1.AgentService/RestoreCatalogueVersion',
+            aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.RestoreCatalogueVersionRequest.SerializeToString,
+            aidatalabs_dot_agent_dot_v1_dot_agent__service__pb2.UpdateCatalogueResponse.FromString,
             options,
             channel_credentials,
             insecure,

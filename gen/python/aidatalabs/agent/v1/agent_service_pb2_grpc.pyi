@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from aidatalabs.agent.v1 import agent_service_pb2 as _agent_service_pb2
+from aidatalabs.agent.v1 import catalogue_pb2 as _catalogue_pb2
 from aidatalabs.agent.v1 import conversation_pb2 as _conversation_pb2
 from aidatalabs.agent.v1 import lesson_pb2 as _lesson_pb2
 from collections import abc as _abc
@@ -119,6 +120,31 @@ class AgentServiceStub:
     Scope platform, role admin; called by the platform service when a platform is brought back. Idempotent.
     Refuses with: PLATFORM_NOT_FOUND, also where its time is over.
     """
+    GetCatalogue: _grpc.UnaryUnaryMultiCallable[_agent_service_pb2.GetCatalogueRequest, _catalogue_pb2.Catalogue]
+    """What the agents know of the platform's data: tables, columns with roles and units, keys, and what people have
+    defined beside that. The first question after a change of tables, rows or definitions is read with the new one.
+    Scope platform, role viewer. Refuses with: PAGE_TOKEN_INVALID (also when the catalogue changed since the page
+    before).
+    """
+    UpdateCatalogue: _grpc.UnaryUnaryMultiCallable[_agent_service_pb2.UpdateCatalogueRequest, _agent_service_pb2.UpdateCatalogueResponse]
+    """Says of the platform's data what the data does not say itself: synonyms, roles, units, keys, metrics, dimensions.
+    Replaces all definitions, or with MERGE those of the same table, column, key or name. Every change is a version
+    that can be restored; nothing is changed where nothing would be another. All definitions have to fit the tables
+    there are; `validate_only` tells what would change.
+    Scope platform, role editor. The same request_id and content returns the first answer again.
+    Refuses with: INVALID_REQUEST (each definition that breaks a rule or does not fit, with its field),
+    ETAG_MISMATCH, IDEMPOTENCY_MISMATCH, DEFINITIONS_NOT_KEPT (the operator gave no PostgreSQL to keep them in).
+    """
+    ListCatalogueVersions: _grpc.UnaryUnaryMultiCallable[_agent_service_pb2.ListCatalogueVersionsRequest, _agent_service_pb2.ListCatalogueVersionsResponse]
+    """Lists the versions of the definitions, the newest first: who changed what, and when. The newest 200 are kept.
+    Scope platform, role viewer. Refuses with: DEFINITIONS_NOT_KEPT, PAGE_TOKEN_INVALID.
+    """
+    RestoreCatalogueVersion: _grpc.UnaryUnaryMultiCallable[_agent_service_pb2.RestoreCatalogueVersionRequest, _agent_service_pb2.UpdateCatalogueResponse]
+    """Makes the definitions what they were in a version, as a new version; 0 takes all of them back. What no longer
+    fits the tables comes back too, and is told as stale.
+    Scope platform, role editor. The same request_id and content returns the first answer again.
+    Refuses with: CATALOGUE_VERSION_NOT_FOUND, ETAG_MISMATCH, IDEMPOTENCY_MISMATCH, DEFINITIONS_NOT_KEPT.
+    """
     Design: _grpc.UnaryUnaryMultiCallable[_agent_service_pb2.DesignRequest, _agent_service_pb2.DesignResponse]
     """Designs tables for requirements and samples: candidates with measurements, the best first.
     Scope platform, role editor.
@@ -225,6 +251,31 @@ class AgentServiceAsyncStub(AgentServiceStub):
     """Takes a purge back whose time has not come. Nothing is made: what the agents keep of a platform comes as it is used.
     Scope platform, role admin; called by the platform service when a platform is brought back. Idempotent.
     Refuses with: PLATFORM_NOT_FOUND, also where its time is over.
+    """
+    GetCatalogue: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.GetCatalogueRequest, _catalogue_pb2.Catalogue]  # type: ignore[assignment]
+    """What the agents know of the platform's data: tables, columns with roles and units, keys, and what people have
+    defined beside that. The first question after a change of tables, rows or definitions is read with the new one.
+    Scope platform, role viewer. Refuses with: PAGE_TOKEN_INVALID (also when the catalogue changed since the page
+    before).
+    """
+    UpdateCatalogue: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.UpdateCatalogueRequest, _agent_service_pb2.UpdateCatalogueResponse]  # type: ignore[assignment]
+    """Says of the platform's data what the data does not say itself: synonyms, roles, units, keys, metrics, dimensions.
+    Replaces all definitions, or with MERGE those of the same table, column, key or name. Every change is a version
+    that can be restored; nothing is changed where nothing would be another. All definitions have to fit the tables
+    there are; `validate_only` tells what would change.
+    Scope platform, role editor. The same request_id and content returns the first answer again.
+    Refuses with: INVALID_REQUEST (each definition that breaks a rule or does not fit, with its field),
+    ETAG_MISMATCH, IDEMPOTENCY_MISMATCH, DEFINITIONS_NOT_KEPT (the operator gave no PostgreSQL to keep them in).
+    """
+    ListCatalogueVersions: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.ListCatalogueVersionsRequest, _agent_service_pb2.ListCatalogueVersionsResponse]  # type: ignore[assignment]
+    """Lists the versions of the definitions, the newest first: who changed what, and when. The newest 200 are kept.
+    Scope platform, role viewer. Refuses with: DEFINITIONS_NOT_KEPT, PAGE_TOKEN_INVALID.
+    """
+    RestoreCatalogueVersion: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.RestoreCatalogueVersionRequest, _agent_service_pb2.UpdateCatalogueResponse]  # type: ignore[assignment]
+    """Makes the definitions what they were in a version, as a new version; 0 takes all of them back. What no longer
+    fits the tables comes back too, and is told as stale.
+    Scope platform, role editor. The same request_id and content returns the first answer again.
+    Refuses with: CATALOGUE_VERSION_NOT_FOUND, ETAG_MISMATCH, IDEMPOTENCY_MISMATCH, DEFINITIONS_NOT_KEPT.
     """
     Design: _aio.UnaryUnaryMultiCallable[_agent_service_pb2.DesignRequest, _agent_service_pb2.DesignResponse]  # type: ignore[assignment]
     """Designs tables for requirements and samples: candidates with measurements, the best first.
@@ -407,6 +458,55 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         """Takes a purge back whose time has not come. Nothing is made: what the agents keep of a platform comes as it is used.
         Scope platform, role admin; called by the platform service when a platform is brought back. Idempotent.
         Refuses with: PLATFORM_NOT_FOUND, also where its time is over.
+        """
+
+    @_abc_1.abstractmethod
+    def GetCatalogue(
+        self,
+        request: _agent_service_pb2.GetCatalogueRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalogue_pb2.Catalogue, _abc.Awaitable[_catalogue_pb2.Catalogue]]:
+        """What the agents know of the platform's data: tables, columns with roles and units, keys, and what people have
+        defined beside that. The first question after a change of tables, rows or definitions is read with the new one.
+        Scope platform, role viewer. Refuses with: PAGE_TOKEN_INVALID (also when the catalogue changed since the page
+        before).
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateCatalogue(
+        self,
+        request: _agent_service_pb2.UpdateCatalogueRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_service_pb2.UpdateCatalogueResponse, _abc.Awaitable[_agent_service_pb2.UpdateCatalogueResponse]]:
+        """Says of the platform's data what the data does not say itself: synonyms, roles, units, keys, metrics, dimensions.
+        Replaces all definitions, or with MERGE those of the same table, column, key or name. Every change is a version
+        that can be restored; nothing is changed where nothing would be another. All definitions have to fit the tables
+        there are; `validate_only` tells what would change.
+        Scope platform, role editor. The same request_id and content returns the first answer again.
+        Refuses with: INVALID_REQUEST (each definition that breaks a rule or does not fit, with its field),
+        ETAG_MISMATCH, IDEMPOTENCY_MISMATCH, DEFINITIONS_NOT_KEPT (the operator gave no PostgreSQL to keep them in).
+        """
+
+    @_abc_1.abstractmethod
+    def ListCatalogueVersions(
+        self,
+        request: _agent_service_pb2.ListCatalogueVersionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_service_pb2.ListCatalogueVersionsResponse, _abc.Awaitable[_agent_service_pb2.ListCatalogueVersionsResponse]]:
+        """Lists the versions of the definitions, the newest first: who changed what, and when. The newest 200 are kept.
+        Scope platform, role viewer. Refuses with: DEFINITIONS_NOT_KEPT, PAGE_TOKEN_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def RestoreCatalogueVersion(
+        self,
+        request: _agent_service_pb2.RestoreCatalogueVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_service_pb2.UpdateCatalogueResponse, _abc.Awaitable[_agent_service_pb2.UpdateCatalogueResponse]]:
+        """Makes the definitions what they were in a version, as a new version; 0 takes all of them back. What no longer
+        fits the tables comes back too, and is told as stale.
+        Scope platform, role editor. The same request_id and content returns the first answer again.
+        Refuses with: CATALOGUE_VERSION_NOT_FOUND, ETAG_MISMATCH, IDEMPOTENCY_MISMATCH, DEFINITIONS_NOT_KEPT.
         """
 
     @_abc_1.abstractmethod

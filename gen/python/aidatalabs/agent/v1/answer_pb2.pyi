@@ -52,6 +52,7 @@ class Proof(_message.Message):
     CONFIDENCE_FIELD_NUMBER: _builtins.int
     MAX_ROWS_FIELD_NUMBER: _builtins.int
     TRUNCATED_FIELD_NUMBER: _builtins.int
+    DEFINITIONS_VERSION_FIELD_NUMBER: _builtins.int
     SEAL_FIELD_NUMBER: _builtins.int
     sql: _builtins.str
     """The query as it ran: re-rendered by the SQL door, never a model's or a caller's text."""
@@ -60,7 +61,7 @@ class Proof(_message.Message):
     schema_version: _builtins.str
     """Version of the schema the query was bound to."""
     catalogue_version: _builtins.str
-    """Version of the catalogue (schema and value samples) the question was read with."""
+    """Version of the catalogue (schema, value samples and definitions) the question was read with."""
     data_version: _builtins.str
     """Version of the rows the query read; empty where rows kept coming while they were read."""
     read_rows: _builtins.int
@@ -91,6 +92,8 @@ class Proof(_message.Message):
     """Most rows that the result could have, as asked for; 0 means 1,000. The digest is of these rows."""
     truncated: _builtins.bool
     """True when the query has more rows than the result."""
+    definitions_version: _builtins.int
+    """Version of the definitions in that catalogue; 0 where nothing was defined."""
     seal: _builtins.str
     """Who made this proof, and that nobody changed it since: an HMAC-SHA256 of all other fields and the platform, by a
     key of this mesh, in hexadecimal. Empty where the mesh keeps no key.
@@ -151,11 +154,12 @@ class Proof(_message.Message):
         confidence: _builtins.float = ...,
         max_rows: _builtins.int = ...,
         truncated: _builtins.bool = ...,
+        definitions_version: _builtins.int = ...,
         seal: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_budget_left_rows", b"_budget_left_rows", "budget_left_rows", b"budget_left_rows", "plan", b"plan", "produced_time", b"produced_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_budget_left_rows", b"_budget_left_rows", "budget_left_rows", b"budget_left_rows", "catalogue_version", b"catalogue_version", "columns", b"columns", "confidence", b"confidence", "data_version", b"data_version", "estimated_bytes", b"estimated_bytes", "estimated_rows", b"estimated_rows", "makers", b"makers", "max_rows", b"max_rows", "parts", b"parts", "plan", b"plan", "produced_by", b"produced_by", "produced_time", b"produced_time", "question", b"question", "read_bytes", b"read_bytes", "read_rows", b"read_rows", "result_sha256", b"result_sha256", "rollup", b"rollup", "rollup_reason", b"rollup_reason", "schema_version", b"schema_version", "seal", b"seal", "sql", b"sql", "sql_sha256", b"sql_sha256", "steps", b"steps", "tables", b"tables", "truncated", b"truncated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_budget_left_rows", b"_budget_left_rows", "budget_left_rows", b"budget_left_rows", "catalogue_version", b"catalogue_version", "columns", b"columns", "confidence", b"confidence", "data_version", b"data_version", "definitions_version", b"definitions_version", "estimated_bytes", b"estimated_bytes", "estimated_rows", b"estimated_rows", "makers", b"makers", "max_rows", b"max_rows", "parts", b"parts", "plan", b"plan", "produced_by", b"produced_by", "produced_time", b"produced_time", "question", b"question", "read_bytes", b"read_bytes", "read_rows", b"read_rows", "result_sha256", b"result_sha256", "rollup", b"rollup", "rollup_reason", b"rollup_reason", "schema_version", b"schema_version", "seal", b"seal", "sql", b"sql", "sql_sha256", b"sql_sha256", "steps", b"steps", "tables", b"tables", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__budget_left_rows: _TypeAlias = _typing.Literal["budget_left_rows"]  # noqa: Y015
     _WhichOneofArgType__budget_left_rows: _TypeAlias = _typing.Literal["_budget_left_rows", b"_budget_left_rows"]  # noqa: Y015

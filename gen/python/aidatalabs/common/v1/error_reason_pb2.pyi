@@ -422,6 +422,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Code NOT_FOUND. Example:
         {"reason": "LESSON_NOT_FOUND", "domain": "aidatalabs", "metadata": {"lesson": "5c1f8a5e-0c1d-4e8e-9d54-3a7e6d0a9b11"}}
     """
+    ERROR_REASON_DEFINITIONS_NOT_KEPT: _ErrorReason.ValueType  # 150
+    """The operator gave the agent service no PostgreSQL to keep definitions in; the catalogue is what the data says.
+    Code FAILED_PRECONDITION. Example:
+        {"reason": "DEFINITIONS_NOT_KEPT", "domain": "aidatalabs", "metadata": {}}
+    """
+    ERROR_REASON_CATALOGUE_VERSION_NOT_FOUND: _ErrorReason.ValueType  # 151
+    """The platform's definitions have no version of this number, or it is older than those that are kept.
+    Code NOT_FOUND. Example:
+        {"reason": "CATALOGUE_VERSION_NOT_FOUND", "domain": "aidatalabs", "metadata": {"version": "7"}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Every reason we may refuse with. It stands in `google.rpc.ErrorInfo.reason` without the prefix, with domain
@@ -830,5 +840,15 @@ ERROR_REASON_LESSON_NOT_FOUND: ErrorReason.ValueType  # 143
 """The platform was never taught a lesson of this id.
 Code NOT_FOUND. Example:
     {"reason": "LESSON_NOT_FOUND", "domain": "aidatalabs", "metadata": {"lesson": "5c1f8a5e-0c1d-4e8e-9d54-3a7e6d0a9b11"}}
+"""
+ERROR_REASON_DEFINITIONS_NOT_KEPT: ErrorReason.ValueType  # 150
+"""The operator gave the agent service no PostgreSQL to keep definitions in; the catalogue is what the data says.
+Code FAILED_PRECONDITION. Example:
+    {"reason": "DEFINITIONS_NOT_KEPT", "domain": "aidatalabs", "metadata": {}}
+"""
+ERROR_REASON_CATALOGUE_VERSION_NOT_FOUND: ErrorReason.ValueType  # 151
+"""The platform's definitions have no version of this number, or it is older than those that are kept.
+Code NOT_FOUND. Example:
+    {"reason": "CATALOGUE_VERSION_NOT_FOUND", "domain": "aidatalabs", "metadata": {"version": "7"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -6,6 +6,8 @@ import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobu
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Clarification, ModelUse, Proof } from "./answer_pb.js";
 import { file_aidatalabs_agent_v1_answer } from "./answer_pb.js";
+import type { CatalogueSchema, CatalogueVersion, Definitions, StaleDefinition } from "./catalogue_pb.js";
+import { file_aidatalabs_agent_v1_catalogue } from "./catalogue_pb.js";
 import type { Conversation, ConversationSchema } from "./conversation_pb.js";
 import { file_aidatalabs_agent_v1_conversation } from "./conversation_pb.js";
 import type { Lesson, LessonSchema } from "./lesson_pb.js";
@@ -28,7 +30,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file aidatalabs/agent/v1/agent_service.proto.
  */
 export const file_aidatalabs_agent_v1_agent_service: GenFile = /*@__PURE__*/
-  fileDesc("CidhaWRhdGFsYWJzL2FnZW50L3YxL2FnZW50X3NlcnZpY2UucHJvdG8SE2FpZGF0YWxhYnMuYWdlbnQudjEikwIKDFF1ZXJ5UmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSHAoIcXVlc3Rpb24YAiABKAlCCrpIB3IFEAEY0A8SHAoIbWF4X3Jvd3MYAyABKAVCCrpIBxoFGJBOKAASNAoFbW9kZWwYCiABKAlCJbpIInIgMh5eKFthLXowLTldW2EtejAtOS5fLV17MCwzMX0pPyQSSwoMY29udmVyc2F0aW9uGBQgASgJQjW6SDJyMDIuXihbMC05YS1mXXs4fSgtWzAtOWEtZl17NH0pezN9LVswLTlhLWZdezEyfSk/JCLNAgoNUXVlcnlSZXNwb25zZRIOCgZhbnN3ZXIYASABKAkSCwoDc3FsGAIgASgJEhMKC2V4cGxhbmF0aW9uGAMgAygJEioKBnJlc3VsdBgEIAEoCzIaLmFpZGF0YWxhYnMuZGF0YS52MS5SZXN1bHQSJgoFY2hhcnQYBSABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EikKBXByb29mGAYgASgLMhouYWlkYXRhbGFicy5hZ2VudC52MS5Qcm9vZhI5Cg1jbGFyaWZpY2F0aW9uGAcgASgLMiIuYWlkYXRhbGFicy5hZ2VudC52MS5DbGFyaWZpY2F0aW9uEiwKBW1vZGVsGAogASgLMh0uYWlkYXRhbGFicy5hZ2VudC52MS5Nb2RlbFVzZRIUCgxjb252ZXJzYXRpb24YFCABKAkSDAoEdHVybhgVIAEoBSKaAgoTU3RyZWFtQW5zd2VyUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSHAoIcXVlc3Rpb24YAiABKAlCCrpIB3IFEAEY0A8SHAoIbWF4X3Jvd3MYAyABKAVCCrpIBxoFGJBOKAASNAoFbW9kZWwYCiABKAlCJbpIInIgMh5eKFthLXowLTldW2EtejAtOS5fLV17MCwzMX0pPyQSSwoMY29udmVyc2F0aW9uGBQgASgJQjW6SDJyMDIuXihbMC05YS1mXXs4fSgtWzAtOWEtZl17NH0pezN9LVswLTlhLWZdezEyfSk/JCJ6ChRTdHJlYW1BbnN3ZXJSZXNwb25zZRINCgVldmVudBgBIAEoCRIwCgRkYXRhGAIgASgLMiIuYWlkYXRhbGFicy5hZ2VudC52MS5RdWVyeVJlc3BvbnNlEiEKBWVycm9yGAMgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXMisAMKEURyYXdBbnN3ZXJSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIcCghxdWVzdGlvbhgCIAEoCUIKukgHcgUQARjQDxJHCgZmb3JtYXQYAyABKA4yLS5haWRhdGFsYWJzLmFnZW50LnYxLkRyYXdBbnN3ZXJSZXF1ZXN0LkZvcm1hdEIIukgFggECEAESGQoFd2lkdGgYBCABKAVCCrpIBxoFGNAPKAASHAoIbWF4X3Jvd3MYBSABKAVCCrpIBxoFGJBOKAASNAoFbW9kZWwYCiABKAlCJbpIInIgMh5eKFthLXowLTldW2EtejAtOS5fLV17MCwzMX0pPyQSSwoMY29udmVyc2F0aW9uGBQgASgJQjW6SDJyMDIuXihbMC05YS1mXXs4fSgtWzAtOWEtZl17NH0pezN9LVswLTlhLWZdezEyfSk/JCIyCgZGb3JtYXQSFgoSRk9STUFUX1VOU1BFQ0lGSUVEEAASBwoDUE5HEAESBwoDU1ZHEAIijgEKE1ZlcmlmeUFuc3dlclJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEjEKBXByb29mGAIgASgLMhouYWlkYXRhbGFicy5hZ2VudC52MS5Qcm9vZkIGukgDyAEBIoYBChRWZXJpZnlBbnN3ZXJSZXNwb25zZRIPCgd2ZXJkaWN0GAEgASgJEjIKB2NoYW5nZXMYAiADKAsyIS5haWRhdGFsYWJzLmFnZW50LnYxLkFuc3dlckNoYW5nZRIpCgVwcm9vZhgDIAEoCzIaLmFpZGF0YWxhYnMuYWdlbnQudjEuUHJvb2YiXQoMQW5zd2VyQ2hhbmdlEgwKBGtpbmQYASABKAkSDwoHc3ViamVjdBgCIAEoCRIOCgZiZWZvcmUYAyABKAkSDQoFYWZ0ZXIYBCABKAkSDwoHbWVzc2FnZRgFIAEoCSKaAQoYTGlzdENvbnZlcnNhdGlvbnNSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIaCglwYWdlX3NpemUYAiABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgDIAEoCUIIukgFcgMY6AcibgoZTGlzdENvbnZlcnNhdGlvbnNSZXNwb25zZRI4Cg1jb252ZXJzYXRpb25zGAEgAygLMiEuYWlkYXRhbGFicy5hZ2VudC52MS5Db252ZXJzYXRpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIn8KFkdldENvbnZlcnNhdGlvblJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEh8KDGNvbnZlcnNhdGlvbhgCIAEoCUIJukgGcgQQARhAIoIBChlEZWxldGVDb252ZXJzYXRpb25SZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIfCgxjb252ZXJzYXRpb24YAiABKAlCCbpIBnIEEAEYQCKTAQoaRGVsZXRlQ29udmVyc2F0aW9uc1JlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEi8KBHVzZXIYAiABKAlCIbpIHnIcMhpeKC18dXNlcnMvWzAtOWEtZi1dezM2fSk/JCI0ChtEZWxldGVDb252ZXJzYXRpb25zUmVzcG9uc2USFQoNZGVsZXRlZF9jb3VudBgBIAEoAyLTAgoTR2l2ZUZlZWRiYWNrUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSHwoMY29udmVyc2F0aW9uGAIgASgJQgm6SAZyBBABGEASFQoEdHVybhgDIAEoBUIHukgEGgIoABJNCgd2ZXJkaWN0GAQgASgOMjAuYWlkYXRhbGFicy5hZ2VudC52MS5HaXZlRmVlZGJhY2tSZXF1ZXN0LlZlcmRpY3RCCrpIB4IBBBABIAASCwoDc3FsGAUgASgJEhkKB2NvbW1lbnQYBiABKAlCCLpIBXIDGOgHIkcKB1ZlcmRpY3QSFwoTVkVSRElDVF9VTlNQRUNJRklFRBAAEgkKBVJJR0hUEAESCQoFV1JPTkcQAhINCglDT1JSRUNURUQQAyJRChRHaXZlRmVlZGJhY2tSZXNwb25zZRIrCgZsZXNzb24YASABKAsyGy5haWRhdGFsYWJzLmFnZW50LnYxLkxlc3NvbhIMCgRub3RlGAIgASgJInIKEkxpc3RMZXNzb25zUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSFgoOc2hvd19mb3Jnb3R0ZW4YAiABKAgiQwoTTGlzdExlc3NvbnNSZXNwb25zZRIsCgdsZXNzb25zGAEgAygLMhsuYWlkYXRhbGFicy5hZ2VudC52MS5MZXNzb24idgoTRm9yZ2V0TGVzc29uUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSGQoGbGVzc29uGAIgASgJQgm6SAZyBBABGEAijAEKFFB1cmdlUGxhdGZvcm1SZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIuCgpwdXJnZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJbChNLZWVwUGxhdGZvcm1SZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JCKvAQoNRGVzaWduUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSIAoMcmVxdWlyZW1lbnRzGAIgASgJQgq6SAdyBRABGJBOEjYKB3NhbXBsZXMYAyADKAsyGy5haWRhdGFsYWJzLmFnZW50LnYxLlNhbXBsZUIIukgFkgECEAoiMQoGU2FtcGxlEhYKBG5hbWUYASABKAlCCLpIBXIDGP8BEg8KB2NvbnRlbnQYAiABKAwiRwoORGVzaWduUmVzcG9uc2USNQoHZGVzaWducxgBIAMoCzIkLmFpZGF0YWxhYnMuYWdlbnQudjEuRGVzaWduQ2FuZGlkYXRlIrsBCg9EZXNpZ25DYW5kaWRhdGUSEgoKc3RhdGVtZW50cxgBIAMoCRIRCglyYXRpb25hbGUYAiABKAkSTAoMbWVhc3VyZW1lbnRzGAMgAygLMjYuYWlkYXRhbGFicy5hZ2VudC52MS5EZXNpZ25DYW5kaWRhdGUuTWVhc3VyZW1lbnRzRW50cnkaMwoRTWVhc3VyZW1lbnRzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4ASJtCg9PcHRpbWl6ZVJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEhQKA3NxbBgCIAEoCUIHukgEcgIQASK6AQoQT3B0aW1pemVSZXNwb25zZRI8Cg9yZWNvbW1lbmRhdGlvbnMYASADKAsyIy5haWRhdGFsYWJzLmFnZW50LnYxLlJlY29tbWVuZGF0aW9uEjIKBXRyaWVkGAIgAygLMiMuYWlkYXRhbGFicy5hZ2VudC52MS5SZWNvbW1lbmRhdGlvbhILCgNzcWwYAyABKAkSDwoHc3VtbWFyeRgEIAEoCRIWCg5sYXlvdXRfc3VtbWFyeRgFIAEoCSKeAwoOUmVjb21tZW5kYXRpb24SDAoEa2luZBgBIAEoCRILCgNzcWwYAiABKAkSMwoGYmVmb3JlGAMgASgLMiMuYWlkYXRhbGFicy5kYXRhLnYxLlF1ZXJ5U3RhdGlzdGljcxIyCgVhZnRlchgEIAEoCzIjLmFpZGF0YWxhYnMuZGF0YS52MS5RdWVyeVN0YXRpc3RpY3MSEwoLc2FtZV9yZXN1bHQYBSABKAgSEQoJcmF0aW9uYWxlGAYgASgJEhEKCXJ1bl9jb3VudBgHIAEoBRINCgV0YWJsZRgIIAEoCRINCgVzdGVwcxgJIAMoCRIwCgZzYW1wbGUYCiABKAsyIC5haWRhdGFsYWJzLmRhdGEudjEuTGF5b3V0U2FtcGxlEhQKDGJlZm9yZV9ieXRlcxgLIAEoAxITCgthZnRlcl9ieXRlcxgMIAEoAxIdChViZWZvcmVfaW5zZXJ0X3NlY29uZHMYDSABKAESHAoUYWZ0ZXJfaW5zZXJ0X3NlY29uZHMYDiABKAESFQoNcmVzdWx0X3NoYTI1NhgPIAEoCSJ/Cg5BbmFseXplUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSGgoIcXVlc3Rpb24YAiABKAlCCLpIBXIDGNAPEgsKA3NxbBgDIAEoCSLdAQoPQW5hbHl6ZVJlc3BvbnNlEg4KBmFuc3dlchgBIAEoCRIuCghmaW5kaW5ncxgCIAMoCzIcLmFpZGF0YWxhYnMuYWdlbnQudjEuRmluZGluZxILCgNzcWwYAyABKAkSKgoGcmVzdWx0GAQgASgLMhouYWlkYXRhbGFicy5kYXRhLnYxLlJlc3VsdBImCgVjaGFydBgFIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSKQoFcHJvb2YYBiABKAsyGi5haWRhdGFsYWJzLmFnZW50LnYxLlByb29mIjoKB0ZpbmRpbmcSDAoEa2luZBgBIAEoCRIPCgdzdW1tYXJ5GAIgASgJEhAKCHN0cmVuZ3RoGAMgASgBInQKDlN1cHBvcnRSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIcCghxdWVzdGlvbhgCIAEoCUIKukgHcgUQARjQDyLEAQoPU3VwcG9ydFJlc3BvbnNlEg4KBmFuc3dlchgBIAEoCRIwCgljaXRhdGlvbnMYAiADKAsyHS5haWRhdGFsYWJzLmFnZW50LnYxLkNpdGF0aW9uEkAKBmhlYWx0aBgDIAMoCzIwLmFpZGF0YWxhYnMuYWdlbnQudjEuU3VwcG9ydFJlc3BvbnNlLkhlYWx0aEVudHJ5Gi0KC0hlYWx0aEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiKQoIQ2l0YXRpb24SDgoGc291cmNlGAEgASgJEg0KBXF1b3RlGAIgASgJMs8RCgxBZ2VudFNlcnZpY2USbwoFUXVlcnkSIS5haWRhdGFsYWJzLmFnZW50LnYxLlF1ZXJ5UmVxdWVzdBoiLmFpZGF0YWxhYnMuYWdlbnQudjEuUXVlcnlSZXNwb25zZSIfgtPkkwIZIhQvYXBpL3YxL2FnZW50cy9xdWVyeToBKhKsAQoMU3RyZWFtQW5zd2VyEiguYWlkYXRhbGFicy5hZ2VudC52MS5TdHJlYW1BbnN3ZXJSZXF1ZXN0GikuYWlkYXRhbGFicy5hZ2VudC52MS5TdHJlYW1BbnN3ZXJSZXNwb25zZSJFgtPkkwI/IhsvYXBpL3YxL2FnZW50cy9xdWVyeTpzdHJlYW06ASpaHRIbL2FwaS92MS9hZ2VudHMvcXVlcnk6c3RyZWFtMAESlgEKCkRyYXdBbnN3ZXISJi5haWRhdGFsYWJzLmFnZW50LnYxLkRyYXdBbnN3ZXJSZXF1ZXN0GhQuZ29vZ2xlLmFwaS5IdHRwQm9keSJKgtPkkwJEIhovYXBpL3YxL2FnZW50cy9xdWVyeTpjaGFydDoBKlojIh4vYXBpL3YxL2FnZW50cy9jaGFydHMve2Zvcm1hdH06ASoShQEKDFZlcmlmeUFuc3dlchIoLmFpZGF0YWxhYnMuYWdlbnQudjEuVmVyaWZ5QW5zd2VyUmVxdWVzdBopLmFpZGF0YWxhYnMuYWdlbnQudjEuVmVyaWZ5QW5zd2VyUmVzcG9uc2UiIILT5JMCGiIVL2FwaS92MS9hZ2VudHMvdmVyaWZ5OgEqEpgBChFMaXN0Q29udmVyc2F0aW9ucxItLmFpZGF0YWxhYnMuYWdlbnQudjEuTGlzdENvbnZlcnNhdGlvbnNSZXF1ZXN0Gi4uYWlkYXRhbGFicy5hZ2VudC52MS5MaXN0Q29udmVyc2F0aW9uc1Jlc3BvbnNlIiSC0+STAh4SHC9hcGkvdjEvYWdlbnRzL2NvbnZlcnNhdGlvbnMSlgEKD0dldENvbnZlcnNhdGlvbhIrLmFpZGF0YWxhYnMuYWdlbnQudjEuR2V0Q29udmVyc2F0aW9uUmVxdWVzdBohLmFpZGF0YWxhYnMuYWdlbnQudjEuQ29udmVyc2F0aW9uIjOC0+STAi0SKy9hcGkvdjEvYWdlbnRzL2NvbnZlcnNhdGlvbnMve2NvbnZlcnNhdGlvbn0SkQEKEkRlbGV0ZUNvbnZlcnNhdGlvbhIuLmFpZGF0YWxhYnMuYWdlbnQudjEuRGVsZXRlQ29udmVyc2F0aW9uUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eSIzgtPkkwItKisvYXBpL3YxL2FnZW50cy9jb252ZXJzYXRpb25zL3tjb252ZXJzYXRpb259Ep4BChNEZWxldGVDb252ZXJzYXRpb25zEi8uYWlkYXRhbGFicy5hZ2VudC52MS5EZWxldGVDb252ZXJzYXRpb25zUmVxdWVzdBowLmFpZGF0YWxhYnMuYWdlbnQudjEuRGVsZXRlQ29udmVyc2F0aW9uc1Jlc3BvbnNlIiSC0+STAh4qHC9hcGkvdjEvYWdlbnRzL2NvbnZlcnNhdGlvbnMShwEKDEdpdmVGZWVkYmFjaxIoLmFpZGF0YWxhYnMuYWdlbnQudjEuR2l2ZUZlZWRiYWNrUmVxdWVzdBopLmFpZGF0YWxhYnMuYWdlbnQudjEuR2l2ZUZlZWRiYWNrUmVzcG9uc2UiIoLT5JMCHCIXL2FwaS92MS9hZ2VudHMvZmVlZGJhY2s6ASoSgAEKC0xpc3RMZXNzb25zEicuYWlkYXRhbGFicy5hZ2VudC52MS5MaXN0TGVzc29uc1JlcXVlc3QaKC5haWRhdGFsYWJzLmFnZW50LnYxLkxpc3RMZXNzb25zUmVzcG9uc2UiHoLT5JMCGBIWL2FwaS92MS9hZ2VudHMvbGVzc29ucxJ+CgxGb3JnZXRMZXNzb24SKC5haWRhdGFsYWJzLmFnZW50LnYxLkZvcmdldExlc3NvblJlcXVlc3QaGy5haWRhdGFsYWJzLmFnZW50LnYxLkxlc3NvbiIngtPkkwIhKh8vYXBpL3YxL2FnZW50cy9sZXNzb25zL3tsZXNzb259ElIKDVB1cmdlUGxhdGZvcm0SKS5haWRhdGFsYWJzLmFnZW50LnYxLlB1cmdlUGxhdGZvcm1SZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5ElAKDEtlZXBQbGF0Zm9ybRIoLmFpZGF0YWxhYnMuYWdlbnQudjEuS2VlcFBsYXRmb3JtUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRJzCgZEZXNpZ24SIi5haWRhdGFsYWJzLmFnZW50LnYxLkRlc2lnblJlcXVlc3QaIy5haWRhdGFsYWJzLmFnZW50LnYxLkRlc2lnblJlc3BvbnNlIiCC0+STAhoiFS9hcGkvdjEvYWdlbnRzL2Rlc2lnbjoBKhJ7CghPcHRpbWl6ZRIkLmFpZGF0YWxhYnMuYWdlbnQudjEuT3B0aW1pemVSZXF1ZXN0GiUuYWlkYXRhbGFicy5hZ2VudC52MS5PcHRpbWl6ZVJlc3BvbnNlIiKC0+STAhwiFy9hcGkvdjEvYWdlbnRzL29wdGltaXplOgEqEncKB0FuYWx5emUSIy5haWRhdGFsYWJzLmFnZW50LnYxLkFuYWx5emVSZXF1ZXN0GiQuYWlkYXRhbGFicy5hZ2VudC52MS5BbmFseXplUmVzcG9uc2UiIYLT5JMCGyIWL2FwaS92MS9hZ2VudHMvYW5hbHl6ZToBKhJ3CgdTdXBwb3J0EiMuYWlkYXRhbGFicy5hZ2VudC52MS5TdXBwb3J0UmVxdWVzdBokLmFpZGF0YWxhYnMuYWdlbnQudjEuU3VwcG9ydFJlc3BvbnNlIiGC0+STAhsiFi9hcGkvdjEvYWdlbnRzL3N1cHBvcnQ6ASpiBnByb3RvMw", [file_aidatalabs_agent_v1_answer, file_aidatalabs_agent_v1_conversation, file_aidatalabs_agent_v1_lesson, file_aidatalabs_data_v1_layout, file_aidatalabs_data_v1_query, file_buf_validate_validate, file_google_api_annotations, file_google_api_httpbody, file_google_protobuf_empty, file_google_protobuf_struct, file_google_protobuf_timestamp, file_google_rpc_status]);
+  fileDesc("CidhaWRhdGFsYWJzL2FnZW50L3YxL2FnZW50X3NlcnZpY2UucHJvdG8SE2FpZGF0YWxhYnMuYWdlbnQudjEikwIKDFF1ZXJ5UmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSHAoIcXVlc3Rpb24YAiABKAlCCrpIB3IFEAEY0A8SHAoIbWF4X3Jvd3MYAyABKAVCCrpIBxoFGJBOKAASNAoFbW9kZWwYCiABKAlCJbpIInIgMh5eKFthLXowLTldW2EtejAtOS5fLV17MCwzMX0pPyQSSwoMY29udmVyc2F0aW9uGBQgASgJQjW6SDJyMDIuXihbMC05YS1mXXs4fSgtWzAtOWEtZl17NH0pezN9LVswLTlhLWZdezEyfSk/JCLNAgoNUXVlcnlSZXNwb25zZRIOCgZhbnN3ZXIYASABKAkSCwoDc3FsGAIgASgJEhMKC2V4cGxhbmF0aW9uGAMgAygJEioKBnJlc3VsdBgEIAEoCzIaLmFpZGF0YWxhYnMuZGF0YS52MS5SZXN1bHQSJgoFY2hhcnQYBSABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EikKBXByb29mGAYgASgLMhouYWlkYXRhbGFicy5hZ2VudC52MS5Qcm9vZhI5Cg1jbGFyaWZpY2F0aW9uGAcgASgLMiIuYWlkYXRhbGFicy5hZ2VudC52MS5DbGFyaWZpY2F0aW9uEiwKBW1vZGVsGAogASgLMh0uYWlkYXRhbGFicy5hZ2VudC52MS5Nb2RlbFVzZRIUCgxjb252ZXJzYXRpb24YFCABKAkSDAoEdHVybhgVIAEoBSKaAgoTU3RyZWFtQW5zd2VyUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSHAoIcXVlc3Rpb24YAiABKAlCCrpIB3IFEAEY0A8SHAoIbWF4X3Jvd3MYAyABKAVCCrpIBxoFGJBOKAASNAoFbW9kZWwYCiABKAlCJbpIInIgMh5eKFthLXowLTldW2EtejAtOS5fLV17MCwzMX0pPyQSSwoMY29udmVyc2F0aW9uGBQgASgJQjW6SDJyMDIuXihbMC05YS1mXXs4fSgtWzAtOWEtZl17NH0pezN9LVswLTlhLWZdezEyfSk/JCJ6ChRTdHJlYW1BbnN3ZXJSZXNwb25zZRINCgVldmVudBgBIAEoCRIwCgRkYXRhGAIgASgLMiIuYWlkYXRhbGFicy5hZ2VudC52MS5RdWVyeVJlc3BvbnNlEiEKBWVycm9yGAMgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXMisAMKEURyYXdBbnN3ZXJSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIcCghxdWVzdGlvbhgCIAEoCUIKukgHcgUQARjQDxJHCgZmb3JtYXQYAyABKA4yLS5haWRhdGFsYWJzLmFnZW50LnYxLkRyYXdBbnN3ZXJSZXF1ZXN0LkZvcm1hdEIIukgFggECEAESGQoFd2lkdGgYBCABKAVCCrpIBxoFGNAPKAASHAoIbWF4X3Jvd3MYBSABKAVCCrpIBxoFGJBOKAASNAoFbW9kZWwYCiABKAlCJbpIInIgMh5eKFthLXowLTldW2EtejAtOS5fLV17MCwzMX0pPyQSSwoMY29udmVyc2F0aW9uGBQgASgJQjW6SDJyMDIuXihbMC05YS1mXXs4fSgtWzAtOWEtZl17NH0pezN9LVswLTlhLWZdezEyfSk/JCIyCgZGb3JtYXQSFgoSRk9STUFUX1VOU1BFQ0lGSUVEEAASBwoDUE5HEAESBwoDU1ZHEAIijgEKE1ZlcmlmeUFuc3dlclJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEjEKBXByb29mGAIgASgLMhouYWlkYXRhbGFicy5hZ2VudC52MS5Qcm9vZkIGukgDyAEBIoYBChRWZXJpZnlBbnN3ZXJSZXNwb25zZRIPCgd2ZXJkaWN0GAEgASgJEjIKB2NoYW5nZXMYAiADKAsyIS5haWRhdGFsYWJzLmFnZW50LnYxLkFuc3dlckNoYW5nZRIpCgVwcm9vZhgDIAEoCzIaLmFpZGF0YWxhYnMuYWdlbnQudjEuUHJvb2YiXQoMQW5zd2VyQ2hhbmdlEgwKBGtpbmQYASABKAkSDwoHc3ViamVjdBgCIAEoCRIOCgZiZWZvcmUYAyABKAkSDQoFYWZ0ZXIYBCABKAkSDwoHbWVzc2FnZRgFIAEoCSKaAQoYTGlzdENvbnZlcnNhdGlvbnNSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIaCglwYWdlX3NpemUYAiABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgDIAEoCUIIukgFcgMY6AcibgoZTGlzdENvbnZlcnNhdGlvbnNSZXNwb25zZRI4Cg1jb252ZXJzYXRpb25zGAEgAygLMiEuYWlkYXRhbGFicy5hZ2VudC52MS5Db252ZXJzYXRpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIn8KFkdldENvbnZlcnNhdGlvblJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEh8KDGNvbnZlcnNhdGlvbhgCIAEoCUIJukgGcgQQARhAIoIBChlEZWxldGVDb252ZXJzYXRpb25SZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIfCgxjb252ZXJzYXRpb24YAiABKAlCCbpIBnIEEAEYQCKTAQoaRGVsZXRlQ29udmVyc2F0aW9uc1JlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEi8KBHVzZXIYAiABKAlCIbpIHnIcMhpeKC18dXNlcnMvWzAtOWEtZi1dezM2fSk/JCI0ChtEZWxldGVDb252ZXJzYXRpb25zUmVzcG9uc2USFQoNZGVsZXRlZF9jb3VudBgBIAEoAyLTAgoTR2l2ZUZlZWRiYWNrUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSHwoMY29udmVyc2F0aW9uGAIgASgJQgm6SAZyBBABGEASFQoEdHVybhgDIAEoBUIHukgEGgIoABJNCgd2ZXJkaWN0GAQgASgOMjAuYWlkYXRhbGFicy5hZ2VudC52MS5HaXZlRmVlZGJhY2tSZXF1ZXN0LlZlcmRpY3RCCrpIB4IBBBABIAASCwoDc3FsGAUgASgJEhkKB2NvbW1lbnQYBiABKAlCCLpIBXIDGOgHIkcKB1ZlcmRpY3QSFwoTVkVSRElDVF9VTlNQRUNJRklFRBAAEgkKBVJJR0hUEAESCQoFV1JPTkcQAhINCglDT1JSRUNURUQQAyJRChRHaXZlRmVlZGJhY2tSZXNwb25zZRIrCgZsZXNzb24YASABKAsyGy5haWRhdGFsYWJzLmFnZW50LnYxLkxlc3NvbhIMCgRub3RlGAIgASgJInIKEkxpc3RMZXNzb25zUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSFgoOc2hvd19mb3Jnb3R0ZW4YAiABKAgiQwoTTGlzdExlc3NvbnNSZXNwb25zZRIsCgdsZXNzb25zGAEgAygLMhsuYWlkYXRhbGFicy5hZ2VudC52MS5MZXNzb24idgoTRm9yZ2V0TGVzc29uUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSGQoGbGVzc29uGAIgASgJQgm6SAZyBBABGEAijAEKFFB1cmdlUGxhdGZvcm1SZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIuCgpwdXJnZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJbChNLZWVwUGxhdGZvcm1SZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JCK6AgoTR2V0Q2F0YWxvZ3VlUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSRQoEdmlldxgCIAEoDjItLmFpZGF0YWxhYnMuYWdlbnQudjEuR2V0Q2F0YWxvZ3VlUmVxdWVzdC5WaWV3Qgi6SAWCAQIQARIXCgV0YWJsZRgDIAEoCUIIukgFcgMYgAISGgoJcGFnZV9zaXplGAQgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YBSABKAlCCLpIBXIDGOgHIkMKBFZpZXcSFAoQVklFV19VTlNQRUNJRklFRBAAEgoKBlRBQkxFUxABEggKBEZVTEwQAhIPCgtERUZJTklUSU9OUxADIvgCChZVcGRhdGVDYXRhbG9ndWVSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBI1CgtkZWZpbml0aW9ucxgCIAEoCzIgLmFpZGF0YWxhYnMuYWdlbnQudjEuRGVmaW5pdGlvbnMSSAoEbW9kZRgDIAEoDjIwLmFpZGF0YWxhYnMuYWdlbnQudjEuVXBkYXRlQ2F0YWxvZ3VlUmVxdWVzdC5Nb2RlQgi6SAWCAQIQARIVCgRldGFnGAQgASgJQge6SARyAhhAEjMKCnJlcXVlc3RfaWQYBSABKAlCH7pIHHIaMhheW0EtWmEtejAtOS5fOi1dezAsMTI4fSQSFQoNdmFsaWRhdGVfb25seRgGIAEoCCI0CgRNb2RlEhQKEE1PREVfVU5TUEVDSUZJRUQQABILCgdSRVBMQUNFEAESCQoFTUVSR0UQAiLBAQoXVXBkYXRlQ2F0YWxvZ3VlUmVzcG9uc2USNQoLZGVmaW5pdGlvbnMYASABKAsyIC5haWRhdGFsYWJzLmFnZW50LnYxLkRlZmluaXRpb25zEhsKE2RlZmluaXRpb25zX3ZlcnNpb24YAiABKAUSDAoEZXRhZxgDIAEoCRIPCgdjaGFuZ2VzGAQgAygJEjMKBXN0YWxlGAUgAygLMiQuYWlkYXRhbGFicy5hZ2VudC52MS5TdGFsZURlZmluaXRpb24ingEKHExpc3RDYXRhbG9ndWVWZXJzaW9uc1JlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEhoKCXBhZ2Vfc2l6ZRgCIAEoBUIHukgEGgIoABIcCgpwYWdlX3Rva2VuGAMgASgJQgi6SAVyAxjoByJxCh1MaXN0Q2F0YWxvZ3VlVmVyc2lvbnNSZXNwb25zZRI3Cgh2ZXJzaW9ucxgBIAMoCzIlLmFpZGF0YWxhYnMuYWdlbnQudjEuQ2F0YWxvZ3VlVmVyc2lvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAki4wEKHlJlc3RvcmVDYXRhbG9ndWVWZXJzaW9uUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSGAoHdmVyc2lvbhgCIAEoBUIHukgEGgIoABIVCgRldGFnGAMgASgJQge6SARyAhhAEjMKCnJlcXVlc3RfaWQYBCABKAlCH7pIHHIaMhheW0EtWmEtejAtOS5fOi1dezAsMTI4fSQSFQoNdmFsaWRhdGVfb25seRgFIAEoCCKvAQoNRGVzaWduUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSIAoMcmVxdWlyZW1lbnRzGAIgASgJQgq6SAdyBRABGJBOEjYKB3NhbXBsZXMYAyADKAsyGy5haWRhdGFsYWJzLmFnZW50LnYxLlNhbXBsZUIIukgFkgECEAoiMQoGU2FtcGxlEhYKBG5hbWUYASABKAlCCLpIBXIDGP8BEg8KB2NvbnRlbnQYAiABKAwiRwoORGVzaWduUmVzcG9uc2USNQoHZGVzaWducxgBIAMoCzIkLmFpZGF0YWxhYnMuYWdlbnQudjEuRGVzaWduQ2FuZGlkYXRlIrsBCg9EZXNpZ25DYW5kaWRhdGUSEgoKc3RhdGVtZW50cxgBIAMoCRIRCglyYXRpb25hbGUYAiABKAkSTAoMbWVhc3VyZW1lbnRzGAMgAygLMjYuYWlkYXRhbGFicy5hZ2VudC52MS5EZXNpZ25DYW5kaWRhdGUuTWVhc3VyZW1lbnRzRW50cnkaMwoRTWVhc3VyZW1lbnRzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4ASJtCg9PcHRpbWl6ZVJlcXVlc3QSRAoIcGxhdGZvcm0YASABKAlCMrpIL3ItMitecGxhdGZvcm1zL1thLXpdKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEhQKA3NxbBgCIAEoCUIHukgEcgIQASK6AQoQT3B0aW1pemVSZXNwb25zZRI8Cg9yZWNvbW1lbmRhdGlvbnMYASADKAsyIy5haWRhdGFsYWJzLmFnZW50LnYxLlJlY29tbWVuZGF0aW9uEjIKBXRyaWVkGAIgAygLMiMuYWlkYXRhbGFicy5hZ2VudC52MS5SZWNvbW1lbmRhdGlvbhILCgNzcWwYAyABKAkSDwoHc3VtbWFyeRgEIAEoCRIWCg5sYXlvdXRfc3VtbWFyeRgFIAEoCSKeAwoOUmVjb21tZW5kYXRpb24SDAoEa2luZBgBIAEoCRILCgNzcWwYAiABKAkSMwoGYmVmb3JlGAMgASgLMiMuYWlkYXRhbGFicy5kYXRhLnYxLlF1ZXJ5U3RhdGlzdGljcxIyCgVhZnRlchgEIAEoCzIjLmFpZGF0YWxhYnMuZGF0YS52MS5RdWVyeVN0YXRpc3RpY3MSEwoLc2FtZV9yZXN1bHQYBSABKAgSEQoJcmF0aW9uYWxlGAYgASgJEhEKCXJ1bl9jb3VudBgHIAEoBRINCgV0YWJsZRgIIAEoCRINCgVzdGVwcxgJIAMoCRIwCgZzYW1wbGUYCiABKAsyIC5haWRhdGFsYWJzLmRhdGEudjEuTGF5b3V0U2FtcGxlEhQKDGJlZm9yZV9ieXRlcxgLIAEoAxITCgthZnRlcl9ieXRlcxgMIAEoAxIdChViZWZvcmVfaW5zZXJ0X3NlY29uZHMYDSABKAESHAoUYWZ0ZXJfaW5zZXJ0X3NlY29uZHMYDiABKAESFQoNcmVzdWx0X3NoYTI1NhgPIAEoCSJ/Cg5BbmFseXplUmVxdWVzdBJECghwbGF0Zm9ybRgBIAEoCUIyukgvci0yK15wbGF0Zm9ybXMvW2Etel0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSGgoIcXVlc3Rpb24YAiABKAlCCLpIBXIDGNAPEgsKA3NxbBgDIAEoCSLdAQoPQW5hbHl6ZVJlc3BvbnNlEg4KBmFuc3dlchgBIAEoCRIuCghmaW5kaW5ncxgCIAMoCzIcLmFpZGF0YWxhYnMuYWdlbnQudjEuRmluZGluZxILCgNzcWwYAyABKAkSKgoGcmVzdWx0GAQgASgLMhouYWlkYXRhbGFicy5kYXRhLnYxLlJlc3VsdBImCgVjaGFydBgFIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSKQoFcHJvb2YYBiABKAsyGi5haWRhdGFsYWJzLmFnZW50LnYxLlByb29mIjoKB0ZpbmRpbmcSDAoEa2luZBgBIAEoCRIPCgdzdW1tYXJ5GAIgASgJEhAKCHN0cmVuZ3RoGAMgASgBInQKDlN1cHBvcnRSZXF1ZXN0EkQKCHBsYXRmb3JtGAEgASgJQjK6SC9yLTIrXnBsYXRmb3Jtcy9bYS16XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIcCghxdWVzdGlvbhgCIAEoCUIKukgHcgUQARjQDyLEAQoPU3VwcG9ydFJlc3BvbnNlEg4KBmFuc3dlchgBIAEoCRIwCgljaXRhdGlvbnMYAiADKAsyHS5haWRhdGFsYWJzLmFnZW50LnYxLkNpdGF0aW9uEkAKBmhlYWx0aBgDIAMoCzIwLmFpZGF0YWxhYnMuYWdlbnQudjEuU3VwcG9ydFJlc3BvbnNlLkhlYWx0aEVudHJ5Gi0KC0hlYWx0aEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiKQoIQ2l0YXRpb24SDgoGc291cmNlGAEgASgJEg0KBXF1b3RlGAIgASgJMrcWCgxBZ2VudFNlcnZpY2USbwoFUXVlcnkSIS5haWRhdGFsYWJzLmFnZW50LnYxLlF1ZXJ5UmVxdWVzdBoiLmFpZGF0YWxhYnMuYWdlbnQudjEuUXVlcnlSZXNwb25zZSIfgtPkkwIZIhQvYXBpL3YxL2FnZW50cy9xdWVyeToBKhKsAQoMU3RyZWFtQW5zd2VyEiguYWlkYXRhbGFicy5hZ2VudC52MS5TdHJlYW1BbnN3ZXJSZXF1ZXN0GikuYWlkYXRhbGFicy5hZ2VudC52MS5TdHJlYW1BbnN3ZXJSZXNwb25zZSJFgtPkkwI/IhsvYXBpL3YxL2FnZW50cy9xdWVyeTpzdHJlYW06ASpaHRIbL2FwaS92MS9hZ2VudHMvcXVlcnk6c3RyZWFtMAESlgEKCkRyYXdBbnN3ZXISJi5haWRhdGFsYWJzLmFnZW50LnYxLkRyYXdBbnN3ZXJSZXF1ZXN0GhQuZ29vZ2xlLmFwaS5IdHRwQm9keSJKgtPkkwJEIhovYXBpL3YxL2FnZW50cy9xdWVyeTpjaGFydDoBKlojIh4vYXBpL3YxL2FnZW50cy9jaGFydHMve2Zvcm1hdH06ASoShQEKDFZlcmlmeUFuc3dlchIoLmFpZGF0YWxhYnMuYWdlbnQudjEuVmVyaWZ5QW5zd2VyUmVxdWVzdBopLmFpZGF0YWxhYnMuYWdlbnQudjEuVmVyaWZ5QW5zd2VyUmVzcG9uc2UiIILT5JMCGiIVL2FwaS92MS9hZ2VudHMvdmVyaWZ5OgEqEpgBChFMaXN0Q29udmVyc2F0aW9ucxItLmFpZGF0YWxhYnMuYWdlbnQudjEuTGlzdENvbnZlcnNhdGlvbnNSZXF1ZXN0Gi4uYWlkYXRhbGFicy5hZ2VudC52MS5MaXN0Q29udmVyc2F0aW9uc1Jlc3BvbnNlIiSC0+STAh4SHC9hcGkvdjEvYWdlbnRzL2NvbnZlcnNhdGlvbnMSlgEKD0dldENvbnZlcnNhdGlvbhIrLmFpZGF0YWxhYnMuYWdlbnQudjEuR2V0Q29udmVyc2F0aW9uUmVxdWVzdBohLmFpZGF0YWxhYnMuYWdlbnQudjEuQ29udmVyc2F0aW9uIjOC0+STAi0SKy9hcGkvdjEvYWdlbnRzL2NvbnZlcnNhdGlvbnMve2NvbnZlcnNhdGlvbn0SkQEKEkRlbGV0ZUNvbnZlcnNhdGlvbhIuLmFpZGF0YWxhYnMuYWdlbnQudjEuRGVsZXRlQ29udmVyc2F0aW9uUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eSIzgtPkkwItKisvYXBpL3YxL2FnZW50cy9jb252ZXJzYXRpb25zL3tjb252ZXJzYXRpb259Ep4BChNEZWxldGVDb252ZXJzYXRpb25zEi8uYWlkYXRhbGFicy5hZ2VudC52MS5EZWxldGVDb252ZXJzYXRpb25zUmVxdWVzdBowLmFpZGF0YWxhYnMuYWdlbnQudjEuRGVsZXRlQ29udmVyc2F0aW9uc1Jlc3BvbnNlIiSC0+STAh4qHC9hcGkvdjEvYWdlbnRzL2NvbnZlcnNhdGlvbnMShwEKDEdpdmVGZWVkYmFjaxIoLmFpZGF0YWxhYnMuYWdlbnQudjEuR2l2ZUZlZWRiYWNrUmVxdWVzdBopLmFpZGF0YWxhYnMuYWdlbnQudjEuR2l2ZUZlZWRiYWNrUmVzcG9uc2UiIoLT5JMCHCIXL2FwaS92MS9hZ2VudHMvZmVlZGJhY2s6ASoSgAEKC0xpc3RMZXNzb25zEicuYWlkYXRhbGFicy5hZ2VudC52MS5MaXN0TGVzc29uc1JlcXVlc3QaKC5haWRhdGFsYWJzLmFnZW50LnYxLkxpc3RMZXNzb25zUmVzcG9uc2UiHoLT5JMCGBIWL2FwaS92MS9hZ2VudHMvbGVzc29ucxJ+CgxGb3JnZXRMZXNzb24SKC5haWRhdGFsYWJzLmFnZW50LnYxLkZvcmdldExlc3NvblJlcXVlc3QaGy5haWRhdGFsYWJzLmFnZW50LnYxLkxlc3NvbiIngtPkkwIhKh8vYXBpL3YxL2FnZW50cy9sZXNzb25zL3tsZXNzb259ElIKDVB1cmdlUGxhdGZvcm0SKS5haWRhdGFsYWJzLmFnZW50LnYxLlB1cmdlUGxhdGZvcm1SZXF1ZXN0GhYuZ29vZ2xlLnByb3RvYnVmLkVtcHR5ElAKDEtlZXBQbGF0Zm9ybRIoLmFpZGF0YWxhYnMuYWdlbnQudjEuS2VlcFBsYXRmb3JtUmVxdWVzdBoWLmdvb2dsZS5wcm90b2J1Zi5FbXB0eRJ6CgxHZXRDYXRhbG9ndWUSKC5haWRhdGFsYWJzLmFnZW50LnYxLkdldENhdGFsb2d1ZVJlcXVlc3QaHi5haWRhdGFsYWJzLmFnZW50LnYxLkNhdGFsb2d1ZSIggtPkkwIaEhgvYXBpL3YxL2FnZW50cy9jYXRhbG9ndWUSkQEKD1VwZGF0ZUNhdGFsb2d1ZRIrLmFpZGF0YWxhYnMuYWdlbnQudjEuVXBkYXRlQ2F0YWxvZ3VlUmVxdWVzdBosLmFpZGF0YWxhYnMuYWdlbnQudjEuVXBkYXRlQ2F0YWxvZ3VlUmVzcG9uc2UiI4LT5JMCHRoYL2FwaS92MS9hZ2VudHMvY2F0YWxvZ3VlOgEqEqkBChVMaXN0Q2F0YWxvZ3VlVmVyc2lvbnMSMS5haWRhdGFsYWJzLmFnZW50LnYxLkxpc3RDYXRhbG9ndWVWZXJzaW9uc1JlcXVlc3QaMi5haWRhdGFsYWJzLmFnZW50LnYxLkxpc3RDYXRhbG9ndWVWZXJzaW9uc1Jlc3BvbnNlIimC0+STAiMSIS9hcGkvdjEvYWdlbnRzL2NhdGFsb2d1ZS92ZXJzaW9ucxKpAQoXUmVzdG9yZUNhdGFsb2d1ZVZlcnNpb24SMy5haWRhdGFsYWJzLmFnZW50LnYxLlJlc3RvcmVDYXRhbG9ndWVWZXJzaW9uUmVxdWVzdBosLmFpZGF0YWxhYnMuYWdlbnQudjEuVXBkYXRlQ2F0YWxvZ3VlUmVzcG9uc2UiK4LT5JMCJSIgL2FwaS92MS9hZ2VudHMvY2F0YWxvZ3VlOnJlc3RvcmU6ASoScwoGRGVzaWduEiIuYWlkYXRhbGFicy5hZ2VudC52MS5EZXNpZ25SZXF1ZXN0GiMuYWlkYXRhbGFicy5hZ2VudC52MS5EZXNpZ25SZXNwb25zZSIggtPkkwIaIhUvYXBpL3YxL2FnZW50cy9kZXNpZ246ASoSewoIT3B0aW1pemUSJC5haWRhdGFsYWJzLmFnZW50LnYxLk9wdGltaXplUmVxdWVzdBolLmFpZGF0YWxhYnMuYWdlbnQudjEuT3B0aW1pemVSZXNwb25zZSIigtPkkwIcIhcvYXBpL3YxL2FnZW50cy9vcHRpbWl6ZToBKhJ3CgdBbmFseXplEiMuYWlkYXRhbGFicy5hZ2VudC52MS5BbmFseXplUmVxdWVzdBokLmFpZGF0YWxhYnMuYWdlbnQudjEuQW5hbHl6ZVJlc3BvbnNlIiGC0+STAhsiFi9hcGkvdjEvYWdlbnRzL2FuYWx5emU6ASoSdwoHU3VwcG9ydBIjLmFpZGF0YWxhYnMuYWdlbnQudjEuU3VwcG9ydFJlcXVlc3QaJC5haWRhdGFsYWJzLmFnZW50LnYxLlN1cHBvcnRSZXNwb25zZSIhgtPkkwIbIhYvYXBpL3YxL2FnZW50cy9zdXBwb3J0OgEqYgZwcm90bzM", [file_aidatalabs_agent_v1_answer, file_aidatalabs_agent_v1_catalogue, file_aidatalabs_agent_v1_conversation, file_aidatalabs_agent_v1_lesson, file_aidatalabs_data_v1_layout, file_aidatalabs_data_v1_query, file_buf_validate_validate, file_google_api_annotations, file_google_api_httpbody, file_google_protobuf_empty, file_google_protobuf_struct, file_google_protobuf_timestamp, file_google_rpc_status]);
 
 /**
  * Brings a question.
@@ -429,7 +431,7 @@ export type AnswerChange = Message<"aidatalabs.agent.v1.AnswerChange"> & {
    * Of what it stands on: `table_missing`, `column_missing`, `column_type`, `not_run` (the query is refused now),
    * `result` (other rows), `result_digest` (the digest is not that of the rows, though the same data gave them),
    * `not_comparable` (the result was cut, and nothing orders its rows). For information: `data_version`,
-   * `schema_version`, `catalogue_version`, `rollup`.
+   * `schema_version`, `catalogue_version`, `definitions_version` (people changed the catalogue), `rollup`.
    *
    * @generated from field: string kind = 1;
    */
@@ -891,6 +893,348 @@ export const KeepPlatformRequestSchema: GenMessage<KeepPlatformRequest> = /*@__P
   messageDesc(file_aidatalabs_agent_v1_agent_service, 20);
 
 /**
+ * Asks what is known of the data.
+ *
+ * @generated from message aidatalabs.agent.v1.GetCatalogueRequest
+ */
+export type GetCatalogueRequest = Message<"aidatalabs.agent.v1.GetCatalogueRequest"> & {
+  /**
+   * `platforms/{id}`.
+   *
+   * @generated from field: string platform = 1;
+   */
+  platform: string;
+
+  /**
+   * How much of it.
+   *
+   * @generated from field: aidatalabs.agent.v1.GetCatalogueRequest.View view = 2;
+   */
+  view: GetCatalogueRequest_View;
+
+  /**
+   * Only this table; empty: all of them.
+   *
+   * @generated from field: string table = 3;
+   */
+  table: string;
+
+  /**
+   * Tables on one page; 0 means 100; at most 1,000, a larger number means that.
+   *
+   * @generated from field: int32 page_size = 4;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the page before.
+   *
+   * @generated from field: string page_token = 5;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message aidatalabs.agent.v1.GetCatalogueRequest.
+ * Use `create(GetCatalogueRequestSchema)` to create a new message.
+ */
+export const GetCatalogueRequestSchema: GenMessage<GetCatalogueRequest> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 21);
+
+/**
+ * How much of it.
+ *
+ * @generated from enum aidatalabs.agent.v1.GetCatalogueRequest.View
+ */
+export enum GetCatalogueRequest_View {
+  /**
+   * FULL.
+   *
+   * @generated from enum value: VIEW_UNSPECIFIED = 0;
+   */
+  VIEW_UNSPECIFIED = 0,
+
+  /**
+   * Tables without their columns.
+   *
+   * @generated from enum value: TABLES = 1;
+   */
+  TABLES = 1,
+
+  /**
+   * Tables with their columns.
+   *
+   * @generated from enum value: FULL = 2;
+   */
+  FULL = 2,
+
+  /**
+   * No tables: only what was defined.
+   *
+   * @generated from enum value: DEFINITIONS = 3;
+   */
+  DEFINITIONS = 3,
+}
+
+/**
+ * Describes the enum aidatalabs.agent.v1.GetCatalogueRequest.View.
+ */
+export const GetCatalogueRequest_ViewSchema: GenEnum<GetCatalogueRequest_View> = /*@__PURE__*/
+  enumDesc(file_aidatalabs_agent_v1_agent_service, 21, 0);
+
+/**
+ * Brings definitions.
+ *
+ * @generated from message aidatalabs.agent.v1.UpdateCatalogueRequest
+ */
+export type UpdateCatalogueRequest = Message<"aidatalabs.agent.v1.UpdateCatalogueRequest"> & {
+  /**
+   * `platforms/{id}`.
+   *
+   * @generated from field: string platform = 1;
+   */
+  platform: string;
+
+  /**
+   * What is said; at most 256 KiB as JSON.
+   *
+   * @generated from field: aidatalabs.agent.v1.Definitions definitions = 2;
+   */
+  definitions?: Definitions | undefined;
+
+  /**
+   * What becomes of the other definitions.
+   *
+   * @generated from field: aidatalabs.agent.v1.UpdateCatalogueRequest.Mode mode = 3;
+   */
+  mode: UpdateCatalogueRequest_Mode;
+
+  /**
+   * Changes only this version of the definitions, where set; else the last write wins.
+   *
+   * @generated from field: string etag = 4;
+   */
+  etag: string;
+
+  /**
+   * Chosen by the client so that a repeated call changes nothing twice; remembered as long as its version.
+   *
+   * @generated from field: string request_id = 5;
+   */
+  requestId: string;
+
+  /**
+   * Changes nothing, and answers what would change.
+   *
+   * @generated from field: bool validate_only = 6;
+   */
+  validateOnly: boolean;
+};
+
+/**
+ * Describes the message aidatalabs.agent.v1.UpdateCatalogueRequest.
+ * Use `create(UpdateCatalogueRequestSchema)` to create a new message.
+ */
+export const UpdateCatalogueRequestSchema: GenMessage<UpdateCatalogueRequest> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 22);
+
+/**
+ * What becomes of definitions that are not in the request.
+ *
+ * @generated from enum aidatalabs.agent.v1.UpdateCatalogueRequest.Mode
+ */
+export enum UpdateCatalogueRequest_Mode {
+  /**
+   * REPLACE.
+   *
+   * @generated from enum value: MODE_UNSPECIFIED = 0;
+   */
+  MODE_UNSPECIFIED = 0,
+
+  /**
+   * They go.
+   *
+   * @generated from enum value: REPLACE = 1;
+   */
+  REPLACE = 1,
+
+  /**
+   * They stay. What is in the request takes the place of the same table's own fields, column, key, metric or
+   * dimension; one that says nothing but its name is taken away.
+   *
+   * @generated from enum value: MERGE = 2;
+   */
+  MERGE = 2,
+}
+
+/**
+ * Describes the enum aidatalabs.agent.v1.UpdateCatalogueRequest.Mode.
+ */
+export const UpdateCatalogueRequest_ModeSchema: GenEnum<UpdateCatalogueRequest_Mode> = /*@__PURE__*/
+  enumDesc(file_aidatalabs_agent_v1_agent_service, 22, 0);
+
+/**
+ * The definitions as they are then.
+ *
+ * @generated from message aidatalabs.agent.v1.UpdateCatalogueResponse
+ */
+export type UpdateCatalogueResponse = Message<"aidatalabs.agent.v1.UpdateCatalogueResponse"> & {
+  /**
+   * All of them.
+   *
+   * @generated from field: aidatalabs.agent.v1.Definitions definitions = 1;
+   */
+  definitions?: Definitions | undefined;
+
+  /**
+   * Their version; with validate_only the one that is there.
+   *
+   * @generated from field: int32 definitions_version = 2;
+   */
+  definitionsVersion: number;
+
+  /**
+   * Of that version.
+   *
+   * @generated from field: string etag = 3;
+   */
+  etag: string;
+
+  /**
+   * What changed, a sentence each; at most 100. Empty where nothing did.
+   *
+   * @generated from field: repeated string changes = 4;
+   */
+  changes: string[];
+
+  /**
+   * Definitions that do not fit the tables; only after a restore.
+   *
+   * @generated from field: repeated aidatalabs.agent.v1.StaleDefinition stale = 5;
+   */
+  stale: StaleDefinition[];
+};
+
+/**
+ * Describes the message aidatalabs.agent.v1.UpdateCatalogueResponse.
+ * Use `create(UpdateCatalogueResponseSchema)` to create a new message.
+ */
+export const UpdateCatalogueResponseSchema: GenMessage<UpdateCatalogueResponse> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 23);
+
+/**
+ * Asks for versions.
+ *
+ * @generated from message aidatalabs.agent.v1.ListCatalogueVersionsRequest
+ */
+export type ListCatalogueVersionsRequest = Message<"aidatalabs.agent.v1.ListCatalogueVersionsRequest"> & {
+  /**
+   * `platforms/{id}`.
+   *
+   * @generated from field: string platform = 1;
+   */
+  platform: string;
+
+  /**
+   * Versions on one page; 0 means 100; at most 1,000, a larger number means that.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * `next_page_token` of the page before.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message aidatalabs.agent.v1.ListCatalogueVersionsRequest.
+ * Use `create(ListCatalogueVersionsRequestSchema)` to create a new message.
+ */
+export const ListCatalogueVersionsRequestSchema: GenMessage<ListCatalogueVersionsRequest> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 24);
+
+/**
+ * One page of versions.
+ *
+ * @generated from message aidatalabs.agent.v1.ListCatalogueVersionsResponse
+ */
+export type ListCatalogueVersionsResponse = Message<"aidatalabs.agent.v1.ListCatalogueVersionsResponse"> & {
+  /**
+   * The newest first.
+   *
+   * @generated from field: repeated aidatalabs.agent.v1.CatalogueVersion versions = 1;
+   */
+  versions: CatalogueVersion[];
+
+  /**
+   * For the next page; empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message aidatalabs.agent.v1.ListCatalogueVersionsResponse.
+ * Use `create(ListCatalogueVersionsResponseSchema)` to create a new message.
+ */
+export const ListCatalogueVersionsResponseSchema: GenMessage<ListCatalogueVersionsResponse> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 25);
+
+/**
+ * Names a version.
+ *
+ * @generated from message aidatalabs.agent.v1.RestoreCatalogueVersionRequest
+ */
+export type RestoreCatalogueVersionRequest = Message<"aidatalabs.agent.v1.RestoreCatalogueVersionRequest"> & {
+  /**
+   * `platforms/{id}`.
+   *
+   * @generated from field: string platform = 1;
+   */
+  platform: string;
+
+  /**
+   * Its number; 0: before anything was defined.
+   *
+   * @generated from field: int32 version = 2;
+   */
+  version: number;
+
+  /**
+   * Changes only this version of the definitions, where set; else the last write wins.
+   *
+   * @generated from field: string etag = 3;
+   */
+  etag: string;
+
+  /**
+   * Chosen by the client so that a repeated call changes nothing twice; remembered as long as its version.
+   *
+   * @generated from field: string request_id = 4;
+   */
+  requestId: string;
+
+  /**
+   * Changes nothing, and answers what would change.
+   *
+   * @generated from field: bool validate_only = 5;
+   */
+  validateOnly: boolean;
+};
+
+/**
+ * Describes the message aidatalabs.agent.v1.RestoreCatalogueVersionRequest.
+ * Use `create(RestoreCatalogueVersionRequestSchema)` to create a new message.
+ */
+export const RestoreCatalogueVersionRequestSchema: GenMessage<RestoreCatalogueVersionRequest> = /*@__PURE__*/
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 26);
+
+/**
  * Brings requirements.
  *
  * @generated from message aidatalabs.agent.v1.DesignRequest
@@ -923,7 +1267,7 @@ export type DesignRequest = Message<"aidatalabs.agent.v1.DesignRequest"> & {
  * Use `create(DesignRequestSchema)` to create a new message.
  */
 export const DesignRequestSchema: GenMessage<DesignRequest> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 21);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 27);
 
 /**
  * A file that shows what data looks like.
@@ -951,7 +1295,7 @@ export type Sample = Message<"aidatalabs.agent.v1.Sample"> & {
  * Use `create(SampleSchema)` to create a new message.
  */
 export const SampleSchema: GenMessage<Sample> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 22);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 28);
 
 /**
  * Candidates, the best first.
@@ -972,7 +1316,7 @@ export type DesignResponse = Message<"aidatalabs.agent.v1.DesignResponse"> & {
  * Use `create(DesignResponseSchema)` to create a new message.
  */
 export const DesignResponseSchema: GenMessage<DesignResponse> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 23);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 29);
 
 /**
  * One way to store the data.
@@ -1007,7 +1351,7 @@ export type DesignCandidate = Message<"aidatalabs.agent.v1.DesignCandidate"> & {
  * Use `create(DesignCandidateSchema)` to create a new message.
  */
 export const DesignCandidateSchema: GenMessage<DesignCandidate> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 24);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 30);
 
 /**
  * Brings one query.
@@ -1035,7 +1379,7 @@ export type OptimizeRequest = Message<"aidatalabs.agent.v1.OptimizeRequest"> & {
  * Use `create(OptimizeRequestSchema)` to create a new message.
  */
 export const OptimizeRequestSchema: GenMessage<OptimizeRequest> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 25);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 31);
 
 /**
  * What would make the query faster.
@@ -1084,7 +1428,7 @@ export type OptimizeResponse = Message<"aidatalabs.agent.v1.OptimizeResponse"> &
  * Use `create(OptimizeResponseSchema)` to create a new message.
  */
 export const OptimizeResponseSchema: GenMessage<OptimizeResponse> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 26);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 32);
 
 /**
  * One way to make a query faster.
@@ -1204,7 +1548,7 @@ export type Recommendation = Message<"aidatalabs.agent.v1.Recommendation"> & {
  * Use `create(RecommendationSchema)` to create a new message.
  */
 export const RecommendationSchema: GenMessage<Recommendation> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 27);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 33);
 
 /**
  * Brings a question or a query, one of the two.
@@ -1239,7 +1583,7 @@ export type AnalyzeRequest = Message<"aidatalabs.agent.v1.AnalyzeRequest"> & {
  * Use `create(AnalyzeRequestSchema)` to create a new message.
  */
 export const AnalyzeRequestSchema: GenMessage<AnalyzeRequest> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 28);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 34);
 
 /**
  * What was found, with everything to check it.
@@ -1295,7 +1639,7 @@ export type AnalyzeResponse = Message<"aidatalabs.agent.v1.AnalyzeResponse"> & {
  * Use `create(AnalyzeResponseSchema)` to create a new message.
  */
 export const AnalyzeResponseSchema: GenMessage<AnalyzeResponse> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 29);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 35);
 
 /**
  * One thing found in a result.
@@ -1330,7 +1674,7 @@ export type Finding = Message<"aidatalabs.agent.v1.Finding"> & {
  * Use `create(FindingSchema)` to create a new message.
  */
 export const FindingSchema: GenMessage<Finding> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 30);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 36);
 
 /**
  * Brings a question about the product.
@@ -1358,7 +1702,7 @@ export type SupportRequest = Message<"aidatalabs.agent.v1.SupportRequest"> & {
  * Use `create(SupportRequestSchema)` to create a new message.
  */
 export const SupportRequestSchema: GenMessage<SupportRequest> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 31);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 37);
 
 /**
  * An answer out of the documentation.
@@ -1393,7 +1737,7 @@ export type SupportResponse = Message<"aidatalabs.agent.v1.SupportResponse"> & {
  * Use `create(SupportResponseSchema)` to create a new message.
  */
 export const SupportResponseSchema: GenMessage<SupportResponse> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 32);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 38);
 
 /**
  * A place in the documentation.
@@ -1421,7 +1765,7 @@ export type Citation = Message<"aidatalabs.agent.v1.Citation"> & {
  * Use `create(CitationSchema)` to create a new message.
  */
 export const CitationSchema: GenMessage<Citation> = /*@__PURE__*/
-  messageDesc(file_aidatalabs_agent_v1_agent_service, 33);
+  messageDesc(file_aidatalabs_agent_v1_agent_service, 39);
 
 /**
  * Agents turn words into work: questions into verified rows, requirements into designs. They act with the caller's
@@ -1600,6 +1944,59 @@ export const AgentService: GenService<{
     methodKind: "unary";
     input: typeof KeepPlatformRequestSchema;
     output: typeof EmptySchema;
+  },
+  /**
+   * What the agents know of the platform's data: tables, columns with roles and units, keys, and what people have
+   * defined beside that. The first question after a change of tables, rows or definitions is read with the new one.
+   * Scope platform, role viewer. Refuses with: PAGE_TOKEN_INVALID (also when the catalogue changed since the page
+   * before).
+   *
+   * @generated from rpc aidatalabs.agent.v1.AgentService.GetCatalogue
+   */
+  getCatalogue: {
+    methodKind: "unary";
+    input: typeof GetCatalogueRequestSchema;
+    output: typeof CatalogueSchema;
+  },
+  /**
+   * Says of the platform's data what the data does not say itself: synonyms, roles, units, keys, metrics, dimensions.
+   * Replaces all definitions, or with MERGE those of the same table, column, key or name. Every change is a version
+   * that can be restored; nothing is changed where nothing would be another. All definitions have to fit the tables
+   * there are; `validate_only` tells what would change.
+   * Scope platform, role editor. The same request_id and content returns the first answer again.
+   * Refuses with: INVALID_REQUEST (each definition that breaks a rule or does not fit, with its field),
+   * ETAG_MISMATCH, IDEMPOTENCY_MISMATCH, DEFINITIONS_NOT_KEPT (the operator gave no PostgreSQL to keep them in).
+   *
+   * @generated from rpc aidatalabs.agent.v1.AgentService.UpdateCatalogue
+   */
+  updateCatalogue: {
+    methodKind: "unary";
+    input: typeof UpdateCatalogueRequestSchema;
+    output: typeof UpdateCatalogueResponseSchema;
+  },
+  /**
+   * Lists the versions of the definitions, the newest first: who changed what, and when. The newest 200 are kept.
+   * Scope platform, role viewer. Refuses with: DEFINITIONS_NOT_KEPT, PAGE_TOKEN_INVALID.
+   *
+   * @generated from rpc aidatalabs.agent.v1.AgentService.ListCatalogueVersions
+   */
+  listCatalogueVersions: {
+    methodKind: "unary";
+    input: typeof ListCatalogueVersionsRequestSchema;
+    output: typeof ListCatalogueVersionsResponseSchema;
+  },
+  /**
+   * Makes the definitions what they were in a version, as a new version; 0 takes all of them back. What no longer
+   * fits the tables comes back too, and is told as stale.
+   * Scope platform, role editor. The same request_id and content returns the first answer again.
+   * Refuses with: CATALOGUE_VERSION_NOT_FOUND, ETAG_MISMATCH, IDEMPOTENCY_MISMATCH, DEFINITIONS_NOT_KEPT.
+   *
+   * @generated from rpc aidatalabs.agent.v1.AgentService.RestoreCatalogueVersion
+   */
+  restoreCatalogueVersion: {
+    methodKind: "unary";
+    input: typeof RestoreCatalogueVersionRequestSchema;
+    output: typeof UpdateCatalogueResponseSchema;
   },
   /**
    * Designs tables for requirements and samples: candidates with measurements, the best first.

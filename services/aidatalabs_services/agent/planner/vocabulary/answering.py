@@ -84,8 +84,8 @@ def _reconsidered(
         return _insisted(spoken, ask, found) if isinstance(found, Planned) else found
     if isinstance(outcome, Clarification):
         whole = [r for r in acts(spoken, known=True) if r.cost <= 2 * _MARGIN]
-        found = answered(index, linked, ask, whole) if whole else None
-        return found if isinstance(found, Planned) else outcome
+        other = answered(index, linked, ask, whole) if whole else None
+        return other if isinstance(other, Planned) else outcome
     return _insisted(spoken, ask, outcome)
 
 
