@@ -192,3 +192,27 @@ def test_a_year_that_is_not_over_is_compared_with_the_same_days_of_the_last(bath
     planned = baths.planned("visits this year compared to the same period last year")
     ends = [window.end for measure in planned.plan.measures[:2] for window in measure.windows]
     assert ends == ["2024-07-01", "2023-07-01"]
+
+
+@pytest.mark.parametrize(
+    ("words", "last"), [("first 2 weeks", 14), ("first 10 days", 10), ("first half", 15)]
+)
+def test_the_first_days_of_a_month_are_its_days(baths: Asker, words: str, last: int) -> None:
+    days = [row["came_at"][:10] for row in baths.records("visits")]
+    expected = sum(f"2024-04-{1:02d}" <= day <= f"2024-04-{last:02d}" for day in days)
+    assert int(baths.value(f"how many visits in the {words} of April 2024")) == expected
+
+
+def test_the_upper_tenth_is_no_ten(baths: Asker) -> None:
+    counts = {swimmer: len(held) for swimmer, held in _came(baths).items()}
+    ordered = sorted(counts.values())
+    place = 0.9 * (len(ordered) - 1)
+    bound = ordered[int(place)] + (place % 1) * (ordered[int(place) + 1] - ordered[int(place)])
+    for question in ("top 10% of swimmers by number of visits", "top decile of swimmers by number of visits"):
+        rows = baths.rows(question)
+        assert {int(row[0]): int(row[1]) for row in rows} == {s: n for s, n in counts.items() if n >= bound}
+
+
+@pytest.mark.parametrize("lead", ["visits", "number of visits"])
+def test_the_first_week_of_a_month_is_not_placed_anywhere(baths: Asker, lead: str) -> None:
+    assert "first week" in baths.refuses(f"{lead} in the first week of April").message

@@ -30,7 +30,8 @@ _BACK = re.compile(
 )
 _BOTH = re.compile(
     rf"^(?:{_COUNTED}\s+)?(?:{_NEW}\s+(?:vs\.?|versus|and|or|compared\s+(?:to|with)|against)\s+{_AGAIN}"
-    rf"|{_AGAIN}\s+(?:vs\.?|versus|and|or|compared\s+(?:to|with)|against)\s+{_NEW})\s+(?P<who>[\w`\u0001]+){_TAIL}"
+    rf"|{_AGAIN}\s+(?:vs\.?|versus|and|or|compared\s+(?:to|with)|against)\s+{_NEW})\s+"
+    rf"(?P<who>[\w`\u0001]+){_TAIL}"
 )
 _FIRST_DID = re.compile(
     rf"^(?:{_COUNTED}\s+)?(?P<who>[\w`\u0001]+)\s+(?:who\s+|that\s+)?(?:had|made|placed|did|took|completed|by"

@@ -30,7 +30,8 @@ _SHARES = re.compile(
     rf"^(?:(?:what\s+is|show)\s+)?(?:the\s+)?(?P<adverb>hourly|daily|weekly|monthly|quarterly|yearly)?"
     rf"\s*(?:percentage|percent|share|proportion|%)\s+of\s+(?:all\s+|the\s+|total\s+)*"
     rf"(?P<what>[\w`\u0001 ]+?)\s+"
-    rf"(?:by|per|for\s+each|from\s+each|of\s+each)\s+(?P<by>(?!(?:{_UNIT})\b)[\w`\u0001]+(?:\s+[\w`\u0001]+)?)\s*,?\s*"
+    rf"(?:by|per|for\s+each|from\s+each|of\s+each)\s+(?P<by>(?!(?:{_UNIT})\b)[\w`\u0001]+(?:"
+    rf"\s+[\w`\u0001]+)?)\s*,?\s*"
     rf"(?:(?P<time>over\s+time)|(?:by|per|for\s+each|in\s+each|each|every|and)\s+(?P<unit>{_UNIT}))?"
     rf"(?P<rest>\s+(?:in|during|since|for|where|from|between|last|this)\b.+)?$"
 )

@@ -148,6 +148,7 @@ class Frames:
             yield getattr(NewcomerFrames(self._index, self._inner(plain=True)), name)
         for name in ("gaps", "nth", "since", "dates", "active_days"):
             yield getattr(IntervalFrames(self._index, self._inner(plain=True)), name)
+        yield WinnerFrames(self._index, self._inner()).upper
         yield WinnerFrames(self._index, self._inner(plain=True)).winners
         yield self.ranked
         for name in ("running", "moving", "growth"):

@@ -98,7 +98,14 @@ class Rewordings:
 
     def reworded(self, wording: Wording) -> Framed | None:
         """The question in plainer words, planned as those are."""
-        for rule in (self._actives, self._mean, self._peak, self._changes, self._compared, self._takes):
+        for rule in (
+            self._actives,
+            self._mean,
+            self._peak,
+            self._changes,
+            self._compared,
+            self._takes,
+        ):
             text = rule(wording)
             if text:
                 return self._planned(text)

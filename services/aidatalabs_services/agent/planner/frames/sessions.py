@@ -124,7 +124,8 @@ class SessionFrames:
         """`average session length by device`, `sessions per day`, `share of sessions with one event`."""
         if not re.search(r"\bsessions?\b|\bbounce\s+rate\b", wording.plain):
             return None
-        if any("session" in split_name(name) for name in self._index.tables):
+        own = {"session", "visit"} if "bounce" in wording.plain else {"session"}
+        if any(own & set(split_name(name)) for name in self._index.tables):
             return None  # told by a table of their own
         if self._told_by() and not wording.search(_GAP):
             return self._events(wording)

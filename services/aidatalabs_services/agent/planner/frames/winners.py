@@ -8,7 +8,7 @@ from dataclasses import replace
 from aidatalabs_services.agent.planner.columntypes import column_type
 from aidatalabs_services.agent.planner.index import CatalogueIndex
 from aidatalabs_services.agent.planner.naming import Names
-from aidatalabs_services.agent.planner.plan import Dimension, Filter, Order, QueryPlan
+from aidatalabs_services.agent.planner.plan import Dimension, Filter, Measure, Order, QueryPlan, Source
 
 from .inner import Framed, Inner, refused
 from .merging import joined
@@ -26,6 +26,12 @@ _BEHIND = re.compile(
 _EACH_TIME = re.compile(
     r"^(?P<head>.+?)\s+(?:each|every)\s+(?P<group>hour|day|week|month|quarter|year)(?P<tail>\s+(?:in"
     r"|during|since|last|this)\s+.+)?$"
+)
+_PARTS = {"decile": 10, "quartile": 25, "quintile": 20, "percentile": 1, "half": 50}
+_UPPER = re.compile(
+    r"^(?:(?:which|who\s+are)\s+)?(?:the\s+)?(?P<way>top|bottom)\s+(?:(?P<n>\d{1,2})\s*(?:%|percent)|"
+    r"(?P<part>decile|quartile|quintile|percentile|half))\s+of\s+"
+    r"(?:all\s+|the\s+)*(?P<who>[\w`\u0001]+)\s+(?:by|in\s+terms\s+of|ranked\s+by)\s+(?P<m>.+)$"
 )
 _LEAD = re.compile(r"^(?:for|in|per|of)\s+(?:each\s+|every\s+)?(?P<group>[\w`\u0001 ]+?)\s*,\s*(?P<head>.+)$")
 _RANKING = re.compile(
@@ -47,6 +53,43 @@ class WinnerFrames:
     def __init__(self, index: CatalogueIndex, inner: Inner) -> None:
         self._index = index
         self._inner = inner
+
+    def upper(self, wording: Wording) -> Framed | None:
+        """`top 10 % of customers by sales`, `top decile`: the groups at or above that part of all of them."""
+        match = wording.search(_UPPER)
+        if match is None:
+            return None
+        percent = int(match["n"]) if match["n"] else _PARTS[match["part"]]
+        who, metric = wording.group(match, "who"), wording.group(match, "m")
+        if not 0 < percent < 100:
+            return None
+        plan = self._inner.number(tidy(f"{metric} by {who}"), lambda text: text)
+        plain = len(plan.measures) == 1 and plan.dimensions and not (plan.limit or plan.having or plan.outer)
+        if not plain or plan.post or plan.cohort or plan.inner or any(d.grain for d in plan.dimensions):
+            raise refused("This needs one number for each of one thing, such as 'by sales'.")
+        measure = plan.measures[0]
+        rows = replace(plan, order=(), tied=False)
+        top = match["way"] == "top"
+        shown = Source("", measure.alias, "Nullable(Float64)")
+        level = f"{(100 - percent if top else percent) / 100:g}"
+        bound = Measure("quantile", shown, "bound", f"{level} quantile", level=level)
+        query = QueryPlan("scalar", plan.table, measures=(bound,), timezone=plan.timezone, inner=rows)
+        dimensions = tuple(
+            replace(d, source=Source("", d.alias, d.source.type), grain="", part="") for d in plan.dimensions
+        )
+        made = QueryPlan(
+            "list",
+            plan.table,
+            dimensions=(*dimensions, Dimension(shown, measure.alias, measure.title)),
+            filters=(Filter(shown, "ge" if top else "le", query=query),),
+            order=(Order(measure.alias, top), *(Order(d.alias, False) for d in dimensions)),
+            timezone=plan.timezone,
+            inner=rows,
+        )
+        line = (
+            f"Keeps those {'at or above' if top else 'at or below'} the {level} quantile of {measure.title}."
+        )
+        return Framed(made, tuple(self._inner.read), (line,), self._inner.confidence)
 
     def winners(self, wording: Wording) -> Framed | None:
         """Each group's own first: the ranking is planned as if for all, then limited for each group."""

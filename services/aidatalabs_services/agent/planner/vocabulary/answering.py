@@ -9,6 +9,7 @@ from datetime import datetime
 
 from aidatalabs_services.agent.planner import guards
 from aidatalabs_services.agent.planner.earnings import put_in_names
+from aidatalabs_services.agent.planner.frames.month_parts import days_of_month
 from aidatalabs_services.agent.planner.index import CatalogueIndex
 from aidatalabs_services.agent.planner.linking import Linked, Linker
 from aidatalabs_services.agent.planner.metrics import settled
@@ -51,7 +52,7 @@ class _Tried:
 def put_plainly(question: str, index: CatalogueIndex) -> tuple[str, tuple[str, ...]]:
     """The question with turns of speech and the words for business figures put into plain ones, and what was
     read as what."""
-    plain, put_as = plainly(question)
+    plain, put_as = plainly(days_of_month(question))
     named, named_as = put_in_names(plain, index)
     asked, read_as = settled(named, index)
     return asked, tuple(text for text in (put_as, named_as or read_as) if text)
