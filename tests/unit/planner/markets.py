@@ -39,16 +39,7 @@ def markets() -> dict[str, Spec]:
          n % 4 + 1, None if n < 2 else n % 2 + 1, 22 + 3 * n]
         for n, name in enumerate(_STAFF)
     ]  # fmt: skip
-    orders: list[list[Any]] = []
-    lines: list[list[Any]] = []
-    for number in range(150):
-        at = datetime(2024, 1, 1) + timedelta(hours=source.randint(0, 24 * 520))
-        sent = None if source.random() < 0.3 else (at + timedelta(days=3)).date().isoformat()
-        orders.append([number + 1, source.randint(1, 13), source.randint(1, 4), str(at),
-                       source.choice(["delivered", "shipped", "cancelled"]), sent])  # fmt: skip
-        for product in sorted(source.sample(range(1, 12), source.randint(1, 3))):
-            pieces = source.randint(1, 6)
-            lines.append([number + 1, product, pieces, round(pieces * products[product - 1][3], 2)])
+    orders, lines = _orders(source, products)
     reviews: list[list[Any]] = [
         [n + 1, source.randint(1, 10), source.choice([p for p in range(1, 13) if p != 4]),
          source.randint(1, 5)]
@@ -81,3 +72,18 @@ def markets() -> dict[str, Spec]:
                          ("product_id", "UInt32", "references products.product_id"),
                          ("rating", "UInt8")], reviews),
     )}  # fmt: skip
+
+
+def _orders(source: random.Random, products: list[list[Any]]) -> tuple[list[list[Any]], list[list[Any]]]:
+    """Orders of the first thirteen customers, and the products of each; Truffle is never ordered."""
+    orders: list[list[Any]] = []
+    lines: list[list[Any]] = []
+    for number in range(150):
+        at = datetime(2024, 1, 1) + timedelta(hours=source.randint(0, 24 * 520))
+        sent = None if source.random() < 0.3 else (at + timedelta(days=3)).date().isoformat()
+        orders.append([number + 1, source.randint(1, 13), source.randint(1, 4), str(at),
+                       source.choice(["delivered", "shipped", "cancelled"]), sent])  # fmt: skip
+        for product in sorted(source.sample(range(1, 12), source.randint(1, 3))):
+            pieces = source.randint(1, 6)
+            lines.append([number + 1, product, pieces, round(pieces * products[product - 1][3], 2)])
+    return orders, lines

@@ -256,3 +256,24 @@ def test_an_average_is_compared_where_it_is_said(market: Asker) -> None:
 def test_takings_of_a_column_are_its_total(market: Asker) -> None:
     totals = sum(line["line_total"] for line in market.records("order_lines"))
     assert market.value("total revenue") == pytest.approx(totals)
+
+
+def test_the_name_of_somebody_else_is_no_name_of_the_row(market: Asker) -> None:
+    rows = market.rows("the 2 cheapest products")
+    assert rows == [["Rye Bread", 1.5], ["Croissant", 2.75]]
+
+
+def test_a_clause_behind_a_place_narrows_what_is_listed(market: Asker) -> None:
+    found = _named(market, "List the names of customers in Lisbon who are active")
+    assert found == {
+        c["name"] for c in market.records("customers") if c["city"] == "Lisbon" and c["is_active"]
+    }
+
+
+def test_the_verb_before_by_tells_the_way(market: Asker) -> None:
+    found = _named(market, "which products have been ordered by Ana Prado")
+    assert found == {p for p in _products(market, lambda p: True) if "Ana Prado" in _buyers(market, p)}
+
+
+def test_the_same_as_another_is_not_answered(market: Asker) -> None:
+    market.refuses("which shops are in the same city as Sol")

@@ -45,9 +45,10 @@ def test_a_flag_without_says_no_or_nothing(workshop_asker: Asker) -> None:
     assert counts == [held["No"], held[None]]
 
 
-def test_things_named_by_a_flag_are_listed(workshop_asker: Asker) -> None:
-    held = sum(ticket["warranty_covered"] == "Yes" for ticket in _tickets(workshop_asker))
-    assert len(workshop_asker.rows("tickets that are warranty covered")) == held
+def test_offered_choices_keep_the_flag(workshop_asker: Asker) -> None:
+    asked = workshop_asker.asks("tickets that are warranty covered")
+    assert [choice.label for choice in asked.choices] == ["count them", "list them"]
+    assert all("warranty_covered = 'Yes'" in choice.sql for choice in asked.choices)
 
 
 def test_a_share_of_a_flag_is_of_all_rows_and_says_so(workshop_asker: Asker) -> None:

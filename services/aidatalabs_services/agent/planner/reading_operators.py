@@ -162,6 +162,14 @@ class ReadingOperators(ReadingConditions):
         self.draft.listing = False
 
     def _on_which(self, item: Item) -> None:
+        before = self.peek(-2)
+        if (
+            item.text.casefold() in ("who", "which")
+            and before is not None
+            and before.kind in ("name", "value")
+        ):
+            self.grouping = False  # `customers in Lisbon who are active`
+            return
         self.asking = item
         self.draft.asked = True
 

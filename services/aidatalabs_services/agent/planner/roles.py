@@ -30,6 +30,8 @@ _KEY_WORDS = frozenset(
         "fk",
     )
 )
+_NEARLY_ALL = 0.9
+"""A name that fewer rows share is that of something else: the customer_name of an order."""
 _NO_THINGS = frozenset(("score", "rating", "point", "mark", "grade", "degree", "rank", "stat", "sale"))
 _LABEL_WORDS = frozenset(("name", "title", "label", "fullname"))
 _NOT_MEASURED = frozenset(
@@ -263,7 +265,8 @@ def label_columns(table: Table) -> tuple[Column, ...]:
     if first and last:
         return (first, last)
     named = [column for parts, column in by_parts.items() if parts[-1] in ("name", "title")]
-    return tuple(named) if len(named) == 1 else ()
+    telling = [c for c in named if (c.distinct_count or 0) >= _NEARLY_ALL * table.row_count]
+    return tuple(named) if len(named) == len(telling) == 1 else ()  # company_name of suppliers
 
 
 def bookkeeping(column: Column) -> bool:

@@ -59,6 +59,8 @@ class Happenings(Sayings):
         following = self.s.word()
         if flag is None or verb or following in ("is", "=", "equals"):
             return None
+        if self.s.at not in self.s.breaks and any(mention.tables for mention in self.s.names()):
+            return None  # `active customers`: said of what is named behind it
         return Flagged(flag, negated)
 
     def _repeated(self, noun: Noun, negated: bool, verb: str) -> Condition | None:

@@ -73,7 +73,7 @@ class Predicates(Happenings):
                 noun.conditions.append(self._by_doing(condition) if done and not verb else condition)
                 return
         self.s.at = start
-        if self._verbed(noun, negated):
+        if self._verbed(noun, negated, verb):
             return
         raise Lost(start, "cannot be read as something said of it")
 
@@ -85,8 +85,8 @@ class Predicates(Happenings):
         self.s.at += 1
         return replace(condition, verb=verb) if isinstance(condition, Related) else condition
 
-    def _verbed(self, noun: Noun, negated: bool) -> bool:
-        """A verb or a preposition, and what stands behind it."""
+    def _verbed(self, noun: Noun, negated: bool, said: str = "") -> bool:
+        """A verb or a preposition, and what stands behind it; `said` is the verb before the preposition."""
         word = self.s.word()
         if not word or self.s.at in self.s.breaks:
             return False
@@ -106,7 +106,7 @@ class Predicates(Happenings):
         if verb and self._ends(noun, verb, negated):
             return True
         try:
-            self.predicate(noun, negated, verb)
+            self.predicate(noun, negated, verb or said)
         except Lost:
             self.s.at = start
             raise

@@ -45,6 +45,9 @@ class RelationReader:
     ) -> Reading | str:
         """The reading, or a sentence on the first words that cannot be used; `otherwise` are words that the
         data calls by other names."""
+        words = [token.word for token in tokens]
+        if "same" in words and "as" in words[words.index("same") :]:
+            return "'same' compares two rows with each other, which I cannot do yet"
         people = self._schema.persons() if tokens and tokens[0].word in ("who", "whom") else []
         if len(people) < 2:
             return self._read(question, tokens, now, timezone, otherwise, "")
