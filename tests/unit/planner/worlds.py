@@ -58,7 +58,8 @@ BAGGAGE = world(
 )
 SOFTWARE = world(
     "software",
-    events=(40000, "timestamp:t event_type:s:account_created,logged_in,report_exported,plan_cancelled,teammate_invited"
+    events=(40000, "timestamp:t event_type:s:account_created,logged_in,report_exported,plan_cancelled"
+                   ",teammate_invited"
                    ",payment_failed,session_started user_id:i:*900 properties.plan:s:free,pro "
                    "properties.country:s:Spain,Kenya value:f"),
 )  # fmt: skip

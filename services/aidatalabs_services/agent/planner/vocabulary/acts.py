@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from weakref import WeakKeyDictionary
 
 from aidatalabs_services.agent.planner.catalogue import Column
 from aidatalabs_services.agent.planner.columntypes import column_type
@@ -32,8 +33,18 @@ _WHATEVER = words("something anything it one")
 _AHEAD = words("who that had have has did ever was were been be also and")
 
 
-def deed_columns(index: CatalogueIndex) -> Iterator[tuple[str, Column]]:
-    """The columns whose values are deeds: most of their values have a verb in them, or the name says so."""
+_HELD: WeakKeyDictionary[CatalogueIndex, tuple[tuple[str, Column], ...]] = WeakKeyDictionary()
+
+
+def deed_columns(index: CatalogueIndex) -> tuple[tuple[str, Column], ...]:
+    """The columns whose values are deeds: their name says so, and most values have a verb in them."""
+    held = _HELD.get(index)
+    if held is None:
+        held = _HELD[index] = tuple(_deed_columns(index))
+    return held
+
+
+def _deed_columns(index: CatalogueIndex) -> Iterator[tuple[str, Column]]:
     for table in index.catalogue.tables:
         for column in table.columns:
             if column_type(column.type).kind != "text" or not column.values_complete:

@@ -92,5 +92,5 @@ def plainly(question: str) -> tuple[str, str]:
     match = _LARGEST_NUMBER.search(question)
     if match is not None and re.search(r"\bhow\s+many\b|\bnumber\s+of\b", question[: match.start()], re.I):
         text = question[: match.start()] + f", {match[1].casefold()} first" + question[match.end() :]
-        return text, f"'{match.group().strip(' .,;')}' was read as the {match[1].casefold()} first."
+        return text, f"'{match.group().strip(' .,;?')}' was read as the {match[1].casefold()} first."
     return question, ""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from weakref import WeakKeyDictionary
 
+from aidatalabs_services.agent.planner.index import CatalogueIndex
 from aidatalabs_services.agent.planner.words import lemma, split_name
 
 from .deeds import kin_cost
@@ -152,15 +154,22 @@ def unmeasured(spoken: Spoken) -> list[Reading]:
     return [reading for reading in lengths(spoken) if reading.kind == "extreme"]
 
 
+_HELD: WeakKeyDictionary[CatalogueIndex, list[Pair]] = WeakKeyDictionary()
+
+
+def _all_pairs(index: CatalogueIndex) -> list[Pair]:
+    """The pairs of all tables that have rows."""
+    held = _HELD.get(index)
+    if held is None:
+        filled = [table for name, table in index.tables.items() if name not in index.empty_tables]
+        held = _HELD[index] = [pair for table in filled for pair in pairs_of(table)]
+    return held
+
+
 def _pairs(spoken: Spoken, noun: str, thing: str = "", first: str = "") -> list[Pair]:
     """The pairs of times that a noun or verb speaks of; all of the tables meant where neither says more."""
     noun, thing = noun.casefold(), thing.casefold()
-    everything = [
-        pair
-        for name, table in spoken.index.tables.items()
-        if name not in spoken.index.empty_tables
-        for pair in pairs_of(table)
-    ]
+    everything = _all_pairs(spoken.index)
     by_end = [p for p in everything if noun and _fits(noun, p, 0.05)]
     by_end = by_end or [p for p in everything if noun and _fits(noun, p, 0.1)]
     by_table = [p for p in everything if any(_of_table(word, p.table) for word in (thing, noun) if word)]
@@ -196,7 +205,7 @@ def _of_table(noun: str, table: str) -> bool:
 
 def lengths(spoken: Spoken) -> Iterator[Reading]:
     """Phrases for how long rows took, where the data has two times that tell it."""
-    if not any(pairs_of(table) for table in spoken.index.tables.values()):
+    if not _all_pairs(spoken.index):
         return
     question = spoken.linked.question
     for pattern in (_BETWEEN, _NOUN_TIME, _LENGTH_OF, _TIME_TO):

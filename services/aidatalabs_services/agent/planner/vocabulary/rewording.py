@@ -22,6 +22,8 @@ _DEAREST = 0.62
 """More is guessing: nothing is answered by such readings together."""
 _DIVIDING = words("per by each every share percentage average total median")
 _MOST_TRIED = 12
+_MANY_TABLES, _FEWEST_TRIED = 100, 3
+"""Among many tables each reading takes longer: fewer are tried there."""
 _MOST_PER_WORD = 6
 _MOST_UNKNOWN = 6
 _MOST_STEPS = 4_000
@@ -69,7 +71,8 @@ def rewordings(index: CatalogueIndex, linked: Linked, needed: Sequence[Reading] 
         if _bare(spoken, text):  # `players who never paid` are listed, as `which players` are
             listed = f"list {text}"
             made.setdefault(listed, Rewording(listed, round(cost + 0.01, 4), tuple(chosen)))
-    return [one for one in made.values() if one.cost <= _DEAREST][:_MOST_TRIED]
+    most = _MOST_TRIED if len(index.tables) <= _MANY_TABLES else _FEWEST_TRIED
+    return [one for one in made.values() if one.cost <= _DEAREST][:most]
 
 
 def _bare(spoken: Spoken, text: str) -> bool:
