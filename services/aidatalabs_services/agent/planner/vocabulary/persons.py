@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from weakref import WeakKeyDictionary
 
 from aidatalabs_services.agent.planner.index import CatalogueIndex
 from aidatalabs_services.agent.planner.relations.verbs import PERSONS
@@ -18,16 +19,27 @@ _COUNTING = (("how", "many"), ("number", "of"), ("count", "of"), ("total",), ("t
 _FIGURES = words("average mean median maximum minimum most fewest total highest lowest")
 
 
+_HELD: WeakKeyDictionary[CatalogueIndex, list[tuple[str, str]]] = WeakKeyDictionary()
+
+
 def actor_keys(index: CatalogueIndex) -> list[tuple[str, str]]:
     """The keys that tell apart people who have no table of their own: user_id of events."""
+    held = _HELD.get(index)
+    if held is None:
+        held = _HELD[index] = _actor_keys(index)
+    return held
+
+
+def _actor_keys(index: CatalogueIndex) -> list[tuple[str, str]]:
     found = []
+    tied_columns = {(edge.table, edge.column) for edge in index.edges}
     for table in index.catalogue.tables:
         if table.name in index.empty_tables or not index.time_columns(table.name):
             continue
         for column in table.columns:
             parts = split_name(column.name)
             keyed = index.role(table.name, column.name).kind == "key" and parts[0] in KEYED and len(parts) > 1
-            tied = any((edge.table, edge.column) == (table.name, column.name) for edge in index.edges)
+            tied = (table.name, column.name) in tied_columns
             if keyed and not tied and column.distinct_count != table.row_count and column.path_of is None:
                 found.append((table.name, column.name))
     return found
