@@ -81,8 +81,8 @@ def _reconsidered(
     sessions. `ask` plans one text."""
     spoken = Spoken(index, linked)
     if isinstance(outcome, Refusal):
-        found = answered(index, linked, ask) or outcome
-        return _insisted(spoken, ask, found) if isinstance(found, Planned) else found
+        again = answered(index, linked, ask) or outcome
+        return _insisted(spoken, ask, again) if isinstance(again, Planned) else again
     if isinstance(outcome, Clarification):
         whole = [r for r in acts(spoken, known=True) if r.cost <= 2 * _MARGIN]
         other = answered(index, linked, ask, whole) if whole else None
