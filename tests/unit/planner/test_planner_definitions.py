@@ -161,12 +161,12 @@ def test_what_makes_no_sense_of_a_metric_is_refused_and_never_guessed(
     assert "`" not in refusal.message
 
 
-def test_a_question_back_speaks_of_metrics_in_the_words_of_the_question(told: Asker) -> None:
-    asked = told.asks("average turnover per customer")
-    for choice in asked.choices:
-        assert "turnover" in choice.question
-        assert "`" not in choice.question
-        assert told.planned(choice.question).sql == choice.sql
+def test_a_metric_for_each_of_another_is_divided_and_called_by_its_name(told: Asker) -> None:
+    planned = told.planned("average turnover per customer")
+    right = told.database.rows("SELECT sum(amount) / uniqExact(customer_id) FROM orders")
+    assert told.database.rows(planned.sql) == right
+    assert planned.plan.measures[0].title == "turnover per customer"
+    assert "`" not in " ".join(planned.explanation)
 
 
 def test_what_is_hidden_is_neither_linked_nor_listed(told: Asker, shop_asker: Asker) -> None:

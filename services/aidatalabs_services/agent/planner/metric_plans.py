@@ -74,7 +74,7 @@ class Substitution:
         """A text in which metrics are called by their names, not the total of them."""
         for (table, _), metric in self._metrics.items():
             for name in metric.names:
-                for said in (f"{table}.{name}", name):
+                for said in (f"`{table}.{name}`", f"{table}.{name}", name):
                     own = said.casefold()
                     text = text.replace(f"total {own}", metric.name)
                     text = text.replace(f"Total {own}", metric.name[:1].upper() + metric.name[1:])

@@ -90,8 +90,7 @@ class Planner:
 
     def plan(self, question: str, *, now: datetime, timezone: str = "UTC") -> Outcome:
         """Plan a question; `now` is the clock (UTC without a zone), `timezone` the zone days are meant in."""
-        clock = local(now, timezone)
-        turn = copy(self)  # keeps what the wordings of this question led to, apart from other threads'
+        clock, turn = local(now, timezone), copy(self)  # a copy of its own for what its wordings lead to
         turn._linked, turn._outcomes = {}, {}
         ask = partial(turn._settled, now=clock, timezone=timezone)
         return self._metrics.answered(question, lambda text: looked_again(self._index, text, clock, ask))
