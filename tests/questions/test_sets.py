@@ -14,12 +14,14 @@ from tests.questions.databases import Database
 from tests.questions.development import generate as development
 from tests.questions.fresh import generate as fresh
 from tests.questions.packs import AnswerKey
+from tests.questions.practice import generate as practice
 from tests.questions.validation import generate as validation
 
 HERE = Path(__file__).resolve().parent
 SETS = {
     "development": (development.databases, 60, 8),
     "validation": (validation.databases, 60, 9),
+    "practice": (practice.databases, 49, 6),
     "fresh": (fresh.databases, 100, 15),
 }
 

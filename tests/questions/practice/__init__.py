@@ -1,0 +1,1 @@
+"""Questions as people talk over three databases, to look in with once rules are made."""
