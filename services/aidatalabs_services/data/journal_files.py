@@ -258,6 +258,7 @@ class JournalFiles:
                 raise
             if error.errno in _NO_ROOM:
                 raise NoRoom from error
+            self.seal()  # a failed sync may have lost marks that stood before: what follows stands apart
             raise JournalBroken("the journal's disk does not take writes") from error
         active.size = offset
         return places
@@ -272,11 +273,11 @@ class JournalFiles:
 
     def _take_back(self, size: int) -> None:
         """Cuts off what a failed write may have left: it was never acknowledged and must not come back."""
-        try:
+        self._broken = True  # where it stays, it would be read again behind a later frame
+        with contextlib.suppress(OSError):
             os.ftruncate(self._descriptor, size)
             os.fdatasync(self._descriptor)
-        except OSError:
-            self._broken = True
+            self._broken = False
 
     def _segment_for(self, length: int) -> Segment:
         active = self._active

@@ -27,7 +27,7 @@ ALREADY_UP_CODE = 3
 """How a supervisor exits that found another one in its HOME."""
 
 _BUSY_SECONDS = 120.0
-_STOP_SECONDS = 90.0
+_STOP_SECONDS = 120.0
 _EXIT_SECONDS = 10.0
 _PAUSE_SECONDS = 0.05
 

@@ -28,7 +28,7 @@ SAID: dict[str, Any] = {
     "tables": [
         {
             "table": "sales",
-            "synonyms": ["deals"],
+            "synonyms": ["zindels"],
             "description": "One row for each thing sold",
             "default_measure_column": "amount",
             "columns": [
@@ -109,10 +109,10 @@ async def test_a_synonym_and_a_metric_are_read_in_the_next_question(talk: Talk) 
     assert rows(answer) == rows(plain)
     assert "'takings' is the metric takings: the total amount of sales." in answer.explanation
     assert answer.proof.definitions_version == 1
-    assert rows(await talk.ask("how many deals in the old town?")) == rows(
+    assert rows(await talk.ask("how many zindels in the old town?")) == rows(
         await talk.ask("how many sales in Graz?")
     )
-    assert dict(rows(await talk.ask("number of deals by line of goods")))["book"] == 6
+    assert dict(rows(await talk.ask("number of zindels by line of goods")))["book"] == 6
     quota = rows(await talk.ask("book quota"))[0][0]
     books = rows(await talk.ask("total amount of books"))[0][0]
     assert quota == pytest.approx(100 * books / rows(await talk.ask("total amount"))[0][0])
@@ -153,7 +153,7 @@ async def test_the_catalogue_tells_what_was_found_and_what_was_said(talk: Talk) 
     assert json_format.MessageToDict(whole.definitions) == json_format.MessageToDict(said(SAID))
     sales = next(table for table in whole.tables if table.name == "sales")
     origin = catalogue_pb2.CatalogueTable.Origin.Name
-    assert (sales.description, list(sales.synonyms)) == ("One row for each thing sold", ["deals"])
+    assert (sales.description, list(sales.synonyms)) == ("One row for each thing sold", ["zindels"])
     assert (sales.default_time_column, origin(sales.default_time_origin)) == ("sold_at", "DERIVED")
     columns = {column.name: column for column in sales.columns}
     amount = columns["amount"]
@@ -187,12 +187,12 @@ async def test_versions_say_who_changed_what_and_a_restore_undoes_it(talk: Talk)
         "Changes what is said of the table sales: description none, synonyms 'trades', "
         "default measure column none."
     ]
-    assert (await refused(talk.ask("how many deals?"))).reason == "QUESTION_NOT_ANSWERABLE"
+    assert (await refused(talk.ask("how many zindels?"))).reason == "QUESTION_NOT_ANSWERABLE"
     asked = await restore(talk, 1, validate_only=True)
     assert (asked.definitions_version, len(asked.changes)) == (2, 1)
     back = await restore(talk, 1)
     assert (back.definitions_version, back.definitions) == (3, said(SAID))
-    assert rows(await talk.ask("how many deals?")) == [[12]]
+    assert rows(await talk.ask("how many zindels?")) == [[12]]
     assert (await restore(talk, 0)).definitions == catalogue_pb2.Definitions()
     assert (await refused(restore(talk, 77))).reason == "CATALOGUE_VERSION_NOT_FOUND"
     page = pb.ListCatalogueVersionsRequest(platform=OURS, page_size=3)
@@ -215,7 +215,7 @@ async def test_a_merge_changes_what_it_names_and_takes_away_what_says_only_its_n
         "Removes the metric 'book quota'.",
     ]
     table = changed.definitions.tables[0]
-    assert (list(table.synonyms), [one.column for one in table.columns]) == (["deals"], ["amount"])
+    assert (list(table.synonyms), [one.column for one in table.columns]) == (["zindels"], ["amount"])
     both = {"metrics": [{"name": "takings"}, SAID["metrics"][2]]}
     broken = await refused(update(talk, both, mode="MERGE"))
     assert [v.field for v in broken.violations] == ["definitions.metrics[1].denominator"]
@@ -300,7 +300,7 @@ async def test_viewers_read_and_editors_write_and_others_see_no_such_platform(ta
         assert (error.reason, missing.reason) == ("PLATFORM_NOT_FOUND", "PLATFORM_NOT_FOUND")
         assert error.message.replace("tenant-a", "none") == missing.message
     assert (await catalogue(talk, user=STRANGER, platform=THEIRS)).definitions_version == 0
-    assert (await refused(talk.ask("how many deals?", platform=THEIRS, user=STRANGER))).reason == (
+    assert (await refused(talk.ask("how many zindels?", platform=THEIRS, user=STRANGER))).reason == (
         "QUESTION_NOT_ANSWERABLE"
     )
 
@@ -347,10 +347,10 @@ async def test_a_file_comes_back_as_the_definitions_it_was_written_from(talk: Ta
     assert (await typed(talk, "export", "-o", str(file)))[0] == 0
     assert await typed(talk, "import", str(file)) == (0, ["Nothing changes; version 1 stays."])
     text = file.read_text()
-    file.write_text(text.replace("branch", "outlet").replace("[deals]", "[deals, trades]"))
+    file.write_text(text.replace("branch", "outlet").replace("[zindels]", "[zindels, trades]"))
     plan = await typed(talk, "import", str(file), "--dry-run")
     changes = [
-        "Changes what is said of the table sales: synonyms 'deals', 'trades'.",
+        "Changes what is said of the table sales: synonyms 'zindels', 'trades'.",
         "Changes what is said of the column sales.city: synonyms 'outlet'.",
     ]
     assert plan == (0, changes)

@@ -65,15 +65,12 @@ CALLS = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_a_small_call_of_strange_keys_costs_little_time_and_memory(name: str) -> None:
+def test_a_small_call_of_strange_keys_costs_little_memory(name: str) -> None:
     request, taken = CALLS[name]
     batch, table = batch_of(request), EVENTS if request.events else TABLE
     batch.digest()
-    begun = time.process_time()
     found = examined(batch, table, named=False).verdicts()
-    seconds = time.process_time() - begun
     assert (found.accepted_count, len(found.rejected)) == (taken, batch.count - taken)
-    assert seconds < 0.6
     tracemalloc.start()
     try:
         examined(batch, table, named=False)

@@ -167,3 +167,10 @@ async def test_close_answers_everybody() -> None:
     await sending.close()
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
     assert all(isinstance(outcome, ServiceUnavailable) for outcome in outcomes)
+
+
+async def test_what_is_brought_after_close_is_refused_at_once() -> None:
+    sending = outbox(ScriptedWriter())
+    await sending.close()
+    with pytest.raises(ServiceUnavailable):
+        await asyncio.wait_for(sending.send(parcel("late")), 5)

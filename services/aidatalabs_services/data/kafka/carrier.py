@@ -165,9 +165,11 @@ class Carrier:
         await self._outbox.close()
         # Side by side: where the brokers are away each takes seconds, and a process has few to stop.
         await asyncio.gather(self._worker.close(), self._log.close())
-        await asyncio.gather(
+        for fault in await asyncio.gather(
             self._cluster.writer.close(), self._cluster.topics.close(), return_exceptions=True
-        )
+        ):
+            if fault is not None and not isinstance(fault, BrokerUnavailable):
+                _LOG.error("a client of Kafka could not be closed", exc_info=fault)
 
     async def ready(self) -> None:
         """Returns when the receipts of earlier calls are known. Raises ServiceUnavailable."""
@@ -338,11 +340,10 @@ class Carrier:
         try:
             await asyncio.shield(making)
         except BrokerUnavailable:
-            self._ensured.pop(topic, None)
             raise broker_away() from None
-        except Exception:
-            self._ensured.pop(topic, None)
-            raise
+        finally:
+            if making.done() and (making.cancelled() or making.exception() is not None):
+                self._ensured.pop(topic, None)  # the next call tries again
 
     async def _make(self, topic: str) -> None:
         await self._cluster.topics.ensure(topic)

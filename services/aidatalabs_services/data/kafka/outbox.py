@@ -78,6 +78,7 @@ class Outbox:
         self._queue: deque[_Sending] = deque()
         self._work = asyncio.Event()
         self._sender: asyncio.Task[None] | None = None
+        self._closed = False
         self.replaced = False
 
     def start(self) -> None:
@@ -87,7 +88,7 @@ class Outbox:
 
     async def send(self, parcel: Parcel) -> Place:
         """Returns when the parcel is acknowledged. Raises ServiceUnavailable and IngestTooLarge."""
-        if self.replaced:
+        if self.replaced or self._closed:
             raise broker_away()
         sending = _Sending(parcel)
         self._queue.append(sending)
@@ -96,6 +97,7 @@ class Outbox:
 
     async def close(self) -> None:
         """Stops; whoever still waits is told that it did not work, or not that anyone knows."""
+        self._closed = True  # nobody sends any more what is brought now
         await ended(self._sender)
         self._fail(list(self._queue), broker_away())
 

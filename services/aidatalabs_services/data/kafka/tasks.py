@@ -29,6 +29,8 @@ async def kept_up(work: Callable[[], Awaitable[None]], name: str, pause_seconds:
             _LOG.warning("%s was given up by the library; begun anew", name)
         except Exception:  # noqa: BLE001 - others rely on it
             _LOG.exception("%s failed in an unforeseen way; begun anew", name)
+            if is_told_to_stop():  # it failed on its way out
+                raise asyncio.CancelledError from None
         await asyncio.sleep(pause_seconds)
 
 
