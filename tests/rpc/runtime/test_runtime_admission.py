@@ -143,6 +143,7 @@ def test_roles_are_asked_without_a_place_and_files_have_places_of_their_own() ->
         "/aidatalabs.common.v1.AccessService/ResolveAccess",
         "/aidatalabs.data.v1.DataService/IngestStream",
         "/aidatalabs.data.v1.DataService/Export",
+        "/aidatalabs.data.v1.DataService/MeasureLayouts",
     ]
 
 
