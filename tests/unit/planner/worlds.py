@@ -18,7 +18,7 @@ _LOW_HIGH = {
 def _column(spec: str, rows: int, first: bool) -> Column:
     """`name:type`, `name:type:*distinct` or `name:type:value,value`; the first column is the key."""
     name, kind, rest = [*spec.split(":"), ""][:3]
-    low, high = _LOW_HIGH.get(kind, (None, None))
+    low, high = ("1900", "2010") if name.endswith("_year") else _LOW_HIGH.get(kind, (None, None))
     values = tuple(rest.replace("~", " ").split(",")) if rest and rest[0] != "*" else ()
     distinct = rows if first else int(rest[1:]) if rest.startswith("*") else len(values) or rows // 3
     high = str(distinct) if kind == "i" and (first or rest.startswith("*")) else high
@@ -84,3 +84,33 @@ MUSEUM = world(
     ),
     tickets=(4000, "ticket_id:i entered_at:t people:i ticket_type:s:adult,family"),
 )
+MILLS = world(
+    "mills",
+    mills=(12, "mill_id:i mill_name:s:*12 valley:s:Upper,Lower founded_year:i plot_ha:f"),
+    ponds=(40, "pond_id:i mill_id:i:*11 surface_acres:f"),
+    millers=(30, "miller_id:i miller_name:s:*30 birth_year:i mill_id:i:*12"),
+    grindings=(900, "grinding_id:i mill_id:i:*12 grain:s:rye,oats ground_on:d tonnes:f checked_on:nd"),
+    customers=(60, "customer_id:i customer_name:s:*60 sort:s:bakery,brewery"),
+    purchases=(
+        3000,
+        "purchase_id:i customer_id:i:*55 mill_id:i:*12 bought_on:d weight_kg:i price_per_kg:f settled_on:nd",
+    ),
+)
+GUILD = world(
+    "guild",
+    masters=(20, "master_id:i master_name:s:*20 birth_year:i joined_on:d"),
+    workshops=(50, "workshop_id:i workshop_name:s:*50 master_id:i:*19 craft:s:weaving,carving fee:f"),
+    apprentices=(400, "apprentice_id:i apprentice_name:s:*400 birth_year:i"),
+    registrations=(
+        2500,
+        "registration_id:i workshop_id:i:*45 apprentice_id:i:*380 registered_at:t completed_at:nt"
+        " amount_paid:f score:f",
+    ),
+)
+PODCASTS = world(
+    "podcasts",
+    events=(40000, "timestamp:t event_type:s:profile_created,episode_played,episode_shared,lookup"
+                   ",membership_started,membership_cancelled"
+                   " user_id:i:*900 properties.topic:s:news,sport properties.device:s:phone,radio"
+                   " properties.tier:s:gold,silver value:f"),
+)  # fmt: skip

@@ -105,7 +105,7 @@ def _money(index: CatalogueIndex, table: Table) -> list[str]:
     for column in table.columns:
         parts = set(split_name(column.name.split(".")[-1]))
         measured = index.role(table.name, column.name).kind == "measure"
-        if measured and parts & MONEY_WORDS and not parts & _COSTS:
+        if measured and parts & MONEY_WORDS and not parts & (_COSTS | {"per"}):
             found.append(column.name)
     totals = [name for name in found if {"total", "amount", "revenue"} & set(split_name(name))]
     return totals if len(totals) == 1 else found

@@ -245,7 +245,8 @@ class QueryPlan:
     """One question, fully understood.
 
     `form` is scalar (one row of measures), table (groups), series (groups by time) or list (rows as
-    stored). `limit` 0 means none asked for. `tied` adds, for a single winner, how many share its place.
+    stored). `limit` 0 means none asked for. `tied` adds, for a single winner, how many share its place, and
+    lists them all where a list is ordered by nothing else.
     `outer` folds the groups into one number: avg, min, max, median or sum of the measure over groups, or
     count of the groups. `limit_by` takes `limit` rows for each value of these aliases. `post` are numbers
     over the rows of the answer. A `cohort` takes the place of measures and groups. With `inner` the rows are

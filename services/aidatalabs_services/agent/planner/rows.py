@@ -12,8 +12,10 @@ from .roles import is_unique
 
 if TYPE_CHECKING:
     from .composing import Composer
+    from .index import CatalogueIndex
 
 _MOST_COLUMNS = 8
+_MOST_THINGS = 10_000
 _SHOWN_FIRST = ("key", "label", "dimension", "time", "calendar", "flag", "measure", "clock", "other")
 
 
@@ -42,6 +44,8 @@ def compose_rows(composer: Composer) -> QueryPlan:
     order = [Order(_alias_of(dimensions, ordered[0]), ordered[1])] if ordered is not None else []
     order += [Order(d.alias, False) for d in dimensions if all(o.alias != d.alias for o in order)]
     limit = _limit(composer)
+    if limit == 1 and shows_ties(composer.index, composer.base):
+        order = order[:1]
     distinct = bool(draft.distinct or (named and ordered is None))
     return QueryPlan(
         form="list",
@@ -56,6 +60,11 @@ def compose_rows(composer: Composer) -> QueryPlan:
         tied=limit == 1 and ordered is not None,
         timezone=composer.timezone,
     )
+
+
+def shows_ties(index: CatalogueIndex, table: str) -> bool:
+    """Whether all things that share the first place are shown: those that have names, and are not many."""
+    return bool(index.label(table)) and index.tables[table].row_count <= _MOST_THINGS
 
 
 def _finest(source: Source) -> str:

@@ -86,8 +86,14 @@ class _Emitter:
             parts.append("ORDER BY " + ", ".join(keys))
         if plan.limit and not plan.outer:
             each = f" BY {', '.join(identifier(alias) for alias in plan.limit_by)}" if plan.limit_by else ""
-            parts.append(f"LIMIT {plan.limit}{each}")
+            parts.append(f"LIMIT {plan.limit}{each}{' WITH TIES' if self._all_tied() else ''}")
         return " ".join(parts)
+
+    def _all_tied(self) -> bool:
+        """Whether all rows that share the first place are listed: they are ordered by nothing else."""
+        plan = self._plan
+        listed = plan.form == "list" and plan.tied and not plan.distinct
+        return listed and plan.limit == 1 and len(plan.order) == 1 < len(plan.dimensions)
 
     def conditions(self, filters: tuple[Filter, ...], windows: tuple[Window, ...]) -> str:
         """Filters and windows as one condition, empty where there are none."""

@@ -17,7 +17,7 @@ UNIT_WORDS: dict[str, str] = {
     "usd": "US dollars", "dollar": "US dollars", "eur": "euros", "euro": "euros", "gbp": "pounds sterling",
     "knot": "knots", "litre": "litres", "liter": "litres", "kwh": "kWh", "mb": "megabytes",
 
-    "sqft": "square feet", "sqm": "square metres",
+    "hectare": "hectares", "ha": "hectares", "acre": "acres", "sqft": "square feet", "sqm": "square metres",
     "millibar": "millibars", "kelvin": "kelvin", "hpa": "hectopascals", "cm": "centimetres",
     "mm": "millimetres",
 }  # fmt: skip
@@ -30,10 +30,10 @@ _CLASSES = {
         ("minutes", "seconds", "hours", "milliseconds", "days", "weeks", "months", "quarters", "years")
     ),
     "length": frozenset(("miles", "kilometres", "metres", "feet", "inches", "centimetres", "millimetres")),
-    "weight": frozenset(("kilograms", "grams", "pounds")),
+    "weight": frozenset(("kilograms", "grams", "pounds", "tonnes")),
     "heat": frozenset(("degrees", "degrees Celsius", "degrees Fahrenheit", "kelvin")),
     "speed": frozenset(("miles per hour", "knots")),
-    "area": frozenset(("square feet", "square metres")),
+    "area": frozenset(("square feet", "square metres", "hectares", "acres")),
 }
 
 

@@ -21,6 +21,7 @@ from aidatalabs_services.agent.planner.plan import (
     Window,
 )
 from aidatalabs_services.agent.planner.roles import is_unique
+from aidatalabs_services.agent.planner.rows import shows_ties
 from aidatalabs_services.agent.planner.words import lemma, split_name
 
 from .conditions import Conditions
@@ -170,7 +171,7 @@ class Builder:
             asked.different or bool(target.column) or (asked.noun is not None and asked.noun.different)
         )
         if ordering is not None:
-            self._sort_rows(joins.source(moved[-1]), ordering[1], parts, names, different)
+            self._sort_rows(joins.source(moved[-1]), ordering[1], parts, names, target, different)
         filters, windows = self._moved(bound, target, base, joins)
         return QueryPlan(
             "list", base, joins.all(), (), tuple(parts.dimensions), filters, windows, (),
@@ -279,7 +280,13 @@ class Builder:
         return Place(target.table, times[0].name, (), 0.1)
 
     def _sort_rows(
-        self, source: Source, way: Extreme | Sorted, parts: Parts, names: Names, different: bool
+        self,
+        source: Source,
+        way: Extreme | Sorted,
+        parts: Parts,
+        names: Names,
+        target: Target,
+        different: bool,
     ) -> None:
         descending = way.descending
         if source.column.startswith("-"):
@@ -294,6 +301,8 @@ class Builder:
                 raise Unclear(None, "orders different values by another column")
             parts.dimensions.append(shown)
         parts.order.append(Order(shown.alias, descending))
+        if parts.limit == 1 and not different and shows_ties(self.index, target.table):
+            return  # all that share the first place
         parts.order.extend(Order(d.alias, False) for d in parts.dimensions if d is not shown)
 
     def _based(self, target: Target, places: list[Place]) -> tuple[str, Joins, list[Place]]:

@@ -82,7 +82,7 @@ NOTHING_WORDS = frozenset(
 
 PERSONS = words(
     """
-    person people member customer client employee worker staff student pupil teacher instructor
+    person people member customer client employee worker staff student pupil learner teacher instructor
     professor user patient doctor physician nurse driver pilot artist player author writer
     actor director owner guest visitor tenant agent manager salesperson seller buyer passenger
     candidate voter judge coach athlete engineer technician volunteer donor borrower reader

@@ -27,6 +27,7 @@ from .fillers import plainly
 from .lasting import unended, unmeasured
 from .readings import Reading, Spoken
 from .rewording import Rewording, rewordings
+from .turns import by_owner
 
 _EXPECTING = re.compile(
     r"\b(sessions?|currently|at\s+the\s+moment|right\s+now|at\s+present|as\s+of\s+now|as\s+we\s+speak|presently|still"
@@ -53,9 +54,10 @@ def put_plainly(question: str, index: CatalogueIndex) -> tuple[str, tuple[str, .
     """The question with turns of speech and the words for business figures put into plain ones, and what was
     read as what."""
     plain, put_as = plainly(days_of_month(question))
-    named, named_as = put_in_names(plain, index)
+    owned, owned_as = by_owner(plain, index)
+    named, named_as = put_in_names(owned, index)
     asked, read_as = settled(named, index)
-    return asked, tuple(text for text in (put_as, named_as or read_as) if text)
+    return asked, tuple(text for text in (put_as, owned_as, named_as or read_as) if text)
 
 
 def looked_again(

@@ -17,6 +17,7 @@ EMPTY = re.compile(
     | in\s+(?:the|our)\s+(?:collection|system|records|books)
     | on\s+(?:our|the)\s+books | on\s+(?:file|record)
     | to\s+(?:their|his|her|its)\s+names?
+    | have\s+(?:we|you)\s+got
     | roughly | approximately | by\s+any\s+chance | out\s+of\s+curiosity
     )\b""",
     re.X | re.I,
@@ -28,6 +29,8 @@ PLAINER: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     for pattern, plain in (
         (r"(?:gave|give|gives|brought|brings|sent|sends)\s+us", "has"),
         (r"ha(?:s|ve)\s+had", "have"),
+        (r"who\s+are\s+(?:the|our|all\s+(?:the|our))", "list the"),
+        (r"since\s+the\s+(?:very\s+)?(?:beginning|start)\s+of", "since"),
         (
             r"(?:sees?|saw|treats?|treated|teaches|taught|covers?|runs?|hosts?|gets?|serves?|served|carries|handles?|handled)"
             r"(?=\s+(?:the\s+)?(?:most|fewest|least)\b)",
@@ -78,10 +81,22 @@ _LARGEST_NUMBER = re.compile(
 )
 
 
+_WINNER_OF_EACH = re.compile(
+    r"^\s*(?:(?:show|list|give|find|what\s+is|which\s+is)\s+(?:me\s+)?)?the\s+(?P<thing>[a-z]+)\s+with\s+the\s+"
+    r"(?P<way>highest|lowest|most|fewest|largest|smallest)\s+(?P<figure>[^,?]+?)\s+(?:of|in|for|per|from)\s+each\s+"
+    r"(?P<group>[a-z]+)\s*\?*\s*$",
+    re.I,
+)
+
+
 def plainly(question: str) -> tuple[str, str]:
-    """The question with two turns of speech put plainly, and a sentence on how; the same and nothing without
-    them: `per month with the growth on the previous month` looks at every month, not at the previous one,
-    and `sort by the largest number` asks for no second number."""
+    """The question with turns of speech put plainly, and a sentence on how; the same and nothing where there
+    are none: `the X with the most Y of each Z` asks which, `per month with the growth on the previous month`
+    looks at every month, not at the previous one, and `sort by the largest number` asks for no second one."""
+    match = _WINNER_OF_EACH.match(question)
+    if match is not None:
+        text = f"which {match['thing']} has the {match['way']} {match['figure']} in each {match['group']}"
+        return text, f"'{question.strip(' ?')}' was read as {text}."
     match = _GROWTH.search(question)
     if match is not None:
         unit = match[2].casefold()

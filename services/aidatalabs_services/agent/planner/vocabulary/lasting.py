@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterator
 from weakref import WeakKeyDictionary
 
+from aidatalabs_services.agent.planner.columntypes import column_type
 from aidatalabs_services.agent.planner.index import CatalogueIndex
 from aidatalabs_services.agent.planner.words import lemma, split_name
 
 from .deeds import kin_cost
 from .durations import Pair, breaks_off, open_ends, pairs_of, verbs_of
-from .forms import words
+from .forms import participle, words
 from .nouns import noun_cost
 from .readings import Reading, Spoken
 from .states import CLOSED_STATES, NOW, OPEN_STATES
@@ -62,6 +63,16 @@ _HOW_LONG = re.compile(
     r"(?:\s+(?:for|out)(?=\W|$))?(?:\s+(?:an?|the|their)\s+(?P<kept>[a-z]+)(?=\s+(?:for|on)\b|\W*$))?",
     re.I,
 )
+_UNTIL = re.compile(
+    r"\bhow\s+(?:long|many\s+(?P<unit>second|minute|hour|day|week)s)\s+(?:does\s+it\s+take\s+|is\s+it\s+|pass\s+)?"
+    r"(?:until|till|before)\s+(?:an?\s+|the\s+|our\s+)?(?P<thing>[a-z]+)\s+(?:is|are|gets?|was|were)\s+(?P<noun>[a-z]{3,})\b",
+    re.I,
+)
+_TAKE_PEOPLE = re.compile(
+    r"\bhow\s+long\s+(?:does|did)\s+it\s+(?:typically\s+|usually\s+)?take\s+(?:for\s+)?(?:people|users|customers|us|them|someone"
+    r"|somebody|(?:an?\s+|the\s+|our\s+)?[a-z]+)\s+to\s+(?P<noun>[a-z]{3,})\s+(?:an?|the|their)\s+(?P<thing>[a-z]+)\b",
+    re.I,
+)
 _NUMBER = r"(?P<number>\d+(?:\.\d+)?|an?|one|two|three|four|five|six|seven|eight|nine|ten|twelve|twenty)"
 _WITHIN = re.compile(
     rf"\b(?:(?:that|which|who)\s+)?(?:(?:is|are|was|were|got)\s+)?(?P<noun>[a-z]+(?:ed|en|ent|ed\s+out|back))\s+(?P<way>within|in\s+under|in\s+less\s+than)\s+"
@@ -81,6 +92,11 @@ _OVER = re.compile(
     re.I,
 )
 _EXTREME = re.compile(r"\b(?P<way>longest|shortest|slowest|fastest|quickest)\s+(?P<noun>[a-z]{4,})\b", re.I)
+_NOT_YET = re.compile(
+    r"\b(?:(?:that|which|who)\s+)?(?:(?:is|are|was|were|has|have|had)\s+)?(?:still\s+)?(?:(?:not\s+(?:yet\s+)?(?:been\s+)?"
+    r"|never\s+been\s+|yet\s+to\s+be\s+)(?P<verb>[a-z]{3,}(?:ed|[^s\W]))(?:\s+yet)?|un(?P<bare>paid|sold|sent|[a-z]{3,}ed))\b",
+    re.I,
+)
 _WAYS = {
     "within": "at most", "in under": "less than", "in less than": "less than", "more than": "more than",
     "longer than": "more than", "over": "more than", "at least": "at least", "less than": "less than",
@@ -103,6 +119,26 @@ def states(spoken: Spoken) -> Iterator[Reading]:
                 yield from readings
                 taken = end
                 break
+
+
+def not_yet(spoken: Spoken) -> Iterator[Reading]:
+    """`that have not been paid yet`, `still unfinished`: by any verb that the end of rows goes by."""
+    named = spoken.named_tables()
+    for match in _NOT_YET.finditer(spoken.linked.question):
+        verb = (match["verb"] or match["bare"]).casefold()
+        span = spoken.span_of(match.start(), match.end())
+        if span is None or not participle(verb) or _stored(spoken, *span):
+            continue
+        ends = frozenset(
+            told
+            for name in named
+            for column in spoken.index.tables[name].columns
+            if column_type(column.type).temporal
+            for told in verbs_of(column)
+            if len(told) > 2 and kin_cost(verb, told) is not None
+        )
+        if ends and any(open_ends(spoken.index.tables[name], ends) for name in named):
+            yield from _state(spoken, *span, ends, True)
 
 
 def _stored(spoken: Spoken, start: int, end: int) -> bool:
@@ -226,6 +262,12 @@ def lengths(spoken: Spoken) -> Iterator[Reading]:
             pairs = [p for p in pairs if "return" in verbs_of(p.end)]
         lead = "what is the average {}" if not _words_before(question, match) else "the average {}"
         yield from _read(spoken, match, pairs, lead, 0.08, averaged=True)
+    for pattern in (_UNTIL, _TAKE_PEOPLE):
+        for match in pattern.finditer(question):
+            lead = "what is the average {}" if not _words_before(question, match) else "the average {}"
+            unit = (match.groupdict().get("unit") or "").casefold()
+            pairs = _pairs(spoken, match["noun"])
+            yield from _read(spoken, match, pairs, lead, 0.06, unit, averaged=True)
     for match in _EXTREME.finditer(question):
         pairs = _pairs(spoken, match["noun"])
         way = "highest" if match["way"].casefold() in ("longest", "slowest") else "lowest"

@@ -30,6 +30,8 @@ PEOPLE_COUNTED = words(
     """
 )
 """Words that such a column may be asked for by."""
+PERSONAL = words("birth birthday birthdate dob born gender sex surname firstname lastname")
+"""Words of columns that only people have."""
 ANYBODY = words("user person people human individual")
 """Words that may name any table of people, where there is one only."""
 SERVED = words(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from weakref import WeakKeyDictionary
 
+from aidatalabs_services.agent.planner.catalogue import Table
+from aidatalabs_services.agent.planner.columntypes import column_type
 from aidatalabs_services.agent.planner.index import CatalogueIndex
 from aidatalabs_services.agent.planner.relations.verbs import PERSONS
 from aidatalabs_services.agent.planner.words import split_name
@@ -12,7 +14,7 @@ from aidatalabs_services.agent.planner.words import split_name
 from .acts import deed_columns
 from .deeds import kin_cost
 from .forms import base_forms, doer, done_by, participle, plural, words
-from .people import ANYBODY, EVERYBODY, HEADCOUNTS, KEYED, PEOPLE_COUNTED, SERVED
+from .people import ANYBODY, EVERYBODY, HEADCOUNTS, KEYED, PEOPLE_COUNTED, PERSONAL, SERVED
 from .readings import Reading, Spoken
 
 _COUNTING = (("how", "many"), ("number", "of"), ("count", "of"), ("total",), ("total", "number", "of"))
@@ -113,8 +115,11 @@ def _tabled(spoken: Spoken, place: int, said: str, many: bool) -> Iterator[Readi
     found = {
         name: split_name(name)[-1]
         for name in spoken.index.tables
-        if name not in spoken.index.empty_tables and split_name(name)[-1] in KEYED | PERSONS
+        if name not in spoken.index.empty_tables
+        and (split_name(name)[-1] in KEYED | PERSONS or _personal(spoken.index.tables[name]))
     }
+    if len(found) > 1 and said in ANYBODY:
+        found = _doers(spoken, found)
     words = set(found.values())
     served = said in SERVED and words <= SERVED
     if len(found) != 1 or words == {said} or not (said in ANYBODY or served):
@@ -123,6 +128,34 @@ def _tabled(spoken: Spoken, place: int, said: str, many: bool) -> Iterator[Readi
     noun = plural(found[table]) if many else found[table]
     told = f"'{spoken.tokens[place].raw}' was read as '{noun}'."
     yield Reading(place, place + 1, noun, 0.18, told, "people")
+
+
+def _personal(table: Table) -> bool:
+    """Whether a table's columns tell that its rows are people."""
+    return any(set(split_name(column.name)) & PERSONAL for column in table.columns)
+
+
+def _doers(spoken: Spoken, people: dict[str, str]) -> dict[str, str]:
+    """Of several kinds of people the one that did what is said: rows that tell it have their key."""
+    prices: dict[str, float] = {}
+    for name, table in spoken.index.tables.items():
+        meant = {edge.to_table for edge in spoken.index.edges if edge.table == name} & people.keys()
+        meant = {name} if name in people else meant
+        told = [split_name(name)[-1]] if name not in people else []
+        told += [p for c in table.columns if column_type(c.type).temporal for p in split_name(c.name)]
+        costs = [
+            cost
+            for word in spoken.words
+            for part in told
+            if participle(word) and (cost := kin_cost(word, part)) is not None
+        ]
+        for one in meant if costs else ():
+            # whoever it is done by, where two of them have a part in it, is not told
+            price = min(costs) if len(meant) == 1 else 0.0
+            prices[one] = min(prices.get(one, 9.0), price)
+    least = min(prices.values(), default=9.0)
+    nearest = [name for name, price in prices.items() if price <= least + 0.03]
+    return {nearest[0]: people[nearest[0]]} if len(nearest) == 1 else {}
 
 
 def _counted(spoken: Spoken, place: int, said: str) -> Iterator[Reading]:

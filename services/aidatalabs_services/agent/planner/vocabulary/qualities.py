@@ -93,6 +93,7 @@ UNIT_NAMES: dict[str, str] = {
     "day": "days", "week": "weeks",
     "dollar": "US dollars", "usd": "US dollars", "buck": "US dollars", "euro": "euros", "eur": "euros",
     "pound sterling": "pounds sterling", "gbp": "pounds sterling", "quid": "pounds sterling",
+    "tonne": "tonnes", "hectare": "hectares", "ha": "hectares", "acre": "acres",
     "litre": "litres", "liter": "litres", "kwh": "kWh", "degree": "degrees", "celsius": "degrees Celsius",
     "percent": "percent",
 }  # fmt: skip

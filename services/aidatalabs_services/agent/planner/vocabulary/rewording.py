@@ -13,10 +13,13 @@ from aidatalabs_services.agent.planner.relations.lexis import LIST
 
 from .acts import acts, repeated
 from .forms import words
-from .lasting import lengths, states
+from .lasting import lengths, not_yet, states
+from .logged import logged
 from .persons import persons
 from .readings import Reading, Spoken
 from .things import ages, nothing, nouns, qualities, small, verbs
+from .told_units import told_units
+from .turns import turns
 
 _DEAREST = 0.62
 """More is guessing: nothing is answered by such readings together."""
@@ -45,7 +48,10 @@ class Rewording:
 
 def readings_of(spoken: Spoken) -> list[Reading]:
     """All readings of all parts of a question, surest first; a loose one only where nothing nearer is."""
-    rules = (lengths, states, acts, repeated, persons, nouns, qualities, verbs, ages, small, nothing)
+    rules = (
+        *(lengths, states, not_yet, acts, repeated, persons, nouns, qualities, verbs, ages, small),
+        *(nothing, turns, logged, told_units),
+    )
     found = [reading for rule in rules for reading in rule(spoken)]
     found += [reading for reading in acts(spoken, known=True) if reading not in found]
     return sorted(found, key=lambda r: (r.cost, r.start, r.end, r.text))
