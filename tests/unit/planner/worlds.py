@@ -88,7 +88,7 @@ MILLS = world(
     "mills",
     mills=(12, "mill_id:i mill_name:s:*12 valley:s:Upper,Lower founded_year:i plot_ha:f"),
     ponds=(40, "pond_id:i mill_id:i:*11 surface_acres:f"),
-    millers=(30, "miller_id:i miller_name:s:*30 birth_year:i mill_id:i:*12"),
+    keepers=(30, "keeper_id:i keeper_name:s:*30 birth_year:i mill_id:i:*12"),
     grindings=(900, "grinding_id:i mill_id:i:*12 grain:s:rye,oats ground_on:d tonnes:f checked_on:nd"),
     customers=(60, "customer_id:i customer_name:s:*60 sort:s:bakery,brewery"),
     purchases=(
@@ -113,4 +113,9 @@ PODCASTS = world(
                    ",membership_started,membership_cancelled"
                    " user_id:i:*900 properties.topic:s:news,sport properties.device:s:phone,radio"
                    " properties.tier:s:gold,silver value:f"),
+)  # fmt: skip
+SCOOTERS = world(
+    "scooters",
+    events=(9000, "timestamp:t event_type:s:rental_started,rental_extended,rental_ended,scooter_reported"
+                  " user_id:i:*400 value:f"),
 )  # fmt: skip

@@ -62,6 +62,7 @@ class Lookups:
         having: tuple[str, str] | None = None,
         counted: str = "",
         between: dict[str, Window] | None = None,
+        done: dict[str, Filter] | None = None,
     ) -> Filter:
         """The rows at a path's start that have (or have not) such rows at its end, or a number of them at the
         first step that leads to many."""
@@ -70,6 +71,8 @@ class Lookups:
             hop = path[place]
             if between and hop.to_table in between:
                 windows = [*windows, between[hop.to_table]]
+            if done and hop.to_table in done:
+                filters = [*filters, done[hop.to_table]]
             query = self._listed(hop.to_table, hop.to_column, filters, windows)
             if having is not None and place == many:
                 query = self._having(query, having, counted)

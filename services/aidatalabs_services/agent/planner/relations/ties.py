@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from aidatalabs_services.agent.planner.columntypes import column_type
 from aidatalabs_services.agent.planner.names import word_cost
 from aidatalabs_services.agent.planner.plan import (
     Filter,
     Window,
 )
 from aidatalabs_services.agent.planner.roles import is_unique
+from aidatalabs_services.agent.planner.vocabulary.deeds import kin_cost
 from aidatalabs_services.agent.planner.words import split_name
 
 from .lookups import Lookups
@@ -82,12 +84,31 @@ class Ties(Lookups):
         if shared and having is not None:
             raise Unclear(noun.head, f"is counted for each {column}, which many rows of {table} share")
         found = self.among(
-            path, inner.filters, inner.windows, negated and not shared, having, counted, between
-        )
+            path, inner.filters, inner.windows, negated and not shared, having, counted, between,
+            self._done(condition.verb, path),
+        )  # fmt: skip
         if not shared:
             return found
         query = self._listed(table, column, [found], [])  # of a value, whichever of its rows
         return Filter(self.source(table, column), "not_in_query" if negated else "in_query", query=query)
+
+    def _done(self, verb: str, path: tuple[Hop, ...]) -> dict[str, Filter]:
+        """`who completed a workshop`: of the rows between, those with the time of what the verb tells, where
+        some have none."""
+        found = {}
+        for hop in path:
+            if hop.to_one or not verb:
+                continue
+            times = [
+                (cost, column.name)
+                for column in self.index.tables[hop.to_table].columns
+                if column_type(column.type).temporal and column_type(column.type).nullable
+                for part in split_name(column.name)
+                if (cost := kin_cost(verb, part)) is not None
+            ]
+            if times:
+                found[hop.to_table] = Filter(self.source(hop.to_table, min(times)[1]), "not_null")
+        return found
 
     def _shared_column(self, table: str, column: str, other: str) -> tuple[Hop, ...]:
         """`countries with lakes`, where both tables name the country: by that, whatever keys there are."""

@@ -25,6 +25,7 @@ from aidatalabs_services.agent.planner.plan import Filter, QueryPlan
 from .acts import acts, commanded, stored_sessions
 from .fillers import plainly
 from .lasting import unended, unmeasured
+from .logged import logged
 from .readings import Reading, Spoken
 from .rewording import Rewording, rewordings
 from .turns import by_owner
@@ -86,7 +87,7 @@ def _reconsidered(
         again = answered(index, linked, ask) or outcome
         return _insisted(spoken, ask, again) if isinstance(again, Planned) else again
     if isinstance(outcome, Clarification):
-        whole = [r for r in acts(spoken, known=True) if r.cost <= 2 * _MARGIN]
+        whole = [r for r in acts(spoken, known=True) if r.cost <= 2 * _MARGIN] + list(logged(spoken))
         other = answered(index, linked, ask, whole) if whole else None
         return other if isinstance(other, Planned) else outcome
     return _insisted(spoken, ask, outcome)

@@ -118,8 +118,9 @@ def _tabled(spoken: Spoken, place: int, said: str, many: bool) -> Iterator[Readi
         if name not in spoken.index.empty_tables
         and (split_name(name)[-1] in KEYED | PERSONS or _personal(spoken.index.tables[name]))
     }
+    rows = ""
     if len(found) > 1 and said in ANYBODY:
-        found = _doers(spoken, found)
+        found, rows = _doers(spoken, found)
     words = set(found.values())
     served = said in SERVED and words <= SERVED
     if len(found) != 1 or words == {said} or not (said in ANYBODY or served):
@@ -128,6 +129,9 @@ def _tabled(spoken: Spoken, place: int, said: str, many: bool) -> Iterator[Readi
     noun = plural(found[table]) if many else found[table]
     told = f"'{spoken.tokens[place].raw}' was read as '{noun}'."
     yield Reading(place, place + 1, noun, 0.18, told, "people")
+    if rows and place + 1 < len(spoken.words) and participle(spoken.words[place + 1]):
+        said_so = f"'{spoken.text(place, place + 2)}' was read as {noun} that have {rows}."
+        yield Reading(place, place + 2, f"{noun} have `{rows}`", 0.19, said_so, "people")
 
 
 def _personal(table: Table) -> bool:
@@ -135,9 +139,9 @@ def _personal(table: Table) -> bool:
     return any(set(split_name(column.name)) & PERSONAL for column in table.columns)
 
 
-def _doers(spoken: Spoken, people: dict[str, str]) -> dict[str, str]:
-    """Of several kinds of people the one that did what is said: rows that tell it have their key."""
-    prices: dict[str, float] = {}
+def _doers(spoken: Spoken, people: dict[str, str]) -> tuple[dict[str, str], str]:
+    """Of several kinds of people the one that did what is said, and the rows that tell it by their key."""
+    prices: dict[str, tuple[float, str]] = {}
     for name, table in spoken.index.tables.items():
         meant = {edge.to_table for edge in spoken.index.edges if edge.table == name} & people.keys()
         meant = {name} if name in people else meant
@@ -152,10 +156,12 @@ def _doers(spoken: Spoken, people: dict[str, str]) -> dict[str, str]:
         for one in meant if costs else ():
             # whoever it is done by, where two of them have a part in it, is not told
             price = min(costs) if len(meant) == 1 else 0.0
-            prices[one] = min(prices.get(one, 9.0), price)
-    least = min(prices.values(), default=9.0)
-    nearest = [name for name, price in prices.items() if price <= least + 0.03]
-    return {nearest[0]: people[nearest[0]]} if len(nearest) == 1 else {}
+            prices[one] = min(prices.get(one, (9.0, "")), (price, "" if name in people else name))
+    least = min(prices.values(), default=(9.0, ""))[0]
+    nearest = [name for name, (price, _) in prices.items() if price <= least + 0.03]
+    if len(nearest) != 1:
+        return {}, ""
+    return {nearest[0]: people[nearest[0]]}, prices[nearest[0]][1]
 
 
 def _counted(spoken: Spoken, place: int, said: str) -> Iterator[Reading]:
