@@ -6,11 +6,12 @@ from datetime import datetime
 
 import pytest
 
+from aidatalabs_services.agent.planner.answers import sentence
 from aidatalabs_services.agent.planner.catalogue import Catalogue
 from aidatalabs_services.agent.planner.outcomes import Outcome, Planned
 from aidatalabs_services.agent.planner.planner import plan
 from tests.unit.planner.conftest import Asker
-from tests.unit.planner.worlds import CALLS, GUILD, HOTEL, LIBRARY, MILLS, PODCASTS, SCOOTERS
+from tests.unit.planner.worlds import CALLS, GUILD, HOTEL, LIBRARY, MILLS, PODCASTS, SCOOTERS, SOFTWARE
 
 _NOW = datetime(2026, 1, 15, 12)
 
@@ -131,6 +132,8 @@ def test_a_year_of_its_own_tells_when_and_how_old(question: str, catalogue: Cata
         ("registrations per week since the beginning of December", GUILD, "toDateTime('2025-12-01"),
         ("the best mill of each valley by tonnes", MILLS, "LIMIT 1 BY"),
         ("the mill with the highest total tonnes of each valley", MILLS, "LIMIT 1 BY"),
+        ("What percentage of the grindings by weight is rye?", MILLS, "sumOrNullIf(tonnes, grain = 'rye')"),
+        ("Kenyans versus Spain: number of reports exported", SOFTWARE, "country.:String = 'Kenya'"),
         ("On average how many days until a purchase is settled?", MILLS, "bought_on, settled_on"),
         ("How long does it take people to finish a workshop, in days?", GUILD, "registered_at, completed_at"),
     ],
@@ -146,6 +149,8 @@ def test_turns_of_speech_about_things(question: str, catalogue: Catalogue, held:
         ("How many calls are still unrecorded?", CALLS),
         ("average fee of each master's workshops, best first", GUILD),
         ("workshops about kindness", GUILD),
+        ("Dutch versus Danes: number of guests", HOTEL),
+        ("What percentage of the grindings by volume is rye?", MILLS),
         ("What did each master paint in 2025?", GUILD),
     ],
 )
@@ -223,3 +228,29 @@ def test_a_verb_with_a_time_of_its_own_leaves_out_rows_without_it(question: str,
 
 def test_a_verb_without_a_time_of_its_own_leaves_nothing_out() -> None:
     assert "isNotNull" not in _planned("apprentices who took more than 3 workshops", GUILD).sql
+
+
+def test_things_that_share_the_first_place_are_told() -> None:
+    planned = _planned("the cheapest workshop", GUILD)
+    assert planned.sql.endswith("ORDER BY fee LIMIT 1 WITH TIES")
+    columns = [("workshop_name", "String"), ("fee", "Float64"), ("tied_rows", "UInt64")]
+    rows = [["Looms", 4.5, 2], ["Spoons", 4.5, 2]]
+    assert sentence(planned, columns, rows, truncated=False) == "2 share the lowest fee, 4.50."
+
+
+def test_a_price_per_unit_is_no_revenue() -> None:
+    assert not isinstance(_ask("revenue last year", MILLS), Planned)
+
+
+def test_a_revenue_is_added_up_of_the_event_it_is_said_of() -> None:
+    sql = _planned("subscription revenue", PODCASTS).sql
+    assert sql.endswith("sumOrNull(value) AS total_value FROM events WHERE event_type = 'membership_started'")
+
+
+def test_the_time_of_a_deed_is_that_of_its_verb() -> None:
+    assert "completed_at >=" in _planned("How many apprentices completed a workshop in 2025?", GUILD).sql
+    assert "registered_at >=" in _planned("How many apprentices took a workshop in 2025?", GUILD).sql
+
+
+def test_one_of_very_many_rows_is_shown_with_how_many_share_its_place() -> None:
+    assert "TIES" not in _planned("longest call in seconds", CALLS).sql

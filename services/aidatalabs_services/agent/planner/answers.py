@@ -241,6 +241,11 @@ def _list(
         facts = ", ".join(f"{d.title} {_cell(rows[0][names.index(d.alias)], d)}" for d in shown)
         return f"{facts[0].upper()}{facts[1:].removesuffix('.')}{_tied(names, rows[0])}{time}."
     more = ", more were cut off" if truncated else ""
+    if plan.tied and plan.limit == 1:
+        first = next(d for d in plan.dimensions if d.alias == plan.order[0].alias)
+        place = names.index(first.alias)
+        way = "highest" if plan.order[0].descending else "lowest"
+        return f"{len(rows):,} share the {way} {first.title}, {_cell(rows[0][place], first)}{more}{time}."
     return f"{len(rows):,} rows{more}{time}."
 
 

@@ -60,7 +60,7 @@ class Ties(Lookups):
         noun = condition.noun
         said = frozenset((condition.verb,)) if condition.verb else frozenset[str]()
         path = self._shared_column(table, column, other) or self.schema.way(table, other, said, noun.head)
-        noun, between = self._timed_between(noun, path)
+        noun, between = self._timed_between(noun, path, condition.verb)
         inner = self.where(noun, other)
         bound.cost += inner.cost + 0.05 * len(path) + (noun.head.candidates[0].cost if noun.head else 0)
         operator, negated = condition.operator, condition.negated
@@ -118,7 +118,7 @@ class Ties(Lookups):
             return ()
         return (Hop(table, column, other, column, to_one=False),)
 
-    def _timed_between(self, noun: Noun, path: tuple[Hop, ...]) -> tuple[Noun, dict[str, Window]]:
+    def _timed_between(self, noun: Noun, path: tuple[Hop, ...], verb: str) -> tuple[Noun, dict[str, Window]]:
         """`who treated women last week`: the time of what ties the two together, not of the women."""
         times = [c for c in noun.conditions if isinstance(c, During)]
         tables = [hop.to_table for hop in path[:-1] if self.index.time_columns(hop.to_table)]
@@ -133,7 +133,10 @@ class Ties(Lookups):
         if len(tables) > 1 or len(loose) > 1:
             raise Unclear(noun.head, "leaves open whose time is meant")
         kept = replace(noun, conditions=[c for c in noun.conditions if c is not loose[0]])
-        return kept, {tables[0]: self._window(loose[0], tables[0])}
+        time = replace(
+            loose[0], verb=loose[0].verb or verb
+        )  # `completed a course in May`: when it was completed
+        return kept, {tables[0]: self._window(time, tables[0])}
 
     @staticmethod
     def _number(

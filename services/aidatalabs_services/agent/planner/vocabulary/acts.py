@@ -11,7 +11,7 @@ from aidatalabs_services.agent.planner.index import CatalogueIndex
 from aidatalabs_services.agent.planner.words import lemma, split_name
 
 from .deeds import ANY_OBJECT, ENDING, SOFTWARE, STARTING, kin_cost, told
-from .forms import base_forms, participle, words
+from .forms import base_forms, noun_bases, participle, words
 from .nouns import noun_cost
 from .readings import Reading, Spoken
 
@@ -183,7 +183,8 @@ def _spelled(spoken: Spoken, start: int, value: str) -> tuple[int, float] | None
     """The end of the words from `start` on that act out a value, and what that costs."""
     parts = split_name(value)
     spelled = [_parts_said(spoken, start, list(parts))]
-    if {*parts} & _ACCOUNTS and any(base_forms(part) & _OPENED for part in parts):
+    paid = noun_bases(spoken.words[start]) & {"subscribe"}  # is more than an account
+    if not paid and {*parts} & _ACCOUNTS and any(base_forms(part) & _OPENED for part in parts):
         spelled.append(_parts_said(spoken, start, ["signup"]))  # an account is created by signing up
     found = [one for one in spelled if one is not None]
     return max(found, key=lambda one: (one[0], -one[1])) if found else None

@@ -17,6 +17,7 @@ from .qualities import MEASURING_VERBS, OWN_FRONTS, QUALITIES, UNIT_NAMES, VERBS
 from .readings import ARTICLES, Reading, Spoken
 
 _ACTED = 0.15
+_FIGURED = words("total average mean median highest lowest maximum minimum sum of gross net")
 _BORN = words("birth born birthday birthdate dob founded built established")
 _MOST = frozenset(("most", "least"))
 
@@ -37,12 +38,27 @@ def nouns(spoken: Spoken) -> Iterator[Reading]:
             if cost is None or not _noun_like(spoken, place):
                 continue
             word = plural(part) if many else part
+            if said in INCOME_WORDS and _a_rate(spoken, part):
+                continue  # prices per kilo do not add up to a revenue
             if part in QUANTITIES:
                 word = _exactly(spoken, part)
                 if not word:
                     continue
+            if said in INCOME_WORDS and not (place and spoken.words[place - 1] in _FIGURED):
+                word = f"total {word}"
             said_so = f"'{spoken.tokens[place].raw}' was read as '{word}'."
             yield Reading(place, place + 1, word, cost, said_so, "noun")
+
+
+def _a_rate(spoken: Spoken, part: str) -> bool:
+    """Whether a word is only that of rates here: the price of price_per_kg."""
+    named = [
+        set(split_name(column.name))
+        for table in spoken.index.tables.values()
+        for column in table.columns
+        if part in split_name(column.name)
+    ]
+    return bool(named) and all("per" in parts for parts in named)
 
 
 def _exactly(spoken: Spoken, part: str) -> str:

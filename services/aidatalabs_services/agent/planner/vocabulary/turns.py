@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from aidatalabs_services.agent.planner.catalogue import Column
 from aidatalabs_services.agent.planner.columntypes import column_type
+from aidatalabs_services.agent.planner.countries import aliases
 from aidatalabs_services.agent.planner.index import CatalogueIndex
 from aidatalabs_services.agent.planner.roles import whole
+from aidatalabs_services.agent.planner.units import UNIT_WORDS, unit_class
 from aidatalabs_services.agent.planner.words import lemma, split_name
 
 from .deeds import kin_cost
@@ -19,6 +22,7 @@ _ANY_DEED = words("take have use get do make choose pick try")
 _PAID = words("paid amount revenue takings income")
 _SPENT = words("refund refunded tax discount fee salary wage cost per")
 _CONVERSE = {"buy": "sale", "purchase": "sale", "sell": "purchase", "lend": "loan", "borrow": "loan"}
+_MOST_VALUES = 200
 _EARLIEST, _LATEST = 1000, 2100
 _MADE = words(
     "born birth found founded build built establish established open opened create created make made"
@@ -74,6 +78,15 @@ _BEST_EACH = re.compile(
 _COST = re.compile(
     r"\b(?:and|with|,)\s+(?:what|how\s+much)\s+(?:they|it|each)\s+(?P<verb>costs?|weighs?)\b", re.I
 )
+_VERSUS = re.compile(
+    r"^\s*(?P<one>[a-z]+)\s+(?:versus|vs\.?|against)\s+(?P<other>[a-z]+)\s*[:,-]\s*(?P<what>.+?)\s*\?*\s*$",
+    re.I,
+)
+_BY_AMOUNT = re.compile(
+    r"^\s*(?:what|which)\s+(?:percentage|share|percent|proportion|fraction|part)\s+of\s+(?:the\s+|our\s+|all\s+)?(?P<thing>[a-z]+)\s+"
+    r"by\s+(?P<way>weight|mass|value|volume|area)\s+(?:is|are|was|were|has|have)\s+(?P<part>.+?)\s*\?*\s*$",
+    re.I,
+)
 _FINISHED = re.compile(
     r"\b(?:who|that|which)\s+(?:have\s+)?(?P<verb>[a-z]+ed)\s+(?P<way>more\s+than|at\s+least|fewer\s+than|less\s+than"
     r"|at\s+most|exactly)\s+(?P<number>\d+)\s+(?P<thing>[a-z]+)\b",
@@ -85,7 +98,7 @@ def turns(spoken: Spoken) -> Iterator[Reading]:
     """The readings of such turns, where the tables and keys tell what they speak of."""
     rules = (
         _absent, _by_year, _oldest, _earned, _sold, _best_first, _counted, _kind, _best_of_each,
-        _about, _costing, _finished,
+        _about, _costing, _finished, _versus, _by_amount,
     )  # fmt: skip
     for rule in rules:
         yield from rule(spoken)
@@ -326,3 +339,55 @@ def _finished(spoken: Spoken) -> Iterator[Reading]:
             text = f"with {many} `{table_name}` where `{table_name}.{column_name}` is known"
             told = f"'{match.group()}' was read as {many} {table_name} with a {column_name}."
             yield from _reading(spoken, match, text, 0.05, told)
+
+
+def _versus(spoken: Spoken) -> Iterator[Reading]:
+    """`Swedes versus Kenyans: number of orders`: the figure for two values of one column."""
+    match = _VERSUS.match(spoken.linked.question)
+    if match is None:
+        return
+    found = []
+    for name, table in spoken.index.tables.items():
+        for column in table.columns:
+            if column.values_complete and len(column.values) <= _MOST_VALUES:
+                one, other = (_value(column, match[side].casefold()) for side in ("one", "other"))
+                if one and other and one != other:
+                    found.append((name, column.name, one, other))
+    if len(found) == 1:
+        table_name, column_name, one, other = found[0]
+        said = column_name if "." in column_name else f"{table_name}.{column_name}"
+        text = f'{match["what"]} where `{said}` is "{one}" or "{other}" by `{said}`'
+        yield from _reading(spoken, match, text, 0.06)
+
+
+def _value(column: Column, said: str) -> str:
+    """The value that a word, or the people of a country, stand for; empty where there is none."""
+    called = aliases(split_name(column.name.split(".")[-1]), column.values)
+    singular = lemma(said)
+    found = [
+        value
+        for value in column.values
+        if value.casefold() in (said, singular) or {said, singular} & set(called.get(value, ()))
+    ]
+    return found[0] if len(found) == 1 else ""
+
+
+def _by_amount(spoken: Spoken) -> Iterator[Reading]:
+    """`what percentage of the harvest by weight is grade A`: a part of a sum."""
+    match = _BY_AMOUNT.match(spoken.linked.question)
+    table = table_of(spoken, match["thing"]) if match is not None else ""
+    if match is None or not table:
+        return
+    way = match["way"].casefold()
+    way = "weight" if way == "mass" else way
+    found = [
+        column.name
+        for column in spoken.index.tables[table].columns
+        for role in (spoken.index.role(table, column.name),)
+        for unit in (role.unit or UNIT_WORDS.get(split_name(column.name)[-1], ""),)
+        if role.kind == "measure" and role.additive and "per" not in split_name(column.name)
+        and (way in split_name(column.name) or unit_class(unit) == way)
+    ]  # fmt: skip
+    if len(found) == 1:
+        figure = f"total `{table}.{found[0]}`"
+        yield from _reading(spoken, match, f"ratio of {figure} with {match['part']} to {figure}", 0.05)
