@@ -12,6 +12,7 @@ from .draft import Aggregate, Ambiguous, Barred, Choice, Draft, Group, Ref, Unre
 from .entities import check_entities
 from .index import CatalogueIndex
 from .items import Item
+from .lexicon import TRADES
 from .measures import MeasureMaker
 from .plan import Filter, Having, Measure, Order, QueryPlan
 from .roles import is_unique
@@ -20,9 +21,6 @@ from .superlatives import check_grouped_extreme
 from .words import split_name, value_words
 
 __all__ = ["Composer", "Parts"]
-
-
-_TRADE = frozenset(("sale", "order", "purchase", "transaction"))  # selling, ordering and buying are one event
 
 
 class Composer(ComposingRanks):
@@ -364,7 +362,7 @@ class Composer(ComposingRanks):
             if window[1] is not None:
                 spoken |= set(split_name(window[1].candidate.column))
         times = {part for source in self.times_used for part in split_name(source.column)}
-        if item.payload in _TRADE and spoken & _TRADE:
+        if item.payload in TRADES and spoken & TRADES:
             return
         if item.payload not in spoken and not times & {item.payload, item.text.casefold()}:
             raise Unread(item, f"says something about the rows of {self.base} that I cannot check")

@@ -248,6 +248,9 @@ VERB_NOUNS = {
 }  # fmt: skip
 """Verbs and the noun they act out: `borrowed` is understood where the rows are loans."""
 
+TRADES = frozenset(("sale", "order", "purchase", "transaction"))
+"""What selling, ordering and buying are told as: one event."""
+
 SYNONYMS: tuple[frozenset[str], ...] = tuple(
     frozenset(group.split())
     for group in (

@@ -145,7 +145,7 @@ class Linker:
             for end in range(min(len(words), start + _LONGEST_OPERATOR), start, -1):
                 operator = OPERATORS.get(tuple(words[start:end]))
                 named = any(self._shouted(token) for token in self._tokens[start:end])
-                if operator and operator[0] == "filler" and named:
+                if operator and named and (operator[0] == "filler" or self._code(start, end)):
                     continue
                 if operator and operator[0] == "count" and self._closes_name(start, end):
                     continue
@@ -318,6 +318,14 @@ class Linker:
         """`orders from US`, `staff in IT`: capitals among small letters are a name, not a filler."""
         several = len(token.raw) > 1 and token.raw.isalpha() and token.raw.isupper()
         return several and any(t.raw.islower() for t in self._tokens)
+
+    def _code(self, start: int, end: int) -> bool:
+        """`guests from AT`: a stored value in capitals where a preposition has nothing to stand before."""
+        token, last = self._tokens[start], len(self._tokens)
+        led = start > 0 and OPERATORS.get((self._tokens[start - 1].word,), ("",))[0] == "prep"
+        behind = self._tokens[end].kind == "punctuation" if end < last else True
+        stored = any(match.value == token.raw for match in self._index.values([token.word]))
+        return end == start + 1 and (led or behind) and stored
 
     def _describes(self, place: int) -> bool:
         """`used cars`: a participle before a name says which; `who placed orders` what was done."""

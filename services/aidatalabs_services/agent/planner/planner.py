@@ -45,7 +45,6 @@ __all__ = ["Clarification", "ClarificationChoice", "Outcome", "Planned", "Planne
 _MARGIN = 0.09
 _JOIN_COST = 0.06
 _FAR = 0.25
-_DEAREST_RELATION = 0.8
 _DEPTH = 2
 _MOST_PLANNERS = 128  # of the catalogues that are kept beside them, and of each the one before
 _FRAMES = 3  # a frame in a frame in a frame
@@ -131,15 +130,7 @@ class Planner:
         outcome = self._decide(linked, readings, now, timezone, depth)
         if not isinstance(outcome, Refusal) or depth != _DEPTH:
             return outcome
-        return self._related(linked, now, timezone) or outcome
-
-    def _related(self, linked: Linked, now: datetime, timezone: str) -> Planned | None:
-        """The question read as one about things and what they are related to, where it is nothing else."""
-        reading = self._relations.read(linked.question, linked.tokens, now, timezone, linked.kindred)
-        if isinstance(reading, str) or reading.cost > _DEAREST_RELATION:
-            return None
-        told, sure = explain(reading.plan, self._index, linked, {}), round(max(0.5, 1 - reading.cost / 2), 3)
-        return Planned(reading.plan, emit(reading.plan), tuple(told), sure)
+        return self._relations.planned(linked, now, timezone) or outcome
 
     def _framed(self, linked: Linked, now: datetime, timezone: str, depth: int, left: int) -> Outcome | None:
         """The outcome of a question that is built around another one; None where it is not."""
@@ -264,7 +255,9 @@ class Planner:
         failed = min((cost for cost, _ in readings.failed), default=9.0)
         askable = bool(asked) and asked[0][0] <= (good[0].cost + _MARGIN if good else failed + _FAR)
         if askable:
-            listed = self._related(linked, now, timezone) if asked[0][1].listable and depth else None
+            listed = (
+                self._relations.planned(linked, now, timezone) if asked[0][1].listable and depth else None
+            )
             if listed is not None and listed.plan.form == "list":
                 return listed
             return self._ask(linked, asked[0][1], now, timezone, depth)
@@ -326,7 +319,7 @@ class Planner:
 
     def _things(self, linked: Linked, now: datetime, timezone: str) -> Planned | None:
         """Things that have names are listed where nothing is said to be done with them."""
-        listed = self._related(linked, now, timezone)
+        listed = self._relations.planned(linked, now, timezone)
         if listed is None or listed.plan.form != "list" or not self._index.label(listed.plan.table):
             return None
         return listed
@@ -342,7 +335,7 @@ class Planner:
                 Choice("list them", f"list {linked.tokens[0].raw}", 0, 1),
             ],
         )
-        listed = self._related(linked, now, timezone)
+        listed = self._relations.planned(linked, now, timezone)
         if listed is not None and listed.plan.form == "list" and self._index.label(listed.plan.table):
             return listed  # things with names are listed by them
         outcome = self._ask(linked, offered, now, timezone, depth=_DEPTH)

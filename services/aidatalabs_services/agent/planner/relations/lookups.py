@@ -9,6 +9,7 @@ from aidatalabs_services.agent.planner.binding import source_of
 from aidatalabs_services.agent.planner.columntypes import column_type
 from aidatalabs_services.agent.planner.draft import Ambiguous, Unread
 from aidatalabs_services.agent.planner.items import Item
+from aidatalabs_services.agent.planner.names import word_cost
 from aidatalabs_services.agent.planner.plan import (
     Dimension,
     Filter,
@@ -105,9 +106,23 @@ class Lookups:
         mention = condition.time
         item = Item("window", mention.mode, mention.start, mention.end, mention.words, time=mention)
         binder = TimeBinder(self.index, table, self.now, self.timezone)
+        if condition.verb and self._done_elsewhere(condition.verb, table):
+            raise Unclear(Mention((), mention.start, mention.end, mention.words), "is said of other rows")
         try:
             verbs = [condition.verb] if condition.verb else []
             source = binder.source(step_of(mention), item, verbs, frozenset(split_name(table)))
             return binder.window(mention, source, item, False)
         except (Unread, Ambiguous) as error:
             raise Unclear(Mention((), mention.start, mention.end, mention.words), str(error)) from error
+
+    def _done_elsewhere(self, verb: str, table: str) -> bool:
+        """`songs played last week`: what was done is named or dated by another table, and not by this."""
+
+        def tells(name: str) -> bool:
+            return any(word_cost(verb, part) is not None for part in self._dated_parts(name))
+
+        return not tells(table) and any(tells(name) for name in self.index.tables)
+
+    def _dated_parts(self, table: str) -> set[str]:
+        columns = [column.name for column in self.index.time_columns(table)]
+        return {part for name in (table, *columns) for part in split_name(name)}

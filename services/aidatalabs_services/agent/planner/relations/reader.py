@@ -7,17 +7,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from aidatalabs_services.agent.planner.explain import explain
 from aidatalabs_services.agent.planner.index import CatalogueIndex
 from aidatalabs_services.agent.planner.kindred import Kindred
+from aidatalabs_services.agent.planner.linking import Linked
+from aidatalabs_services.agent.planner.outcomes import Planned
 from aidatalabs_services.agent.planner.plan import QueryPlan
+from aidatalabs_services.agent.planner.sql import emit
 from aidatalabs_services.agent.planner.words import Token
 
 from .builder import Builder
+from .heard import hears_verbs
 from .parser import Parser
 from .scanner import Lost, Scanner
 from .schema import Schema, Unclear
 
 _NEAR = 0.03
+_DEAREST = 0.8
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,16 @@ class RelationReader:
     def __init__(self, index: CatalogueIndex) -> None:
         self._index = index
         self._schema = Schema(index)
+
+    def planned(self, linked: Linked, now: datetime, timezone: str) -> Planned | None:
+        """The answer where a question is about things and what they are related to, and nothing else."""
+        reading = self.read(linked.question, linked.tokens, now, timezone, linked.kindred)
+        if isinstance(reading, str) or reading.cost > _DEAREST:
+            return None
+        if not hears_verbs(reading.plan, linked):
+            return None
+        told, sure = explain(reading.plan, self._index, linked, {}), round(max(0.5, 1 - reading.cost / 2), 3)
+        return Planned(reading.plan, emit(reading.plan), tuple(told), sure)
 
     def read(
         self,

@@ -61,6 +61,7 @@ class Ties(Lookups):
         said = frozenset((condition.verb,)) if condition.verb else frozenset[str]()
         path = self._shared_column(table, column, other) or self.schema.way(table, other, said, noun.head)
         noun, between = self._timed_between(noun, path, condition.verb)
+        noun, here = self._timed_here(noun, path, table, condition.verb)
         inner = self.where(noun, other)
         bound.cost += inner.cost + 0.05 * len(path) + (noun.head.candidates[0].cost if noun.head else 0)
         operator, negated = condition.operator, condition.negated
@@ -88,8 +89,9 @@ class Ties(Lookups):
             self._done(condition.verb, path),
         )  # fmt: skip
         if not shared:
+            bound.windows += here
             return found
-        query = self._listed(table, column, [found], [])  # of a value, whichever of its rows
+        query = self._listed(table, column, [found], here)  # of a value, whichever of its rows
         return Filter(self.source(table, column), "not_in_query" if negated else "in_query", query=query)
 
     def _done(self, verb: str, path: tuple[Hop, ...]) -> dict[str, Filter]:
@@ -120,14 +122,8 @@ class Ties(Lookups):
 
     def _timed_between(self, noun: Noun, path: tuple[Hop, ...], verb: str) -> tuple[Noun, dict[str, Window]]:
         """`who treated women last week`: the time of what ties the two together, not of the women."""
-        times = [c for c in noun.conditions if isinstance(c, During)]
         tables = [hop.to_table for hop in path[:-1] if self.index.time_columns(hop.to_table)]
-        own = (
-            {part for c in self.index.time_columns(path[-1].to_table) for part in split_name(c.name)}
-            if path
-            else set()
-        )
-        loose = [t for t in times if not any(word_cost(t.verb, part) is not None for part in own if t.verb)]
+        loose = self._loose(noun, path)
         if not tables or not loose:
             return noun, {}
         if len(tables) > 1 or len(loose) > 1:
@@ -137,6 +133,24 @@ class Ties(Lookups):
             loose[0], verb=loose[0].verb or verb
         )  # `completed a course in May`: when it was completed
         return kept, {tables[0]: self._window(time, tables[0])}
+
+    def _timed_here(
+        self, noun: Noun, path: tuple[Hop, ...], table: str, verb: str
+    ) -> tuple[Noun, list[Window]]:
+        """`who played jazz last week`: the time of what happened, not of the song it happened to."""
+        loose = self._loose(noun, path)
+        if not all(hop.to_one for hop in path) or not self.index.time_columns(table) or len(loose) != 1:
+            return noun, []
+        kept = replace(noun, conditions=[c for c in noun.conditions if c is not loose[0]])
+        return kept, [self._window(replace(loose[0], verb=loose[0].verb or verb), table)]
+
+    def _loose(self, noun: Noun, path: tuple[Hop, ...]) -> list[During]:
+        """The times said of related things that no verb ties to a date of theirs, as `born in May` does."""
+        if not path:
+            return []
+        own = {part for c in self.index.time_columns(path[-1].to_table) for part in split_name(c.name)}
+        times = [c for c in noun.conditions if isinstance(c, During)]
+        return [t for t in times if not any(word_cost(t.verb, part) is not None for part in own if t.verb)]
 
     @staticmethod
     def _number(
