@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,11 +87,14 @@ async def test_a_question_is_one_trace_from_the_edge_to_the_engine(traced: Trace
     assert answer["result"]["rows"] == [[1]], answer
     everybody = {"edge", "agent", "data", "platform"}
     spans = await traced.collector.wait_for(
-        lambda found: everybody <= {one.service for one in found if one.kind == "server"}, trace_id
+        lambda found: (
+            everybody <= {one.service for one in found if one.kind == "server"} and bool(_selects(found))
+        ),
+        trace_id,
     )
     assert len(tree(spans).splitlines()) == len(spans), "one tree, nothing beside it"
     by_id = {one.span_id: one for one in spans}
-    (engine,) = [one for one in spans if one.name == "clickhouse SELECT" and _parent(by_id, one, "Query")]
+    (engine,) = _selects(spans)
     way = [engine]
     while way[-1].parent:
         way.append(by_id[way[-1].parent])
@@ -117,6 +120,12 @@ async def test_a_question_is_one_trace_from_the_edge_to_the_engine(traced: Trace
 
 def _one(spans: list[Span], service: str, kind: str) -> Span | None:
     return next((one for one in spans if (one.service, one.kind) == (service, kind)), None)
+
+
+def _selects(spans: Sequence[Span]) -> list[Span]:
+    """What the engine ran for the data service's Query."""
+    by_id = {one.span_id: one for one in spans}
+    return [one for one in spans if one.name == "clickhouse SELECT" and _parent(by_id, one, "Query")]
 
 
 def _parent(by_id: dict[str, Span], span: Span, method: str) -> bool:

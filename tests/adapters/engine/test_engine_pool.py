@@ -203,7 +203,8 @@ async def test_idle_engine_is_stopped_but_not_one_that_is_leased_or_runs_a_query
         if not pool.running():
             break
     assert not pool.running()
-    assert await _command(await pool.address(ONE), "SELECT 7") == 7
+    async with pool.lease(ONE) as again:  # held: it would be idle again at once
+        assert await _command(again, "SELECT 7") == 7
 
 
 async def test_dropped_platform_leaves_nothing(pools: Pools, tmp_path: Path) -> None:
