@@ -317,17 +317,13 @@ class Planner:
                     return outcome if shows_row(outcome, candidate) else None
         return None
 
-    def _things(self, linked: Linked, now: datetime, timezone: str) -> Planned | None:
-        """Things that have names are listed where nothing is said to be done with them."""
-        listed = self._relations.planned(linked, now, timezone)
-        if listed is None or listed.plan.form != "list" or not self._index.label(listed.plan.table):
-            return None
-        return listed
-
     def _count_or_list(self, linked: Linked, now: datetime, timezone: str) -> Planned | Clarification | None:
         """Rows named without saying what to do with them: offer to count or to list them."""
         if any(item.kind in _TASKS for item in linked.items):
             return None
+        listed = self._relations.planned(linked, now, timezone)
+        if listed is not None and listed.plan.form == "list" and self._index.label(listed.plan.table):
+            return listed  # things with names are listed by them
         offered = Ambiguous(
             "Should these rows be counted or listed?",
             [
@@ -335,9 +331,6 @@ class Planner:
                 Choice("list them", f"list {linked.tokens[0].raw}", 0, 1),
             ],
         )
-        listed = self._relations.planned(linked, now, timezone)
-        if listed is not None and listed.plan.form == "list" and self._index.label(listed.plan.table):
-            return listed  # things with names are listed by them
         outcome = self._ask(linked, offered, now, timezone, depth=_DEPTH)
         return outcome if isinstance(outcome, Clarification) else None
 
@@ -363,7 +356,7 @@ class Planner:
             return looked_up
         counted = self._count_or_list(linked, now, timezone) if depth == _DEPTH else None
         if counted is not None:
-            return self._things(linked, now, timezone) or counted
+            return counted
         unread = min(readings.failed, key=lambda pair: (pair[0], not isinstance(pair[1], Barred)))[1]
         subject = f"'{unread.item.text}'" if unread.item is not None else "The question"
         return Refusal(

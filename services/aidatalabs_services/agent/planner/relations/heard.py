@@ -40,7 +40,7 @@ def _names(part: object) -> Iterable[str]:
     elif is_dataclass(part) and not isinstance(part, type):
         for field in fields(part):
             held = getattr(part, field.name)
-            if isinstance(held, str) and field.name in ("table", "column", "to_table", "from_table"):
+            if isinstance(held, str) and field.name in ("table", "column"):
                 yield held
             elif field.name == "values":
                 yield from (value for value in held if isinstance(value, str))
